@@ -1,0 +1,216 @@
+"""Customers as PracBill tells them: reading, keys, fingerprint.
+
+PracBill owns who the customers are. A record may be messy: everything but `id` and `updated_at` may be missing, null
+or of an unexpected type, and no record may stop the others, so reading never raises for a single field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ConsentWord = Literal["subscribed", "unsubscribed"]
+
+# Part of every fingerprint: raising it makes the next full sync store and decide everything anew.
+FINGERPRINT_VERSION = 1
+_MAX_ID_LENGTH = 200
+
+
+class UnusableRecord(ValueError):
+    """A customer without a usable `id` or `updated_at`: PracBill breaks its own contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A postal address; every part is text, empty when PracBill has none."""
+
+    line1: str = ""
+    line2: str = ""
+    city: str = ""
+    state: str = ""
+    postcode: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer of a department. Texts are stripped, empty when missing; times are RFC 3339 as PracBill wrote them."""
+
+    id: str
+    updated_at: str
+    email: str = ""
+    company_name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""
+    address: Address = Address()
+    inactive: str = ""
+    status: str = ""
+    customer_type: str = ""
+    created_at: str = ""
+    last_invoice_at: str = ""
+    balance: str = ""
+    consent: ConsentWord | None = None
+    consent_changed_at: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """PracBill's flag is "1" for inactive; missing means active."""
+        return self.inactive != "1"
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedCustomer:
+    """A customer that PracBill no longer has, as the list of changes tells it."""
+
+    id: str
+    updated_at: str
+
+
+def customer_from_json(record: object) -> Customer:
+    """Read one record of PracBill's list.
+
+    Raises UnusableRecord when it is not an object with `id` and `updated_at`.
+    """
+    fields = _object(record)
+    address = fields.get("address")
+    consent = fields.get("marketing_consent")
+    parts = address if isinstance(address, Mapping) else {}
+    given = consent if isinstance(consent, Mapping) else {}
+    word = given.get("status")
+    return Customer(
+        id=_identity(fields),
+        updated_at=_moment(fields),
+        email=_text(fields.get("email")),
+        company_name=_text(fields.get("company_name")),
+        first_name=_text(fields.get("first_name")),
+        last_name=_text(fields.get("last_name")),
+        phone=_text(fields.get("phone")),
+        address=Address(
+            line1=_text(parts.get("line1")),
+            line2=_text(parts.get("line2")),
+            city=_text(parts.get("city")),
+            state=_text(parts.get("state")),
+            postcode=_text(parts.get("postcode")),
+            country=_text(parts.get("country")),
+        ),
+        inactive=_text(fields.get("inactive")),
+        status=_text(fields.get("status")),
+        customer_type=_text(fields.get("customer_type")),
+        created_at=_text(fields.get("created_at")),
+        last_invoice_at=_text(fields.get("last_invoice_at")),
+        balance=_text(fields.get("balance")),
+        # Anything that is not a clear yes or no is no consent recorded, never a yes.
+        consent=word if word in ("subscribed", "unsubscribed") else None,
+        consent_changed_at=_text(given.get("changed_at")),
+    )
+
+
+def change_from_json(record: object) -> Customer | RemovedCustomer:
+    """Read one record of PracBill's list of changes, where a removed customer comes as `deleted: true`."""
+    fields = _object(record)
+    if fields.get("deleted") is True:
+        return RemovedCustomer(id=_identity(fields), updated_at=_moment(fields))
+    return customer_from_json(fields)
+
+
+def customer_key(customer_id: str) -> str:
+    """A text that sorts by bytes as PracBill sorts ids: digits numerically and first, others by bytes.
+
+    >>> sorted(["10", "9", "b", "007", "7"], key=customer_key)
+    ['7', '007', '9', '10', 'b']
+    """
+    if not (customer_id.isascii() and customer_id.isdigit()):
+        return "1" + customer_id
+    number = customer_id.lstrip("0") or "0"
+    return f"0{len(number):03d}{number}" + ("" if number == customer_id else f"~{customer_id}")
+
+
+def mail_address(email: str) -> str:
+    """The form by which addresses are compared everywhere: Mailchimp keys members by the lower-cased address."""
+    return email.strip().lower()
+
+
+def address_key(salt: bytes, address: str) -> str:
+    """What an address is filed under: a keyed hash, so that an erased address can be known again but not read.
+
+    `salt` belongs to the department; `address` must already be in the form of `mail_address`.
+    """
+    return hmac.digest(salt, address.encode(), "sha256").hex()[:32]
+
+
+def customer_to_document(customer: Customer) -> str:
+    """Compact JSON of a customer as we keep it; `customer_from_json(json.loads(...))` reads it back.
+
+    Empty parts are left out: the document is stored once a customer and read back for every decision.
+    """
+    a = customer.address
+    address = {
+        "line1": a.line1,
+        "line2": a.line2,
+        "city": a.city,
+        "state": a.state,
+        "postcode": a.postcode,
+        "country": a.country,
+    }
+    document: dict[str, Any] = {
+        "id": customer.id,
+        "updated_at": customer.updated_at,
+        "email": customer.email,
+        "company_name": customer.company_name,
+        "first_name": customer.first_name,
+        "last_name": customer.last_name,
+        "phone": customer.phone,
+        "address": {name: part for name, part in address.items() if part},
+        "inactive": customer.inactive,
+        "status": customer.status,
+        "customer_type": customer.customer_type,
+        "created_at": customer.created_at,
+        "last_invoice_at": customer.last_invoice_at,
+        "balance": customer.balance,
+        "marketing_consent": {"status": customer.consent, "changed_at": customer.consent_changed_at}
+        if customer.consent or customer.consent_changed_at
+        else None,
+    }
+    return json.dumps(
+        {name: value for name, value in document.items() if value}, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def fingerprint(document: str) -> str:
+    """Tells whether a stored customer is the same as the one PracBill sends now; `document` as above."""
+    return hashlib.blake2b(document.encode(), digest_size=12, salt=bytes([FINGERPRINT_VERSION])).hexdigest()
+
+
+def _object(record: object) -> Mapping[str, Any]:
+    if not isinstance(record, Mapping):
+        raise UnusableRecord("a customer that is not an object")
+    return record
+
+
+def _identity(fields: Mapping[str, Any]) -> str:
+    value = fields.get("id")
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text or len(text) > _MAX_ID_LENGTH:
+        raise UnusableRecord("a customer without a usable id")
+    return text
+
+
+def _moment(fields: Mapping[str, Any]) -> str:
+    value = fields.get("updated_at")
+    if not isinstance(value, str) or not value:
+        raise UnusableRecord("a customer without updated_at")
+    return value
+
+
+def _text(value: object) -> str:
+    """Text of a field; numbers as PracBill wrote them, everything that is not one value as missing."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return str(value)

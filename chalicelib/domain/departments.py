@@ -1,0 +1,100 @@
+"""A department as this service keeps it: connection, audience, settings, watermarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.domain.consent import ConsentPolicy
+from chalicelib.domain.fieldmap import FieldMap
+
+# `key_rejected` and `account_deactivated` stop the schedule until the key is replaced.
+ConnectionState = Literal["not_connected", "connected", "key_rejected", "account_deactivated", "wrong_data_centre"]
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a connection or audience that staff should know, and what to do about it."""
+
+    code: str
+    severity: Severity
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The link to one Mailchimp account. The key itself is in Secrets Manager, never here."""
+
+    state: ConnectionState
+    account_id: str
+    account_name: str
+    server_prefix: str
+    key_hint: str
+    connected_at: datetime
+    message: str = ""  # why the state is not `connected`
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """The department's primary audience as of its last pre-flight."""
+
+    id: str
+    name: str
+    fields: FieldMap
+    selected_at: datetime
+    double_optin: bool = False
+    hook_id: str = ""
+    findings: tuple[Finding, ...] = ()
+    first_contact_done: bool = False  # every member's status was read once
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeLimits:
+    """A plan beyond max(count, share of the audience) waits for approval."""
+
+    removals: int = 100
+    removals_percent: int = 10
+    additions: int = 500
+    additions_percent: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentSettings:
+    """What staff may choose."""
+
+    consent: ConsentPolicy = field(default_factory=ConsentPolicy)
+    brake: BrakeLimits = field(default_factory=BrakeLimits)
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """One department of PracBill and its link to Mailchimp."""
+
+    id: str
+    name: str
+    timezone: str
+    country: str
+    currency: str
+    address_salt: bytes
+    connection: Connection | None = None
+    audience: Audience | None = None
+    settings: DepartmentSettings = field(default_factory=DepartmentSettings)
+    customers_watermark: str = ""  # changes up to here are stored; RFC 3339, given back to PracBill as it came
+    members_watermark: datetime | None = None  # Mailchimp's changes up to here are known
+    decide_all: bool = False  # stored customers changed in a full run that did not come to its end
+    split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
+    customers_count: int = 0
+    active_run_id: str = ""
+    last_synced_at: datetime | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connection is not None and self.connection.state == "connected"
+
+    @property
+    def runs_on_schedule(self) -> bool:
+        return self.is_connected and self.audience is not None and not self.settings.paused

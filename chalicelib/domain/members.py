@@ -1,0 +1,164 @@
+"""What we know of one e-mail address: the member on Mailchimp's side, and the customers who share the address.
+
+Knowledge comes in two facets that are written by different hands and never overwrite each other:
+
+- `Heard`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out stays
+  known when the member is archived, deleted or the audience changes.
+- `Push`: what we last sent and what Mailchimp answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from chalicelib.domain.customers import ConsentWord, Customer
+from chalicelib.domain.moments import parse_moment
+
+# Mailchimp's statuses, and two of ours: `absent` (not in the audience) and `forgotten` (deleted for good there).
+Status = Literal["absent", "subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"]
+# Who said the last no: the person (unsubscribe, complaint), a bounce, somebody in Mailchimp, or PracBill's staff.
+OptOutRoute = Literal["person", "bounce", "admin", "pracbill"]
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """The latest no that is known for an address."""
+
+    at: datetime
+    route: OptOutRoute
+    reason: str = ""
+    told_pracbill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The consent facet. `status` belongs to `audience_id`; `opt_out` and `erased` to the address whatever the audience."""
+
+    audience_id: str = ""
+    status: Status = "absent"
+    status_at: datetime | None = None  # Mailchimp's last_changed
+    heard_at: datetime | None = None  # our clock
+    opt_out: OptOut | None = None
+    before_archive: Status | None = None
+    archived_by_us: bool = False
+    pre_existing: bool = False  # in the audience before a customer matched: never archived by us
+    asked_at: datetime | None = None  # when we last had Mailchimp ask for confirmation
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushRefusal:
+    """Mailchimp's refusal of the address: wait until `retry_at`, or for another `inputs` when that is None."""
+
+    code: str
+    text: str  # Mailchimp's words, the address masked
+    at: datetime
+    attempts: int
+    inputs: str  # fingerprint of what was refused
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """The push facet of an address in one audience."""
+
+    audience_id: str
+    status: Status
+    pushed_at: datetime
+    owner: str = ""  # customer whose data was sent
+    sent: str = ""  # fingerprint of the merge fields Mailchimp holds through us; empty: nothing
+    refusal: PushRefusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """All that is known of one address in the selected audience."""
+
+    address_key: str
+    address: str
+    status: Status = "absent"
+    status_at: datetime | None = None
+    opt_out: OptOut | None = None
+    before_archive: Status | None = None
+    archived_by_us: bool = False
+    pre_existing: bool = False
+    asked_at: datetime | None = None
+    erased: bool = False
+    sent: str = ""
+    owner: str = ""
+    pushed_at: datetime | None = None
+    refusal: PushRefusal | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """We put it there, or it is known as matched from its first day; only such a member may be archived by us."""
+        return self.pushed_at is not None and not self.pre_existing
+
+
+def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, push: Push | None) -> Member:
+    """Join the facets for one audience; facts of another audience count only where they belong to the person."""
+    member = Member(address_key=address_key, address=address)
+    if heard is not None:
+        member = replace(member, opt_out=heard.opt_out, erased=heard.erased, asked_at=heard.asked_at)
+        if heard.audience_id == audience_id:
+            member = replace(
+                member,
+                status=heard.status,
+                status_at=heard.status_at,
+                before_archive=heard.before_archive,
+                archived_by_us=heard.archived_by_us,
+                pre_existing=heard.pre_existing,
+            )
+    if push is None or push.audience_id != audience_id:
+        return member
+    member = replace(member, sent=push.sent, owner=push.owner, pushed_at=push.pushed_at, refusal=push.refusal)
+    heard_at = heard.heard_at if heard is not None and heard.audience_id == audience_id else None
+    if heard_at is None or push.pushed_at > heard_at:
+        member = replace(member, status=push.status)
+    return member
+
+
+@dataclass(frozen=True, slots=True)
+class Sharers:
+    """The customers of one address, in the order that decides who speaks for it.
+
+    The primary customer gives the data: active before inactive, then the latest `updated_at`, then the id, so that the
+    choice does not depend on the order of reading. Consent is the strictest: one no is a no, one silence is silence.
+    """
+
+    customers: tuple[Customer, ...]
+
+    @classmethod
+    def of(cls, customers: tuple[Customer, ...]) -> Sharers:
+        if len(customers) < 2:
+            return cls(customers)
+        newest_first = sorted(customers, key=lambda c: (parse_moment(c.updated_at) or _NEVER, c.id), reverse=True)
+        return cls(tuple(sorted(newest_first, key=lambda c: not c.is_active)))
+
+    @property
+    def primary(self) -> Customer:
+        return self.customers[0]
+
+    @property
+    def consent(self) -> ConsentWord | None:
+        words = {customer.consent for customer in self.customers}
+        if "unsubscribed" in words:
+            return "unsubscribed"
+        return None if None in words else "subscribed"
+
+    @property
+    def consent_at(self) -> datetime | None:
+        """When the deciding word was given; None when PracBill does not say.
+
+        For a no the latest no. For a yes the earliest yes: all of the sharers had agreed only since the latest of them,
+        but an opt-out between two of them must not be overruled by the older one.
+        """
+        word = self.consent
+        times = [parse_moment(c.consent_changed_at) for c in self.customers if c.consent == word]
+        known = [moment for moment in times if moment is not None]
+        if not known or len(known) < len(times):
+            return None
+        return max(known) if word == "unsubscribed" else min(known)

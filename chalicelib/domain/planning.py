@@ -1,0 +1,209 @@
+"""From what is known of an address to what is sent for it: operations, outcomes, chunks.
+
+Nothing here sends anything. `plan_address` answers for one address, `plan_move` for a customer whose address changed,
+`ChunkWriter` packs operations so that an address is in one chunk only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.domain.consent import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
+from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
+from chalicelib.domain.members import Member, Sharers, Status
+
+Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
+# Mailchimp takes them in one bulk call; the others are single calls.
+BULK_ACTIONS: frozenset[Action] = frozenset({"add", "update", "subscribe", "unsubscribe", "ask"})
+
+MAX_CHUNK_OPERATIONS = 500
+# Single calls take a third of a second each: a chunk of them must fit well into one function's time.
+MAX_SINGLE_OPERATIONS = 100
+# A chunk is one DynamoDB item (400 KB); it is stored compressed, so this bound on the raw text is a safe one.
+MAX_CHUNK_BYTES = 380_000
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing to do in Mailchimp for one address."""
+
+    action: Action
+    address_key: str
+    address: str
+    rule: str
+    customer_id: str = ""
+    status: Status | None = None  # status_if_new of add and update, status of the others
+    values: MergeValues | None = None
+    values_fingerprint: str = ""
+    inputs: str = ""  # fingerprint of what was decided from, kept with a refusal
+    marks: tuple[str, ...] = ()  # touched marks to clear once this is done
+    old_address_key: str = ""  # rename only
+    old_address: str = ""
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.action in BULK_ACTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An address for which nothing is sent, with the reason when somebody should know."""
+
+    address_key: str
+    address: str
+    customer_id: str
+    code: str  # an outcome code; empty: simply nothing to do
+    rule: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddressState:
+    """Everything the plan needs to know of one address."""
+
+    member: Member
+    sharers: Sharers | None  # None: no customer has this address (any more)
+    moved_to: str = ""  # address_key to which its last customer moved
+    marks: tuple[str, ...] = ()
+
+
+def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap, now: datetime) -> Operation | Held:
+    """The operation for an address, or why there is none."""
+    if state.sharers is None:
+        verdict = decide_removed(state.member, policy)
+        return _operation(state, verdict) if verdict.act is Act.ARCHIVE else _held(state, verdict)
+    consent = PracBillConsent(state.sharers.consent, state.sharers.consent_at)
+    verdict = decide(consent, state.member, policy)
+    if verdict.act is Act.LEAVE:
+        return _held(state, verdict)
+    values = merge_values(state.sharers.primary, fields)
+    fingerprint = values_fingerprint(values)
+    inputs = f"{fingerprint}:{verdict.act}:{verdict.status}"
+    if _waits_after_refusal(state.member, inputs, now):
+        refusal = state.member.refusal
+        assert refusal is not None
+        return replace(_held(state, verdict), code=refusal.code)
+    if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
+        return _held(state, verdict)
+    return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
+
+
+def rename_of(
+    old: AddressState, new: AddressState, *, policy: ConsentPolicy, fields: FieldMap, now: datetime
+) -> Operation | None:
+    """The rename that carries a member to its customer's new address, or None when archive and add must do.
+
+    Mailchimp renames only subscribed members, and only onto an address that it does not know yet. A rename keeps the
+    status, so it is right only where the new address would be added as subscribed.
+    """
+    if old.sharers is not None or old.member.status != "subscribed" or not old.member.is_ours or old.member.opt_out:
+        return None
+    if new.member.status != "absent" or new.sharers is None:
+        return None
+    planned = plan_address(new, policy=policy, fields=fields, now=now)
+    if not isinstance(planned, Operation) or planned.action != "add" or planned.status != "subscribed":
+        return None
+    return replace(
+        planned,
+        action="rename",
+        rule="address-renamed",
+        old_address_key=old.member.address_key,
+        old_address=old.member.address,
+        marks=new.marks + old.marks,
+    )
+
+
+def _waits_after_refusal(member: Member, inputs: str, now: datetime) -> bool:
+    """A refused address is not tried again until what would be sent differs or its back-off is over."""
+    refusal = member.refusal
+    if refusal is None or refusal.inputs != inputs:
+        return False
+    return refusal.retry_at is None or refusal.retry_at > now
+
+
+def _operation(state: AddressState, verdict: Verdict) -> Operation:
+    action: dict[Act, Action] = {
+        Act.ADD: "add",
+        Act.UPDATE: "update",
+        Act.SUBSCRIBE: "subscribe",
+        Act.UNSUBSCRIBE: "unsubscribe",
+        Act.ASK: "ask",
+        Act.ARCHIVE: "archive",
+    }
+    return Operation(
+        action=action[verdict.act],
+        address_key=state.member.address_key,
+        address=state.member.address,
+        rule=verdict.rule,
+        customer_id=_speaker(state),
+        status=verdict.status,
+        marks=state.marks,
+    )
+
+
+def _held(state: AddressState, verdict: Verdict) -> Held:
+    return Held(
+        address_key=state.member.address_key,
+        address=state.member.address,
+        customer_id=_speaker(state),
+        code=verdict.report,
+        rule=verdict.rule,
+        marks=state.marks,
+    )
+
+
+def _speaker(state: AddressState) -> str:
+    return state.sharers.primary.id if state.sharers is not None else state.member.owner
+
+
+@dataclass(slots=True)
+class ChunkWriter:
+    """Packs operations into chunks: bulk and single calls apart, at most 500 (100) each and small enough to store."""
+
+    _bulk: list[Operation]
+    _single: list[Operation]
+    _bulk_bytes: int = 0
+    _single_bytes: int = 0
+
+    @classmethod
+    def empty(cls) -> ChunkWriter:
+        return cls([], [])
+
+    def add(self, operation: Operation) -> Iterator[tuple[Operation, ...]]:
+        """Take one operation; gives a chunk when one is full."""
+        size = _weight(operation)
+        if operation.is_bulk:
+            if len(self._bulk) == MAX_CHUNK_OPERATIONS or self._bulk_bytes + size > MAX_CHUNK_BYTES:
+                yield self._take_bulk()
+            self._bulk.append(operation)
+            self._bulk_bytes += size
+            return
+        if len(self._single) == MAX_SINGLE_OPERATIONS or self._single_bytes + size > MAX_CHUNK_BYTES:
+            yield self._take_single()
+        self._single.append(operation)
+        self._single_bytes += size
+
+    def rest(self) -> Iterator[tuple[Operation, ...]]:
+        """The chunks that are not full."""
+        if self._bulk:
+            yield self._take_bulk()
+        if self._single:
+            yield self._take_single()
+
+    def _take_bulk(self) -> tuple[Operation, ...]:
+        taken, self._bulk, self._bulk_bytes = tuple(self._bulk), [], 0
+        return taken
+
+    def _take_single(self) -> tuple[Operation, ...]:
+        taken, self._single, self._single_bytes = tuple(self._single), [], 0
+        return taken
+
+
+def _weight(operation: Operation) -> int:
+    """Bytes of an operation in a stored chunk, not less than it takes."""
+    values = json.dumps(operation.values) if operation.values else ""
+    return len(values) + 4 * len(operation.address) + 32 * len(operation.marks) + 300

@@ -1,0 +1,147 @@
+"""A run: one sync of a department. Its states, legal moves, the brake, and the words of its log entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from chalicelib.domain.departments import BrakeLimits
+
+RunType = Literal["incremental", "full", "segments"]
+Trigger = Literal["manual", "schedule", "retry", "selection"]
+Phase = Literal["pull", "store", "decide", "approval", "apply", "segments", "close"]
+RunStatus = Literal["running", "awaiting_approval", "success", "error", "skipped", "cancelled"]
+
+OPEN_STATUSES: frozenset[RunStatus] = frozenset({"running", "awaiting_approval"})
+# A run that shows no progress for this long is closed by the sweeper.
+STUCK_AFTER = timedelta(minutes=30)
+# After this long the sweeper sends the current step's message once more, in case it was lost.
+NUDGE_AFTER = timedelta(minutes=6)
+
+_ACTION_WORDS = {
+    "add": "added",
+    "update": "updated",
+    "subscribe": "subscribed",
+    "unsubscribe": "unsubscribed",
+    "ask": "asked to confirm",
+    "archive": "archived",
+    "rename": "renamed",
+    "refused": "refused by Mailchimp",
+    "invalid_email": "with an invalid e-mail address",
+    "segment_added": "added to segments",
+    "segment_removed": "removed from segments",
+}
+WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One sync. `counts` hold what was done per action, `planned_counts` what the plan wants."""
+
+    department_id: str
+    id: str
+    type: RunType
+    trigger: Trigger
+    started_at: datetime
+    dry_run: bool = False
+    started_by: str = ""
+    phase: Phase = "pull"
+    step_number: int = 0  # counts the messages of the run's own steps: an older one is a repeat
+    status: RunStatus = "running"
+    progress_at: datetime | None = None
+    apply_started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cursor: dict[str, str] = field(default_factory=dict)  # where the current phase continues
+    chunks_total: int = 0
+    chunks_done: int = 0
+    chunks_failed: int = 0
+    planned: int = 0
+    done: int = 0
+    failed: int = 0
+    planned_counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    customers_read: int = 0
+    next_watermark: str = ""
+    message: str = ""
+    brake: str = ""  # why the run waits for approval
+    approved_by: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def last_sign_of_life(self) -> datetime:
+        return self.progress_at or self.started_at
+
+
+def rate_and_finish(run: Run, now: datetime) -> tuple[float | None, datetime | None]:
+    """Operations a second in the apply phase so far, and when it will be through; None while unknown."""
+    if run.apply_started_at is None or run.done + run.failed == 0:
+        return None, None
+    seconds = ((run.finished_at or now) - run.apply_started_at).total_seconds()
+    if seconds <= 0:
+        return None, None
+    rate = (run.done + run.failed) / seconds
+    if not run.is_open:
+        return rate, None
+    return rate, now + timedelta(seconds=(run.planned - run.done - run.failed) / rate)
+
+
+def brake_reason(run: Run, audience_size: int, limits: BrakeLimits) -> str:
+    """Why a plan must be approved before it is applied, in plain words; empty when it need not.
+
+    Archiving and unsubscribing brake every run, adding brakes only what nobody is watching: scheduled runs.
+    """
+    if run.approved_by:
+        return ""
+    removals = run.planned_counts.get("unsubscribe", 0) + run.planned_counts.get("archive", 0)
+    most_removals = max(limits.removals, audience_size * limits.removals_percent // 100)
+    if removals > most_removals:
+        return (
+            f"The plan would unsubscribe or archive {removals} of {audience_size} members, more than the limit of "
+            f"{most_removals}. Look at the records, then approve or cancel the run."
+        )
+    additions = run.planned_counts.get("add", 0)
+    most_additions = max(limits.additions, audience_size * limits.additions_percent // 100)
+    if run.trigger == "schedule" and additions > most_additions:
+        return (
+            f"The scheduled run would add {additions} members to {audience_size}, more than the limit of "
+            f"{most_additions}. Look at the records, then approve or cancel the run."
+        )
+    return ""
+
+
+def closing_status(run: Run) -> RunStatus:
+    """Success, Error or Skipped for a run that came to its end by itself.
+
+    Single refused addresses are outcomes of their records, not errors of the run; a run in which chunks were lost or
+    nothing at all went through is an error.
+    """
+    if run.chunks_failed or (run.failed and not run.done):
+        return "error"
+    if run.dry_run:
+        return "success"
+    return "success" if run.done or run.failed or _segment_changes(run) else "skipped"
+
+
+def closing_message(run: Run) -> str:
+    """The log entry's message for a run that came to its end by itself."""
+    if run.dry_run:
+        return f"Dry run, nothing was sent. The plan: {_told(run.planned_counts) or 'no changes'}."
+    if run.chunks_failed:
+        lost = f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync. "
+        return f"{lost}Done: {_told(run.counts) or 'nothing'}."
+    held = run.counts.get("held", 0)
+    not_sent = f" {held} customers are held back; the records say why." if held else ""
+    told = _told(run.counts)
+    return (f"{told[0].upper()}{told[1:]}." if told else "No changes to sync.") + not_sent
+
+
+def _segment_changes(run: Run) -> int:
+    return run.counts.get("segment_added", 0) + run.counts.get("segment_removed", 0)
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{counts[key]} {word}" for key, word in _ACTION_WORDS.items() if counts.get(key))

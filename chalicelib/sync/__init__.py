@@ -1,0 +1,1 @@
+"""The workflows: fetch, ask the core, act, record."""
