@@ -79,7 +79,7 @@ class Department:
     timezone: str
     country: str
     currency: str
-    address_salt: bytes
+    address_salt: str  # hexadecimal; never changes, or no address would be known again
     connection: Connection | None = None
     audience: Audience | None = None
     settings: DepartmentSettings = field(default_factory=DepartmentSettings)
@@ -90,6 +90,11 @@ class Department:
     customers_count: int = 0
     active_run_id: str = ""
     last_synced_at: datetime | None = None
+
+    @property
+    def salt(self) -> bytes:
+        """The key under which addresses are filed (customers.address_key)."""
+        return bytes.fromhex(self.address_salt)
 
     @property
     def is_connected(self) -> bool:

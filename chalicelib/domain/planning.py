@@ -68,6 +68,7 @@ class AddressState:
     member: Member
     sharers: Sharers | None  # None: no customer has this address (any more)
     moved_to: str = ""  # address_key to which its last customer moved
+    moved_from: str = ""  # address_key from which one of its customers came
     marks: tuple[str, ...] = ()
 
 

@@ -1,0 +1,54 @@
+"""What staff read afterwards: log entries, records of single customers, the consent ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Direction = Literal["push", "pull"]
+LogStatus = Literal["success", "error", "skipped"]
+LogType = Literal["incremental", "full", "segments", "webhook", "erasure"]
+Outcome = Literal["done", "held", "refused", "failed"]
+Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of the Sync Logs."""
+
+    date: datetime
+    direction: Direction
+    type: LogType
+    status: LogStatus
+    message: str
+    run_id: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a run did, or did not do, for one customer or address; `code` names the case, `cause` and `fix` explain it."""
+
+    key: str  # unique within the run, so that a repeated step writes the same record again
+    customer_id: str
+    action: str
+    outcome: Outcome
+    code: str
+    cause: str
+    fix: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One change of consent: from what to what, who said so, by which way we heard, and the rule that decided."""
+
+    at: datetime  # when it happened, by the clock of who told us
+    recorded_at: datetime
+    was: str
+    became: str
+    who: str  # the person, a bounce, PracBill, somebody in Mailchimp, this service
+    route: Route
+    rule: str
+    evidence: dict[str, str] = field(default_factory=dict)  # reason, campaign id, Mailchimp's time, run id

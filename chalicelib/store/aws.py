@@ -1,0 +1,45 @@
+"""Clients of AWS, made once a process; the endpoint comes from the SDK's own variables."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def region() -> str:
+    """The region of this function; tests and the local stack set it as the AWS SDK expects."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+@lru_cache(maxsize=1)
+def dynamodb() -> DynamoDBClient:
+    """For the two tables that are written by the ten thousand.
+
+    The SDK's own checks of parameters cost as much as the rest of a call; our items are made in one place each.
+    """
+    config = Config(
+        parameter_validation=False, max_pool_connections=16, retries={"mode": "standard", "max_attempts": 8}
+    )
+    client: DynamoDBClient = boto3.client("dynamodb", region_name=region(), config=config)
+    return client
+
+
+@lru_cache(maxsize=1)
+def sqs() -> SQSClient:
+    client: SQSClient = boto3.client("sqs", region_name=region())
+    return client
+
+
+@lru_cache(maxsize=1)
+def secretsmanager() -> SecretsManagerClient:
+    client: SecretsManagerClient = boto3.client("secretsmanager", region_name=region())
+    return client

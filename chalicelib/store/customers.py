@@ -1,0 +1,97 @@
+"""The filterable copy of a department's customers, in PracBill's order, with the fingerprint of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KNOWN = "customer_key, customer_id, fingerprint, address_key, in_segments"
+# Keys and fingerprints of so many customers are held at a time, whatever the size of the department.
+_KEYS_A_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCustomer:
+    """What a plan needs to know of a customer it has seen before."""
+
+    customer_key: str
+    customer_id: str
+    fingerprint: str
+    address_key: str = ""
+    in_segments: tuple[str, ...] = ()
+
+
+class CustomerStore:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def get(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, StoredCustomer]:
+        """The customers that are stored, by customer_key."""
+        keys = [_key(department_id, key) for key in customer_keys]
+        return {s.customer_key: s for s in map(_stored, get_all(self._client, self._table, keys, attributes=_KNOWN))}
+
+    def item(self, department_id: str, customer_key: str) -> Item | None:
+        """The whole filterable copy of one customer."""
+        found = get_all(self._client, self._table, [_key(department_id, customer_key)])
+        return found[0] if found else None
+
+    def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
+        """All stored customers in PracBill's order, from behind `after` on, read in pages."""
+        condition = "department_id = :d" + (" AND customer_key > :after" if after else "")
+        values: Item = {":d": {"S": department_id}}
+        if after:
+            values[":after"] = {"S": after}
+        items = query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ProjectionExpression=_KNOWN,
+            ConsistentRead=True,
+            Limit=_KEYS_A_PAGE,
+        )
+        return map(_stored, items)
+
+    def write(self, requests: Sequence[Request]) -> None:
+        write_all(self._client, self._table, requests)
+
+
+def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, sample: str) -> Request:
+    """The request that stores a customer; `filterable` are its attributes for segments."""
+    item: Item = {
+        **_key(department_id, stored.customer_key),
+        "customer_id": {"S": stored.customer_id},
+        "fingerprint": {"S": stored.fingerprint},
+        "sample": {"S": sample},
+        **filterable,
+    }
+    if stored.address_key:
+        item["address_key"] = {"S": stored.address_key}
+    if stored.in_segments:
+        item["in_segments"] = {"SS": list(stored.in_segments)}
+    return put(item)
+
+
+def delete_customer(department_id: str, customer_key: str) -> Request:
+    return delete(_key(department_id, customer_key))
+
+
+def _key(department_id: str, customer_key: str) -> Item:
+    return {"department_id": {"S": department_id}, "customer_key": {"S": customer_key}}
+
+
+def _stored(item: Item) -> StoredCustomer:
+    return StoredCustomer(
+        customer_key=item["customer_key"]["S"],
+        customer_id=item["customer_id"]["S"],
+        fingerprint=item["fingerprint"]["S"],
+        address_key=item["address_key"]["S"] if "address_key" in item else "",
+        in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
+    )

@@ -1,0 +1,85 @@
+"""Departments: one document each, changed only against the version it was read at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pynamodb.exceptions import PutError
+
+from chalicelib.domain.departments import Department
+from chalicelib.store.documents import from_document, to_document
+from chalicelib.store.models import DepartmentItem
+
+_MAX_ATTEMPTS = 20
+
+
+class TooMuchContention(Exception):
+    """A document kept changing under our hands; the caller's step comes again by the queue."""
+
+
+class DepartmentStore:
+    def get(self, department_id: str) -> Department | None:
+        item = self._item(department_id)
+        return from_document(Department, item.document) if item else None
+
+    def add(self, department: Department) -> Department:
+        """Store a department that is not there yet; the one that is there wins."""
+        item = DepartmentItem(department.id, document=to_document(department))
+        try:
+            item.save()
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return self.get(department.id) or department
+        return department
+
+    def change(self, department_id: str, change: Callable[[Department], Department]) -> Department:
+        """Apply `change` to the stored department; run again from a fresh read when somebody was faster.
+
+        Whatever `change` raises is passed on and nothing is stored. Raises KeyError for an unknown department.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            item = self._item(department_id)
+            if item is None:
+                raise KeyError(department_id)
+            before = from_document(Department, item.document)
+            after = change(before)
+            if after == before:
+                return before
+            item.document = to_document(after)
+            try:
+                item.save()
+            except PutError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
+                continue
+            return after
+        raise TooMuchContention(department_id)
+
+    def each(self) -> Iterator[Department]:
+        """Every department, in no order."""
+        for item in DepartmentItem.scan(consistent_read=True):
+            yield from_document(Department, item.document)
+
+    def claim(self, department_id: str, run_id: str) -> Department:
+        """Make `run_id` the one active run. The answer's `active_run_id` is another one when somebody holds it."""
+
+        def take(department: Department) -> Department:
+            return department if department.active_run_id else replace(department, active_run_id=run_id)
+
+        return self.change(department_id, take)
+
+    def release(self, department_id: str, run_id: str) -> Department:
+        """Give the department free if `run_id` holds it."""
+
+        def give(department: Department) -> Department:
+            return replace(department, active_run_id="") if department.active_run_id == run_id else department
+
+        return self.change(department_id, give)
+
+    def _item(self, department_id: str) -> DepartmentItem | None:
+        try:
+            return DepartmentItem.get(department_id, consistent_read=True)
+        except DepartmentItem.DoesNotExist:
+            return None

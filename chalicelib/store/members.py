@@ -1,0 +1,241 @@
+"""What is known by address: both facets, the documents of the customers who share it, touched marks.
+
+All items of an address lie side by side, so that one ordered read answers everything about it:
+
+    <address_key>                    the heard facet
+    <address_key>#c#<customer_key>   the document of a customer with this address
+    <address_key>#m                  the address to which its customer moved
+    <address_key>#p                  the push facet
+
+Addresses are spread over 256 partitions a department by the first two digits of their key: even load, and a read of
+one address stays small. Touched marks say which addresses a plan must decide anew; they outlive a run that dies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.customers import Customer, customer_from_json
+from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
+from chalicelib.domain.planning import AddressState
+from chalicelib.store.batches import Item, Request, delete, get_all, put, query, side_by_side, write_all
+from chalicelib.store.departments import TooMuchContention
+from chalicelib.store.documents import from_document, to_document
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SHARDS = tuple(f"{number:02x}" for number in range(256))
+_KEY_LENGTH = 32
+_MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The stored facets of an address; `address` is empty when it was erased."""
+
+    address_key: str
+    address: str
+    heard: Heard | None = None
+    push: Push | None = None
+
+    def member(self, audience_id: str) -> Member:
+        return fold(self.address_key, self.address, audience_id, self.heard, self.push)
+
+
+class MemberStore:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    # Reading
+
+    def facets(self, department_id: str, address_keys: Iterable[str]) -> dict[str, Facets]:
+        """Both facets of each address; an address of which nothing is known is not in the answer."""
+        keys = [
+            key
+            for address_key in dict.fromkeys(address_keys)
+            for key in (_key(department_id, address_key), _key(department_id, address_key, "#p"))
+        ]
+        found = sorted(get_all(self._client, self._table, keys), key=_sk)
+        return {key: _facets(key, list(items)) for key, items in groupby(found, key=_address_key)}
+
+    def state(self, department_id: str, address_key: str, audience_id: str) -> AddressState:
+        """Everything about one address."""
+        items = query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="shard = :s AND begins_with(sk, :k)",
+            ExpressionAttributeValues={":s": _shard(department_id, address_key), ":k": {"S": address_key}},
+            ConsistentRead=True,
+        )
+        return _state(address_key, list(items), audience_id)
+
+    def states(self, department_id: str, address_keys: Sequence[str], audience_id: str) -> list[AddressState]:
+        """Everything about each of some addresses, in their order."""
+        return side_by_side(lambda key: self.state(department_id, key, audience_id), address_keys)
+
+    def every_state(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
+        """Everything about each address of one shard, streamed in order of the keys."""
+        items = query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="shard = :s",
+            ExpressionAttributeValues={":s": {"S": f"{department_id}#{shard}"}},
+            ConsistentRead=True,
+        )
+        for address_key, group in groupby(items, key=_address_key):
+            yield _state(address_key, list(group), audience_id)
+
+    # Customers' documents
+
+    def put_document(
+        self, department_id: str, address_key: str, customer_key: str, document: str, moved_from: str = ""
+    ) -> Request:
+        item = {**_key(department_id, address_key, f"#c#{customer_key}"), "document": {"S": document}}
+        if moved_from:
+            item["moved_from"] = {"S": moved_from}
+        return put(item)
+
+    def delete_document(self, department_id: str, address_key: str, customer_key: str) -> Request:
+        return delete(_key(department_id, address_key, f"#c#{customer_key}"))
+
+    def put_move(self, department_id: str, old_address_key: str, new_address_key: str) -> Request:
+        return put({**_key(department_id, old_address_key, "#m"), "moved_to": {"S": new_address_key}})
+
+    # Facets
+
+    def put_push(self, department_id: str, address_key: str, address: str, push: Push) -> Request:
+        return put(
+            {
+                **_key(department_id, address_key, "#p"),
+                "address": {"S": address},
+                "document": {"S": to_document(push)},
+            }
+        )
+
+    def delete_push(self, department_id: str, address_key: str) -> Request:
+        return delete(_key(department_id, address_key, "#p"))
+
+    def change_heard(
+        self, department_id: str, address_key: str, address: str, change: Callable[[Heard], Heard]
+    ) -> tuple[Heard, Heard]:
+        """Apply `change` to the heard facet against the version it was read at; answers before and after.
+
+        Webhook, pull and sync all write this facet: none of them may lose another's word.
+        """
+        key = _key(department_id, address_key)
+        for _ in range(_MAX_ATTEMPTS):
+            item: Any = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+            before = from_document(Heard, item["document"]["S"]) if item else Heard()
+            after = change(before)
+            if after == before:
+                return before, after
+            version = int(item["version"]["N"]) if item else 0
+            changed = {
+                **key,
+                "address": {"S": "" if after.erased else address},
+                "document": {"S": to_document(after)},
+                "version": {"N": str(version + 1)},
+            }
+            if self._replace(changed, version):
+                return before, after
+        raise TooMuchContention(address_key)
+
+    def write(self, requests: Sequence[Request]) -> None:
+        write_all(self._client, self._table, requests)
+
+    def _replace(self, item: Item, version: int) -> bool:
+        known: dict[str, Any] = (
+            {"ConditionExpression": "version = :v", "ExpressionAttributeValues": {":v": {"N": str(version)}}}
+            if version
+            else {"ConditionExpression": "attribute_not_exists(sk)"}
+        )
+        try:
+            self._client.put_item(TableName=self._table, Item=item, **known)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # Touched marks
+
+    def put_mark(self, department_id: str, address_key: str, mark: str) -> Request:
+        return put(_mark(department_id, f"{address_key}#{mark}"))
+
+    def delete_mark(self, department_id: str, mark_key: str) -> Request:
+        return delete(_mark(department_id, mark_key))
+
+    def touched(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Touched addresses with their marks, in order of the keys, from behind `after` on."""
+        values: Item = {":s": {"S": f"{department_id}#touched"}}
+        condition = "shard = :s"
+        if after:
+            condition += " AND sk > :after"
+            values[":after"] = {"S": f"{after}#~"}
+        items = query(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            Limit=2000,
+        )
+        for address_key, group in groupby(items, key=_address_key):
+            yield address_key, tuple(_sk(item) for item in group)
+
+
+def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
+    return {"shard": _shard(department_id, address_key), "sk": {"S": address_key + suffix}}
+
+
+def _shard(department_id: str, address_key: str) -> Item:
+    return {"S": f"{department_id}#{address_key[:2]}"}
+
+
+def _mark(department_id: str, mark_key: str) -> Item:
+    return {"shard": {"S": f"{department_id}#touched"}, "sk": {"S": mark_key}}
+
+
+def _sk(item: Item) -> str:
+    text: str = item["sk"]["S"]
+    return text
+
+
+def _address_key(item: Item) -> str:
+    return _sk(item)[:_KEY_LENGTH]
+
+
+def _facets(address_key: str, items: Sequence[Item]) -> Facets:
+    heard, push, address = None, None, ""
+    for item in items:
+        address = address or item.get("address", {}).get("S", "")
+        if _sk(item) == address_key:
+            heard = from_document(Heard, item["document"]["S"])
+        elif _sk(item).endswith("#p"):
+            push = from_document(Push, item["document"]["S"])
+    return Facets(address_key, address, heard, push)
+
+
+def _state(address_key: str, items: Sequence[Item], audience_id: str) -> AddressState:
+    documents = [item for item in items if _sk(item)[_KEY_LENGTH:].startswith("#c#")]
+    facets = _facets(address_key, [item for item in items if item not in documents])
+    customers = tuple(_customer(item) for item in documents)
+    member = facets.member(audience_id)
+    if customers and not member.address:
+        member = fold(address_key, customers[0].email.lower(), audience_id, facets.heard, facets.push)
+    moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
+    moved_from = next((item["moved_from"]["S"] for item in documents if "moved_from" in item), "")
+    return AddressState(
+        member=member,
+        sharers=Sharers.of(customers) if customers else None,
+        moved_to=moved_to,
+        moved_from=moved_from,
+    )
+
+
+def _customer(item: Item) -> Customer:
+    return customer_from_json(json.loads(item["document"]["S"]))

@@ -1,0 +1,110 @@
+"""The DynamoDB tables that PynamoDB looks after. A Model never leaves this folder.
+
+Values are kept as one JSON document each, beside the few attributes that conditions and filters need. Customers and
+members, which are written by the ten thousand, have leaner stores of their own (customers.py, members.py).
+"""
+
+from __future__ import annotations
+
+from pynamodb.attributes import BinaryAttribute, TTLAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.models import Model
+
+from chalicelib.config import settings
+from chalicelib.store.aws import region as _region
+
+
+class DepartmentItem(Model):
+    class Meta:
+        table_name = settings().table("departments")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    department_id = UnicodeAttribute(hash_key=True)
+    document = UnicodeAttribute()
+    version = VersionAttribute()
+
+
+class SegmentItem(Model):
+    class Meta:
+        table_name = settings().table("segments")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    department_id = UnicodeAttribute(hash_key=True)
+    segment_id = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
+    version = VersionAttribute()
+
+
+class RunItem(Model):
+    """A run: pk department, sk run id."""
+
+    class Meta:
+        table_name = settings().table("runs")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
+    version = VersionAttribute()
+    expires_at = TTLAttribute(null=True)
+
+
+class ChunkItem(Model):
+    """A chunk of a run, in the runs' table: pk department#run, sk chunk#number. `operations` go when it is done."""
+
+    class Meta:
+        table_name = settings().table("runs")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    state = UnicodeAttribute()
+    operations = BinaryAttribute(null=True, legacy_encoding=False)
+    expires_at = TTLAttribute(null=True)
+
+
+class LogItem(Model):
+    """A log entry (pk department) or a record of a run (pk department#run); sk sorts by time."""
+
+    class Meta:
+        table_name = settings().table("logs")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
+    direction = UnicodeAttribute(null=True)
+    type = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    outcome = UnicodeAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class LedgerItem(Model):
+    """One change of consent: pk department#address_key, sk time#what. Written once, never changed."""
+
+    class Meta:
+        table_name = settings().table("ledger")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
+
+
+class EventItem(Model):
+    """A webhook event that was applied: pk department, sk the event's identity."""
+
+    class Meta:
+        table_name = settings().table("events")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    expires_at = TTLAttribute()

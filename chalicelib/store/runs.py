@@ -1,0 +1,143 @@
+"""Runs and their chunks. A chunk is completed together with the run's counters, once."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.domain.planning import Operation
+from chalicelib.domain.runs import Run
+from chalicelib.store.aws import region
+from chalicelib.store.departments import TooMuchContention
+from chalicelib.store.documents import from_document, to_document
+from chalicelib.store.models import ChunkItem, RunItem
+
+_OPERATIONS = TypeAdapter(tuple[Operation, ...])
+_MAX_ATTEMPTS = 50
+
+
+class RunStore:
+    """Runs of a department sort by their id, which begins with the time of their start."""
+
+    def __init__(self, *, keep: timedelta) -> None:
+        self._keep = keep
+
+    def add(self, run: Run) -> None:
+        item = RunItem(run.department_id, run.id, document=to_document(run))
+        item.expires_at = run.started_at + self._keep
+        item.save()
+
+    def get(self, department_id: str, run_id: str) -> Run | None:
+        item = self._item(department_id, run_id)
+        return from_document(Run, item.document) if item else None
+
+    def page(self, department_id: str, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
+        """Runs, newest first; `after` is the id of the last one seen."""
+        below = RunItem.sk < after if after else None
+        items = list(
+            RunItem.query(department_id, below, scan_index_forward=False, limit=limit + 1, page_size=limit + 1)
+        )
+        runs = [from_document(Run, item.document) for item in items]
+        return runs[:limit], runs[limit - 1].id if len(runs) > limit else None
+
+    def change(self, department_id: str, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """Apply `change` to the stored run against the version it was read at. Raises KeyError for an unknown run."""
+        for _ in range(_MAX_ATTEMPTS):
+            item = self._existing(department_id, run_id)
+            before = from_document(Run, item.document)
+            after = change(before)
+            if after == before:
+                return before
+            item.document = to_document(after)
+            try:
+                item.save()
+            except PutError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
+                continue
+            return after
+        raise TooMuchContention(run_id)
+
+    def put_chunk(self, run: Run, number: int, operations: tuple[Operation, ...]) -> None:
+        """Store a planned chunk. Written again by a repeated plan step before anything is sent, hence a plain put."""
+        packed = zlib.compress(_OPERATIONS.dump_json(operations, exclude_defaults=True), 1)
+        item = ChunkItem(_chunks(run), _chunk_key(number), state="planned", operations=packed)
+        item.expires_at = run.started_at + self._keep
+        item.save()
+
+    def chunk(self, run: Run, number: int) -> tuple[Operation, ...] | None:
+        """The operations of a chunk that is still to be done; None when it is done, failed or unknown."""
+        try:
+            item = ChunkItem.get(_chunks(run), _chunk_key(number), consistent_read=True)
+        except ChunkItem.DoesNotExist:
+            return None
+        if item.state != "planned" or item.operations is None:
+            return None
+        return _OPERATIONS.validate_json(zlib.decompress(item.operations))
+
+    def complete_chunk(self, run: Run, number: int, state: str, change: Callable[[Run], Run]) -> Run:
+        """Close a chunk as `done` or `failed` and count it in its run, in one transaction that can happen only once.
+
+        Answers the run as stored. A chunk that is closed already changes nothing.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            item = self._existing(run.department_id, run.id)
+            after = change(from_document(Run, item.document))
+            item.document = to_document(after)
+            try:
+                with TransactWrite(connection=Connection(region=region())) as transaction:
+                    transaction.update(
+                        ChunkItem(_chunks(run), _chunk_key(number)),
+                        actions=[ChunkItem.state.set(state), ChunkItem.operations.remove()],
+                        condition=ChunkItem.state == "planned",
+                    )
+                    transaction.save(item)
+            except TransactWriteError as error:
+                chunk_closed, run_changed = _reasons(error)
+                if chunk_closed:
+                    return from_document(Run, self._existing(run.department_id, run.id).document)
+                if run_changed:
+                    continue
+                raise
+            return after
+        raise TooMuchContention(run.id)
+
+    def _item(self, department_id: str, run_id: str) -> RunItem | None:
+        try:
+            return RunItem.get(department_id, run_id, consistent_read=True)
+        except RunItem.DoesNotExist:
+            return None
+
+    def _existing(self, department_id: str, run_id: str) -> RunItem:
+        item = self._item(department_id, run_id)
+        if item is None:
+            raise KeyError(run_id)
+        return item
+
+
+def run_id(started_at: datetime, entropy: str) -> str:
+    """Sorts by time, reads as time: `20260105T100000Z-9f3c`."""
+    return f"{started_at.strftime('%Y%m%dT%H%M%S')}{started_at.microsecond // 1000:03d}Z-{entropy}"
+
+
+def _reasons(error: TransactWriteError) -> tuple[bool, bool]:
+    """Whether the chunk was closed before, and whether the run changed or was in conflict meanwhile."""
+    codes = [reason.code if reason else None for reason in error.cancellation_reasons]
+    chunk = codes[0] if codes else None
+    conflict = "TransactionConflict" in codes or error.cause_response_code == "TransactionInProgressException"
+    run = len(codes) > 1 and codes[1] == "ConditionalCheckFailed"
+    return chunk == "ConditionalCheckFailed", run or conflict
+
+
+def _chunks(run: Run) -> str:
+    return f"{run.department_id}#{run.id}"
+
+
+def _chunk_key(number: int) -> str:
+    return f"chunk#{number:05d}"
