@@ -1,0 +1,66 @@
+"""What holds for every test: AWS credentials that open nothing, no network beyond this machine, no stale caches."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_SESSION_TOKEN="testing",
+    AWS_DEFAULT_REGION="eu-central-1",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+class OutsideWorldReached(BaseException):
+    """A test tried to leave this machine. Not an Exception, so that no code under test can take it for a fault."""
+
+
+def _is_loopback(address: Any) -> bool:
+    if not isinstance(address, tuple):
+        return True  # a socket in the file system
+    host = str(address[0])
+    return host.startswith("127.") or host in {"::1", "localhost"}
+
+
+def _guard(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not _is_loopback(address):
+            raise OutsideWorldReached(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    return guarded
+
+
+def _guard_lookup(getaddrinfo: Any) -> Any:
+    def guarded(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host and not _is_loopback((host if isinstance(host, str) else host.decode(),)):
+            raise OutsideWorldReached(f"a test tried to look up {host}")
+        return getaddrinfo(host, *arguments, **options)
+
+    return guarded
+
+
+def pytest_configure() -> None:
+    socket.socket.connect = _guard(socket.socket.connect)  # type: ignore[method-assign]
+    socket.socket.connect_ex = _guard(socket.socket.connect_ex)  # type: ignore[method-assign]
+    socket.getaddrinfo = _guard_lookup(socket.getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def fresh_factories() -> Iterator[None]:
+    """Settings and clients are built once per process; each test starts without them."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("chalicelib")]:
+        for value in list(vars(sys.modules[name]).values()):
+            if callable(getattr(value, "cache_clear", None)):
+                value.cache_clear()
