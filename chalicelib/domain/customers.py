@@ -18,6 +18,7 @@ ConsentWord = Literal["subscribed", "unsubscribed"]
 # Part of every fingerprint: raising it makes the next full sync store and decide everything anew.
 FINGERPRINT_VERSION = 1
 _MAX_ID_LENGTH = 200
+_MAX_TEXT_LENGTH = 2_000
 
 
 class UnusableRecord(ValueError):
@@ -181,9 +182,13 @@ def customer_to_document(customer: Customer) -> str:
     )
 
 
-def fingerprint(document: str) -> str:
-    """Tells whether a stored customer is the same as the one PracBill sends now; `document` as above."""
-    return hashlib.blake2b(document.encode(), digest_size=12, salt=bytes([FINGERPRINT_VERSION])).hexdigest()
+def fingerprint(document: str, timezone: str) -> str:
+    """Tells whether a stored customer is the same as the one PracBill sends now; `document` as above.
+
+    The department's time zone is part of it, since the stored dates of segments are dates in that zone.
+    """
+    text = f"{FINGERPRINT_VERSION}:{timezone}:{document}"
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 def _object(record: object) -> Mapping[str, Any]:
@@ -208,9 +213,13 @@ def _moment(fields: Mapping[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    """Text of a field; numbers as PracBill wrote them, everything that is not one value as missing."""
+    """Text of a field; numbers as PracBill wrote them, everything that is not one value as missing.
+
+    Absurdly long texts are cut, so that no record outgrows the table; half characters become `?`, so that it can be stored.
+    """
     if isinstance(value, str):
-        return value.strip()
+        text = value.strip() if len(value) <= _MAX_TEXT_LENGTH else value.strip()[:_MAX_TEXT_LENGTH]
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return str(value)

@@ -87,7 +87,6 @@ class Department:
     members_watermark: datetime | None = None  # Mailchimp's changes up to here are known
     decide_all: bool = False  # stored customers changed in a full run that did not come to its end
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
-    customers_count: int = 0
     active_run_id: str = ""
     last_synced_at: datetime | None = None
 

@@ -30,8 +30,9 @@ class LogEntry:
 class Record:
     """What a run did, or did not do, for one customer or address; `code` names the case, `cause` and `fix` explain it."""
 
-    key: str  # unique within the run, so that a repeated step writes the same record again
+    key: str  # the address_key, or the customer's: a repeated step writes the same record again
     customer_id: str
+    address: str  # masked
     action: str
     outcome: Outcome
     code: str

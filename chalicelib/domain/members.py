@@ -67,9 +67,10 @@ class Push:
 
     audience_id: str
     status: Status
-    pushed_at: datetime
+    pushed_at: datetime | None  # None: it was only ever refused
     owner: str = ""  # customer whose data was sent
     sent: str = ""  # fingerprint of the merge fields Mailchimp holds through us; empty: nothing
+    rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
 
 
@@ -116,7 +117,7 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
         return member
     member = replace(member, sent=push.sent, owner=push.owner, pushed_at=push.pushed_at, refusal=push.refusal)
     heard_at = heard.heard_at if heard is not None and heard.audience_id == audience_id else None
-    if heard_at is None or push.pushed_at > heard_at:
+    if push.pushed_at is not None and (heard_at is None or push.pushed_at > heard_at):
         member = replace(member, status=push.status)
     return member
 

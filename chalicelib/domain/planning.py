@@ -1,6 +1,6 @@
 """From what is known of an address to what is sent for it: operations, outcomes, chunks.
 
-Nothing here sends anything. `plan_address` answers for one address, `plan_move` for a customer whose address changed,
+Nothing here sends anything. `plan_address` answers for one address, `rename_of` for a customer whose address changed,
 `ChunkWriter` packs operations so that an address is in one chunk only.
 """
 
@@ -41,6 +41,7 @@ class Operation:
     values_fingerprint: str = ""
     inputs: str = ""  # fingerprint of what was decided from, kept with a refusal
     marks: tuple[str, ...] = ()  # touched marks to clear once this is done
+    known_opt_out: str = ""  # time of the opt-out the plan knew of: a newer one stops the operation
     old_address_key: str = ""  # rename only
     old_address: str = ""
 
@@ -56,9 +57,10 @@ class Held:
     address_key: str
     address: str
     customer_id: str
-    code: str  # an outcome code; empty: simply nothing to do
+    code: str  # a code of outcomes.py or refusals.py; empty: simply nothing to do
     rule: str
     marks: tuple[str, ...] = ()
+    waits: bool = False  # refused before, its back-off still running: decided again by each run
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     """The operation for an address, or why there is none."""
     if state.sharers is None:
         verdict = decide_removed(state.member, policy)
-        return _operation(state, verdict) if verdict.act is Act.ARCHIVE else _held(state, verdict)
+        if verdict.act is not Act.ARCHIVE:
+            return _held(state, verdict)
+        # Archiving hides what the member was; it is kept, for the day on which the customer comes back.
+        return replace(_operation(state, verdict), status=state.member.status)
     consent = PracBillConsent(state.sharers.consent, state.sharers.consent_at)
     verdict = decide(consent, state.member, policy)
     if verdict.act is Act.LEAVE:
@@ -87,7 +92,7 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     if _waits_after_refusal(state.member, inputs, now):
         refusal = state.member.refusal
         assert refusal is not None
-        return replace(_held(state, verdict), code=refusal.code)
+        return replace(_held(state, verdict), code=refusal.code, waits=refusal.retry_at is not None)
     if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
         return _held(state, verdict)
     return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
@@ -143,7 +148,13 @@ def _operation(state: AddressState, verdict: Verdict) -> Operation:
         customer_id=_speaker(state),
         status=verdict.status,
         marks=state.marks,
+        known_opt_out=opt_out_time(state.member),
     )
+
+
+def opt_out_time(member: Member) -> str:
+    """The time of the member's known opt-out, as kept with an operation; empty without one."""
+    return member.opt_out.at.isoformat() if member.opt_out else ""
 
 
 def _held(state: AddressState, verdict: Verdict) -> Held:

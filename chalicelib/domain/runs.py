@@ -63,6 +63,8 @@ class Run:
     counts: dict[str, int] = field(default_factory=dict)
     customers_read: int = 0
     next_watermark: str = ""
+    members_until: datetime | None = None  # Mailchimp's changes are known up to here, once the run has come to its end
+    points: str = ""  # split points of a full run's customers so far (key_ranges.SplitPoints as text)
     message: str = ""
     brake: str = ""  # why the run waits for approval
     approved_by: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 from pynamodb.connection import Connection
@@ -141,3 +141,11 @@ def _chunks(run: Run) -> str:
 
 def _chunk_key(number: int) -> str:
     return f"chunk#{number:05d}"
+
+
+def started_at_of(run_id: str) -> datetime | None:
+    """The time in a run's id; None when it holds none."""
+    try:
+        return datetime.strptime(run_id[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None

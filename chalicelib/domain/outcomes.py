@@ -1,0 +1,66 @@
+"""Why a customer is held back, in words for staff: the cause and what mends it. Mailchimp's own refusals are in refusals.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The words of one case."""
+
+    cause: str
+    fix: str
+
+
+HELD: dict[str, Explanation] = {
+    "no_email": Explanation(
+        "No e-mail address: the customer has none in PracBill.",
+        "Add an e-mail address to the customer in PracBill.",
+    ),
+    "invalid_email": Explanation(
+        "Invalid email: the customer has an invalid e-mail format in PracBill.",
+        "Fix the e-mail address in PracBill; the next sync tries it.",
+    ),
+    "unusable_record": Explanation(
+        "PracBill sent this record without the parts that every customer has.",
+        "PracBill's developers should look at it: a customer needs an id and updated_at.",
+    ),
+    "opted_out": Explanation(
+        "Opted out: PracBill has recorded that this person does not want marketing mail.",
+        "Nothing to do, unless the person agrees again: then record the consent in PracBill.",
+    ),
+    "no_consent": Explanation(
+        "No consent: PracBill has no marketing consent recorded, and the settings say to leave such customers out.",
+        "Record the person's consent in PracBill, or change the setting for unknown consent.",
+    ),
+    "compliance_state": Explanation(
+        "Compliance state: the person unsubscribed before and cannot be added again without their own consent.",
+        "Ask the person to sign up through a Mailchimp form of this audience. With the setting 'ask again', a consent "
+        "recorded in PracBill after the opt-out makes Mailchimp send them a confirmation.",
+    ),
+    "cleaned": Explanation(
+        "Bounced: Mailchimp could not deliver to this address and has taken it out.",
+        "Check the address with the customer and enter the right one in PracBill.",
+    ),
+    "forgotten": Explanation(
+        "Deleted for good: the contact was permanently deleted in Mailchimp and cannot be added by a sync.",
+        "Only the person can come back, by signing up through a Mailchimp form of this audience.",
+    ),
+    "archived": Explanation(
+        "Archived in Mailchimp: somebody archived this contact there, so the sync leaves it alone.",
+        "Restore the contact in Mailchimp if that was a mistake.",
+    ),
+    "erased": Explanation(
+        "Erased: the data of the person with this address was erased at their wish; no sync adds it again.",
+        "Nothing to do. The person may sign up again through a Mailchimp form of this audience.",
+    ),
+    "changed_meanwhile": Explanation(
+        "The consent for this address changed while the sync was running, so nothing was sent.",
+        "Nothing to do: the next sync decides anew.",
+    ),
+    "chunk_failed": Explanation(
+        "Mailchimp could not be reached for this part of the sync, although it was tried several times.",
+        "Nothing to do: the next sync sends it again. Retry starts one at once.",
+    ),
+}

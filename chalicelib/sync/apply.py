@@ -1,0 +1,420 @@
+"""Applying one chunk: at most 500 addresses in one call to Mailchimp, each answer kept where it belongs.
+
+A chunk may be delivered twice, late, or after a crash at any line. Before the call each operation is held against what
+is known by now; after it the outcomes are written by address (the same again when repeated), and last the chunk is
+counted in its run, in a transaction that happens once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.departments import Department
+from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.members import Heard, Member, Push, PushRefusal, Status
+from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.refusals import Refusal, classify
+from chalicelib.domain.runs import Run
+from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.batches import Request, side_by_side
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.members import Facets, MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.sync.hearing import Hearing
+from chalicelib.sync.ports import Clock, Meter, Remaining
+
+# Refusals by which Mailchimp tells of an opt-out that we did not know.
+_CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
+# Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
+_SECONDS_FOR_A_CALL = 20.0
+# The touched mark of an address that the next run takes up by itself.
+RETRY_MARK = "retry"
+
+Result = Literal["done", "refused", "held", "unsettled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one operation. `status` is the member's status as Mailchimp answered it."""
+
+    operation: Operation
+    result: Result
+    status: Status = "absent"
+    refusal: Refusal | None = None
+    action: str = ""  # what was really done, where it differs from what was planned
+
+
+class ChunkApplier:
+    def __init__(
+        self,
+        *,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        ledger: LedgerStore,
+        hearing: Hearing,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._members = members
+        self._runs = runs
+        self._logs = logs
+        self._ledger = ledger
+        self._hearing = hearing
+        self._clock = clock
+        self._meter = meter
+
+    def apply(
+        self, run: Run, department: Department, number: int, mailchimp: MailchimpClient, remaining: Remaining
+    ) -> Run:
+        """Carry out a chunk and count it. A chunk that is closed already is left alone; answers the run as stored."""
+        operations = self._runs.chunk(run, number)
+        if operations is None:
+            return run
+        audience_id = _audience_id(department)
+        known = self._members.facets(department.id, _keys(operations))
+        # Taken before the call: a word heard while it runs is newer than its answer.
+        asked_at = self._clock()
+        fresh, settled = _sort_out(operations, known, audience_id)
+        settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
+        singles = [o for o in fresh if not o.is_bulk]
+        settled += [self._single(audience_id, o, mailchimp, remaining) for o in singles]
+        self._keep(run, department, settled, known, asked_at)
+        return self._count(run, number, settled)
+
+    def fail(self, run: Run, number: int) -> Run:
+        """Close a chunk that could not be delivered; its customers stay marked and go with a later run."""
+        operations = self._runs.chunk(run, number)
+        if operations is None:
+            return run
+        now = self._clock()
+        lost = [Settled(operation, "unsettled") for operation in operations]
+        self._members.write([request for one in lost for request in self._mark_requests(run.department_id, one)])
+        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in lost])
+
+        def counted(stored: Run) -> Run:
+            return replace(
+                stored,
+                chunks_failed=stored.chunks_failed + 1,
+                failed=stored.failed + len(operations),
+                progress_at=now,
+            )
+
+        return self._runs.complete_chunk(run, number, "failed", counted)
+
+    # ------------------------------------------------------------------------------------------------ calls
+
+    def _bulk(self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient) -> list[Settled]:
+        if not operations:
+            return []
+        answer = mailchimp.push_surely(audience_id, [member_object(o) for o in operations])
+        good = {member.address: member for member in answer.created + answer.updated}
+        refused = {member.address: member for member in answer.refused}
+        return [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in operations]
+
+    def _single(
+        self, audience_id: str, operation: Operation, mailchimp: MailchimpClient, remaining: Remaining
+    ) -> Settled:
+        if remaining() < _SECONDS_FOR_A_CALL:
+            return Settled(operation, "unsettled")
+        if operation.action == "archive":
+            return _settle_archive(operation, mailchimp.archive_member(audience_id, operation.address))
+        values = operation.values or {}
+        answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
+        if answer.outcome == "done":
+            return Settled(operation, "done", status="subscribed")
+        return self._archive_and_add(audience_id, operation, mailchimp)
+
+    def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
+        """The other way to change an address, where Mailchimp does not rename: old one archived, new one added."""
+        mailchimp.archive_member(audience_id, operation.old_address)
+        answer = mailchimp.push_surely(audience_id, [member_object(operation)])
+        good = next(iter(answer.created + answer.updated), None)
+        return replace(_settle_bulk(operation, good, next(iter(answer.refused), None)), action="add")
+
+    # ------------------------------------------------------------------------------------------------ keeping
+
+    def _keep(
+        self, run: Run, department: Department, settled: Sequence[Settled], known: dict[str, Facets], now: datetime
+    ) -> None:
+        """Write what became of each address: consent first, then what was sent, then records, marks last."""
+        audience_id = _audience_id(department)
+        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), _consent_news(settled))
+        pushes: list[Request] = []
+        marks: list[Request] = []
+        for one in settled:
+            pushes += self._push_requests(department.id, audience_id, one, known, now)
+            marks += self._mark_requests(department.id, one)
+        self._members.write(pushes)
+        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in settled])
+        self._members.write(_each_once(marks))
+
+    def _mark_requests(self, department_id: str, one: Settled) -> list[Request]:
+        """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
+        if one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
+            return [self._members.put_mark(department_id, one.operation.address_key, RETRY_MARK)]
+        return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
+
+    def _push_requests(
+        self, department_id: str, audience_id: str, one: Settled, known: dict[str, Facets], now: datetime
+    ) -> list[Request]:
+        operation = one.operation
+        before = known.get(operation.address_key)
+        member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
+        if one.result == "done":
+            push = Push(
+                audience_id=audience_id,
+                status=one.status,
+                pushed_at=now,
+                owner=operation.customer_id,
+                sent=operation.values_fingerprint if operation.values is not None else member.sent,
+                rule=operation.rule,
+            )
+            requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
+            if operation.old_address_key:
+                requests.append(self._members.delete_push(department_id, operation.old_address_key))
+            return requests
+        if one.result != "refused" or one.refusal is None:
+            return []
+        push = Push(
+            audience_id=audience_id,
+            status=member.status,
+            pushed_at=member.pushed_at,
+            owner=member.owner or operation.customer_id,
+            sent=member.sent,
+            refusal=_next_refusal(member, one.refusal, operation.inputs, now),
+        )
+        return [self._members.put_push(department_id, operation.address_key, operation.address, push)]
+
+    def _keep_consent(
+        self, run: Run, department: Department, one: Settled, known: dict[str, Facets], now: datetime
+    ) -> None:
+        """What an outcome means for the heard facet and the ledger."""
+        operation = one.operation
+        if one.refusal is not None and one.refusal.code in _CONSENT_REFUSALS:
+            self._hearing.refused(department, operation, one.refusal.code, now)
+            return
+        audience_id = _audience_id(department)
+
+        def heard(facet: Heard) -> Heard:
+            return heard_after(facet, operation, one.status, audience_id, now)
+
+        before, after = self._members.change_heard(department.id, operation.address_key, operation.address, heard)
+        facets = known.get(operation.address_key)
+        was = facets.member(audience_id).status if facets else "absent"
+        if before == after or was == one.status:
+            return
+        entry = LedgerEntry(
+            at=now,
+            recorded_at=now,
+            was=was,
+            became=one.status,
+            who="sync",
+            route="sync",
+            rule=operation.rule,
+            evidence={"run": run.id},
+        )
+        self._ledger.append(department.id, operation.address_key, entry)
+
+    def _count(self, run: Run, number: int, settled: Sequence[Settled]) -> Run:
+        now = self._clock()
+        counts: dict[str, int] = {}
+        for one in settled:
+            name = _counted_as(one)
+            counts[name] = counts.get(name, 0) + 1
+        done = sum(1 for one in settled if one.result in ("done", "held"))
+        lost = sum(1 for one in settled if one.result == "unsettled")
+        refused = counts.get("refused", 0)
+        self._meter.count("MembersPushed", done)
+        self._meter.count("MembersRefused", refused)
+
+        def counted(stored: Run) -> Run:
+            return replace(
+                stored,
+                chunks_done=stored.chunks_done + 1,
+                done=stored.done + done,
+                failed=stored.failed + refused + lost,
+                counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
+                progress_at=now,
+            )
+
+        return self._runs.complete_chunk(run, number, "done", counted)
+
+
+def member_object(operation: Operation) -> dict[str, Any]:
+    """The object of Mailchimp's bulk call for an operation.
+
+    Updates and adds carry `status_if_new` only, so that a routine push never changes a known status. Unsubscribing
+    sends nothing but the status: no merge field may stand in the way of an opt-out.
+    """
+    member: dict[str, Any] = {"email_address": operation.address}
+    if operation.action == "unsubscribe":
+        return member | {"status": "unsubscribed"}
+    member["merge_fields"] = operation.values or {}
+    if operation.action in ("subscribe", "ask"):
+        return member | {"status": operation.status}
+    return member | {"status_if_new": operation.status}
+
+
+def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:
+    """The heard facet after an operation of ours that changed a status on purpose."""
+    if facet.audience_id != audience_id:
+        facet = Heard(audience_id=audience_id, opt_out=facet.opt_out, erased=facet.erased)
+    facet = replace(facet, status=status, heard_at=now)
+    match operation.action:
+        case "archive":
+            before = facet.before_archive if facet.archived_by_us else operation.status
+            return replace(facet, archived_by_us=True, before_archive=before)
+        case "ask":
+            return replace(facet, asked_at=now)
+        case "subscribe" | "add" if operation.rule == "consent-given-again":
+            return replace(facet, opt_out=None, archived_by_us=False)
+        case "subscribe":
+            return replace(facet, archived_by_us=False, before_archive=None)
+        case _:
+            return facet
+
+
+def still_right(operation: Operation, member: Member) -> bool:
+    """Whether nothing was heard since the plan that would forbid the operation."""
+    if member.erased:
+        return operation.action == "archive"
+    if operation.action in ("unsubscribe", "archive"):
+        return True
+    return opt_out_time(member) == operation.known_opt_out
+
+
+def already_done(operation: Operation, member: Member) -> bool:
+    """Whether an earlier delivery of the chunk did it: what is known says just what the operation would bring about."""
+    if member.pushed_at is None or member.refusal is not None:
+        return False
+    match operation.action:
+        case "add" | "update" | "rename":
+            return member.sent == operation.values_fingerprint and member.status not in ("absent", "archived")
+        case "subscribe" | "ask" | "unsubscribe":
+            return member.status == operation.status
+        case "archive":
+            return member.status == "archived"
+
+
+def _sort_out(
+    operations: Iterable[Operation], known: dict[str, Facets], audience_id: str
+) -> tuple[list[Operation], list[Settled]]:
+    """The operations to carry out, and those that are settled without a call."""
+    fresh: list[Operation] = []
+    settled: list[Settled] = []
+    for operation in operations:
+        facets = known.get(operation.address_key)
+        member = facets.member(audience_id) if facets else Member(operation.address_key, operation.address)
+        if not still_right(operation, member):
+            settled.append(Settled(operation, "held"))
+        elif already_done(operation, member):
+            settled.append(Settled(operation, "done", status=member.status))
+        else:
+            fresh.append(operation)
+    return fresh, settled
+
+
+def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> Settled:
+    if good is not None:
+        return Settled(operation, "done", status=good.status)
+    if refused is None:
+        return Settled(operation, "unsettled")
+    return Settled(operation, "refused", refusal=_classified(refused))
+
+
+def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:
+    if answer.outcome == "done":
+        return Settled(operation, "done", status="archived")
+    if answer.outcome == "absent" or answer.refused is None:
+        return Settled(operation, "done", status="absent")
+    return Settled(operation, "refused", refusal=_classified(answer.refused))
+
+
+def _classified(refused: RefusedMember) -> Refusal:
+    return classify(refused.text, refused.code, refused.field, refused.field_message, address=refused.address)
+
+
+def _consent_news(settled: Iterable[Settled]) -> list[Settled]:
+    """Outcomes that say something about consent: statuses set on purpose, and refusals for an opt-out."""
+    return [
+        one
+        for one in settled
+        if (one.refusal is not None and one.refusal.code in _CONSENT_REFUSALS)
+        or (one.result == "done" and one.operation.action not in ("add", "update", "rename"))
+        or (one.result == "done" and one.operation.rule == "consent-given-again")
+    ]
+
+
+def _next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -> PushRefusal:
+    before = member.refusal
+    again = before is not None and before.code == refusal.code and before.inputs == inputs
+    attempts = before.attempts + 1 if before is not None and again else 1
+    delay = refusal.retry.next_delay(attempts)
+    return PushRefusal(
+        code=refusal.code,
+        text=refusal.words,
+        at=now,
+        attempts=attempts,
+        inputs=inputs,
+        retry_at=now + delay if delay is not None else None,
+    )
+
+
+def _record(one: Settled, at: datetime) -> Record:
+    operation = one.operation
+    record = Record(
+        key=operation.address_key,
+        customer_id=operation.customer_id,
+        address=mask_address(operation.address),
+        action=one.action or operation.action,
+        outcome="done",
+        code=operation.rule,
+        cause="",
+        fix="",
+        at=at,
+    )
+    if one.result == "done":
+        return record
+    if one.refusal is not None:
+        words = f" Mailchimp says: {one.refusal.words}" if one.refusal.words else ""
+        cause = f"{one.refusal.title}: {one.refusal.cause}{words}"
+        return replace(record, outcome="refused", code=one.refusal.code, cause=cause, fix=one.refusal.fix)
+    code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
+    outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
+    return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)
+
+
+def _counted_as(one: Settled) -> str:
+    match one.result:
+        case "done":
+            return one.action or one.operation.action
+        case "refused":
+            return "refused"
+        case "held":
+            return "held"
+        case _:
+            return "lost"
+
+
+def _each_once(requests: list[Request]) -> list[Request]:
+    """Without repetitions of a key, which DynamoDB's batches do not take; the last one counts."""
+    by_key: dict[str, Request] = {}
+    for request in requests:
+        key = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
+        by_key[key["sk"]["S"]] = request
+    return list(by_key.values())
+
+
+def _keys(operations: Iterable[Operation]) -> list[str]:
+    return [operation.address_key for operation in operations]
+
+
+def _audience_id(department: Department) -> str:
+    return department.audience.id if department.audience else ""

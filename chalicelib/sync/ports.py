@@ -1,0 +1,36 @@
+"""What the workflows of a run need from the outside: kept small, so that each can be given something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.domain.departments import Department
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.pracbill.client import PracBillClient
+
+Clock = Callable[[], datetime]
+# Seconds that the function may still run.
+Remaining = Callable[[], float]
+
+
+class MailchimpFor(Protocol):
+    """Opens the client of a department's key. Raises KeyRejected when the department has no key."""
+
+    def __call__(self, department: Department, remaining: Remaining) -> MailchimpClient: ...
+
+
+class PracBillFor(Protocol):
+    """Opens the client towards PracBill."""
+
+    def __call__(self, remaining: Remaining) -> PracBillClient: ...
+
+
+class Meter(Protocol):
+    """Counts what happens, for the operators' dashboard."""
+
+    def count(self, name: str, value: float = 1, unit: str = "Count") -> None: ...
+
+
+__all__ = ["Clock", "Iterator", "MailchimpFor", "Meter", "PracBillFor", "Remaining"]

@@ -1,0 +1,253 @@
+"""Driving a run: each message of the sync queue does one step of it, and queues the next.
+
+A step that comes again finds out by its number: the run waits for another one, so that one is queued again (it may be
+what got lost) and nothing else happens. No step relies on a message arriving once, in time or in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from chalicelib.domain.departments import ConnectionState, Department
+from chalicelib.domain.runs import Phase, Run, brake_reason, closing_message, closing_status
+from chalicelib.errors import KeyRejected, RefuseRequest, StopRun
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.queue import Step, SyncQueue, lane_group
+from chalicelib.store.runs import RunStore
+from chalicelib.sync.apply import ChunkApplier
+from chalicelib.sync.plan import Planner
+from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.pull import Puller
+from chalicelib.sync.runs import Runs
+from chalicelib.sync.segment_sync import SegmentSync
+
+_NEXT: dict[Phase, Phase] = {
+    "pull": "store",
+    "store": "decide",
+    "decide": "apply",
+    "apply": "segments",
+    "segments": "close",
+}
+
+
+class Steps:
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        runs: RunStore,
+        members: MemberStore,
+        queue: SyncQueue,
+        lifecycle: Runs,
+        puller: Puller,
+        planner: Planner,
+        applier: ChunkApplier,
+        segments: SegmentSync,
+        mailchimp_for: MailchimpFor,
+        pracbill_for: PracBillFor,
+        clock: Clock,
+    ) -> None:
+        self._departments = departments
+        self._runs = runs
+        self._members = members
+        self._queue = queue
+        self._lifecycle = lifecycle
+        self._puller = puller
+        self._planner = planner
+        self._applier = applier
+        self._segments = segments
+        self._mailchimp_for = mailchimp_for
+        self._pracbill_for = pracbill_for
+        self._clock = clock
+
+    # --------------------------------------------------------------------------------------------- messages
+
+    def handle(self, step: Step, remaining: Remaining) -> None:
+        """Carry out one message. Raises RetryLater when it should come back; everything final ends the run."""
+        if step.kind == "start":
+            self._start_scheduled(step)
+            return
+        department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
+        if department is None or run is None:
+            return
+        if not run.is_open:
+            self._lifecycle.settle(run)
+            return
+        try:
+            self._advance(step, department, run, remaining)
+        except KeyRejected as rejected:
+            self.reject_key(department, rejected)
+            self._lifecycle.finish(run, "error", rejected.message)
+        except StopRun as stop:
+            self._lifecycle.finish(run, "error", stop.message)
+
+    def give_up(self, step: Step, reason: str) -> None:
+        """A message failed for good: its chunk is closed as failed, or its run ends."""
+        department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
+        if department is None or run is None or not run.is_open:
+            return
+        if step.kind == "chunk":
+            self._after_chunk(self._applier.fail(run, step.number), department)
+        elif step.number == run.step_number:
+            self._lifecycle.finish(run, "error", reason)
+
+    def reject_key(self, department: Department, rejected: KeyRejected) -> None:
+        """Mailchimp refuses the key: the schedule stops until it is replaced, and the connection says why."""
+
+        def refused(known: Department) -> Department:
+            if known.connection is None:
+                return known
+            connection = replace(known.connection, state=_state(rejected), message=rejected.message)
+            return replace(known, connection=connection)
+
+        self._departments.change(department.id, refused)
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def _start_scheduled(self, step: Step) -> None:
+        department = self._departments.get(step.department_id)
+        if department is None or not department.runs_on_schedule:
+            return
+        try:
+            self._lifecycle.begin(department, "incremental", trigger="schedule")
+        except RefuseRequest:
+            # A run is active already: it, or the next one on schedule, sees the same changes.
+            return
+
+    def _advance(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
+        if step.kind == "chunk":
+            self._chunk(step, department, run, remaining)
+        elif run.status != "running":
+            return
+        elif step.number != run.step_number:
+            if run.phase != "apply" or step.number > run.step_number:
+                self._lifecycle.send_step(run, department)
+        else:
+            self._phase(run)(run, department, remaining)
+
+    def _phase(self, run: Run) -> Callable[[Run, Department, Remaining], None]:
+        return {
+            "pull": self._pull,
+            "store": self._store,
+            "decide": self._decide,
+            "approval": self._decided,
+            "apply": self._apply,
+            "segments": self._segment,
+            "close": self._close,
+        }[run.phase]
+
+    def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
+        mailchimp, pracbill = self._mailchimp_for(department, remaining), self._pracbill_for(remaining)
+        self._on(department, run, self._puller.step(run, department, mailchimp, pracbill, remaining))
+
+    def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
+        if run.type == "full" and not department.decide_all:
+            # From here on stored fingerprints may be ahead of what was decided; should this run die, the next decides all.
+            department = self._departments.change(department.id, lambda d: replace(d, decide_all=True))
+        self._on(department, run, self._planner.store(run, department, self._pracbill_for(remaining), remaining))
+
+    def _decide(self, run: Run, department: Department, remaining: Remaining) -> None:
+        unfinished = self._planner.decide(run, department, remaining)
+        if unfinished is not None:
+            self._on(department, run, unfinished)
+            return
+        self._decided(self._runs.get(run.department_id, run.id) or run, department, remaining)
+
+    def _decided(self, run: Run, department: Department, remaining: Remaining) -> None:
+        """The plan is complete: a dry run ends here, the brake may stop here."""
+        if run.dry_run:
+            self._lifecycle.finish(run, "success", closing_message(run))
+            return
+        reason = brake_reason(run, self._audience_size(run, department, remaining), department.settings.brake)
+        if not reason:
+            self._move(department, run, "apply")
+            return
+        self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(
+                stored, phase="approval", status="awaiting_approval", brake=reason, progress_at=self._clock()
+            ),
+        )
+
+    def _audience_size(self, run: Run, department: Department, remaining: Remaining) -> int:
+        """Members of the audience; asked only when a brake could apply."""
+        limits, wanted = department.settings.brake, run.planned_counts
+        removals = wanted.get("unsubscribe", 0) + wanted.get("archive", 0)
+        additions = wanted.get("add", 0) if run.trigger == "schedule" else 0
+        if removals <= limits.removals and additions <= limits.additions:
+            return 0
+        assert department.audience is not None
+        return self._mailchimp_for(department, remaining).audience(department.audience.id).member_count
+
+    def _apply(self, run: Run, department: Department, remaining: Remaining) -> None:
+        """Fan out: one message a chunk, spread over the account's lanes."""
+        if run.chunks_total == 0:
+            self._move(department, run, "segments")
+            return
+        now = self._clock()
+        run = self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(stored, apply_started_at=stored.apply_started_at or now, progress_at=now),
+        )
+        assert department.connection is not None
+        account = department.connection.account_id
+        steps = [(Step("chunk", run.department_id, run.id, n), lane_group(account, n)) for n in range(run.chunks_total)]
+        self._queue.send_all(steps)
+        self._after_chunk(self._runs.get(run.department_id, run.id) or run, department)
+
+    def _chunk(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
+        if run.status != "running" or run.phase != "apply":
+            self._after_chunk(run, department)
+            return
+        mailchimp = self._mailchimp_for(department, remaining)
+        self._after_chunk(self._applier.apply(run, department, step.number, mailchimp, remaining), department)
+
+    def _after_chunk(self, run: Run, department: Department) -> None:
+        """Go on when no chunk is left; a repeat finds the run gone on and queues the step it waits for."""
+        if run.status != "running" or run.chunks_done + run.chunks_failed < run.chunks_total:
+            return
+        if run.phase == "apply":
+            self._move(department, run, "segments")
+        elif run.phase in ("segments", "close"):
+            self._lifecycle.send_step(run, department)
+
+    def _segment(self, run: Run, department: Department, remaining: Remaining) -> None:
+        mailchimp = self._mailchimp_for(department, remaining)
+        self._on(department, run, self._segments.step(run, department, mailchimp, remaining))
+
+    def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
+        self._lifecycle.finish(run, closing_status(run), closing_message(run))
+
+    # ------------------------------------------------------------------------------------------------ moving
+
+    def _on(self, department: Department, run: Run, unfinished: Run | None) -> None:
+        """Go on in the same phase when it is unfinished, else in the next one."""
+        self._move(department, run, run.phase if unfinished is not None else _NEXT[run.phase])
+
+    def _move(self, department: Department, run: Run, phase: Phase) -> None:
+        """Record where the run goes on, then queue the message; dying in between is mended by a repeat of this step."""
+
+        def moved(stored: Run) -> Run:
+            if stored.step_number != run.step_number or not stored.is_open:
+                return stored
+            cursor = stored.cursor if phase == stored.phase else {}
+            return replace(
+                stored, phase=phase, step_number=stored.step_number + 1, cursor=cursor, progress_at=self._clock()
+            )
+
+        after = self._runs.change(run.department_id, run.id, moved)
+        if after.status == "running":
+            self._lifecycle.send_step(after, department)
+
+
+def _state(rejected: KeyRejected) -> ConnectionState:
+    """The connection's state for a rejected key; a code we do not know is a rejected key like any other."""
+    match rejected.code:
+        case "account_deactivated" | "wrong_data_centre" as code:
+            return code
+        case _:
+            return "key_rejected"

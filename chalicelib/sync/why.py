@@ -1,0 +1,290 @@
+"""Why is this customer (not) there? And: why do the two counts differ?
+
+Both answers ask the same pure functions as the plan does, so they cannot tell another story than the sync.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.customers import customer_key
+from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.filterable import filterable
+from chalicelib.domain.logs import LedgerEntry
+from chalicelib.domain.members import Member, Status
+from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.planning import AddressState, Held, plan_address
+from chalicelib.domain.refusals import refusal
+from chalicelib.domain.segments import Rule, explain
+from chalicelib.domain.views import (
+    CustomerView,
+    DifferenceReason,
+    ErasureReceipt,
+    LastPush,
+    LedgerEntryView,
+    Reconciliation,
+    RefusalView,
+    RuleVerdict,
+    SegmentVerdict,
+)
+from chalicelib.errors import conflict, not_found
+from chalicelib.store.customers import CustomerStore
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.logs import LedgerStore
+from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.sync.ports import Clock, MailchimpFor
+
+_API_SECONDS = 25.0
+
+_MEMBER_WORDS: dict[Status, str] = {
+    "subscribed": "In the audience and subscribed.",
+    "transactional": "In the audience as non-subscribed: no consent is recorded, so campaigns do not reach this person.",
+    "pending": "In the audience, waiting for the person to confirm by e-mail.",
+    "unsubscribed": "In the audience as unsubscribed: this person is never mailed.",
+}
+# Reasons of the difference in the order in which they are told.
+_REASONS = {
+    "no_address": "Customers without a usable e-mail address.",
+    "shared_address": "Customers who share the address of another customer: together they are one member.",
+    "transactional": "Members without recorded consent; Mailchimp does not count them as subscribed.",
+    "pending": "People who have not confirmed yet.",
+    "opted_out": "Customers who opted out, in PracBill or in Mailchimp.",
+    "no_consent": "Customers without recorded consent, left out by the settings.",
+    "cleaned": "Addresses that bounced.",
+    "forgotten": "Contacts deleted for good in Mailchimp.",
+    "archived": "Contacts archived in Mailchimp.",
+    "erased": "People whose data was erased.",
+    "refused": "Addresses that Mailchimp refuses; see the records of the last full sync.",
+    "not_yet": "Customers that the next sync will add or change.",
+    "foreign": "Subscribed members that match no customer of this department.",
+    "not_counted_yet": "The rest: Mailchimp's own count lags behind by some minutes, or changed since the last sync.",
+}
+
+
+class DefinedSegment(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+
+
+class CustomerEraser(Protocol):
+    def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt: ...
+
+
+class Customers:
+    """One customer: why it is where it is."""
+
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        customers: CustomerStore,
+        members: MemberStore,
+        ledger: LedgerStore,
+        segments: Callable[[str], Sequence[DefinedSegment]],
+        eraser: CustomerEraser,
+        clock: Clock,
+    ) -> None:
+        self._departments = departments
+        self._customers = customers
+        self._members = members
+        self._ledger = ledger
+        self._segments = segments
+        self._eraser = eraser
+        self._clock = clock
+
+    def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt:
+        return self._eraser.erase(department_id, customer_id, by=by)
+
+    def explain(self, department_id: str, customer_id: str) -> CustomerView:
+        """Why this customer is, or is not, in the audience. Raises RefuseRequest (404) for one we never saw."""
+        department = _selected(self._departments, department_id)
+        stored = self._customers.get(department_id, [customer_key(customer_id)]).get(customer_key(customer_id))
+        if stored is None:
+            raise not_found("No customer with this id was read from PracBill yet. A new one comes with the next sync.")
+        if not stored.address_key:
+            return _without_address(customer_id)
+        state = self._members.state(department_id, stored.address_key, _audience(department).id)
+        in_audience, verdict = verdict_of(department, state, self._clock())
+        ledger = self._ledger.entries(department_id, stored.address_key)
+        return CustomerView(
+            customer_id=customer_id,
+            in_audience=in_audience,
+            verdict=verdict,
+            address=mask_address(state.member.address) if state.member.address else None,
+            member_status=state.member.status,
+            shared_with=_others(state, customer_id),
+            last_push=_last_push(state.member),
+            segments=tuple(self._segment_verdicts(department, state, customer_id, stored.in_segments)),
+            last_refusal=_refusal_view(state.member),
+            consent_ledger=tuple(_ledger_view(entry) for entry in ledger),
+        )
+
+    def _segment_verdicts(
+        self, department: Department, state: AddressState, customer_id: str, tagged: Sequence[str]
+    ) -> Iterable[SegmentVerdict]:
+        customers = state.sharers.customers if state.sharers else ()
+        customer = next((c for c in customers if c.id == customer_id), None)
+        if customer is None:
+            return
+        zone = ZoneInfo(department.timezone)
+        fields, today = filterable(customer, zone), self._clock().astimezone(zone).date()
+        for segment in self._segments(department.id):
+            rules = tuple(
+                RuleVerdict(rule.field, rule.operator, rule.value, verdict.passes)
+                for rule, verdict in zip(segment.rules, explain(segment.rules, fields, today), strict=True)
+            )
+            matches = all(rule.passes for rule in rules)
+            yield SegmentVerdict(segment.id, segment.name, matches, segment.id in tagged, rules)
+
+
+class Reconciliations:
+    """PracBill's count against Mailchimp's, the whole difference split by reason."""
+
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        customers: CustomerStore,
+        members: MemberStore,
+        mailchimp_for: MailchimpFor,
+        clock: Clock,
+    ) -> None:
+        self._departments = departments
+        self._customers = customers
+        self._members = members
+        self._mailchimp_for = mailchimp_for
+        self._clock = clock
+
+    def get(self, department_id: str) -> Reconciliation:
+        department = _selected(self._departments, department_id)
+        audience, now = _audience(department), self._clock()
+        theirs = self._mailchimp_for(department, lambda: _API_SECONDS).audience(audience.id).member_count
+        ours, reasons = 0, Counter[str]()
+        for stored in self._customers.ascending(department_id):
+            ours += 1
+            if not stored.address_key:
+                reasons["no_address"] += 1
+        for shard in SHARDS:
+            for state in self._members.every_state(department_id, shard, audience.id):
+                reasons.update(difference_of(department, state, now))
+        reasons["not_counted_yet"] = ours - theirs - reasons.total()
+        return Reconciliation(
+            pracbill_count=ours,
+            mailchimp_count=theirs,
+            difference=ours - theirs,
+            reasons=tuple(
+                DifferenceReason(code, reasons[code], text) for code, text in _REASONS.items() if reasons[code]
+            ),
+            as_of=now,
+        )
+
+
+def verdict_of(department: Department, state: AddressState, now: datetime) -> tuple[bool, str]:
+    """Whether the address is a member that counts, and one sentence that says why."""
+    audience = _audience(department)
+    decision = plan_address(state, policy=department.settings.consent, fields=audience.fields, now=now)
+    if isinstance(decision, Held) and decision.code:
+        words = HELD.get(decision.code) or refusal(decision.code)
+        return state.member.status in _MEMBER_WORDS, f"{words.cause} {words.fix}"
+    there = _MEMBER_WORDS.get(state.member.status)
+    if isinstance(decision, Held):
+        return there is not None, there or "Not in the audience, and nothing is planned for this address."
+    if decision.action in ("add", "rename"):
+        return False, "Not in the audience yet: the next sync adds this customer."
+    return there is not None, f"{there or 'Not in the audience.'} The next sync will {_planned(decision.action)}."
+
+
+def difference_of(department: Department, state: AddressState, now: datetime) -> Counter[str]:
+    """What one address contributes to PracBill's count less Mailchimp's count of subscribed members."""
+    status = state.member.status
+    if state.sharers is None:
+        return Counter({"foreign": -1} if status == "subscribed" else {})
+    reasons = Counter({"shared_address": len(state.sharers.customers) - 1})
+    if status == "subscribed":
+        return reasons
+    audience = _audience(department)
+    decision = plan_address(state, policy=department.settings.consent, fields=audience.fields, now=now)
+    reasons[_reason(state.member, decision.code if isinstance(decision, Held) else "not_yet")] += 1
+    return reasons
+
+
+def _reason(member: Member, code: str) -> str:
+    if code in ("opted_out", "compliance_state") or member.status == "unsubscribed":
+        return "opted_out"
+    if code in _REASONS:
+        return code
+    if member.status in ("transactional", "pending"):
+        return member.status
+    return "refused" if member.refusal is not None else "not_yet"
+
+
+def _planned(action: str) -> str:
+    return {
+        "update": "update its data",
+        "subscribe": "subscribe it",
+        "unsubscribe": "unsubscribe it",
+        "ask": "have Mailchimp ask the person to confirm",
+        "archive": "archive it",
+    }[action]
+
+
+def _without_address(customer_id: str) -> CustomerView:
+    words = HELD["no_email"]
+    return CustomerView(
+        customer_id=customer_id,
+        in_audience=False,
+        verdict="The customer has no usable e-mail address: it is missing, or its format is invalid. " + words.fix,
+        address=None,
+        member_status="absent",
+        shared_with=(),
+        last_push=None,
+        segments=(),
+        last_refusal=None,
+        consent_ledger=(),
+    )
+
+
+def _others(state: AddressState, customer_id: str) -> tuple[str, ...]:
+    customers = state.sharers.customers if state.sharers else ()
+    return tuple(customer.id for customer in customers if customer.id != customer_id)
+
+
+def _last_push(member: Member) -> LastPush | None:
+    return LastPush(at=member.pushed_at, status=member.status) if member.pushed_at else None
+
+
+def _refusal_view(member: Member) -> RefusalView | None:
+    kept = member.refusal
+    if kept is None:
+        return None
+    words = refusal(kept.code, words=kept.text)
+    return RefusalView(
+        at=kept.at, code=kept.code, cause=f"{words.title}: {words.cause}", fix=words.fix, retry_at=kept.retry_at
+    )
+
+
+def _ledger_view(entry: LedgerEntry) -> LedgerEntryView:
+    return LedgerEntryView(
+        at=entry.at, before=entry.was or None, after=entry.became, who=entry.who, route=entry.route, rule=entry.rule
+    )
+
+
+def _selected(departments: DepartmentStore, department_id: str) -> Department:
+    department = departments.get(department_id)
+    if department is None or department.audience is None:
+        raise conflict("No audience is selected for this department. Connect and select one first.", code="no-audience")
+    return department
+
+
+def _audience(department: Department) -> Audience:
+    assert department.audience is not None
+    return department.audience

@@ -1,0 +1,93 @@
+"""Queue messages in: each is handled by itself, and answered by itself.
+
+What may pass is brought back by the queue, soon at first and later more slowly. The last delivery closes what it
+belongs to, so that nobody waits for the dead-letter queue to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.errors import RetryLater
+from chalicelib.observability import MetricsMeter, log_failure, logger
+from chalicelib.store.queue import Step, SyncQueue, read_step
+from chalicelib.sync.ports import Remaining
+from chalicelib.sync.steps import Steps
+
+Answer = dict[str, list[dict[str, str]]]
+Record = Mapping[str, Any]
+
+# The queue's maxReceiveCount (infra): after so many deliveries a message would go to the dead-letter queue.
+MAX_DELIVERIES = 5
+_FIRST_DELAY_SECONDS = 5.0
+_LONGEST_DELAY_SECONDS = 120.0
+
+
+class SyncWorker:
+    def __init__(self, steps: Steps, queue: SyncQueue, meter: MetricsMeter) -> None:
+        self._steps = steps
+        self._queue = queue
+        self._meter = meter
+
+    def handle(self, event: Mapping[str, Any], remaining: Remaining) -> Answer:
+        """Messages of the sync queue: steps and chunks of runs."""
+        return _each(event, lambda record: self._one(record, remaining), self._meter)
+
+    def handle_dead(self, event: Mapping[str, Any]) -> Answer:
+        """Messages of the dead-letter queue: functions that died over them too often. What they belong to is closed."""
+        return _each(event, self._dead, self._meter)
+
+    def _one(self, record: Record, remaining: Remaining) -> bool:
+        step = _step(record)
+        if step is None:
+            return True
+        logger().append_keys(department_id=step.department_id, run_id=step.run_id, step=step.kind, number=step.number)
+        try:
+            self._steps.handle(step, remaining)
+        except RetryLater as later:
+            return self._again_later(record, step, later)
+        return True
+
+    def _again_later(self, record: Record, step: Step, later: RetryLater) -> bool:
+        deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+        logger().warning("step comes again", extra={"deliveries": deliveries, "why": later.message})
+        if deliveries >= MAX_DELIVERIES:
+            self._steps.give_up(step, later.message)
+            return True
+        delay = later.after_seconds or _FIRST_DELAY_SECONDS * 2 ** (deliveries - 1)
+        self._queue.delay(record["receiptHandle"], min(delay, _LONGEST_DELAY_SECONDS))
+        return False
+
+    def _dead(self, record: Record) -> bool:
+        step = _step(record)
+        if step is not None:
+            self._meter.count("DeadLetters")
+            self._steps.give_up(
+                step, "This part of the sync failed again and again. PracBill's operators find why in the logs."
+            )
+        return True
+
+
+def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: MetricsMeter) -> Answer:
+    """Handle each record; those that are not through are named, and only they come again."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            through = handle(record)
+        except Exception as error:
+            log_failure("message failed", error, message_id=record.get("messageId"))
+            through = False
+        if not through:
+            failed.append({"itemIdentifier": record["messageId"]})
+    meter.flush()
+    return {"batchItemFailures": failed}
+
+
+def _step(record: Record) -> Step | None:
+    """The step of a message; one that is none of ours is logged and dropped, since it would never get better."""
+    try:
+        return read_step(record["body"])
+    except (ValueError, KeyError, TypeError) as error:
+        log_failure("message is not a step", error, message_id=record.get("messageId"))
+        return None
