@@ -92,6 +92,7 @@ class Member:
     owner: str = ""
     pushed_at: datetime | None = None
     refusal: PushRefusal | None = None
+    is_heard: bool = False  # there is a heard facet, of whatever audience
 
     @property
     def is_ours(self) -> bool:
@@ -103,7 +104,7 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
     """Join the facets for one audience; facts of another audience count only where they belong to the person."""
     member = Member(address_key=address_key, address=address)
     if heard is not None:
-        member = replace(member, opt_out=heard.opt_out, erased=heard.erased, asked_at=heard.asked_at)
+        member = replace(member, is_heard=True, opt_out=heard.opt_out, erased=heard.erased, asked_at=heard.asked_at)
         if heard.audience_id == audience_id:
             member = replace(
                 member,

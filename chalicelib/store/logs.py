@@ -73,9 +73,13 @@ class LedgerStore:
 
     def append(self, department_id: str, address_key: str, entry: LedgerEntry) -> None:
         """Store an entry; the same change told twice is one entry."""
-        identity = _digest(f"{entry.was}>{entry.became}:{entry.rule}")
-        key = f"{department_id}#{address_key}"
-        LedgerItem(key, f"{moment_text(entry.at)}#{identity}", document=to_document(entry)).save()
+        _ledger_item(department_id, address_key, entry).save()
+
+    def append_all(self, department_id: str, entries: Iterable[tuple[str, LedgerEntry]]) -> None:
+        """Store the entries of many addresses: pairs of an address_key and its entry."""
+        with LedgerItem.batch_write() as batch:
+            for address_key, entry in entries:
+                batch.save(_ledger_item(department_id, address_key, entry))
 
     def entries(self, department_id: str, address_key: str, *, most: int = 200) -> list[LedgerEntry]:
         """The ledger of an address, newest first."""
@@ -83,6 +87,12 @@ class LedgerStore:
             f"{department_id}#{address_key}", scan_index_forward=False, limit=most, consistent_read=True
         )
         return [from_document(LedgerEntry, item.document) for item in items]
+
+
+def _ledger_item(department_id: str, address_key: str, entry: LedgerEntry) -> LedgerItem:
+    identity = _digest(f"{entry.was}>{entry.became}:{entry.rule}")
+    sk = f"{moment_text(entry.at)}#{identity}"
+    return LedgerItem(f"{department_id}#{address_key}", sk, document=to_document(entry))
 
 
 def _page(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 _KEY_LENGTH = 32
+_SHARD_NAME = {"#shard": "shard"}  # a reserved word of DynamoDB's expressions
 _MAX_ATTEMPTS = 20
 
 
@@ -69,7 +70,8 @@ class MemberStore:
         items = query(
             self._client,
             TableName=self._table,
-            KeyConditionExpression="shard = :s AND begins_with(sk, :k)",
+            ExpressionAttributeNames=_SHARD_NAME,
+            KeyConditionExpression="#shard = :s AND begins_with(sk, :k)",
             ExpressionAttributeValues={":s": _shard(department_id, address_key), ":k": {"S": address_key}},
             ConsistentRead=True,
         )
@@ -84,7 +86,8 @@ class MemberStore:
         items = query(
             self._client,
             TableName=self._table,
-            KeyConditionExpression="shard = :s",
+            ExpressionAttributeNames=_SHARD_NAME,
+            KeyConditionExpression="#shard = :s",
             ExpressionAttributeValues={":s": {"S": f"{department_id}#{shard}"}},
             ConsistentRead=True,
         )
@@ -136,15 +139,31 @@ class MemberStore:
             if after == before:
                 return before, after
             version = int(item["version"]["N"]) if item else 0
-            changed = {
-                **key,
-                "address": {"S": "" if after.erased else address},
-                "document": {"S": to_document(after)},
-                "version": {"N": str(version + 1)},
-            }
-            if self._replace(changed, version):
+            if self._replace(_heard_item(department_id, address_key, address, after, version + 1), version):
                 return before, after
         raise TooMuchContention(address_key)
+
+    def add_heard(self, department_id: str, facets: Sequence[tuple[str, str, Heard]]) -> bool:
+        """Store heard facets (address_key, address, facet) that do not exist yet: all of them, or none.
+
+        At most 100. Answers False when one of them exists by now; change_heard is the way then.
+        """
+        puts = [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": _heard_item(department_id, key, address, heard, 1),
+                    "ConditionExpression": "attribute_not_exists(sk)",
+                }
+            }
+            for key, address, heard in facets
+        ]
+        transaction: Any = {"TransactItems": puts}
+        try:
+            self._client.transact_write_items(**transaction)
+        except self._client.exceptions.TransactionCanceledException:
+            return False
+        return True
 
     def write(self, requests: Sequence[Request]) -> None:
         write_all(self._client, self._table, requests)
@@ -172,13 +191,14 @@ class MemberStore:
     def touched(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Touched addresses with their marks, in order of the keys, from behind `after` on."""
         values: Item = {":s": {"S": f"{department_id}#touched"}}
-        condition = "shard = :s"
+        condition = "#shard = :s"
         if after:
             condition += " AND sk > :after"
             values[":after"] = {"S": f"{after}#~"}
         items = query(
             self._client,
             TableName=self._table,
+            ExpressionAttributeNames=_SHARD_NAME,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
@@ -190,6 +210,15 @@ class MemberStore:
 
 def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
     return {"shard": _shard(department_id, address_key), "sk": {"S": address_key + suffix}}
+
+
+def _heard_item(department_id: str, address_key: str, address: str, heard: Heard, version: int) -> Item:
+    return {
+        **_key(department_id, address_key),
+        "address": {"S": "" if heard.erased else address},
+        "document": {"S": to_document(heard)},
+        "version": {"N": str(version)},
+    }
 
 
 def _shard(department_id: str, address_key: str) -> Item:

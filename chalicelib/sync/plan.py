@@ -50,6 +50,7 @@ ENOUGH_SECONDS = 45.0
 OVERLAP = timedelta(minutes=5)
 _STATES_AT_ONCE = 200
 _RECORDS_AT_ONCE = 500
+_OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
 # The cursor of a phase that came to its end: a step that comes again must not begin anew.
 ENDED = {"end": "yes"}
 
@@ -60,6 +61,7 @@ class Tally:
 
     counts: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
 
     def add(self, name: str, value: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + value
@@ -227,14 +229,14 @@ class Planner:
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
-            if len(tally.records) >= _RECORDS_AT_ONCE:
-                self._flush_records(run, tally)
+            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE:
+                self._flush(run, department, tally)
             if remaining() < ENOUGH_SECONDS:
                 cursor = where
                 break
         for chunk in writer.rest():
             number = self._put_chunk(run, number, chunk)
-        self._flush_records(run, tally)
+        self._flush(run, department, tally)
         saved = self._save_decisions(run, cursor, number, tally)
         return None if cursor == ENDED else saved
 
@@ -274,7 +276,7 @@ class Planner:
                 tally.add("held")
                 tally.records.append(held_record(one, now))
         if not run.dry_run:
-            self._hear_pracbill(department, batch, now)
+            tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             marks = [mark for one in held if not one.waits for mark in one.marks]
             self._members.write([self._members.delete_mark(department.id, mark) for mark in marks])
         return operations
@@ -298,34 +300,35 @@ class Planner:
                 return Held(state.member.address_key, state.member.address, "", "", "address-renamed", state.marks)
         return decision
 
-    def _hear_pracbill(self, department: Department, batch: Sequence[AddressState], now: datetime) -> None:
+    def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
         """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
-        news = [(state.member, opt_out) for state in batch if (opt_out := pracbill_opt_out(state, now))]
-        side_by_side(lambda one: self._remember(department, *one), news)
+        now, told = self._clock(), tally.opt_outs
+        for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
+            part = told[start : start + _OPT_OUTS_AT_ONCE]
+            unheard = [(m.address_key, m.address, Heard(opt_out=said)) for m, said in part if not m.is_heard]
+            if not unheard or not self._members.add_heard(department.id, unheard):
+                unheard = []
+            added = {key for key, _, _ in unheard}
+            rest = [(m, said) for m, said in part if m.address_key not in added]
+            changed = side_by_side(lambda one: self._remember(department, *one), rest)
+            added |= {m.address_key for (m, _), is_new in zip(rest, changed, strict=True) if is_new}
+            entries = [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part if m.address_key in added]
+            self._ledger.append_all(department.id, entries)
+        tally.opt_outs.clear()
 
-    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
+    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> bool:
         def heard(known: Heard) -> Heard:
             return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
 
         before, after = self._members.change_heard(department.id, member.address_key, member.address, heard)
-        if before == after:
-            return
-        entry = LedgerEntry(
-            at=opt_out.at,
-            recorded_at=self._clock(),
-            was=member.status,
-            became="unsubscribed",
-            who="PracBill",
-            route="pracbill",
-            rule="no-recorded",
-        )
-        self._ledger.append(department.id, member.address_key, entry)
+        return before != after
 
     def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
         self._runs.put_chunk(run, number, chunk)
         return number + 1
 
-    def _flush_records(self, run: Run, tally: Tally) -> None:
+    def _flush(self, run: Run, department: Department, tally: Tally) -> None:
+        self._remember_opt_outs(department, tally)
         self._logs.add_records(run.department_id, run.id, tally.records)
         tally.records.clear()
 
@@ -457,6 +460,18 @@ def newest_opt_out(known: OptOut | None, told: OptOut) -> OptOut:
     if later.route == "pracbill" and earlier.route != "pracbill":
         return replace(earlier, at=later.at)
     return later
+
+
+def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
+    return LedgerEntry(
+        at=opt_out.at,
+        recorded_at=now,
+        was=member.status,
+        became="unsubscribed",
+        who="PracBill",
+        route="pracbill",
+        rule="no-recorded",
+    )
 
 
 def held_record(held: Held, at: datetime) -> Record:
