@@ -1,0 +1,56 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv (another Python: make PYTHON=python3.13).
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop demo logs test check format bench package install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: install ## start the service on this machine, connect and sync (SYNC=0: only start; FRESH=1: forget the last state)
+	@$(RUN) -m infra.local run
+
+stop: install ## end what make run started; its state is kept
+	@$(RUN) -m infra.local stop
+
+demo: install ## the same from nothing, then check the result from outside and leave no trace
+	@$(RUN) -m infra.local demo
+
+logs: install ## what the functions behind the local API logged
+	@$(RUN) -m infra.local logs
+
+test: install ## all tests
+	$(RUN) -m pytest -q
+
+check: install ## formatting, lint, types, the template
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy --strict chalicelib app.py
+	$(RUN) -m infra.package --out build/check --sources-only
+	$(VENV)/bin/cfn-lint build/check/sam.yaml
+
+format: install ## bring the sources into form
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+bench: install ## measure the local stack
+	@$(RUN) -m infra.bench
+
+STAGE ?= dev
+package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
+	$(RUN) -m infra.package --out build --stage $(STAGE)
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 ..." if sys.version_info < (3, 11) else 0)'
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what requirements-dev.txt names into $(VENV)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean: ## remove what was built; .local and .venv stay
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,153 @@
+"""A newcomer's first quarter of an hour with the service, over its HTTP API: connect, choose an audience, sync.
+
+Nothing here knows how the service works inside; every step is a call that PracBill's front end makes too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+
+POLL_SECONDS = 0.5
+LONGEST_RUN_SECONDS = 3600.0
+# What a practice would type into "Create Audience".
+NEW_AUDIENCE = {
+    "name": "Customer Newsletter",
+    "from_name": "Melbourne North Practice",
+    "from_email": "news@melbourne-north.example",
+    "company": "Melbourne North Practice",
+    "address": {
+        "line1": "1 Collins Street",
+        "line2": "",
+        "city": "Melbourne",
+        "state": "VIC",
+        "postcode": "3000",
+        "country": "AU",
+    },
+    "language": "en",
+    "permission_reminder": "You receive this e-mail because you are a customer of ours.",
+}
+
+
+class JourneyFailed(Exception):
+    """A call was refused or a run did not end well; the message tells which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The service's HTTP API as one department's user sees it."""
+
+    url: str
+    department_id: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON. `D` at the start of a path stands for the department. Raises JourneyFailed."""
+        if path.startswith("D/"):
+            path = f"/departments/{self.department_id}/{path[2:]}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        session = requests.Session()
+        session.trust_env = False
+        try:
+            answer = session.request(method, self.url + path, json=body, headers=headers, timeout=60)
+        except requests.RequestException as error:
+            raise JourneyFailed(f"{method} {path} got no answer: {type(error).__name__}") from error
+        if not answer.ok:
+            raise JourneyFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:1000]}")
+        return answer.json() if answer.content else None
+
+
+class Journey:
+    """The steps, each told in a line."""
+
+    def __init__(self, api: Api, *, say: Callable[[str], None] = print) -> None:
+        self._api = api
+        self._say = say
+
+    def travel(self, api_key: str) -> dict[str, Any]:
+        """Connect, choose an audience, run a full sync and show its log entry. Returns the finished run."""
+        self._connect(api_key)
+        self._choose_audience()
+        run = self._sync()
+        self._show_log(run)
+        return run
+
+    def _connect(self, api_key: str) -> None:
+        status = self._api.call("PUT", "D/connection", {"api_key": api_key})
+        self._say(f"Connected to {status['account_name']} ({status['server_prefix']}, key ...{status['key_hint']})")
+
+    def _choose_audience(self) -> None:
+        selected = self._api.call("GET", "D/connection")["audience"]
+        if selected:
+            self._say(f"Audience: {selected['name']}")
+            return
+        found = self._api.call("GET", "D/audiences")["items"]
+        if found:
+            overview = self._api.call("PUT", "D/audience", {"audience_id": found[0]["id"]})
+        else:
+            overview = self._api.call("POST", "D/audiences", NEW_AUDIENCE)
+        self._say(f"Audience: {overview['name']} ({'existing' if found else 'created'})")
+
+    def _sync(self) -> dict[str, Any]:
+        self._finish_active_run()
+        started = self._api.call("POST", "D/syncs", {"type": "full", "dry_run": False})
+        self._say(f"Full sync {started['id']} started")
+        run = self._watch(started["id"])
+        if run["status"] not in {"success", "skipped"}:
+            raise JourneyFailed(f"The sync ended as {run['status']}: {run['message']}")
+        return run
+
+    def _finish_active_run(self) -> None:
+        """Choosing an audience pulls it and plans at once; the full sync waits for that."""
+        active = self._api.call("GET", "D/connection")["active_run"]
+        if active:
+            self._say(f"First look at the audience: {active['phase']}")
+            self._watch(active["id"])
+
+    def _watch(self, run_id: str) -> dict[str, Any]:
+        told, deadline = "", time.monotonic() + LONGEST_RUN_SECONDS
+        while time.monotonic() < deadline:
+            run: dict[str, Any] = self._api.call("GET", f"D/syncs/{run_id}")
+            line = progress_line(run)
+            if line != told:
+                self._say(line)
+                told = line
+            if run["finished_at"]:
+                return run
+            if run["status"] == "awaiting_approval":
+                raise JourneyFailed(f"The run waits for approval: {run['brake'] and run['brake']['reason']}")
+            time.sleep(POLL_SECONDS)
+        raise JourneyFailed(f"The run {run_id} did not end within {LONGEST_RUN_SECONDS:.0f} s")
+
+    def _show_log(self, run: dict[str, Any]) -> None:
+        entries = self._api.call("GET", "D/logs?limit=10")["items"]
+        for entry in entries:
+            if entry["run_id"] == run["id"]:
+                self._say(
+                    f"Sync Logs: {entry['date']}  {entry['direction']}  {entry['type']}  {entry['status']}  "
+                    f"{entry['message']}"
+                )
+        counts = ", ".join(f"{action} {count}" for action, count in sorted(run["counts"].items()))
+        self._say(f"Counts: {counts or 'nothing to do'}")
+
+
+def progress_line(run: dict[str, Any]) -> str:
+    """One line on where a run is."""
+    progress = run["progress"]
+    line = f"  {run['phase']:<9} {progress['done'] + progress['failed']}/{progress['planned']}"
+    if progress["failed"]:
+        line += f" ({progress['failed']} failed)"
+    if progress["rate"]:
+        line += f"  {progress['rate']:.0f}/s"
+    if progress["eta"]:
+        line += f"  done at {_local_time(progress['eta'])}"
+    return f"{line}  {run['status']}"
+
+
+def _local_time(moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,397 @@
+"""The whole service on this machine: emulator, stand-ins, deployed template, pollers. Started, stopped, found again.
+
+    with LocalStack(folder, latency=False, customers=200) as stack:
+        stack.call("GET", f"/departments/{stack.department_id}/connection", access="read")
+
+Everything lives in one folder: state, logs, the deployed code, and `stack.json`, which describes a running stack and
+is gone when none runs. State survives `stop` and the next `start` in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from infra.local import emulator, processes, smoke
+from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
+from infra.local.emulator import Emulator
+from infra.local.servers import ExternalServers
+from infra.package import PROJECT, build_package
+
+# Processes for each function that takes messages. On AWS the mapping's MaximumConcurrency bounds them.
+WORKERS = {"sync_worker": 10, "event_worker": 2, "dead_letters": 1}
+_REHEARSAL_WORKERS = 3
+_USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590}
+# What a developer may set for the functions of the local stack.
+PASSED_ON = ("ALLOWED_ORIGINS", "LOG_LEVEL", "LOG_RETENTION_DAYS", "PUBLIC_URL", "SYNC_SCHEDULE")
+_STOP_SECONDS = 20.0
+
+
+class AlreadyRunning(Exception):
+    """Another stack runs from this folder; the message says where."""
+
+
+@dataclass(slots=True)
+class _Started:
+    """What a stack is made of while it comes up and runs."""
+
+    processes: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    mailchimp: dict[str, Any] = field(default_factory=dict)
+    pracbill: dict[str, Any] = field(default_factory=dict)
+
+
+class LocalStack:
+    """One stack in one folder.
+
+    `latency`: whether the Mailchimp stand-in takes as long as Mailchimp. `customers`: size of a newly seeded
+    department (None: the stand-in's own choice). `mailchimp_options`: further arguments of its stand-in.
+    `usual_ports`: try the well-known ports first, not just any free ones. `servers`: servers to use instead of
+    stand-ins. `environment`: variables for the functions.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        latency: bool = True,
+        customers: int | None = None,
+        mailchimp_options: Sequence[str] = (),
+        usual_ports: bool = False,
+        servers: ExternalServers | None = None,
+        environment: Mapping[str, str] | None = None,
+        workers: Mapping[str, int] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self._latency = latency
+        self._customers = customers
+        self._mailchimp_options = mailchimp_options
+        self._usual_ports = usual_ports
+        self._servers = servers or ExternalServers()
+        self._environment = dict(environment or {})
+        self._workers = {**WORKERS, **(workers or {})}
+        self._started = _Started()
+        self.about: dict[str, Any] = {}
+
+    # what is known of a running stack
+
+    @property
+    def api_url(self) -> str:
+        return str(self.about["api_url"])
+
+    @property
+    def department_id(self) -> str:
+        return str(self.about["department_id"])
+
+    @property
+    def mailchimp(self) -> dict[str, Any]:
+        """The Mailchimp stand-in's url, control_url and api_key."""
+        return dict(self.about["mailchimp"])
+
+    @property
+    def pracbill(self) -> dict[str, Any]:
+        """The PracBill stand-in's url, control_url, token, jwks_url, issuer."""
+        return dict(self.about["pracbill"])
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return emulator.client(service, str(self.about["emulator_url"]))
+
+    def call(self, method: str, path: str, *, json: Any = None, access: str = "write") -> requests.Response:
+        """Call the API with the stand-in issuer's token of that access."""
+        session = requests.Session()
+        session.trust_env = False
+        headers = {"Authorization": f"Bearer {self.about['tokens'][access]}"}
+        return session.request(method, self.api_url + path, json=json, headers=headers, timeout=60)
+
+    # starting
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> dict[str, Any]:
+        """Start everything and check it. Returns what stack.json says.
+
+        Raises AlreadyRunning, ProcessFailed, DeploymentFailed, DataChanged or SmokeTestFailed; nothing is left
+        running then.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._locked():
+            self._refuse_second()
+            try:
+                self._bring_up()
+            except BaseException:
+                _end(self._started.processes)
+                raise
+            self._write_about()
+        return self.about
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(f"A stack is being started or stopped in {self.folder}.") from None
+            yield
+
+    def _refuse_second(self) -> None:
+        about = read_about(self.folder)
+        if about is None:
+            return
+        if _is_alive("emulator", about["processes"].get("emulator", 0)):
+            raise AlreadyRunning(f"A stack is running already: {about['api_url']} (make stop ends it).")
+        _end(about["processes"])  # what a crash left behind
+
+    def _bring_up(self) -> None:
+        self._choose_ports()
+        template = build_package(out=self.folder / "package", stage=STAGE, sources_only=True)
+        self._refuse_changed_data(template)
+        self._unpack()
+        self._start_standins()
+        running = self._start_emulator()
+        self._await_standins()
+        deployment = Deployment(running, template=template, archive=self.folder / "package" / "deployment.zip")
+        self._deploy(deployment)
+        self._store_token(running)
+        with self._rehearsed(deployment, running):
+            smoke.check_stack(deployment, running)
+        self._start_pollers(deployment, running)
+        self._describe(deployment, running)
+
+    def _start_emulator(self) -> Emulator:
+        scratch, log = self.folder / "scratch", self.folder / "emulator.log"
+        shutil.rmtree(scratch, ignore_errors=True)  # the emulator leaves unpacked code behind
+        port = self._started.ports["emulator"]
+        running = emulator.launch(port=port, state=self.folder / "emulator", scratch=scratch, log=log)
+        self._started.processes["emulator"] = running.pid
+        emulator.wait_until_ready(running, log)
+        return running
+
+    def _choose_ports(self) -> None:
+        path = self.folder / "ports.json"
+        last: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        usual = _USUAL_PORTS if self._usual_ports else {}
+        for name in _USUAL_PORTS:
+            taken = set(self._started.ports.values())
+            port = processes.choose_port(last.get(name), usual.get(name))
+            while port in taken:
+                port = processes.choose_port()
+            self._started.ports[name] = port
+        path.write_text(json.dumps(self._started.ports))
+
+    def _refuse_changed_data(self, template: Path) -> None:
+        """A kept stack goes on only with the tables, queues and functions it was made with."""
+        path = self.folder / "shape.json"
+        shape = data_shape(read_template(template))
+        if path.exists() and (self.folder / "emulator").exists() and json.loads(path.read_text()) != shape:
+            raise DataChanged(
+                f"The template's tables, queues or functions changed since {self.folder} was made. "
+                "FRESH=1 make run starts anew (the old state is lost)."
+            )
+        path.write_text(json.dumps(shape))
+
+    def _unpack(self) -> None:
+        code = self.folder / "code"
+        shutil.rmtree(code, ignore_errors=True)
+        with zipfile.ZipFile(self.folder / "package" / "deployment.zip") as archive:
+            archive.extractall(code)
+
+    # stand-ins
+
+    def _start_standins(self) -> None:
+        if not self._servers.has_mailchimp:
+            options = [*self._mailchimp_options, *([] if self._latency else ["--no-latency"])]
+            self._start_standin("mailchimp", options)
+        if not self._servers.has_pracbill:
+            self._start_standin("pracbill", [] if self._customers is None else ["--customers", str(self._customers)])
+
+    def _start_standin(self, name: str, options: Sequence[str]) -> None:
+        state, port = self.folder / f"{name}.json", self._started.ports[name]
+        command = [sys.executable, "-m", f"infra.local.{name}", "--port", str(port), "--state", str(state), *options]
+        self._spawn(name, command, environment={**emulator.bare_environment(), "PYTHONPATH": str(PROJECT)})
+
+    def _await_standins(self) -> None:
+        for name in ("mailchimp", "pracbill"):
+            if name in self._started.processes:
+                log = self.folder / f"{name}.log"
+                announced = processes.read_announcement(self._started.processes[name], log)
+                setattr(self._started, name, announced)
+
+    def _spawn(self, name: str, command: Sequence[str], *, environment: Mapping[str, str]) -> None:
+        self._started.processes[name] = processes.spawn(
+            command, environment=environment, log=self.folder / f"{name}.log", directory=self.folder
+        )
+
+    # deployment
+
+    def _deploy(self, deployment: Deployment) -> None:
+        addresses = self._addresses()
+        if deployment.exists():
+            deployment.renew()
+        else:
+            deployment.create(
+                {
+                    "Stage": STAGE,
+                    "PracBillApiUrl": addresses["PRACBILL_API_URL"],
+                    "PracBillJwksUrl": addresses["PRACBILL_JWKS_URL"],
+                    "PracBillIssuer": addresses["PRACBILL_ISSUER"],
+                    "MailchimpApiUrl": addresses["MAILCHIMP_API_URL"],
+                    "SyncSchedule": self._environment.get("SYNC_SCHEDULE", "rate(4 hours)"),
+                }
+            )
+        deployment.repair()
+        deployment.set_environment({"PUBLIC_URL": deployment.api_url, **self._environment, **addresses})
+
+    def _addresses(self) -> dict[str, str]:
+        servers, pracbill, mailchimp = self._servers, self._started.pracbill, self._started.mailchimp
+        return {
+            "PRACBILL_API_URL": servers.pracbill_api_url or pracbill["url"],
+            "PRACBILL_JWKS_URL": servers.pracbill_jwks_url or pracbill["jwks_url"],
+            "PRACBILL_ISSUER": servers.pracbill_issuer or pracbill["issuer"],
+            "MAILCHIMP_API_URL": servers.mailchimp_api_url or mailchimp["url"],
+        }
+
+    def _store_token(self, running: Emulator) -> None:
+        secrets = running.client("secretsmanager")
+        name, token = f"pracbill-mailchimp/{STAGE}/pracbill-token", self._servers.pracbill_token
+        token = token or self._started.pracbill["token"]
+        try:
+            secrets.put_secret_value(SecretId=name, SecretString=token)
+        except secrets.exceptions.ResourceNotFoundException:
+            secrets.create_secret(Name=name, SecretString=token)
+
+    # pollers
+
+    def _start_pollers(self, deployment: Deployment, running: Emulator) -> None:
+        for consumer in deployment.consumers():
+            name = consumer.function.rpartition("-")[2]
+            self._start_poller(name, consumer, deployment.function(consumer.function), running)
+
+    def _start_poller(self, name: str, consumer: QueueConsumer, function: Mapping[str, Any], running: Emulator) -> None:
+        configuration = {
+            "function": consumer.function,
+            "handler": function["Handler"],
+            "queue_url": consumer.queue_url,
+            "queue_arn": consumer.queue_arn,
+            "reports_failures": consumer.reports_failures,
+            "workers": self._workers.get(name, _REHEARSAL_WORKERS),
+            "timeout": function["Timeout"],
+            "memory": function["MemorySize"],
+            "code": str(self.folder / "code"),
+        }
+        path = self.folder / f"{name}.poller.json"
+        path.write_text(json.dumps(configuration))
+        command = [sys.executable, "-m", "infra.local.pollers", str(path)]
+        self._spawn(name, command, environment=self._poller_environment(consumer.function, function, running))
+
+    def _poller_environment(self, name: str, function: Mapping[str, Any], running: Emulator) -> dict[str, str]:
+        return {
+            **emulator.bare_environment(),
+            **emulator.CREDENTIALS,
+            "AWS_ENDPOINT_URL": running.url,
+            "AWS_LAMBDA_FUNCTION_NAME": name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "LAMBDA_TASK_ROOT": str(self.folder / "code"),
+            "PYTHONPATH": str(PROJECT),
+            "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would end forked workers at their first call
+            **function.get("Environment", {}).get("Variables", {}),
+        }
+
+    @contextlib.contextmanager
+    def _rehearsed(self, deployment: Deployment, running: Emulator) -> Iterator[None]:
+        """Send two groups through workers that do nothing but meet, while the block runs."""
+        sync = next(c for c in deployment.consumers() if c.function.endswith("-sync_worker"))
+        rehearsal = smoke.GroupRehearsal(running, like=sync, folder=self.folder / "smoke")
+        function = {"Handler": "infra.local.smoke.meet", "Timeout": 30, "MemorySize": 128}
+        self._start_poller("smoke", rehearsal.prepare(), function, running)
+        try:
+            yield
+            rehearsal.check()
+        finally:
+            processes.stop([self._started.processes.pop("smoke")], seconds=_STOP_SECONDS)
+            rehearsal.clean_up()
+
+    # telling, and stopping
+
+    def _describe(self, deployment: Deployment, running: Emulator) -> None:
+        pracbill = self._started.pracbill
+        self.about = {
+            "api_url": deployment.api_url,
+            "webhook_base_url": self._environment.get("PUBLIC_URL", deployment.api_url),
+            "department_id": self._servers.department_id or pracbill["department_id"],
+            "tokens": pracbill.get("tokens") or {"read": None, "write": None},
+            "pids": sorted(self._started.processes.values()),
+            "processes": self._started.processes,
+            "emulator_url": running.url,
+            "mailchimp": self._started.mailchimp or None,
+            "pracbill": {k: v for k, v in pracbill.items() if k != "tokens"} or None,
+            "logs": str(self.folder),
+        }
+
+    def _write_about(self) -> None:
+        path = about_path(self.folder)
+        scratch = path.with_suffix(".new")
+        scratch.touch(mode=0o600)
+        scratch.write_text(json.dumps(self.about, indent=2) + "\n")
+        scratch.rename(path)
+
+    def stop(self) -> bool:
+        """End everything, state saved. Whether there was anything to end."""
+        return stop_stack(self.folder)
+
+
+def stop_stack(folder: Path) -> bool:
+    """End the stack that runs from this folder, state saved. Whether there was one."""
+    about = read_about(folder)
+    if about is None:
+        return False
+    _end(about["processes"])
+    about_path(folder).unlink(missing_ok=True)
+    return True
+
+
+def _end(running: Mapping[str, int]) -> None:
+    """End a stack's processes: first what takes messages, then the stand-ins, last the emulator with the state."""
+    alive = {name: pid for name, pid in running.items() if _is_alive(name, pid)}
+    last = [name for name in ("mailchimp", "pracbill", "emulator") if name in alive]
+    processes.stop([pid for name, pid in alive.items() if name not in last], seconds=_STOP_SECONDS)
+    for name in last:
+        if processes.stop([alive[name]], seconds=_STOP_SECONDS):
+            print(f"{name} had to be killed; what it did not save is lost", file=sys.stderr)
+
+
+def _is_alive(name: str, pid: int) -> bool:
+    part = emulator.COMMAND_PART if name == "emulator" else "infra.local"
+    return processes.is_running(pid, command_part=part)
+
+
+def about_path(folder: Path) -> Path:
+    return folder / "stack.json"
+
+
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What stack.json says, or None when no stack runs from this folder."""
+    try:
+        about: dict[str, Any] = json.loads(about_path(folder).read_text())
+    except FileNotFoundError:
+        return None
+    return about

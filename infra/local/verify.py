@@ -1,0 +1,267 @@
+"""Checks a finished sync from outside: customers against members, with none of the service's own code.
+
+Both sides are read over their own HTTP APIs. What should be there is worked out here from the plain rules of the
+product (README, "What it promises"), so a mistake in the service and the same mistake in its tests cannot agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import requests
+
+STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
+OPTED_OUT = frozenset({"unsubscribed", "cleaned"})
+_PAGE = 1000
+_CUSTOMER_PAGE = 500
+_LONGEST_TEXT_BYTES = 255
+_TEXT_FIELDS = {"FNAME": "first_name", "LNAME": "last_name", "COMPANY": "company_name", "PHONE": "phone"}
+_ADDRESS_PARTS = {"addr1": "line1", "addr2": "line2", "city": "city", "state": "state", "zip": "postcode"}
+_REQUIRED_PARTS = ("addr1", "city", "state", "zip")
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mailchimp:
+    """Mailchimp's API, read only."""
+
+    url: str
+    api_key: str
+
+    def members(self, audience_id: str) -> dict[str, dict[str, Any]]:
+        """Every member by address, archived ones too."""
+        found = {}
+        for status in STATUSES:
+            for member in self._listing(f"/lists/{audience_id}/members", "members", status=status):
+                found[member["email_address"].strip().lower()] = member
+        return found
+
+    def audience_ids(self) -> list[str]:
+        return [str(audience["id"]) for audience in self._listing("/lists", "lists")]
+
+    def _listing(self, path: str, kind: str, **query: str) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            page = _get(
+                self.url.replace("{dc}", self.api_key.rpartition("-")[2]) + path,
+                {**query, "count": str(_PAGE), "offset": str(offset)},
+                auth=("verify", self.api_key),
+            )[kind]
+            yield from page
+            offset += len(page)
+            if len(page) < _PAGE:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class PracBill:
+    """PracBill's API, read only."""
+
+    url: str
+    token: str
+    department_id: str
+
+    def country(self) -> str:
+        return str(self._get(f"/departments/{self.department_id}", {}).get("country") or "")
+
+    def customers(self) -> Iterator[dict[str, Any]]:
+        query = {"limit": str(_CUSTOMER_PAGE)}
+        while True:
+            page = self._get(f"/departments/{self.department_id}/customers", query)
+            yield from page["customers"]
+            if page["next_after"] is None:
+                return
+            query["after"] = page["next_after"]
+
+    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        return _get(self.url + path, query, headers={"Authorization": f"Bearer {self.token}"})
+
+
+def _get(url: str, query: Mapping[str, str], **options: Any) -> Any:
+    session = requests.Session()
+    session.trust_env = False
+    answer = session.get(url, params=dict(query), timeout=60, **options)
+    answer.raise_for_status()
+    return answer.json()
+
+
+@dataclass(slots=True)
+class Report:
+    """What was compared, and every difference found."""
+
+    expected: int = 0
+    refused: int = 0
+    held_back: int = 0
+    foreign: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def note(self, address: str, customers: Iterable[Document], text: str) -> None:
+        ids = ", ".join(str(customer["id"]) for customer in customers) or "none"
+        self.differences.append(f"{mask(address)} (customers: {ids}): {text}")
+
+    def summary(self) -> str:
+        verdict = "as it should be" if not self.differences else f"{len(self.differences)} differences"
+        return (
+            f"{self.expected} addresses expected in the audience, {self.held_back} to be kept out or opted out, "
+            f"{self.refused} that Mailchimp refuses, {self.foreign} members without a customer: {verdict}"
+        )
+
+
+class Verification:
+    """Compares the two sides after a sync.
+
+    `before` are the members that the audience held before the service first saw it: their status wins, and those
+    without a customer must be as they were. `is_refused` tells the addresses that Mailchimp does not take.
+    """
+
+    def __init__(
+        self,
+        customers: Iterable[Document],
+        members: Mapping[str, Document],
+        *,
+        before: Mapping[str, Document],
+        is_refused: Callable[[str], bool],
+        unknown_consent: str = "transactional",
+        country: str = "",
+    ) -> None:
+        self._sharers = by_address(customers)
+        self._members = members
+        self._before = before
+        self._is_refused = is_refused
+        self._unknown_consent = unknown_consent
+        self._country = country
+        self._report = Report()
+
+    def compare(self) -> Report:
+        for address, sharers in self._sharers.items():
+            self._compare_address(address, sharers)
+        for address in self._members.keys() | self._before.keys():
+            if address not in self._sharers:
+                self._compare_foreign(address)
+        return self._report
+
+    def _compare_address(self, address: str, sharers: list[Document]) -> None:
+        member, before = self._members.get(address), self._before.get(address)
+        if before is None and self._is_refused(address):
+            self._report.refused += 1
+            if member is not None:
+                self._report.note(address, sharers, "is a member although Mailchimp refuses the address")
+            return
+        wanted = self._wanted_status(sharers, before)
+        if wanted is None:
+            self._report.held_back += 1
+            if member is not None:
+                self._report.note(address, sharers, f"is a member ({member['status']}) and should not be there")
+            return
+        self._report.expected += 1
+        if member is None:
+            self._report.note(address, sharers, f"is missing, should be {wanted}")
+        elif member["status"] != wanted:
+            self._report.note(address, sharers, f"is {member['status']}, should be {wanted}")
+        elif wanted not in OPTED_OUT | {"archived"}:
+            self._compare_values(address, sharers, member)
+
+    def _wanted_status(self, sharers: list[Document], before: Document | None) -> str | None:
+        """The status an address should have; None: it should not be in the audience."""
+        word = strictest_consent(sharers)
+        if before is not None:
+            # First contact: what Mailchimp holds stands, unless PracBill's own word is a no.
+            known = str(before["status"])
+            may_be_mailed = known in {"subscribed", "pending", "transactional"}
+            return "unsubscribed" if word == "unsubscribed" and may_be_mailed else known
+        if word == "unsubscribed":
+            return None
+        if word == "subscribed":
+            return "subscribed"
+        return {"skip": None, "transactional": "transactional", "subscribe": "subscribed"}[self._unknown_consent]
+
+    def _compare_values(self, address: str, sharers: list[Document], member: Document) -> None:
+        """Any of the customers that may speak for the address must match in all fields."""
+        found = member["merge_fields"]
+        faults = [list(self._value_faults(customer, found)) for customer in speakers(sharers)]
+        if all(faults):
+            self._report.note(address, sharers, "; ".join(min(faults, key=lambda found: len(found))))
+
+    def _value_faults(self, customer: Document, found: Document) -> Iterator[str]:
+        for tag, name in _TEXT_FIELDS.items():
+            wanted = cut(text_of(customer.get(name)))
+            if text_of(found.get(tag)) != wanted.strip():
+                yield f"{tag} is not what the customer has"
+        address = found.get("ADDRESS") or ""
+        if not is_right_address(address, customer.get("address"), self._country):
+            yield "ADDRESS is not what the customer has"
+
+    def _compare_foreign(self, address: str) -> None:
+        member, before = self._members.get(address), self._before.get(address)
+        if before is None:
+            self._report.note(address, (), "is a member and belongs to no customer")
+            return
+        self._report.foreign += 1
+        if member is None:
+            self._report.note(address, (), "was a member before and is gone")
+            return
+        for name in ("status", "merge_fields", "tags"):
+            if member.get(name) != before.get(name):
+                self._report.note(address, (), f"belongs to no customer, and its {name} changed")
+
+
+def by_address(customers: Iterable[Document]) -> dict[str, list[Document]]:
+    """Customers by the address that they share, those without one left out."""
+    sharers: dict[str, list[Document]] = defaultdict(list)
+    for customer in customers:
+        address = text_of(customer.get("email")).lower()
+        if address and not customer.get("deleted"):
+            sharers[address].append(customer)
+    return dict(sharers)
+
+
+def strictest_consent(sharers: Iterable[Document]) -> str | None:
+    """One no is a no, one silence is silence."""
+    words = {(customer.get("marketing_consent") or {}).get("status") for customer in sharers}
+    if "unsubscribed" in words:
+        return "unsubscribed"
+    return None if None in words else "subscribed"
+
+
+def speakers(sharers: list[Document]) -> list[Document]:
+    """The customers whose data may stand for the address: active before inactive, then the latest change."""
+    active = [customer for customer in sharers if text_of(customer.get("inactive")) != "1"] or sharers
+    latest = max(_moment(customer) for customer in active)
+    return [customer for customer in active if _moment(customer) == latest]
+
+
+def _moment(customer: Document) -> datetime:
+    return datetime.fromisoformat(str(customer["updated_at"]))
+
+
+def is_right_address(found: Any, wanted: Any, default_country: str) -> bool:
+    """Whole or not at all. A country written by name may be told in letters, or the address left out."""
+    parts = wanted if isinstance(wanted, Mapping) else {}
+    values = {part: cut(text_of(parts.get(name))) for part, name in _ADDRESS_PARTS.items()}
+    country = text_of(parts.get("country")) or default_country
+    is_code = len(country) == 2
+    if not all(values[part] for part in _REQUIRED_PARTS) or not country:
+        return not found
+    if not found:
+        return not is_code
+    same = all(text_of(found.get(part)) == value.strip() for part, value in values.items())
+    return same and (not is_code or found.get("country") == country.upper())
+
+
+def text_of(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def cut(text: str) -> str:
+    """As much of the text as Mailchimp keeps."""
+    return text.encode()[:_LONGEST_TEXT_BYTES].decode(errors="ignore")
+
+
+def mask(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}***@{domain}" if local else "***"
