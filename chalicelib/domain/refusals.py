@@ -1,0 +1,255 @@
+"""Why Mailchimp refuses single addresses: the closed table of known cases, in plain words with the way out.
+
+Mailchimp tells refusals apart by little more than English sentences that change over the years, and the sentences hold
+the address. So several signals are tried on the text with all addresses masked, and what is not known is kept as
+"refused by Mailchimp" in its own words, masked. The wordings are those of the Marketing API's "Errors" page and of
+answers that integrations recorded between 2016 and 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+MASK = "(address)"
+_LONGEST_WORDS = 300
+_ADDRESS = re.compile(r"""[^\s"<>(),;:]+@[^\s"'<>(),;:]+""")
+_MERGE_TAG = re.compile(r"(?:merge_fields\.)?([A-Z][A-Z0-9_]{0,9})")
+
+# Our own names for what the fields hold, for staff who do not know merge tags.
+_FIELD_NAMES = {
+    "COMPANY": "the company name",
+    "FNAME": "the first name",
+    "LNAME": "the last name",
+    "PHONE": "the phone number",
+    "ADDRESS": "the postal address",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """When a refused address is tried again.
+
+    `on_edit`: not before its customer is edited. `on_consent`: not before the person's consent changes on Mailchimp's
+    side. `after_delays`: also by itself, after `delays` one by one, then not before an edit.
+    """
+
+    when: Literal["on_edit", "on_consent", "after_delays"]
+    delays: tuple[timedelta, ...] = ()
+
+    def next_delay(self, refusals: int) -> timedelta | None:
+        """How long to wait after the given number of refusals in a row (1 = the first); None: not by itself."""
+        return self.delays[refusals - 1] if 0 < refusals <= len(self.delays) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal as staff read it. `words` are Mailchimp's own, with addresses masked."""
+
+    code: str
+    title: str
+    cause: str
+    fix: str
+    retry: RetryRule
+    words: str = ""
+
+
+_ON_EDIT = RetryRule("on_edit")
+_ON_CONSENT = RetryRule("on_consent")
+# What operators were told by Mailchimp: try after 5 minutes, then 1, 2 and 7 days.
+_THROTTLED = RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1), timedelta(days=2), timedelta(days=7)))
+_LOOK_AGAIN = RetryRule("after_delays", (timedelta(days=1), timedelta(days=7)))
+
+REFUSALS: Mapping[str, Refusal] = {
+    refusal.code: refusal
+    for refusal in (
+        Refusal(
+            "invalid_email",
+            "Invalid email",
+            "The customer has an invalid e-mail format.",
+            "Fix the e-mail address in PracBill.",
+            _ON_EDIT,
+        ),
+        Refusal(
+            "looks_fake",
+            "Invalid email",
+            "Mailchimp takes the e-mail address for a fake or mistyped one.",
+            "Check the part after the @ for typing errors and fix the e-mail address in PracBill.",
+            _ON_EDIT,
+        ),
+        Refusal(
+            "compliance_state",
+            "Compliance state",
+            "The person unsubscribed, or mail to the address bounced or was reported. "
+            "Mailchimp does not let anybody else subscribe it.",
+            "Cannot be added again without consent: the person must sign up with the audience's Mailchimp form, or "
+            "confirm an invitation where the department has allowed those.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "previously_unsubscribed",
+            "Compliance state",
+            "The person unsubscribed from this audience before.",
+            "Cannot be added again without consent: the person must sign up with the audience's Mailchimp form, or "
+            "confirm an invitation where the department has allowed those.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "forgotten",
+            "Compliance state",
+            "The contact was permanently deleted from the audience. Mailchimp never takes it back from outside.",
+            "Only the person can return, with the audience's Mailchimp form.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "signup_throttle",
+            "Too many sign-ups",
+            "The address was signed up for many Mailchimp audiences lately, so Mailchimp makes it wait.",
+            "Nothing to do: it is tried again after 5 minutes, 1 day, 2 days and 7 days.",
+            _THROTTLED,
+        ),
+        Refusal(
+            "merge_field_invalid",
+            "Invalid field",
+            "Mailchimp does not accept what the customer has for {field}.",
+            "Correct {field} in PracBill.",
+            _ON_EDIT,
+        ),
+        Refusal(
+            "merge_field_required",
+            "Missing field",
+            "The audience demands a value for {field}, and the customer has none.",
+            "Fill it in in PracBill, or make the field optional in Mailchimp: Audience, Settings, Audience fields.",
+            _LOOK_AGAIN,
+        ),
+        Refusal(
+            "already_member",
+            "Already a member",
+            "The address was added to the audience by somebody else at the same time.",
+            "Nothing to do: the next sync updates it.",
+            RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1))),
+        ),
+        Refusal(
+            "cannot_archive",
+            "Cannot be archived",
+            "Mailchimp does not archive contacts that bounced or wait for a confirmation.",
+            "Nothing to do: such a contact gets no mail. Archive it in Mailchimp if it should leave the audience.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "cannot_rename",
+            "Address not changed",
+            "Mailchimp changes the e-mail address of subscribed contacts only.",
+            "Nothing to do: the old address is archived and the new one added.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "rename_clash",
+            "Address not changed",
+            "The customer's new e-mail address is already in the audience.",
+            "Nothing to do: the old address is archived and the contact that is there is updated.",
+            _ON_CONSENT,
+        ),
+        Refusal(
+            "unknown",
+            "Refused by Mailchimp",
+            "Mailchimp refused the address for a reason this service does not know.",
+            "Read Mailchimp's words, correct the customer in PracBill if they say so; it is tried twice more.",
+            _LOOK_AGAIN,
+        ),
+    )
+}
+
+# In order: a text may hold the signals of several cases, and the graver one comes first. Every row lists alternatives;
+# in each, all fragments must be there.
+_SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    (
+        "forgotten",
+        (
+            ("permanently deleted",),
+            ("previously removed", "audience"),
+            ("previously removed", "list"),
+            ("cannot be re-imported",),
+            ("can't be re-imported",),
+            ("forgotten email",),
+        ),
+    ),
+    ("previously_unsubscribed", (("previously unsubscribed",), ("unsubscribed", "opt in again"))),
+    ("compliance_state", (("compliance",),)),
+    (
+        "signup_throttle",
+        (("signed up", "lot of lists"), ("signed up", "too many"), ("more signups",), ("more sign-ups",)),
+    ),
+    ("cannot_archive", (("can not archive",), ("cannot archive",), ("member cannot be removed",))),
+    ("cannot_rename", (("only update email", "status of"), ("only update email", "subscribed"))),
+    ("rename_clash", (("already in this list",), ("already in this audience",))),
+    ("already_member", (("already a list member",), ("member exists",), ("error_contact_exists",))),
+    ("looks_fake", (("looks fake",), ("real email",), ("fake or invalid",))),
+    (
+        "invalid_email",
+        (
+            ("valid email",),
+            ("email address", "invalid"),
+            ("email address", "not valid"),
+            ("invalid email",),
+            ("email_address", "schema"),
+            ("email_address", "blank"),
+        ),
+    ),
+)
+_REQUIRED = ("enter a value", "is required", "required field", "must provide", "can't be blank", "cannot be blank")
+_MERGE_TEXTS = ("merge field", "merge_field", "enter a number", "complete address", "not a valid choice")
+
+
+def classify(text: str, code: str = "", field: str = "", field_message: str = "", *, address: str = "") -> Refusal:
+    """What a refusal means.
+
+    `text` is Mailchimp's sentence, `code` the bulk call's `error_code`, `field` and `field_message` what it says of a
+    merge field. `address` is masked too where the text quotes it in a form that does not look like an address.
+    """
+    full = " ".join(part for part in (text, field_message) if part)
+    words = mask_addresses(full, address)
+    tag = _MERGE_TAG.fullmatch(field)
+    # An address or the name of a merge field may look like a signal ("compliance@..."), so neither is searched.
+    said = f"{code} {'' if tag else field} {_without_addresses(full, address)}".lower()
+    for known, alternatives in _SIGNALS:
+        if any(all(fragment in said for fragment in fragments) for fragments in alternatives):
+            return replace(REFUSALS[known], words=words)
+    if tag or any(fragment in said for fragment in _MERGE_TEXTS):
+        required = any(fragment in said for fragment in _REQUIRED)
+        return refusal("merge_field_required" if required else "merge_field_invalid", field=field, words=words)
+    return refusal("unknown", words=words)
+
+
+def refusal(code: str, *, field: str = "", words: str = "") -> Refusal:
+    """The refusal with this code, as it was kept; a code that is not known is `unknown`."""
+    found = REFUSALS.get(code, REFUSALS["unknown"])
+    name = _field_name(field)
+    return replace(found, cause=found.cause.format(field=name), fix=found.fix.format(field=name), words=words)
+
+
+def mask_addresses(text: str, address: str = "") -> str:
+    """The text without e-mail addresses, cut to a readable length.
+
+    `address` is masked even where it has no @, as in what Mailchimp says of an address that is none.
+    """
+    masked = _without_addresses(text, address)
+    if address:
+        masked = re.sub(rf"(?<!\w){re.escape(address)}(?!\w)", MASK, masked, flags=re.IGNORECASE)
+    return masked if len(masked) <= _LONGEST_WORDS else masked[: _LONGEST_WORDS - 1] + "…"
+
+
+def _without_addresses(text: str, address: str) -> str:
+    if "@" in address:
+        text = re.sub(re.escape(address), MASK, text, flags=re.IGNORECASE)
+    return " ".join(_ADDRESS.sub(MASK, text).split())
+
+
+def _field_name(field: str) -> str:
+    tag = _MERGE_TAG.fullmatch(field)
+    if tag is None:
+        return "one of the fields"
+    return f"{_FIELD_NAMES[tag[1]]} ({tag[1]})" if tag[1] in _FIELD_NAMES else f"the field {tag[1]}"

@@ -1,0 +1,290 @@
+"""What Mailchimp tells, as values. Readers are lenient: a missing or odd part becomes empty, never an error.
+
+Shapes: Marketing API 3.0, contract 3.0.91. Addresses are lower-cased, since Mailchimp keys members that way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from chalicelib.domain.customers import mail_address
+from chalicelib.domain.members import Status
+from chalicelib.domain.moments import parse_moment
+
+Document = Mapping[str, Any]
+_STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account behind a key; `role` is the level of the key's user, e.g. `owner`."""
+
+    account_id: str
+    login_id: str
+    account_name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """An audience. Counts are cached by Mailchimp for some minutes; `member_count` counts the subscribed."""
+
+    id: str
+    name: str
+    member_count: int
+    unsubscribe_count: int
+    cleaned_count: int
+    total_contacts: int | None  # in any state, approximate; None unless one audience was asked for
+    double_optin: bool
+    marketing_permissions: bool  # GDPR fields are on
+    company: str
+    from_name: str
+    from_email: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audiences:
+    """The account's audiences. `max_instances` is None when the plan sets no limit."""
+
+    items: tuple[Audience, ...]
+    may_create: bool
+    max_instances: int | None
+    current: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeField:
+    """A merge field of an audience. `type` is text, number, address, phone, date, ..."""
+
+    merge_id: int
+    tag: str
+    name: str
+    type: str
+    required: bool
+    phone_format: str = ""  # `US` or `none`
+    date_format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMember:
+    """A member as Mailchimp has it. Listings leave `merge_fields`, `tags` and `source` empty."""
+
+    id: str  # md5 of the address, as a rule
+    contact_id: str  # stays when the address changes
+    address: str = field(repr=False)
+    status: Status
+    last_changed: datetime | None  # None only when Mailchimp sent none
+    unsubscribe_reason: str = ""
+    timestamp_opt: datetime | None = None
+    source: str = ""
+    merge_fields: Mapping[str, object] = field(default_factory=dict, repr=False)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMember:
+    """A member that Mailchimp refused, in its own words; domain/refusals.py tells what they mean."""
+
+    address: str = field(repr=False)
+    text: str = field(repr=False)
+    code: str = ""
+    field: str = ""
+    field_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAnswer:
+    """What became of a call about one member.
+
+    `done`: carried out, or it was so already. `absent`: nobody with this address is in the audience. `refused`:
+    Mailchimp does not do it; `refused` holds its words. `member` is how the member is now, where Mailchimp tells.
+    """
+
+    outcome: Literal["done", "absent", "refused"]
+    member: RemoteMember | None = None
+    refused: RefusedMember | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushAnswer:
+    """What became of each member of a push.
+
+    `unsettled` are addresses of which nothing is known: sent but not spoken of, or not tried. They are neither good
+    nor refused and belong into a later push.
+    """
+
+    created: tuple[RemoteMember, ...] = ()
+    updated: tuple[RemoteMember, ...] = ()
+    refused: tuple[RefusedMember, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+    def __add__(self, other: PushAnswer) -> PushAnswer:
+        return PushAnswer(
+            self.created + other.created,
+            self.updated + other.updated,
+            self.refused + other.refused,
+            self.unsettled + other.unsettled,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A static segment, which is a tag at the same time: same id, same name."""
+
+    id: int
+    name: str
+    type: str
+    member_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook of an audience. Its address holds our token, so it is not shown; the secret comes at creation only."""
+
+    id: str
+    url: str = field(repr=False)
+    signing_secret: str | None = field(repr=False)
+    events: Mapping[str, bool]
+    sources: Mapping[str, bool]
+
+
+def subscriber_hash(address: str) -> str:
+    """Mailchimp's id of a member: md5 of the lower-cased address."""
+    return hashlib.md5(mail_address(address).encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def read_account(document: Document) -> Account:
+    return Account(
+        account_id=_text(document, "account_id"),
+        login_id=str(document.get("login_id") or ""),
+        account_name=_text(document, "account_name"),
+        role=_text(document, "role"),
+    )
+
+
+def read_audience(document: Document) -> Audience:
+    stats, defaults = _part(document, "stats"), _part(document, "campaign_defaults")
+    return Audience(
+        id=_text(document, "id"),
+        name=_text(document, "name"),
+        member_count=_count(stats, "member_count"),
+        unsubscribe_count=_count(stats, "unsubscribe_count"),
+        cleaned_count=_count(stats, "cleaned_count"),
+        total_contacts=_count(stats, "total_contacts") if "total_contacts" in stats else None,
+        double_optin=document.get("double_optin") is True,
+        marketing_permissions=document.get("marketing_permissions") is True,
+        company=_text(_part(document, "contact"), "company"),
+        from_name=_text(defaults, "from_name"),
+        from_email=_text(defaults, "from_email"),
+        language=_text(defaults, "language"),
+    )
+
+
+def read_audiences(audiences: tuple[Document, ...], first_page: Document) -> Audiences:
+    limits = _part(first_page, "constraints")
+    maximum = limits.get("max_instances")
+    return Audiences(
+        items=tuple(read_audience(audience) for audience in audiences),
+        # Without constraints nothing forbids it; creating tells.
+        may_create=limits.get("may_create") is not False,
+        max_instances=maximum if isinstance(maximum, int) and maximum >= 0 else None,
+        current=_count(limits, "current_total_instances") or len(audiences),
+    )
+
+
+def read_merge_field(document: Document) -> MergeField:
+    options = _part(document, "options")
+    return MergeField(
+        merge_id=_count(document, "merge_id"),
+        tag=_text(document, "tag"),
+        name=_text(document, "name"),
+        type=_text(document, "type"),
+        required=document.get("required") is True,
+        phone_format=_text(options, "phone_format"),
+        date_format=_text(options, "date_format"),
+    )
+
+
+def read_member(document: Document) -> RemoteMember:
+    tags = document.get("tags")
+    return RemoteMember(
+        id=_text(document, "id"),
+        contact_id=_text(document, "contact_id"),
+        address=mail_address(_text(document, "email_address")),
+        status=_status(document.get("status")),
+        last_changed=parse_moment(_text(document, "last_changed")),
+        unsubscribe_reason=_text(document, "unsubscribe_reason"),
+        timestamp_opt=parse_moment(_text(document, "timestamp_opt")),
+        source=_text(document, "source"),
+        merge_fields=_part(document, "merge_fields"),
+        tags=tuple(_text(tag, "name") for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
+    )
+
+
+def read_refused(document: Document) -> RefusedMember:
+    return RefusedMember(
+        address=mail_address(_text(document, "email_address")),
+        text=_text(document, "error"),
+        code=_text(document, "error_code"),
+        field=_text(document, "field"),
+        field_message=_text(document, "field_message"),
+    )
+
+
+def read_segment(document: Document) -> Segment:
+    return Segment(
+        id=_count(document, "id"),
+        name=_text(document, "name"),
+        type=_text(document, "type"),
+        member_count=_count(document, "member_count"),
+    )
+
+
+def read_webhook(document: Document) -> Webhook:
+    return Webhook(
+        id=_text(document, "id"),
+        url=_text(document, "url"),
+        signing_secret=_text(document, "signing_secret") or None,
+        events=_switches(document, "events"),
+        sources=_switches(document, "sources"),
+    )
+
+
+def objects(document: Document, name: str) -> tuple[Document, ...]:
+    """The objects of a list in an answer; anything else in it is left out."""
+    found = document.get(name)
+    return tuple(item for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
+
+
+def total_items(document: Document) -> int | None:
+    total = document.get("total_items")
+    return total if isinstance(total, int) else None
+
+
+def _status(word: object) -> Status:
+    """A status that Mailchimp may add one day counts as `pending`: a state in which we leave people alone."""
+    return _STATUSES.get(word, "pending") if isinstance(word, str) else "pending"
+
+
+def _text(document: Document, name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _count(document: Document, name: str) -> int:
+    value = document.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _part(document: Document, name: str) -> Document:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _switches(document: Document, name: str) -> dict[str, bool]:
+    return {key: value is True for key, value in _part(document, name).items()}

@@ -1,0 +1,114 @@
+"""Calls with one key: authorization, reading of JSON objects, paging by offset."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import requests
+
+from chalicelib.mailchimp.answers import Document, objects, total_items
+from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
+from chalicelib.mailchimp.keys import ApiKey
+from chalicelib.outbound.calls import Answer, Call, CallMade, HttpCalls, ignore_call, new_session
+from chalicelib.outbound.retry import USUAL_PATIENCE, Patience
+
+# Mailchimp's page size is 10 unless asked for, and at most 1000.
+PAGE_SIZE = 1000
+# Mailchimp ends a request after 120 s; giving up earlier would leave it running and holding one of ten connections.
+BULK_READ_SECONDS = 120.0
+_MOST_PAGES = 1000
+
+
+class MailchimpApi:
+    """The calls of one key."""
+
+    def __init__(
+        self,
+        key: ApiKey,
+        *,
+        url_template: str,
+        remaining: Callable[[], float],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        on_call: Callable[[CallMade], None] = ignore_call,
+        session_factory: Callable[[], requests.Session] = new_session,
+        patience: Patience = USUAL_PATIENCE,
+    ) -> None:
+        # Any user name will do beside the key (Marketing API, "Authentication").
+        authorization = "Basic " + b64encode(f"pracbill:{key.value}".encode()).decode()
+        self._calls = HttpCalls(
+            url_template.replace("{dc}", key.server_prefix),
+            authorization=lambda: authorization,
+            explain=explain_fault,
+            remaining=remaining,
+            sleep=sleep,
+            random=random,
+            on_call=on_call,
+            session_factory=session_factory,
+            patience=patience,
+            silent_403=True,
+        )
+
+    def send(self, call: Call) -> Answer:
+        """The answer, whatever its status; raises RetryLater for faults that may pass."""
+        return self._calls.send(call)
+
+    def read(self, call: Call, *, missing: NotFound | None = None) -> Document:
+        """The JSON object of a success; every other answer is raised."""
+        return object_of(self.send(call), missing=missing)
+
+    def read_all(
+        self, template: str, name: str, *, ids: Mapping[str, str], query: Mapping[str, str], missing: NotFound
+    ) -> tuple[Document, ...]:
+        """All objects of a short list (audiences, merge fields, segments), page by page."""
+        pages = self.pages(template, name, ids=ids, query=query, missing=missing)
+        return tuple(item for page in pages for item in objects(page, name))
+
+    def pages(
+        self,
+        template: str,
+        name: str,
+        *,
+        ids: Mapping[str, str],
+        query: Mapping[str, str],
+        missing: NotFound | None = None,
+    ) -> Iterator[Document]:
+        """Pages by growing offset: fit for lists that hardly change while they are read."""
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            asked = {**query, "count": str(PAGE_SIZE), "offset": str(offset)}
+            page = self.read(Call("GET", template, ids, asked, read_seconds=BULK_READ_SECONDS), missing=missing)
+            yield page
+            items = page.get(name)
+            offset += len(items) if isinstance(items, list) else 0
+            total = total_items(page)
+            if not items or (total is not None and offset >= total):
+                return
+        raise unreadable()
+
+    def close(self) -> None:
+        self._calls.close()
+
+
+def check_success(answer: Answer, *, missing: NotFound | None = None) -> None:
+    """Raises what any other answer than a success stands for."""
+    if not answer.is_success:
+        raise_refusal(answer, missing=missing)
+
+
+def object_of(answer: Answer, *, missing: NotFound | None = None) -> dict[str, Any]:
+    """The JSON object of a success. Raises what any other answer stands for."""
+    check_success(answer, missing=missing)
+    document = answer.document()
+    if not isinstance(document, dict):
+        raise unreadable()
+    return document
+
+
+class Resource:
+    """One area of Mailchimp's API, on top of the calls of one key."""
+
+    def __init__(self, api: MailchimpApi) -> None:
+        self._api = api

@@ -1,0 +1,154 @@
+"""Single members, and the listing of changed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
+
+from chalicelib.domain.customers import mail_address
+from chalicelib.domain.members import Status
+from chalicelib.mailchimp.answers import (
+    MemberAnswer,
+    RefusedMember,
+    RemoteMember,
+    objects,
+    read_member,
+    subscriber_hash,
+    total_items,
+)
+from chalicelib.mailchimp.api import BULK_READ_SECONDS, PAGE_SIZE, Resource, check_success, object_of
+from chalicelib.mailchimp.errors import AudienceGone, problem_of
+from chalicelib.mailchimp.feed import FeedPage, changed_members
+from chalicelib.outbound.calls import Answer, Call
+
+_ONE = "/lists/{audience}/members/{member}"
+_LISTED_FIELDS = ",".join(
+    f"members.{name}"
+    for name in (
+        "id",
+        "contact_id",
+        "email_address",
+        "status",
+        "unsubscribe_reason",
+        "timestamp_opt",
+        "last_changed",
+    )
+)
+
+
+class MemberCalls(Resource):
+    """Members of an audience, one by one and as a feed of changes."""
+
+    def member(self, audience_id: str, address: str) -> RemoteMember | None:
+        """The member with this address in any state, archived too; None when there is none."""
+        answer = self._about(Call("GET", _ONE), audience_id, address)
+        return None if answer.status == 404 else read_member(object_of(answer))
+
+    def members_changed(
+        self,
+        audience_id: str,
+        *,
+        since: datetime | None,
+        before: datetime | None = None,
+        status: Status | None = None,
+    ) -> Iterator[tuple[RemoteMember, ...]]:
+        """Members that changed at `since` or later, up to `before`, in pages of at most 1000 and without repeats.
+
+        Whether archived members are part of it is not documented: ask for them with `status="archived"`. Deleted ones
+        never appear. Memory stays flat. Raises AudienceGone.
+        """
+        query = {"fields": f"{_LISTED_FIELDS},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
+        if before is not None:
+            query["before_last_changed"] = _time(before)
+        if status is not None:
+            query["status"] = status
+        return changed_members(partial(self._changed_page, audience_id, query), since=since, page_size=PAGE_SIZE)
+
+    def _changed_page(
+        self, audience_id: str, query: Mapping[str, str], after: datetime | None, offset: int
+    ) -> FeedPage:
+        asked = {**query, "count": str(PAGE_SIZE), "offset": str(offset)}
+        # No start at all instead of a very early one: such a request was seen to hang.
+        if after is not None:
+            asked["since_last_changed"] = _time(after)
+        ids = {"audience": audience_id}
+        call = Call("GET", "/lists/{audience}/members", ids, asked, read_seconds=BULK_READ_SECONDS)
+        page = self._api.read(call, missing=AudienceGone())
+        return FeedPage(tuple(read_member(item) for item in objects(page, "members")), total_items(page))
+
+    def set_member_status(
+        self, audience_id: str, address: str, status: Literal["subscribed", "unsubscribed", "pending"]
+    ) -> MemberAnswer:
+        """Set the status of a member that is there, on purpose; nobody is created.
+
+        `pending` makes Mailchimp mail the person for a confirmation, once.
+        """
+        answer = self._about(Call("PATCH", _ONE, body={"status": status}), audience_id, address)
+        return _member_answer(answer, address)
+
+    def archive_member(self, audience_id: str, address: str) -> MemberAnswer:
+        """Archive a member. One that is archived already is `done`; bounced and pending ones are refused."""
+        answer = self._about(Call("DELETE", _ONE), audience_id, address)
+        if answer.status != 405:
+            return _member_answer(answer, address)
+        # One text stands for three states, so the member is asked for its own.
+        member = self.member(audience_id, address)
+        if member is None:
+            return MemberAnswer("absent")
+        if member.status == "archived":
+            return MemberAnswer("done", member)
+        return MemberAnswer("refused", member, _refused_member(answer, address))
+
+    def rename_member(self, audience_id: str, old: str, new: str, merge_fields: Mapping[str, object]) -> MemberAnswer:
+        """Move a member to another address; only a subscribed one can be moved, and only to an address that is free.
+
+        `absent` also when an earlier try did it already: send the new address as an ordinary update then.
+        """
+        # PATCH, not PUT: for an unknown old address PUT would create the new one.
+        body = {"email_address": new, "merge_fields": dict(merge_fields)}
+        call = Call("PATCH", _ONE, query={"skip_merge_validation": "true"}, body=body)
+        return _member_answer(self._about(call, audience_id, old), new)
+
+    def delete_permanently(self, audience_id: str, address: str) -> MemberAnswer:
+        """Erase a member for good: Mailchimp never takes the address again by API."""
+        answer = self._about(Call("POST", _ONE + "/actions/delete-permanent"), audience_id, address)
+        return _member_answer(answer, address)
+
+    def _about(self, call: Call, audience_id: str, address: str) -> Answer:
+        """Make a call about the member with this address.
+
+        Audiences from before about 2015 have ids that are not the hash of the lower-cased address. Where the hash is
+        not found the address itself is tried, which newer contracts accept in its place.
+        """
+        answer = self._api.send(_for_member(call, audience_id, subscriber_hash(address)))
+        if answer.status == 404 and "@" in address:
+            answer = self._api.send(_for_member(call, audience_id, mail_address(address)))
+        return answer
+
+
+def _for_member(call: Call, audience_id: str, member: str) -> Call:
+    ids = {"audience": audience_id, "member": member}
+    return Call(call.method, call.template, ids, call.query, call.body)
+
+
+def _member_answer(answer: Answer, address: str) -> MemberAnswer:
+    if answer.status == 404:
+        return MemberAnswer("absent")
+    if answer.status in (400, 405):
+        return MemberAnswer("refused", refused=_refused_member(answer, address))
+    check_success(answer)
+    document = answer.document()
+    return MemberAnswer("done", read_member(document) if isinstance(document, dict) else None)
+
+
+def _refused_member(answer: Answer, address: str) -> RefusedMember:
+    problem = problem_of(answer)
+    name, message = problem.errors[0] if problem.errors else ("", "")
+    text = f"{problem.title}: {problem.detail}"
+    return RefusedMember(mail_address(address), text, "", name, message)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,92 @@
+"""The one place that decides whether a call is made again.
+
+What may pass is repeated: too many requests, faults of the other side, no answer. What the other side means is not:
+every other 4xx. The wait grows and is drawn at random below its limit (full jitter), so that many workers which fail
+together do not come back together. The real cap is the time left: when the next try does not fit, the queue brings the
+whole step back later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+# A call that is given less than this is not worth starting.
+SHORTEST_CALL_SECONDS = 2.0
+_LONGEST_ASKED_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a call failed in a way that may pass.
+
+    `status` is None when no answer came. `may_have_run`: the other side may have carried the call out all the same.
+    """
+
+    status: int | None
+    may_have_run: bool
+    retry_after: float | None = None  # seconds the other side asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how long to try. Seconds; `margin` is left for the caller to put its things in order."""
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    longest_wait: float = 30.0
+    margin: float = 3.0
+
+
+USUAL_PATIENCE = Patience()
+
+
+def fault_of(status: int, headers: Mapping[str, str], *, silent_403: bool) -> Fault | None:
+    """The passing fault that an answer stands for, or None when it must be taken at its word.
+
+    `silent_403`: the answer carries no JSON and its sender uses a bare 403 for too many requests, as Mailchimp does
+    (Marketing API, "Rate limits and timeouts").
+    """
+    if status == 429 or (status == 403 and silent_403):
+        return Fault(status, may_have_run=False, retry_after=_retry_after(headers))
+    if status >= 500:
+        # A 502 or 504 of Mailchimp's edge means that the request ran too long; it may still be running.
+        return Fault(status, may_have_run=True, retry_after=_retry_after(headers))
+    return None
+
+
+def next_wait(
+    fault: Fault, patience: Patience, *, attempt: int, creates: bool, time_left: float, luck: float
+) -> float | None:
+    """Seconds to wait before trying again, or None to give up.
+
+    `attempt` counts from 1; `creates`: a repeat of something that was carried out would make it twice; `luck` is a
+    random number of [0, 1).
+    """
+    if attempt >= patience.attempts or (creates and fault.may_have_run):
+        return None
+    limit = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
+    # A wait that was asked for is kept in full, with a little jitter on top.
+    wait = limit * luck if fault.retry_after is None else fault.retry_after + patience.first_wait * luck
+    return wait if wait + SHORTEST_CALL_SECONDS + patience.margin <= time_left else None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """`Retry-After` in seconds: a number, or a date counted from the answer's own `Date` (RFC 9110, 10.2.3)."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_ASKED_SECONDS)
+    until, now = _http_date(text), _http_date(headers.get("Date", ""))
+    if until is None or now is None:
+        return None
+    return min(max(0.0, (until - now).total_seconds()), _LONGEST_ASKED_SECONDS)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.refusals import REFUSALS, classify, mask_addresses, refusal
+
+E = "ann@clinic.test"
+
+# Wordings as documented, recorded or reported between 2016 and 2026; `<e>` stands for the address.
+WORDINGS = [
+    ("Please provide a valid email address.", "invalid_email"),
+    ("Invalid Resource: Please provide a valid email address.", "invalid_email"),
+    ("<e> looks fake or invalid, please enter a real email address.", "looks_fake"),
+    ("Invalid Resource: <e> looks fake or invalid, please enter a real email address.", "looks_fake"),
+    (
+        "<e> is in a compliance state due to unsubscribe, bounce, or compliance review and cannot be subscribed.",
+        "compliance_state",
+    ),
+    (
+        "<e> is already a list member in compliance state due to unsubscribe, bounce, or compliance review.",
+        "compliance_state",
+    ),
+    ("Member In Compliance State: something worded anew about <e>", "compliance_state"),
+    (
+        "<e> was permanently deleted and cannot be re-imported. The contact must re-subscribe to get back on the list.",
+        "forgotten",
+    ),
+    (
+        "<e> was previously removed from this audience. To rejoin, they'll need to sign up using a Mailchimp form.",
+        "forgotten",
+    ),
+    ("Forgotten Email Not Subscribed: worded anew", "forgotten"),
+    ("<e> has previously unsubscribed from this list and must opt in again.", "previously_unsubscribed"),
+    (
+        "<e> has signed up to a lot of lists very recently; we're not allowing more signups for now",
+        "signup_throttle",
+    ),
+    ("Member Exists: <e> is already a list member. Use PUT to insert or update list members.", "already_member"),
+    (
+        "<e> is already a list member, do you want to update? please provide update_existing:true in the request body",
+        "already_member",
+    ),
+    (
+        "Method Not Allowed: This list member cannot be removed. Can not archive a contact that is bounced, pending or "
+        "archived. Please contact support.",
+        "cannot_archive",
+    ),
+    (
+        'This member\'s status is "cleaned." You can only update email addresses for members with a status of '
+        '"subscribed."',
+        "cannot_rename",
+    ),
+    ('"<e>" is already in this list with a status of "Subscribed".', "rename_clash"),
+    ('"<e>" is already in this list with a status of "deleted".', "rename_clash"),
+    ("The resource submitted could not be validated. For field-specific details, see the 'errors' array.", "unknown"),
+    ("Invalid interest ID: 'abc'.", "unknown"),
+    ("", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("wording", "code"), WORDINGS)
+def test_every_known_wording_is_recognised_whoever_it_is_about(wording: str, code: str) -> None:
+    for address in (E, "compliance.permanently-deleted@looks-fake.test", "o'hara+valid@email.test"):
+        found = classify(wording.replace("<e>", address), "ERROR_GENERIC", address=address)
+        assert found.code == code
+        assert address not in found.words
+
+
+@pytest.mark.parametrize(("wording", "code"), WORDINGS)
+def test_capitals_and_line_ends_do_not_matter(wording: str, code: str) -> None:
+    assert classify(wording.replace("<e>", E).upper().replace(" ", "\n ")).code == code
+
+
+def test_the_code_of_the_bulk_call_is_enough_for_an_existing_contact() -> None:
+    assert classify("reworded", "ERROR_CONTACT_EXISTS").code == "already_member"
+    assert classify("reworded", "ERROR_GENERIC").code == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "code", "named"),
+    [
+        ("PHONE", "Please enter a valid phone number", "merge_field_invalid", "the phone number (PHONE)"),
+        ("LTV", "Please enter a number", "merge_field_invalid", "the field LTV"),
+        ("merge_fields.ADDRESS", "Please enter a complete address", "merge_field_invalid", "postal address"),
+        ("MMERGE7", "Please enter a value", "merge_field_required", "the field MMERGE7"),
+        ("COMPANY", "This field is required", "merge_field_required", "company name"),
+        ("COMPLIANCE", "Please enter a number", "merge_field_invalid", "the field COMPLIANCE"),
+        ("", "Data did not match: merge_fields.X", "merge_field_invalid", "one of the fields"),
+    ],
+)
+def test_a_refused_merge_field_is_named(field: str, message: str, code: str, named: str) -> None:
+    found = classify("Your merge fields were invalid.", "ERROR_GENERIC", field, message)
+    assert found.code == code
+    assert named in found.cause
+
+
+def test_a_refused_address_field_is_an_invalid_email() -> None:
+    text = "The resource submitted could not be validated."
+    assert classify(text, "", "email_address", "Schema describes string, NULL found instead").code == "invalid_email"
+    assert classify(text, "", "email_address", "This value should not be blank.").code == "invalid_email"
+
+
+def test_titles_are_those_of_the_user_guide() -> None:
+    assert {REFUSALS[code].title for code in ("invalid_email", "looks_fake")} == {"Invalid email"}
+    sealed = ("compliance_state", "previously_unsubscribed", "forgotten")
+    assert {REFUSALS[code].title for code in sealed} == {"Compliance state"}
+
+
+def test_every_refusal_explains_itself_completely() -> None:
+    for code in REFUSALS:
+        found = refusal(code, field="PHONE", words="w")
+        assert found.code == code and found.words == "w"
+        assert found.title and found.cause.endswith(".") and found.fix.endswith(".")
+        assert "{" not in found.cause + found.fix
+
+
+def test_a_code_that_was_kept_by_an_older_version_is_unknown() -> None:
+    assert refusal("long_gone").code == "unknown"
+
+
+def test_a_throttled_address_is_tried_after_five_minutes_and_one_two_and_seven_days() -> None:
+    rule = REFUSALS["signup_throttle"].retry
+    days = [timedelta(days=n) for n in (1, 2, 7)]
+    assert [rule.next_delay(n) for n in range(1, 6)] == [timedelta(minutes=5), *days, None]
+    assert rule.next_delay(0) is None
+
+
+@pytest.mark.parametrize("code", ["invalid_email", "looks_fake", "merge_field_invalid"])
+def test_what_only_an_edit_can_mend_waits_for_one(code: str) -> None:
+    assert REFUSALS[code].retry.when == "on_edit"
+    assert REFUSALS[code].retry.next_delay(1) is None
+
+
+@pytest.mark.parametrize("code", ["compliance_state", "previously_unsubscribed", "forgotten"])
+def test_an_opt_out_is_never_tried_again_by_itself(code: str) -> None:
+    assert REFUSALS[code].retry.when == "on_consent"
+    assert REFUSALS[code].retry.next_delay(1) is None
+
+
+def test_unknown_words_are_kept_without_addresses_and_in_reasonable_length() -> None:
+    found = classify(f"Der Kontakt <{E}> und {E.upper()}, oder mailto:{E} wurde abgelehnt." + "x" * 1000)
+    assert found.code == "unknown"
+    assert "clinic" not in found.words.lower()
+    assert len(found.words) <= 300
+    assert found.words.startswith("Der Kontakt <(address)> und (address), oder mailto:(address) wurde")
+
+
+def test_an_address_that_is_none_is_masked_where_it_is_quoted() -> None:
+    assert mask_addresses("AAAAA looks odd, aaaaa!", "AAAAA") == "(address) looks odd, (address)!"
+    assert mask_addresses('"john doe"@x.test is odd', '"john doe"@x.test') == "(address) is odd"
+    assert classify("a is not a valid email", address="a").code == "invalid_email"

@@ -1,0 +1,242 @@
+"""Reading a listing that changes under the reader: simulated, since the order of events is what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.domain.members import Status
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.mailchimp.errors import UnexpectedAnswer
+from chalicelib.mailchimp.feed import FeedPage, changed_members
+
+START = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
+PAGE = 4
+
+
+def at(second: int) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def row(name: str, second: int, status: Status = "subscribed") -> RemoteMember:
+    return RemoteMember(id=name, contact_id=name, address=f"{name}@x.test", status=status, last_changed=at(second))
+
+
+@dataclass
+class Audience:
+    """Mailchimp's listing: stable order, whole seconds, changed rows move to the end."""
+
+    rows: list[RemoteMember]
+    inclusive: bool = False
+    before: datetime | None = None
+    page: int = PAGE
+    tells_total: bool = True
+    fetches: list[tuple[datetime | None, int]] = field(default_factory=list)
+    between: Callable[[Audience], None] = lambda audience: None
+
+    def fetch(self, after: datetime | None, offset: int) -> FeedPage:
+        self.fetches.append((after, offset))
+        found = [r for r in self.rows if self._is_in(r, after)]
+        found.sort(key=lambda r: r.last_changed or START)
+        page = FeedPage(tuple(found[offset : offset + self.page]), len(found) if self.tells_total else None)
+        self.between(self)
+        return page
+
+    def _is_in(self, member: RemoteMember, after: datetime | None) -> bool:
+        changed = member.last_changed
+        assert changed is not None
+        if self.before is not None and changed >= self.before:
+            return False
+        return after is None or changed > after or (self.inclusive and changed == after)
+
+    def touch(self, name: str, second: int, status: Status = "unsubscribed") -> None:
+        """A member changes: it gets a later time, and among equals it comes last."""
+        (old,) = [r for r in self.rows if r.id == name]
+        self.rows.remove(old)
+        self.rows.append(replace(old, last_changed=at(second), status=status))
+
+
+def read(audience: Audience, since: datetime | None = None, page_size: int = PAGE) -> list[RemoteMember]:
+    pages = list(changed_members(audience.fetch, since=since, page_size=page_size))
+    assert all(pages)
+    return [member for page in pages for member in page]
+
+
+def names(members: list[RemoteMember]) -> list[str]:
+    return [member.id for member in members]
+
+
+def test_an_empty_audience_is_read_with_one_call() -> None:
+    audience = Audience([])
+    assert read(audience) == []
+    assert audience.fetches == [(None, 0)]
+
+
+def test_pages_go_on_from_the_last_second_instead_of_an_offset() -> None:
+    audience = Audience([row(f"m{n}", n) for n in range(10)])
+    assert names(read(audience)) == [f"m{n}" for n in range(10)]
+    assert {offset for _, offset in audience.fetches} == {0}
+
+
+def test_rows_of_the_very_second_of_the_start_are_part_of_it() -> None:
+    audience = Audience([row("early", -1), row("exact", 0), row("late", 1)])
+    assert names(read(audience, since=at(0))) == ["exact", "late"]
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_a_bulk_write_of_one_second_that_fills_many_pages_is_read_whole(inclusive: bool) -> None:
+    rows = [row("first", 0), *(row(f"b{n}", 1) for n in range(50)), row("last", 2)]
+    audience = Audience(rows, inclusive=inclusive)
+    assert sorted(names(read(audience))) == sorted(member.id for member in rows)
+
+
+def test_a_row_that_changes_while_pages_are_read_hides_no_other_and_comes_again() -> None:
+    audience = Audience([row(f"m{n}", n) for n in range(12)])
+    audience.between = lambda a: a.touch("m0", 100) if len(a.fetches) == 1 else None
+    found = read(audience)
+    assert set(names(found)) == {f"m{n}" for n in range(12)}
+    assert [m.status for m in found if m.id == "m0"] == ["subscribed", "unsubscribed"]
+
+
+def test_rows_that_leave_a_block_of_one_second_hide_no_other() -> None:
+    audience = Audience([row(f"b{n}", 0) for n in range(20)], before=at(50))
+
+    def leave(a: Audience) -> None:
+        if len(a.fetches) in (1, 2, 3):
+            a.touch(f"b{len(a.fetches)}", 100)
+            a.touch(f"b{len(a.fetches) + 4}", 100)
+
+    audience.between = leave
+    untouched = {f"b{n}" for n in range(20)} - {f"b{n}" for n in (1, 2, 3, 5, 6, 7)}
+    assert untouched <= set(names(read(audience)))
+
+
+def test_a_block_that_almost_dissolves_is_still_read_to_its_end() -> None:
+    audience = Audience([row(f"b{n:02}", 0) for n in range(9)], before=at(50))
+
+    def dissolve(a: Audience) -> None:
+        if len(a.fetches) == 1:
+            for n in range(6):
+                a.touch(f"b{n:02}", 100)
+
+    audience.between = dissolve
+    assert {"b06", "b07", "b08"} <= set(names(read(audience)))
+
+
+def test_two_states_within_one_second_are_both_told() -> None:
+    audience = Audience([row(f"m{n}", n) for n in range(4)])
+    audience.between = lambda a: a.touch("m3", 3) if len(a.fetches) == 1 else None
+    found = read(audience)
+    assert [m.status for m in found if m.id == "m3"] == ["subscribed", "unsubscribed"]
+
+
+def test_a_server_that_ignores_offsets_is_not_taken_at_its_word() -> None:
+    rows = [row(f"b{n}", 0) for n in range(9)]
+    audience = Audience(rows)
+    with pytest.raises(UnexpectedAnswer, match="repeats itself"):
+        list(changed_members(lambda after, offset: audience.fetch(after, 0), since=None, page_size=PAGE))
+    assert len(audience.fetches) < 5
+
+
+def test_a_server_that_grows_for_ever_without_news_is_left() -> None:
+    turn = [0]
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        turn[0] += 1
+        block = [row("a", 0), row("b", 0), row("c", 0), row("d", 0)]
+        return FeedPage(tuple(block[turn[0] % 2 :] + block[: turn[0] % 2]), 10**9)
+
+    with pytest.raises(UnexpectedAnswer, match="repeats itself"):
+        list(changed_members(fetch, since=None, page_size=PAGE))
+    assert turn[0] < 1000
+
+
+def test_a_total_that_is_too_high_does_not_keep_the_reader() -> None:
+    audience = Audience([row(f"m{n}", n) for n in range(6)])
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return replace(audience.fetch(after, offset), total=10**6)
+
+    assert names([m for page in changed_members(fetch, since=None, page_size=PAGE) for m in page]) == [
+        f"m{n}" for n in range(6)
+    ]
+    assert len(audience.fetches) < 12
+
+
+def test_a_server_with_smaller_pages_than_asked_for_is_read_whole() -> None:
+    audience = Audience([row(f"m{n}", n // 5) for n in range(23)], page=3)
+    assert set(names(read(audience, page_size=PAGE))) == {f"m{n}" for n in range(23)}
+
+
+def test_rows_without_a_readable_time_are_read_by_offset() -> None:
+    rows = [replace(row(f"m{n}", n), last_changed=None) for n in range(9)]
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return FeedPage(tuple(rows[offset : offset + PAGE]), len(rows))
+
+    assert len([m for page in changed_members(fetch, since=None, page_size=PAGE) for m in page]) == 9
+
+
+def test_memory_does_not_grow_with_the_audience() -> None:
+    """What is remembered for telling repeats apart is one page, not the audience."""
+    total = 40_000
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        first = 0 if after is None else int((after - START).total_seconds()) * 10 + 10
+        return FeedPage(tuple(row(f"m{n}", n // 10) for n in range(first, min(first + 1000, total))), total - first)
+
+    import tracemalloc
+
+    tracemalloc.start()
+    count, peaks = 0, []
+    for page in changed_members(fetch, since=None, page_size=1000):
+        count += len(page)
+        peaks.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert count == total
+    assert peaks[-1] < peaks[3] * 1.5
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Audience, list[list[tuple[int, int]]]]:
+    """An audience, and what changes in it after each page: (which member, at which second)."""
+    seconds = draw(st.lists(st.integers(0, draw(st.sampled_from([0, 1, 5]))), min_size=5, max_size=30))
+    changes = draw(st.lists(st.lists(st.tuples(st.integers(0, 29), st.integers(6, 9)), max_size=6), max_size=12))
+    audience = Audience(
+        [row(f"m{n}", second) for n, second in enumerate(seconds)],
+        inclusive=draw(st.booleans()),
+        before=draw(st.sampled_from([None, at(6), at(8), at(20)])),
+        tells_total=draw(st.booleans()),
+    )
+    return audience, changes
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories())
+def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
+    history: tuple[Audience, list[list[tuple[int, int]]]],
+) -> None:
+    audience, changes = history
+    pending: Iterator[list[tuple[int, int]]] = iter(changes)
+    touched: set[str] = set()
+
+    def change(a: Audience) -> None:
+        for number, second in next(pending, []):
+            name = f"m{number}"
+            # Time goes on: a change is never earlier than the last one.
+            latest = max([int(((r.last_changed or START) - START).total_seconds()) for r in a.rows] or [0])
+            if any(r.id == name for r in a.rows):
+                a.touch(name, max(second, latest))
+                touched.add(name)
+
+    initial = list(audience.rows)
+    audience.between = change
+    found = names(read(audience))
+    for member in initial:
+        if member.id not in touched and (audience.before is None or (member.last_changed or START) < audience.before):
+            assert found.count(member.id) == 1

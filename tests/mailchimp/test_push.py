@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.errors import AudienceGone, WholeCallRefused
+from chalicelib.mailchimp.push import SPOILED_CALL
+from tests.outbound.scripted import Asked, Reply, ScriptedServer, Waiting
+
+NOT_VALIDATED = "The resource submitted could not be validated. For field-specific details, see the 'errors' array."
+
+
+def member(number: int, **more: Any) -> dict[str, Any]:
+    return {"email_address": f"m{number}@clinic.test", "status_if_new": "subscribed", **more}
+
+
+def answered(asked: Asked) -> Reply:
+    """All members are new, as far as Mailchimp is concerned."""
+    made = [{"email_address": m["email_address"].upper(), "status": "subscribed"} for m in asked.json()["members"]]
+    return Reply(200, {"new_members": made, "updated_members": [], "errors": []})
+
+
+def refusing_whole(is_bad: Callable[[dict[str, Any]], bool], *, named: bool) -> Callable[[Asked], Reply]:
+    """Refuses every call that holds a bad member; names its place or not."""
+
+    def answer(asked: Asked) -> Reply:
+        bad = [index for index, item in enumerate(asked.json()["members"]) if is_bad(item)]
+        if not bad:
+            return answered(asked)
+        errors = (
+            [{"field": f"members.item:{index}.status", "message": "not accepted"} for index in bad] if named else []
+        )
+        body = {"title": "Invalid Resource", "status": 400, "detail": NOT_VALIDATED, "errors": errors}
+        return Reply(400, body)
+
+    return answer
+
+
+def test_a_push_is_one_call_that_updates_existing_members(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(
+        Reply(
+            200,
+            {
+                "new_members": [{"email_address": "M1@clinic.test", "status": "subscribed", "contact_id": "c1"}],
+                "updated_members": [{"email_address": "m2@clinic.test", "status": "unsubscribed"}],
+                "errors": [
+                    {
+                        "email_address": "M3@clinic.test",
+                        "error": "m3@clinic.test looks fake or invalid, please enter a real email address.",
+                        "error_code": "ERROR_GENERIC",
+                    }
+                ],
+            },
+        )
+    )
+    answer = client.push("list1", [member(1), member(2), member(3), member(4)])
+    (asked,) = server.asked
+    assert (asked.method, asked.path) == ("POST", "/3.0/lists/list1")
+    assert asked.query == {"skip_merge_validation": "true"}
+    assert {k: v for k, v in asked.json().items() if k != "members"} == {"update_existing": True, "sync_tags": False}
+    assert [m.address for m in answer.created] == ["m1@clinic.test"]
+    assert [(m.address, m.status) for m in answer.updated] == [("m2@clinic.test", "unsubscribed")]
+    assert [(m.address, m.code) for m in answer.refused] == [("m3@clinic.test", "ERROR_GENERIC")]
+    assert answer.unsettled == ("m4@clinic.test",)
+
+
+def test_refusals_of_merge_fields_name_the_field(client: MailchimpClient, server: ScriptedServer) -> None:
+    error = {
+        "email_address": "m1@clinic.test",
+        "error": "Your merge fields were invalid.",
+        "error_code": "ERROR_GENERIC",
+        "field": "LTV",
+        "field_message": "Please enter a number",
+    }
+    server.will(Reply(200, {"errors": [error]}))
+    (refused,) = client.push("list1", [member(1)]).refused
+    assert (refused.field, refused.field_message) == ("LTV", "Please enter a number")
+
+
+def test_values_do_not_show_addresses(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.otherwise = answered
+    assert "m1@clinic.test" not in repr(client.push("list1", [member(1)])).lower()
+
+
+def test_pushing_nobody_is_no_call_and_too_many_is_a_mistake(client: MailchimpClient, server: ScriptedServer) -> None:
+    assert client.push("list1", []).created == ()
+    assert client.push_surely("list1", []).created == ()
+    with pytest.raises(ValueError, match="500"):
+        client.push("list1", [member(n) for n in range(501)])
+    assert server.asked == []
+
+
+def test_a_push_is_repeated_after_a_time_out(client: MailchimpClient, server: ScriptedServer, waiting: Waiting) -> None:
+    server.will(Reply(502, b"<html>"))
+    server.otherwise = answered
+    assert len(client.push("list1", [member(1)]).created) == 1
+    assert len(waiting.slept) == 1
+
+
+def test_a_push_to_a_deleted_audience_says_so(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(Reply(404, {"title": "Resource Not Found"}))
+    with pytest.raises(AudienceGone):
+        client.push("list1", [member(1)])
+
+
+def test_a_call_refused_as_a_whole_tells_the_places(client: MailchimpClient, server: ScriptedServer) -> None:
+    errors = [
+        {"field": "members.item:2.status", "message": "Data presented is not one of the accepted values"},
+        {"field": "", "message": "something else"},
+        {"field": "members.item:11", "message": "odd"},
+    ]
+    server.will(Reply(400, {"title": "Invalid Resource", "detail": NOT_VALIDATED, "errors": errors}))
+    with pytest.raises(WholeCallRefused) as raised:
+        client.push("list1", [member(1)])
+    assert [(e.index, e.field) for e in raised.value.errors] == [(2, "status"), (None, ""), (11, "")]
+    assert raised.value.detail == NOT_VALIDATED
+
+
+def test_named_spoilers_are_taken_out_and_the_others_go(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=True)
+    members = [member(n, **({"bad": 1} if n in (3, 77) else {})) for n in range(100)]
+    answer = client.push_surely("list1", members)
+    assert {(r.address, r.code) for r in answer.refused} == {
+        ("m3@clinic.test", SPOILED_CALL),
+        ("m77@clinic.test", SPOILED_CALL),
+    }
+    assert {r.field for r in answer.refused} == {"status"}
+    assert len(answer.created) == 98
+    assert answer.unsettled == ()
+    assert len(server.asked) == 2
+
+
+def test_unnamed_spoilers_are_found_by_halving(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=False)
+    members = [member(n, **({"bad": 1} if n in (0, 499) else {})) for n in range(500)]
+    answer = client.push_surely("list1", members)
+    assert {r.address for r in answer.refused} == {"m0@clinic.test", "m499@clinic.test"}
+    assert len(answer.created) == 498
+    assert answer.unsettled == ()
+    assert len(server.asked) <= 40
+
+
+def test_members_that_spoil_only_together_all_go(client: MailchimpClient, server: ScriptedServer) -> None:
+    """Two spellings that Mailchimp takes for one address."""
+
+    def answer(asked: Asked) -> Reply:
+        twins = [m for m in asked.json()["members"] if "twin" in m]
+        return Reply(400, {"detail": "duplicate"}) if len(twins) > 1 else answered(asked)
+
+    server.otherwise = answer
+    members = [member(n, **({"twin": 1} if n in (10, 12) else {})) for n in range(16)]
+    result = client.push_surely("list1", members)
+    assert len(result.created) == 16
+    assert result.refused == ()
+
+
+def test_the_number_of_calls_is_bounded_and_the_rest_is_left_unsettled(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.otherwise = refusing_whole(lambda m: True, named=False)
+    answer = client.push_surely("list1", [member(n) for n in range(500)], most_calls=12)
+    assert len(server.asked) == 12
+    told = {r.address for r in answer.refused} | set(answer.unsettled)
+    assert told == {f"m{n}@clinic.test" for n in range(500)}
+    assert len(answer.refused) + len(answer.unsettled) == 500
+
+
+def test_places_beyond_the_call_are_not_believed(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(Reply(400, {"detail": "odd", "errors": [{"field": "members.item:9.status", "message": "no"}]}))
+    server.otherwise = answered
+    answer = client.push_surely("list1", [member(1), member(2)])
+    assert len(answer.created) == 2
+    assert answer.refused == ()
+
+
+def test_a_person_whose_data_cannot_be_written_as_utf8_spoils_no_others(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.otherwise = answered
+    members = [member(1, merge_fields={"FNAME": "broken \ud83d half"}), member(2)]
+    assert len(client.push_surely("list1", members).created) == 2
