@@ -1,0 +1,302 @@
+"""Every call to PracBill: the department, its customers, their changes, and consent written back.
+
+The contract is docs/pracbill-api.yaml. Customers are the truth about who exists, so a list that breaks the contract
+stops the run before anything is concluded from it; a single unusable record does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import requests
+
+from chalicelib.domain.customers import (
+    ConsentWord,
+    Customer,
+    RemovedCustomer,
+    UnusableRecord,
+    change_from_json,
+    customer_from_json,
+)
+from chalicelib.domain.moments import parse_moment
+from chalicelib.errors import StopRun
+from chalicelib.outbound.calls import Call, CallMade, HttpCalls, ignore_call, new_session
+from chalicelib.outbound.retry import USUAL_PATIENCE, Patience
+from chalicelib.pracbill.errors import (
+    CHANGES,
+    CONSENT,
+    CUSTOMERS,
+    DEPARTMENT,
+    DepartmentUnknown,
+    Place,
+    PracBillNonsense,
+    TokenRefused,
+    explain_fault,
+)
+from chalicelib.pracbill.pages import ChangeOrder, IdOrder, next_mark, object_of, page_parts
+
+PAGE_SIZE = 500
+MOST_CHANGES_A_CALL = 500
+_DEPARTMENT = "/departments/{department}"
+_CUSTOMERS = _DEPARTMENT + "/customers"
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A department of PracBill. `note` says what had to be assumed about it, for staff; empty when nothing."""
+
+    id: str
+    name: str
+    timezone: str
+    country: str
+    currency: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record that cannot be used: `position` in its page (from 0) and why."""
+
+    position: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPage:
+    """One page of all customers, by ascending id. `next_after` is None on the last one."""
+
+    records: tuple[Customer | BadRecord, ...] = field(repr=False)
+    next_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """One page of changes. `as_of` is PracBill's time up to which changes are complete, as it wrote it."""
+
+    records: tuple[Customer | RemovedCustomer | BadRecord, ...] = field(repr=False)
+    next_cursor: str | None
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChange:
+    """A consent to write back, with its address, when and where it was heard, and why."""
+
+    email: str = field(repr=False)
+    status: ConsentWord
+    occurred_at: datetime
+    source: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWritten:
+    """How many changes PracBill took, and the addresses that none of its customers has."""
+
+    applied: int = 0
+    unknown: tuple[str, ...] = field(default=(), repr=False)
+
+
+class PracBillClient:
+    """Calls to PracBill. Every method may raise TokenRefused, DepartmentUnknown, PracBillNonsense and RetryLater.
+
+    `token` is asked for at each call, so that a rotated token works at once; `remaining` tells the seconds left to the
+    caller, and no call or wait goes beyond it; `on_call` hears of every call for metrics, without ids.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Callable[[], str],
+        *,
+        remaining: Callable[[], float],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        on_call: Callable[[CallMade], None] = ignore_call,
+        session_factory: Callable[[], requests.Session] = new_session,
+        patience: Patience = USUAL_PATIENCE,
+    ) -> None:
+        self._calls = HttpCalls(
+            base_url,
+            authorization=lambda: f"Bearer {_checked(token())}",
+            explain=explain_fault,
+            remaining=remaining,
+            sleep=sleep,
+            random=random,
+            on_call=on_call,
+            session_factory=session_factory,
+            patience=patience,
+        )
+
+    def department(self, department_id: str) -> Department:
+        """The department. A time zone that is missing or unknown becomes UTC, and `note` says so."""
+        document = object_of(self._read(_call("GET", _DEPARTMENT, department_id), DEPARTMENT), DEPARTMENT)
+        zone, note = _zone(document.get("timezone"))
+        return Department(
+            id=department_id,
+            name=_text(document.get("name")),
+            timezone=zone,
+            country=_text(document.get("country")),
+            currency=_text(document.get("currency")),
+            note=note,
+        )
+
+    def customers(self, department_id: str, *, after: str | None = None) -> Iterator[CustomerPage]:
+        """All customers with ids after `after`, page by page, in an order that was checked."""
+        order = IdOrder(after)
+        while True:
+            query = {"limit": str(PAGE_SIZE)} | ({} if after is None else {"after": after})
+            document = self._read(_call("GET", _CUSTOMERS, department_id, query), CUSTOMERS)
+            page, raw = page_parts(document, CUSTOMERS)
+            records = _customers_in_order(raw, order)
+            after = next_mark(page, "next_after", count=len(raw), limit=PAGE_SIZE, place=CUSTOMERS)
+            if after is not None:
+                _check_last(after, raw, records, order)
+            yield CustomerPage(records, after)
+            if after is None:
+                return
+
+    def changes(self, department_id: str, *, since: str, cursor: str | None = None) -> Iterator[ChangePage]:
+        """Customers that changed or went at `since` (RFC 3339) or later, from `cursor` on, in a checked order."""
+        order, cursors = ChangeOrder(), {cursor}
+        while True:
+            query = {"updated_since": since, "limit": str(PAGE_SIZE)} | ({} if cursor is None else {"cursor": cursor})
+            document = self._read(_call("GET", _CUSTOMERS, department_id, query), CHANGES)
+            page, raw = page_parts(document, CHANGES)
+            records = _changes_in_order(raw, order)
+            cursor = next_mark(page, "next_cursor", count=len(raw), limit=PAGE_SIZE, place=CHANGES)
+            if cursor is not None and cursor in cursors:
+                raise PracBillNonsense("sent a 'next_cursor' that it had sent before", CHANGES)
+            yield ChangePage(records, cursor, _as_of(page))
+            if cursor is None:
+                return
+            cursors.add(cursor)
+
+    def write_consent(self, department_id: str, changes: Sequence[ConsentChange]) -> ConsentWritten:
+        """Tell PracBill about consent that was given or withdrawn elsewhere; telling it again changes nothing."""
+        applied, unknown = 0, []
+        for start in range(0, len(changes), MOST_CHANGES_A_CALL):
+            part = changes[start : start + MOST_CHANGES_A_CALL]
+            body = {"changes": [_change_body(change) for change in part]}
+            call = _call("POST", _DEPARTMENT + "/marketing-consent", department_id, body=body)
+            written = object_of(self._read(call, CONSENT), CONSENT)
+            applied += _count(written.get("applied"))
+            unknown += _texts(written.get("unknown"))
+        return ConsentWritten(applied, tuple(unknown))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._calls.close()
+
+    def _read(self, call: Call, place: Place) -> Any:
+        """The JSON of a success, None when it is none."""
+        answer = self._calls.send(call)
+        if answer.is_success:
+            return answer.document()
+        if answer.status in (401, 403):
+            raise TokenRefused(answer.status)
+        if answer.status == 404:
+            raise DepartmentUnknown()
+        raise PracBillNonsense(f"refused a request (HTTP {answer.status})", place)
+
+
+def _call(
+    method: str, template: str, department_id: str, query: Mapping[str, str] | None = None, *, body: object = None
+) -> Call:
+    return Call(method, template, {"department": department_id}, query or {}, body)
+
+
+def _customers_in_order(raw: list[Any], order: IdOrder) -> tuple[Customer | BadRecord, ...]:
+    records: list[Customer | BadRecord] = []
+    for position, record in enumerate(raw):
+        try:
+            customer = customer_from_json(record)
+        except UnusableRecord as unusable:
+            records.append(BadRecord(position, str(unusable)))
+            continue
+        if not order.follows(customer.id):
+            raise PracBillNonsense(f"sent customers out of order (record {position + 1} of a page)", CUSTOMERS)
+        records.append(customer)
+    return tuple(records)
+
+
+def _changes_in_order(raw: list[Any], order: ChangeOrder) -> tuple[Customer | RemovedCustomer | BadRecord, ...]:
+    records: list[Customer | RemovedCustomer | BadRecord] = []
+    for position, record in enumerate(raw):
+        try:
+            change = change_from_json(record)
+        except UnusableRecord as unusable:
+            records.append(BadRecord(position, str(unusable)))
+            continue
+        if not order.follows(change.updated_at, change.id):
+            raise PracBillNonsense(f"sent changes out of order (record {position + 1} of a page)", CHANGES)
+        records.append(change)
+    return tuple(records)
+
+
+def _check_last(next_after: str, raw: list[Any], records: tuple[Customer | BadRecord, ...], order: IdOrder) -> None:
+    """The next page must start after the last id of this one, even when that record is unusable."""
+    last = raw[-1] if raw else None
+    last_id = last.get("id") if isinstance(last, dict) else None
+    if last_id is None or str(last_id) != next_after:
+        raise PracBillNonsense("sent a 'next_after' that is not the last id of its page", CUSTOMERS)
+    if isinstance(records[-1], BadRecord) and not order.follows(next_after):
+        raise PracBillNonsense("sent a 'next_after' that goes back", CUSTOMERS)
+
+
+def _as_of(page: Mapping[str, Any]) -> str:
+    text = _text(page.get("as_of"))
+    if parse_moment(text) is None:
+        raise PracBillNonsense("sent changes without a time in 'as_of'", CHANGES)
+    return text
+
+
+def _change_body(change: ConsentChange) -> dict[str, str]:
+    return {
+        "email": change.email,
+        "status": change.status,
+        "occurred_at": change.occurred_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "source": change.source,
+        "reason": change.reason,
+    }
+
+
+def _zone(value: object) -> tuple[str, str]:
+    """The name of a time zone that exists here, and a note when it is not the one PracBill names."""
+    name = _text(value)
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        return "UTC", (
+            "PracBill names no time zone for this department that is known here, so days are counted in UTC. "
+            "Set the department's time zone in PracBill, for example Australia/Melbourne."
+        )
+    return name, ""
+
+
+def _checked(token: str) -> str:
+    """A token with a line end or the like in it must not reach the HTTP library, whose errors quote it."""
+    if not _TOKEN.fullmatch(token.strip()):
+        raise StopRun(
+            "The token for PracBill is empty or has characters that cannot be sent. "
+            "Check the secret that PRACBILL_TOKEN_SECRET names."
+        )
+    return token.strip()
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0

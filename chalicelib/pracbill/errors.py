@@ -1,0 +1,64 @@
+"""PracBill's failures in our families (chalicelib/errors.py), each naming PracBill and what to check.
+
+RetryLater            5xx, 429, no answer: see outbound/retry.py
+StopRun
+├── DepartmentUnknown 404
+├── TokenRefused      401, 403
+└── PracBillNonsense  an answer that breaks the contract in docs/pracbill-api.yaml
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.errors import StopRun
+from chalicelib.outbound.retry import Fault
+
+
+class DepartmentUnknown(StopRun):
+    def __init__(self) -> None:
+        super().__init__(
+            "PracBill does not know this department (404). Check the department's id, and that PRACBILL_API_URL is the "
+            "address of PracBill's API."
+        )
+
+
+class TokenRefused(StopRun):
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"PracBill refuses this service's token (HTTP {status}). Check the secret that PRACBILL_TOKEN_SECRET "
+            "names, and the rights of that token in PracBill."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A call of PracBill's contract, and what its failing means for the sync."""
+
+    call: str
+    consequence: str
+
+
+_NOTHING_SENT = "Nothing was sent to Mailchimp."
+DEPARTMENT = Place("GET /departments/{id}", _NOTHING_SENT)
+CUSTOMERS = Place("GET /departments/{id}/customers", _NOTHING_SENT)
+CHANGES = Place("GET /departments/{id}/customers?updated_since=", _NOTHING_SENT)
+CONSENT = Place("POST /departments/{id}/marketing-consent", "PracBill was not told of changed consent.")
+
+
+class PracBillNonsense(StopRun):
+    """`wrong` completes "PracBill ..."; `place` is the call that PracBill's developers should check."""
+
+    def __init__(self, wrong: str, place: Place) -> None:
+        super().__init__(f"PracBill {wrong}. {place.consequence} PracBill's developers should check {place.call}.")
+
+
+def explain_fault(fault: Fault) -> str:
+    """Words for a fault of PracBill that may pass."""
+    if fault.status == 429:
+        return "PracBill takes no more requests at the moment (HTTP 429). The sync goes on by itself."
+    if fault.status is not None:
+        return f"PracBill has a fault at the moment (HTTP {fault.status}). The sync goes on by itself."
+    return (
+        "PracBill cannot be reached. The sync goes on by itself when it is back; check PRACBILL_API_URL if it stays so."
+    )
