@@ -277,8 +277,8 @@ class Department:
 
 def check_fields(customer_id: str, fields: Mapping[str, Any]) -> None:
     """Raises ValueError for an unusable id, an unknown field, or a time or text that the API could not show."""
-    if not customer_id or len(customer_id) > 100:
-        raise ValueError("id must have 1 to 100 characters")
+    if not customer_id or len(customer_id) > 200:
+        raise ValueError("id must have 1 to 200 characters")
     for problem in _field_problems(fields):
         raise ValueError(problem)
     encode([customer_id, dict(fields)])
