@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pracbill stand-in: {error}", file=sys.stderr)
         return 1
     with standin:
-        print(json.dumps(_announcement(standin)), flush=True)
+        announcement = json.dumps(_announcement(standin))
+        # What others are told must hold after a crash too: the tokens' keys are on disk before anybody has a token.
+        standin.save()
+        print(announcement, flush=True)
         stopped.wait()
     return 0
 

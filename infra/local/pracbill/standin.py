@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -240,7 +241,7 @@ class PracBillStandIn:
                 self._saved_revision = revision
 
     def _revision(self) -> int:
-        parts = [department.revision for department in self.departments.values()]
+        parts = [department.revision for department in list(self.departments.values())]
         return sum(parts) + len(parts) + self.issuer_keys.revision + self.api.received_count
 
     def _to_state(self) -> dict[str, Any]:
@@ -249,7 +250,7 @@ class PracBillStandIn:
             "token": self.token,
             "issuer": self.issuer,
             "keys": self.issuer_keys.to_state(),
-            "departments": [state_file.department_to_state(d) for d in self.departments.values()],
+            "departments": [state_file.department_to_state(d) for d in list(self.departments.values())],
             "journal": state_file.journal_to_state(list(self.api.journal)),
         }
 
@@ -280,7 +281,8 @@ class PracBillStandIn:
         pause = _SAVE_EVERY_SECONDS
         while not self._stopping.wait(pause):
             started_at = time.monotonic()
-            self.save()
+            with contextlib.suppress(OSError):  # a full disk may be emptied before the next time; stop() will tell
+                self.save()
             # Large departments take long to write; most of the time still belongs to answering.
             pause = max(_SAVE_EVERY_SECONDS, 20 * (time.monotonic() - started_at))
 

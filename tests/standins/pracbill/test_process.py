@@ -59,6 +59,19 @@ def test_it_announces_itself_keeps_its_state_and_its_tokens_over_a_restart(tmp_p
         assert claims["mailchimp_access"] == {"melbourne-north": "write"}
 
 
+def test_what_was_announced_holds_after_a_crash_at_once(tmp_path: Path) -> None:
+    state = tmp_path / "pracbill.json"
+    command = [sys.executable, "-m", "infra.local.pracbill", "--state", str(state), "--customers", "20"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        announced = json.loads(process.stdout.readline())
+        process.kill()
+    with PracBillStandIn(state=state) as after:
+        assert after.token == announced["token"]
+        kids = {key["kid"] for key in after.issuer_keys.key_set()["keys"]}
+        assert jwt.get_unverified_header(announced["tokens"]["read"])["kid"] in kids
+
+
 def test_everything_is_as_before_after_a_restart(tmp_path: Path) -> None:
     clock = Clock()
     state = tmp_path / "state.json"
