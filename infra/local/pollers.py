@@ -31,9 +31,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 Handler = Callable[[dict[str, Any], Any], Any]
-_WAIT_SECONDS = 5  # a long poll; a worker that is told to end does not wait for it
+# A long poll. A worker that is told to end finishes it: an abandoned poll may still be handed a message.
+_WAIT_SECONDS = 2
 _GRACE_SECONDS = 5.0  # for work in hand when the stack stops
-_TICK_SECONDS = 0.3
 _WATCH_SECONDS = 0.25
 _FORK = multiprocessing.get_context("fork")
 
@@ -121,26 +121,23 @@ class Worker:
         self._mapping = mapping
         self._handler = handler
         self._busy_until = busy_until  # shared with the watching parent; 0 while idle
-        self._give_up_at: float | None = None  # set once we are told to end
+        self._stopping = False
         self._parent = os.getppid()
         self._sqs = boto3.client("sqs", config=Config(retries={"max_attempts": 1}, read_timeout=_WAIT_SECONDS + 30))
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGALRM, self._tick)
+        signal.signal(signal.SIGALRM, self._interrupt)
         with contextlib.suppress(Interrupted):
-            while self._give_up_at is None and os.getppid() == self._parent:
+            while not self._stopping and os.getppid() == self._parent:
                 self._take_one()
 
     def _end(self, *_: object) -> None:
-        self._give_up_at = time.monotonic() + _GRACE_SECONDS
-        signal.setitimer(signal.ITIMER_REAL, _TICK_SECONDS, _TICK_SECONDS)
+        self._stopping = True
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
-    def _tick(self, *_: object) -> None:
-        # Not at once: an answer with a message may be on its way, and would be lost until its visibility ends.
-        idle = not self._busy_until.value
-        if idle or (self._give_up_at is not None and time.monotonic() > self._give_up_at):
-            raise Interrupted
+    def _interrupt(self, *_: object) -> None:
+        raise Interrupted
 
     def _take_one(self) -> None:
         try:
@@ -183,7 +180,6 @@ class Worker:
 
     def _give_back(self, message: dict[str, Any]) -> None:
         # A killed function's message waits for its visibility to end; nobody wants to wait minutes after a restart.
-        signal.setitimer(signal.ITIMER_REAL, 0)
         with contextlib.suppress(BotoCoreError, ClientError):
             self._sqs.change_message_visibility(
                 QueueUrl=self._mapping.queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0

@@ -102,13 +102,18 @@ def stop(pids: Iterable[int], *, seconds: float) -> list[int]:
     """Ask the processes to end, wait, and kill what is left. Returns the ids that had to be killed."""
     running = [pid for pid in pids if is_running(pid)]
     for pid in running:
-        _signal(pid, signal.SIGTERM)
+        ask_to_end(pid)
     deadline = time.monotonic() + seconds
     while (running := [pid for pid in running if is_running(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     for pid in running:
         _signal(pid, signal.SIGKILL)
     return running
+
+
+def ask_to_end(pid: int) -> None:
+    """Send SIGTERM and do not wait."""
+    _signal(pid, signal.SIGTERM)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -327,7 +327,7 @@ class LocalStack:
             yield
             rehearsal.check()
         finally:
-            processes.stop([self._started.processes.pop("smoke")], seconds=_STOP_SECONDS)
+            processes.ask_to_end(self._started.processes.pop("smoke"))
             rehearsal.clean_up()
 
     # telling, and stopping

@@ -185,7 +185,8 @@ class Verification:
         found = member["merge_fields"]
         faults = [list(self._value_faults(customer, found)) for customer in speakers(sharers)]
         if all(faults):
-            self._report.note(address, sharers, "; ".join(min(faults, key=lambda found: len(found))))
+            fewest = min(faults, key=len)
+            self._report.note(address, sharers, "; ".join(fewest))
 
     def _value_faults(self, customer: Document, found: Document) -> Iterator[str]:
         for tag, name in _TEXT_FIELDS.items():

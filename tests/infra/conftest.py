@@ -1,0 +1,38 @@
+"""The packaged template, made once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.deployment import read_template
+from infra.package import PROJECT
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `python -m infra.package --sources-only` fills."""
+    out = tmp_path_factory.mktemp("package")
+    command = [sys.executable, "-m", "infra.package", "--out", str(out), "--stage", "test", "--sources-only"]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def template(package: Path) -> dict[str, Any]:
+    return read_template(package / "sam.yaml")
+
+
+@pytest.fixture(scope="session")
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Properties of the functions by the name of their handler; that of the routes is called api_handler."""
+    found = {}
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            handler = resource["Properties"]["Handler"].rpartition(".")[2]
+            found["api_handler" if handler == "app" else handler] = resource["Properties"]
+    return found

@@ -1,0 +1,308 @@
+"""What the deployment template must hold, read from the packaged template itself."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
+
+from infra.local.deployment import UNSUPPORTED
+from infra.package import PROJECT, TemplateConflict, load_resources
+
+Template = dict[str, Any]
+Functions = dict[str, dict[str, Any]]
+
+FUNCTION_NAMES = {"api_handler", "sync_worker", "event_worker", "dead_letters", "dispatcher", "sweeper", "webhook"}
+# Function, its queue, how many messages at most at once.
+CONSUMERS = {
+    "sync_worker": ("SyncQueue", 64),
+    "event_worker": ("EventQueue", 16),
+    "dead_letters": ("SyncDeadLettersQueue", 2),
+}
+TABLE_KEYS = {
+    "departments": ["department_id"],
+    "segments": ["department_id", "segment_id"],
+    "customers": ["department_id", "customer_key"],
+    "members": ["shard", "sk"],
+    "runs": ["pk", "sk"],
+    "logs": ["pk", "sk"],
+    "ledger": ["pk", "sk"],
+    "events": ["pk", "sk"],
+}
+PROTECTED_TABLES = {"departments", "segments", "members", "ledger"}
+EXPIRING_TABLES = {"runs", "logs", "events"}
+WEBHOOK_PATH = "/webhooks/mailchimp/{department_id}/{token}"
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: r for name, r in template["Resources"].items() if r["Type"] == kind}
+
+
+def test_the_template_passes_the_linter(package: Path) -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    found = subprocess.run([str(linter), str(package / "sam.yaml")], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_stage_asked_for_is_the_default(template: Template) -> None:
+    assert template["Parameters"]["Stage"]["Default"] == "test"
+
+
+def test_two_files_may_not_set_the_same_thing(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("Resources: {Queue: {Type: AWS::SQS::Queue}}")
+    (tmp_path / "b.yaml").write_text("Resources: {Queue: {Type: AWS::SNS::Topic}}")
+    with pytest.raises(TemplateConflict, match=r"b\.yaml: Resources: Queue: Type"):
+        load_resources(tmp_path)
+
+
+class TestFunctions:
+    def test_all_seven_are_there(self, functions: Functions) -> None:
+        assert functions.keys() == FUNCTION_NAMES
+
+    def test_every_handler_is_found_by_its_deployed_name(self, functions: Functions) -> None:
+        for properties in functions.values():
+            module, _, name = properties["Handler"].rpartition(".")
+            assert callable(getattr(importlib.import_module(module), name)), properties["Handler"]
+
+    def test_names_agree_with_handlers_log_groups_and_chalice(self, template: Template, functions: Functions) -> None:
+        configured = json.loads((PROJECT / ".chalice" / "config.json").read_text())["lambda_functions"]
+        assert configured.keys() == functions.keys()
+        for name, properties in functions.items():
+            full_name = f"pracbill-mailchimp-${{Stage}}-{name}"
+            assert properties["FunctionName"] == {"Fn::Sub": full_name}
+            log_group = template["Resources"][properties["LoggingConfig"]["LogGroup"]["Ref"]]
+            assert log_group["Properties"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{full_name}"}
+            assert log_group["Properties"]["RetentionInDays"] == {"Ref": "FunctionLogDays"}
+
+    def test_they_run_on_python_313_and_arm(self, functions: Functions) -> None:
+        for properties in functions.values():
+            assert properties["Runtime"] == "python3.13"
+            assert properties["Architectures"] == ["arm64"]
+
+    def test_every_setting_the_code_reads_is_set(self, template: Template) -> None:
+        source = ast.parse((PROJECT / "chalicelib" / "config.py").read_text())
+        read = {
+            call.args[0].value
+            for call in ast.walk(source)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in {"_required", "get"}
+            and isinstance(call.args[0], ast.Constant)
+        }
+        variables = template["Globals"]["Function"]["Environment"]["Variables"]
+        assert "STAGE" in read
+        assert read <= variables.keys()
+
+    def test_no_variable_is_a_secret(self, template: Template) -> None:
+        text = json.dumps(template)
+        assert "{{resolve:secretsmanager" not in text
+        assert "NoEcho" not in text
+
+
+class TestQueues:
+    @pytest.mark.parametrize("function", CONSUMERS)
+    def test_each_consumer_has_its_queue_and_reports_failures_one_by_one(
+        self, functions: Functions, function: str
+    ) -> None:
+        queue, concurrency = CONSUMERS[function]
+        (event,) = functions[function]["Events"].values()
+        assert event["Type"] == "SQS"
+        assert event["Properties"] == {
+            "Queue": {"Fn::GetAtt": [queue, "Arn"]},
+            "BatchSize": 1,
+            "MaximumBatchingWindowInSeconds": 0,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": concurrency},
+        }
+
+    @pytest.mark.parametrize("function", CONSUMERS)
+    def test_a_message_stays_hidden_longer_than_its_function_may_run(
+        self, template: Template, functions: Functions, function: str
+    ) -> None:
+        queue = template["Resources"][CONSUMERS[function][0]]["Properties"]
+        assert queue["VisibilityTimeout"] > functions[function]["Timeout"]
+
+    def test_all_are_fast_fifo_queues_with_names_that_say_so(self, template: Template) -> None:
+        queues = resources(template, "AWS::SQS::Queue")
+        assert len(queues) == 4
+        for queue in queues.values():
+            properties = queue["Properties"]
+            assert properties["QueueName"]["Fn::Sub"].endswith(".fifo")
+            assert properties["FifoQueue"] is True
+            assert properties["ContentBasedDeduplication"] is False
+            assert properties["DeduplicationScope"] == "messageGroup"
+            assert properties["FifoThroughputLimit"] == "perMessageGroupId"
+            assert properties["SqsManagedSseEnabled"] is True
+            assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+    @pytest.mark.parametrize(
+        ("queue", "dead_letters", "times"),
+        [("SyncQueue", "SyncDeadLettersQueue", 5), ("EventQueue", "EventDeadLettersQueue", 8)],
+    )
+    def test_what_fails_too_often_goes_to_the_dead_letters(
+        self, template: Template, queue: str, dead_letters: str, times: int
+    ) -> None:
+        policy = template["Resources"][queue]["Properties"]["RedrivePolicy"]
+        assert policy == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": times}
+
+
+class TestTables:
+    @pytest.fixture
+    def tables(self, template: Template) -> dict[str, dict[str, Any]]:
+        found = resources(template, "AWS::DynamoDB::Table").values()
+        return {table["Properties"]["TableName"]["Fn::Sub"].rpartition("-")[2]: table for table in found}
+
+    def test_keys_are_those_the_code_uses(self, tables: dict[str, dict[str, Any]]) -> None:
+        keys = {
+            name: [part["AttributeName"] for part in table["Properties"]["KeySchema"]] for name, table in tables.items()
+        }
+        assert keys == TABLE_KEYS
+
+    def test_what_would_hurt_to_lose_is_protected(self, tables: dict[str, dict[str, Any]]) -> None:
+        for name, table in tables.items():
+            kept = name in PROTECTED_TABLES
+            assert table["Properties"].get("DeletionProtectionEnabled", False) is kept
+            assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == ("Retain" if kept else "Delete")
+
+    def test_all_but_the_inbox_can_be_restored_to_any_second(self, tables: dict[str, dict[str, Any]]) -> None:
+        restorable = {
+            name for name, table in tables.items() if "PointInTimeRecoverySpecification" in table["Properties"]
+        }
+        assert restorable == tables.keys() - {"events"}
+
+    def test_what_ages_expires(self, tables: dict[str, dict[str, Any]]) -> None:
+        wanted = {"AttributeName": "expires_at", "Enabled": True}
+        expiring = {
+            name for name, table in tables.items() if table["Properties"].get("TimeToLiveSpecification") == wanted
+        }
+        assert expiring == EXPIRING_TABLES
+
+
+class TestApi:
+    def test_it_is_regional(self, template: Template) -> None:
+        assert template["Resources"]["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
+
+    def test_the_webhook_is_a_function_of_its_own_behind_the_same_api(self, template: Template) -> None:
+        operations = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"][WEBHOOK_PATH]
+        assert operations.keys() == {"get", "post"}
+        for operation in operations.values():
+            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert uri.endswith(":function:pracbill-mailchimp-${Stage}-webhook/invocations")
+
+    def test_the_gateway_may_call_the_webhook_on_its_path_only(self, template: Template) -> None:
+        permission = template["Resources"]["WebhookInvokePermission"]["Properties"]
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert permission["SourceArn"]["Fn::Sub"].endswith("${RestAPI}/*/*/webhooks/mailchimp/*")
+
+    def test_routes_point_at_their_function_by_name(self, template: Template) -> None:
+        """Else the functions could not be told the API's address: each would wait for the other."""
+        text = json.dumps(template["Resources"]["RestAPI"])
+        assert "APIHandler" not in text
+        assert "function:pracbill-mailchimp-${Stage}-api_handler/invocations" in text
+
+
+class TestPermissions:
+    @pytest.fixture
+    def statements(self, template: Template) -> dict[str, list[dict[str, Any]]]:
+        """Statements by role."""
+        return {
+            name: [
+                statement
+                for policy in role["Properties"]["Policies"]
+                for statement in policy["PolicyDocument"]["Statement"]
+            ]
+            for name, role in resources(template, "AWS::IAM::Role").items()
+        }
+
+    def test_each_function_has_a_role_of_its_own(self, functions: Functions) -> None:
+        roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+        assert len(set(roles)) == len(FUNCTION_NAMES)
+
+    def test_no_function_was_forgotten(self, statements: dict[str, list[dict[str, Any]]]) -> None:
+        """A role that permissions.yaml does not know keeps the policy that denies everything."""
+        for role, granted in statements.items():
+            assert all(statement["Effect"] == "Allow" for statement in granted), role
+
+    def test_nothing_is_granted_by_wildcard(self, statements: dict[str, list[dict[str, Any]]]) -> None:
+        """But secrets: by department, and with the six characters that AWS adds to a name."""
+        for role, granted in statements.items():
+            for statement in granted:
+                assert "*" not in json.dumps(statement["Action"]), role
+                for resource in targets(statement):
+                    if resource.startswith("arn:"):
+                        assert ":secret:" in resource
+                        assert resource.endswith(("/departments/*", "/hooks/*", "-??????")), (role, resource)
+                    else:
+                        assert "*" not in resource
+
+    def test_every_name_is_of_this_stage(self, statements: dict[str, list[dict[str, Any]]]) -> None:
+        for granted in statements.values():
+            for resource in (target for statement in granted for target in targets(statement)):
+                if resource.startswith("arn:") and "PracBillTokenSecret" not in resource:
+                    assert "pracbill-mailchimp/${Stage}/" in resource
+
+    def test_the_webhook_may_read_hooks_and_queue_events_and_nothing_else(
+        self, statements: dict[str, list[dict[str, Any]]]
+    ) -> None:
+        granted = {
+            (action, target)
+            for statement in statements["WebhookRole"]
+            for action in listed(statement["Action"])
+            for target in targets(statement)
+        }
+        hooks = (
+            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+            "pracbill-mailchimp/${Stage}/hooks/*"
+        )
+        assert granted == {
+            ("logs:CreateLogStream", "WebhookLogs.Arn"),
+            ("logs:PutLogEvents", "WebhookLogs.Arn"),
+            ("secretsmanager:GetSecretValue", hooks),
+            ("sqs:SendMessage", "EventQueue.Arn"),
+        }
+
+    def test_nobody_may_change_or_remove_a_ledger_entry(self, statements: dict[str, list[dict[str, Any]]]) -> None:
+        harmful = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+        for role, granted in statements.items():
+            for statement in granted:
+                if "LedgerTable.Arn" in targets(statement):
+                    assert not harmful & set(listed(statement["Action"])), role
+
+    def test_each_function_writes_its_own_logs_only(self, statements: dict[str, list[dict[str, Any]]]) -> None:
+        for role, granted in statements.items():
+            logged = [t for s in granted if "logs:PutLogEvents" in listed(s["Action"]) for t in targets(s)]
+            assert logged == [f"{role.removesuffix('Role')}Logs.Arn"]
+
+
+def test_the_emulator_knows_every_type_or_it_is_on_the_list(template: Template) -> None:
+    """A type it does not know would roll the local stack back; one it learns should leave the list."""
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    kinds -= {"AWS::Serverless::Function", "AWS::Serverless::Api"}  # the SAM translator turns these into others
+    known = set(_RESOURCE_HANDLERS)
+    assert kinds - known <= UNSUPPORTED
+    assert not UNSUPPORTED & known
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def targets(statement: dict[str, Any]) -> list[str]:
+    """A statement's resources as text: ARNs as written, attributes as `Name.Arn`; both branches of a condition."""
+    return [text for resource in listed(statement["Resource"]) for text in _texts(resource)]
+
+
+def _texts(resource: Any) -> list[str]:
+    if isinstance(resource, str):
+        return [resource]
+    ((kind, value),) = resource.items()
+    if kind == "Fn::If":
+        return [text for branch in value[1:] for text in _texts(branch)]
+    return [".".join(value) if kind == "Fn::GetAtt" else str(value)]
