@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from . import problems
 from .calls import Answer, Call
@@ -65,7 +66,8 @@ class Route:
 
 
 def split(path: str) -> tuple[str, ...]:
-    return tuple(part for part in path.split("/") if part)
+    """The parts of a path, percent signs decoded."""
+    return tuple(unquote(part) for part in path.split("/") if part)
 
 
 _LIST = "/lists/{list_id}"

@@ -12,7 +12,7 @@ from .clock import stamp
 from .listing import LISTING_SHAPE
 from .members import Member, member_view
 from .problems import FieldError
-from .schema import expect_fields, type_fault
+from .schema import ANY_OF, choice_fault, expect_fields, type_fault
 
 MAX_ITEMS = 500
 # Left out of segment listings unless the query asks for them.
@@ -135,15 +135,19 @@ def post_segment(call: Call) -> Answer:
 
 def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The conditions of a saved segment; the stand-in knows those on text merge fields and on the address."""
-    conditions = options.get("conditions", [])
-    for index, condition in enumerate(conditions):
-        where = f"options.conditions.item:{index}"
-        if condition.get("condition_type") not in ("TextMerge", "EmailAddress") or "field" not in condition:
-            raise problems.not_validated(FieldError(where, "Data did not match any of the schemas described in anyOf."))
-        if condition.get("op") not in _OPERATORS:
-            message = f"Data presented is not one of the accepted values: {', '.join(_OPERATORS)}"
-            raise problems.not_validated(FieldError(f"{where}.op", message))
-    return {"match": options.get("match", "any"), "conditions": list(conditions)}
+    shape = expect_fields(options, {"match": "string", "conditions": "array"})
+    for index, condition in enumerate(shape.get("conditions", [])):
+        _check_condition(condition, f"options.conditions.item:{index}")
+    return {"match": shape.get("match", "any"), "conditions": list(shape.get("conditions", []))}
+
+
+def _check_condition(condition: Any, where: str) -> None:
+    known = isinstance(condition, dict) and condition.get("condition_type") in ("TextMerge", "EmailAddress")
+    if not known or not isinstance(condition.get("field"), str):
+        raise problems.not_validated(FieldError(where, ANY_OF))
+    fault = choice_fault(condition.get("op", ""), tuple(_OPERATORS), f"{where}.op")
+    if fault:
+        raise problems.not_validated(fault)
 
 
 def patch_segment(call: Call) -> Answer:

@@ -31,7 +31,7 @@ class HttpServer(ThreadingHTTPServer):
         self.control = control
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="mailchimp", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="mailchimp", daemon=True)
 
     @property
     def origin(self) -> str:

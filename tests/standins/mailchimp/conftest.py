@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +107,14 @@ def settle(standin: MailchimpStandIn, **account: Any) -> Home:
     audience = standin.control.create_audience(account_id=made["account_id"])
     api = Api(standin.url, made["api_key"])
     return Home(api, standin.control, made["account_id"], audience["audience_id"])
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Look again and again until it is so; five seconds are given."""
+    end = time.monotonic() + 5
+    while not done():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

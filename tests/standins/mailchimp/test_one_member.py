@@ -43,6 +43,11 @@ def test_a_member_is_found_by_hash_contact_id_and_address(home: Home, kind: str)
     assert home.api.get(f"{home.path}/members/{member[kind]}").json()["id"] == member["id"]
 
 
+def test_an_address_in_the_path_may_be_percent_encoded(home: Home) -> None:
+    member = home.add("ann+news@clinic.test")
+    assert home.api.get(f"{home.path}/members/ann%2Bnews%40clinic.test").json()["id"] == member["id"]
+
+
 def test_an_unknown_member_is_not_found(home: Home) -> None:
     assert home.api.get(home.member_path(ANN)).status_code == 404
     assert home.api.patch(home.member_path(ANN), {"vip": True}).status_code == 404

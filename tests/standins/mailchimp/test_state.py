@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ import requests
 from infra.local.mailchimp import Latency, MailchimpStandIn
 from infra.local.mailchimp.__main__ import build, read_arguments
 
-from .conftest import Api, Home, settle
+from .conftest import Api, Home, settle, wait_until
 from .receiver import Receiver
 
 ROOT = Path(__file__).parents[3]
@@ -147,22 +146,17 @@ def test_the_command_tells_where_it_listens_and_saves_at_sigterm(tmp_path: Path)
         assert Api(again["url"], again["api_key"]).get(f"/lists/{made['audience_id']}").json()["name"] == "Clients"
 
 
-def wait_until_saved(state: Path, audience_id: str) -> None:
-    """Until the periodic save has written the audience."""
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        time.sleep(0.05)
-        with closing(sqlite3.connect(state)) as database, suppress(sqlite3.OperationalError):
-            if database.execute("SELECT 1 FROM documents WHERE id = ?", (audience_id,)).fetchone():
-                return
-    raise AssertionError("not saved in time")
+def is_saved(state: Path, audience_id: str) -> bool:
+    with closing(sqlite3.connect(state)) as database, suppress(sqlite3.OperationalError):
+        return database.execute("SELECT 1 FROM documents WHERE id = ?", (audience_id,)).fetchone() is not None
+    return False
 
 
 def test_a_killed_process_has_lost_no_more_than_the_last_seconds(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with command("--state", str(state), "--no-latency", "--save-every", "0.1") as (process, about):
         made = requests.post(about["control_url"] + "/create_audience", json={}, timeout=5).json()
-        wait_until_saved(state, made["audience_id"])
+        wait_until(lambda: is_saved(state, made["audience_id"]))
         process.kill()
         process.wait()
     with kept(state) as again:

@@ -12,7 +12,7 @@ import requests
 
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 
-from .conftest import Home, settle
+from .conftest import Home, settle, wait_until
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_keys_of_one_user_share_the_ten_and_other_users_have_their_own(own: Mail
 
 def test_an_abandoned_request_holds_its_slot_until_it_ends(own: MailchimpStandIn) -> None:
     home = settle(own)
-    own.control.set_latency(single=0.5)
+    own.control.set_latency(single=1.0)
 
     def give_up() -> None:
         with pytest.raises(requests.Timeout):
@@ -94,8 +94,8 @@ def test_an_abandoned_request_holds_its_slot_until_it_ends(own: MailchimpStandIn
 
     at_once(10, give_up)
     assert ping(home).status_code == 429
-    time.sleep(0.5)
-    assert ping(home).status_code == 200
+    own.control.set_latency(single=0.0)
+    wait_until(lambda: ping(home).status_code == 200)
 
 
 def test_a_write_whose_client_gave_up_is_carried_out(own: MailchimpStandIn) -> None:
@@ -104,8 +104,7 @@ def test_a_write_whose_client_gave_up_is_carried_out(own: MailchimpStandIn) -> N
     body = {"members": [{"email_address": "ann@clinic.test", "status": "subscribed"}]}
     with pytest.raises(requests.Timeout):
         requests.post(home.api.url + home.path, json=body, auth=("x", home.api.key), timeout=0.1)
-    time.sleep(0.3)
-    assert [member["email_address"] for member in own.control.members(home.id)] == ["ann@clinic.test"]
+    wait_until(lambda: [member["email_address"] for member in own.control.members(home.id)] == ["ann@clinic.test"])
 
 
 def test_a_retry_after_header_can_be_switched_on() -> None:
@@ -124,7 +123,7 @@ def test_a_bulk_call_takes_its_base_and_a_bit_for_each_member(own: MailchimpStan
     own.control.set_latency(bulk_base=0.1, bulk_per_member=0.01)
     start = time.monotonic()
     home.bulk(*[{"email_address": f"p{number}@clinic.test", "status": "subscribed"} for number in range(20)])
-    assert 0.3 <= time.monotonic() - start < 0.6
+    assert 0.3 <= time.monotonic() - start < 2.0
 
 
 def test_waiting_calls_do_not_wait_for_each_other(own: MailchimpStandIn) -> None:
@@ -132,7 +131,7 @@ def test_waiting_calls_do_not_wait_for_each_other(own: MailchimpStandIn) -> None
     own.control.set_latency(single=0.4)
     start = time.monotonic()
     at_once(8, lambda: ping(home))
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < 2.4
 
 
 def test_the_usual_latency_is_the_documented_one() -> None:

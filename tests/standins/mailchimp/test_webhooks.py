@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ import requests
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.mailchimp.delivery import RETRY_AFTER
 
-from .conftest import Clock, Home, settle
+from .conftest import Clock, Home, settle, wait_until
 from .receiver import Receiver
 
 ALL_EVENTS = dict.fromkeys(("subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign"), True)
@@ -299,20 +298,12 @@ def test_only_the_audiences_own_hooks_are_called(home: Home, receiver: Receiver,
 # --- delivery ---
 
 
-def wait_for(done: Callable[[], bool]) -> None:
-    """Until repeats have come too, for which `wait_for_deliveries` does not wait."""
-    end = time.monotonic() + 5
-    while not done():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.01)
-
-
 def test_a_failed_delivery_comes_again_as_it_was(home: Home, receiver: Receiver) -> None:
     home.add(ANN)
     hook(home, receiver)
     receiver.post_statuses = [500, 302]
     home.act("unsubscribe", ANN)
-    wait_for(lambda: len(receiver.received) == 3)
+    wait_until(lambda: len(receiver.received) == 3)
     bodies = {call.body for call in receiver.received}
     assert len(bodies) == 1
 
@@ -326,7 +317,7 @@ def test_delivery_is_given_up_after_the_last_interval(home: Home, receiver: Rece
     def attempts() -> list[int]:
         return [item["attempt"] for item in home.control.deliveries() if item["hook_id"] == made["id"]]
 
-    wait_for(lambda: len(attempts()) == 4 and not home.control.pending_deliveries())
+    wait_until(lambda: len(attempts()) == 4 and not home.control.pending_deliveries())
     assert attempts() == [1, 2, 3, 4]
 
 
