@@ -31,6 +31,7 @@ from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.members import Heard, Member, OptOut
 from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.opt_outs import newest_opt_out
 from chalicelib.domain.outcomes import HELD
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
 from chalicelib.domain.refusals import refusal
@@ -447,19 +448,6 @@ def pracbill_opt_out(state: AddressState, now: datetime) -> OptOut | None:
     if known is not None and (at is None or at <= known.at):
         return None
     return OptOut(at=at or now, route="pracbill", told_pracbill=True)
-
-
-def newest_opt_out(known: OptOut | None, told: OptOut) -> OptOut:
-    """The opt-out to remember: the latest time, and the person's own word rather than anybody else's.
-
-    Who said no first in Mailchimp stays: PracBill may take back only a no of its own.
-    """
-    if known is None:
-        return told
-    later, earlier = (told, known) if told.at > known.at else (known, told)
-    if later.route == "pracbill" and earlier.route != "pracbill":
-        return replace(earlier, at=later.at)
-    return later
 
 
 def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
