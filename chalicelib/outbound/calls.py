@@ -211,4 +211,4 @@ def _never_connected(broken: requests.RequestException) -> bool:
 def _path_part(text: str) -> str:
     if text in ("", ".", ".."):
         raise ValueError("an id that would change the meaning of the path")
-    return quote(text, safe="")
+    return quote(text, safe="@")  # which a path may hold as it is (RFC 3986, 3.3)
