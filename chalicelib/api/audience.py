@@ -1,0 +1,49 @@
+"""The department's one primary audience, and the audiences it can be chosen from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chalicelib.api.bodies import NewAudienceBody, NoBody, SelectAudienceBody
+from chalicelib.api.cursors import Listing
+from chalicelib.api.queries import NoQuery, PageQuery
+from chalicelib.api.routing import Call, Need, PlainCall, Routes
+from chalicelib.domain.views import AudienceList, AudienceOverview
+
+routes = Routes("Audience")
+
+
+@routes.get("/departments/{department_id}/audiences", needs=Need.READ)
+def list_audiences(call: Call[NoBody, PageQuery]) -> AudienceList:
+    """List the account's audiences, and say whether another may be created."""
+    found = call.services.audiences.list(call.department_id)
+    page = Listing("audiences", call.department_id).page_of_all(
+        found.items, key=lambda audience: audience.id, limit=call.query.limit, cursor=call.query.cursor
+    )
+    return replace(found, items=page.items, next_cursor=page.next_cursor)
+
+
+@routes.post("/departments/{department_id}/audiences", needs=Need.WRITE, status=201)
+def create_audience(call: Call[NewAudienceBody, NoQuery]) -> AudienceOverview:
+    """Create an audience and select it.
+
+    Where the account's plan allows no further audience, the answer is a 409 that explains it and offers the audiences
+    there are.
+    """
+    return call.services.audiences.create(call.department_id, call.body.to_audience(), by=call.by)
+
+
+@routes.put("/departments/{department_id}/audience", needs=Need.WRITE)
+def select_audience(call: Call[SelectAudienceBody, NoQuery]) -> AudienceOverview:
+    """Select the primary audience.
+
+    Checks it, adds missing merge fields, registers the webhook and starts a first run that reads every member before
+    anything is sent.
+    """
+    return call.services.audiences.select(call.department_id, call.body.audience_id, by=call.by)
+
+
+@routes.get("/departments/{department_id}/audience", needs=Need.READ)
+def read_audience(call: PlainCall) -> AudienceOverview:
+    """Show the primary audience: its name, member count, number of segments, last sync."""
+    return call.services.audiences.overview(call.department_id)

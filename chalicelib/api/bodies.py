@@ -1,0 +1,254 @@
+"""Request bodies: their models, and reading them with every fault told in plain words.
+
+The models check shape only: types, lengths, closed choices. What a value means is checked by the workflows, where
+the rules live. Unknown fields are refused, so that a misspelt option is never silently ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from chalicelib.api.faults import field_errors
+from chalicelib.domain.consent import OnRemoved, UnknownConsent
+from chalicelib.domain.views import (
+    BrakeChanges,
+    NewAudience,
+    PostalAddress,
+    RuleValue,
+    SegmentRule,
+    SettingsChanges,
+)
+from chalicelib.errors import FieldError, RefuseRequest, bad_input
+
+LARGEST_BODY = 64 * 1024
+_LONGEST_RULE_VALUE = 1000
+# What DynamoDB can hold of a number.
+_MOST_DIGITS = 38
+_MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+class Body(BaseModel):
+    """A JSON object with known fields only; no value is converted from another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+
+
+def read_body(raw: bytes, model: type[BodyModel]) -> BodyModel:
+    """The body of a request as its model. An empty body counts as `{}` where nothing is required.
+
+    Raises RefuseRequest: 413 for a body over 64 KiB, else 400 with one entry for each fault.
+    """
+    if len(raw) > LARGEST_BODY:
+        raise RefuseRequest(
+            f"A body may have at most {LARGEST_BODY} bytes.", status=413, title="Body too large", code="body-too-large"
+        )
+    if not raw.strip() and model is NoBody:
+        raw = b"{}"
+    try:
+        return model.model_validate(_parse(raw))
+    except ValidationError as error:
+        raise bad_input(*field_errors(error, whole="body")) from error
+
+
+def _parse(raw: bytes) -> object:
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise bad_input(FieldError("body", "is not valid JSON")) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        # Which of the two was meant nobody can say; other readers of the same text might take the other one.
+        names = [name for name, _ in pairs]
+        twice = sorted({name[:100] for name in names if names.count(name) > 1})
+        raise bad_input(*(FieldError(name, "is given more than once") for name in twice))
+    return fields
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+# ------------------------------------------------------------------------------------------------------ kinds of text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of text")
+    return text
+
+
+def _looks_like_an_address(text: str) -> str:
+    if not _MAIL_ADDRESS.fullmatch(text):
+        raise ValueError("must be an e-mail address")
+    return text
+
+
+def _rule_value(value: object) -> RuleValue:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if len(value) > _LONGEST_RULE_VALUE:
+            raise ValueError(f"must have at most {_LONGEST_RULE_VALUE} characters")
+        return value
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        if len(number.as_tuple().digits) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_DIGITS:
+            raise ValueError(f"must have at most {_MOST_DIGITS} digits")
+        return value
+    raise ValueError("must be text or a number")
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_one_line)]
+OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_one_line)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Limit = Annotated[int, Field(ge=0, le=10_000_000)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Value = Annotated[RuleValue, PlainValidator(_rule_value), WithJsonSchema({"type": ["string", "number", "null"]})]
+
+
+# ------------------------------------------------------------------------------------------------------------- bodies
+
+
+class NoBody(Body):
+    """Nothing, or an empty object."""
+
+
+class ConnectBody(Body):
+    """A Mailchimp API key, as Mailchimp shows it once when it is created."""
+
+    api_key: Line
+
+
+class AddressBody(Body):
+    """The sender's postal address; `country` as ISO 3166 two letters."""
+
+    line1: Line
+    line2: OptionalLine = ""
+    city: Line
+    state: OptionalLine = ""
+    postcode: OptionalLine = ""
+    country: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{2}$", to_upper=True)]
+
+
+class NewAudienceBody(Body):
+    """What Mailchimp wants to know of an audience. Anti-spam laws require the sender's postal address."""
+
+    name: Name
+    from_name: Name
+    from_email: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_looks_like_an_address)
+    ]
+    company: Line
+    address: AddressBody
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = "en"
+    permission_reminder: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = (
+        "You receive this e-mail because you are a customer of ours."
+    )
+
+    def to_audience(self) -> NewAudience:
+        fields = self.model_dump(exclude={"address"})
+        return NewAudience(**fields, address=PostalAddress(**self.address.model_dump()))
+
+
+class SelectAudienceBody(Body):
+    """The audience to use, by its Mailchimp id."""
+
+    audience_id: Identifier
+
+
+class BrakeBody(Body):
+    """Limits beyond which a plan waits for approval: more than the count and more than the share of the audience."""
+
+    removals: Limit | None = None
+    removals_percent: Percent | None = None
+    additions: Limit | None = None
+    additions_percent: Percent | None = None
+
+
+class SettingsBody(Body):
+    """Settings to change; those left out, or null, stay as they are."""
+
+    unknown_consent: UnknownConsent | None = None
+    on_removed: OnRemoved | None = None
+    ask_again: bool | None = None
+    brake: BrakeBody | None = None
+    paused: bool | None = None
+
+    def to_changes(self) -> SettingsChanges:
+        brake = BrakeChanges(**self.brake.model_dump()) if self.brake is not None else BrakeChanges()
+        return SettingsChanges(**self.model_dump(exclude={"brake"}), brake=brake)
+
+
+class RuleBody(Body):
+    """One filter rule; GET /segment-fields tells the fields, their operators and which of them take a value."""
+
+    field: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    operator: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    value: Value = None
+
+    def to_rule(self) -> SegmentRule:
+        return SegmentRule(field=self.field, operator=self.operator, value=self.value)
+
+
+Rules = Annotated[list[RuleBody], Field(min_length=1, max_length=20)]
+
+
+class SegmentBody(Body):
+    """A segment's name and rules."""
+
+    name: Name
+    rules: Rules
+
+    def to_rules(self) -> tuple[SegmentRule, ...]:
+        return tuple(rule.to_rule() for rule in self.rules)
+
+
+class SegmentEditBody(SegmentBody):
+    """A segment's new name and rules. With `version`, the edit is refused if somebody else edited in between."""
+
+    version: Annotated[int, Field(ge=0)] | None = None
+
+
+class PreviewBody(Body):
+    """Rules to try out. `segment_id` compares with that segment, `per_rule` counts each rule alone, too."""
+
+    rules: Rules
+    segment_id: Identifier | None = None
+    per_rule: bool = False
+
+    def to_rules(self) -> tuple[SegmentRule, ...]:
+        return tuple(rule.to_rule() for rule in self.rules)
+
+
+class StartSyncBody(Body):
+    """Which sync to start. A dry run plans and records, but sends nothing."""
+
+    type: Literal["incremental", "full"]
+    dry_run: bool = False
+
+
+class EraseBody(Body):
+    """The customer's id once more, so that nobody is erased by a slip of the hand."""
+
+    confirm: Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -1,0 +1,32 @@
+"""One customer, and the count of all of them."""
+
+from __future__ import annotations
+
+from chalicelib.api.bodies import EraseBody
+from chalicelib.api.queries import NoQuery
+from chalicelib.api.routing import Call, Need, PlainCall, Routes
+from chalicelib.domain.views import CustomerView, ErasureReceipt, Reconciliation
+from chalicelib.errors import FieldError, bad_input
+
+routes = Routes("Customers")
+
+
+@routes.get("/departments/{department_id}/customers/{customer_id}", needs=Need.READ)
+def explain_customer(call: PlainCall) -> CustomerView:
+    """Say why a customer is, or is not, in the audience and in each segment."""
+    return call.services.customers.explain(call.department_id, call.path["customer_id"])
+
+
+@routes.post("/departments/{department_id}/customers/{customer_id}/erase", needs=Need.WRITE)
+def erase_customer(call: Call[EraseBody, NoQuery]) -> ErasureReceipt:
+    """Erase what is known of a customer here and in Mailchimp, for good. `confirm` repeats the customer's id."""
+    customer_id = call.path["customer_id"]
+    if call.body.confirm != customer_id:
+        raise bad_input(FieldError("confirm", "must repeat the id of the customer"))
+    return call.services.customers.erase(call.department_id, customer_id, by=call.by)
+
+
+@routes.get("/departments/{department_id}/reconciliation", needs=Need.READ)
+def read_reconciliation(call: PlainCall) -> Reconciliation:
+    """Hold PracBill's count of customers against Mailchimp's, the whole difference split by reason."""
+    return call.services.reconciliation.get(call.department_id)

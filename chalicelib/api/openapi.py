@@ -1,0 +1,202 @@
+"""The API description: an OpenAPI 3.1 document made from the declared routes, their models and their docstrings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from chalicelib.api.bodies import NoBody
+from chalicelib.api.problems import CONTENT_TYPE
+from chalicelib.api.queries import DepartmentQuery, NoQuery
+from chalicelib.api.routing import DEPARTMENT_ID, Endpoint, Need
+
+Json = dict[str, Any]
+_REF = "#/components/schemas/{model}"
+
+_ABOUT = """\
+Keeps one Mailchimp audience per PracBill department in step with the department's customers, and brings every
+opt-out back to PracBill.
+
+Send PracBill's token as `Authorization: Bearer <token>`. Its claim `mailchimp_access` maps department ids to `read` or
+`write`, `*` standing for all departments; a department's own entry wins over `*`.
+
+Times are RFC 3339 in UTC. Errors are `application/problem+json` (RFC 9457). Lists are answered in pages: send
+`next_cursor` back as `cursor` to read on. Unknown body fields and query parameters are refused."""
+
+_NEEDS = {
+    Need.NOTHING: "Needs no token.",
+    Need.TOKEN: "Needs any valid token.",
+    Need.READ: "Needs read access to the department.",
+    Need.WRITE: "Needs write access to the department.",
+}
+
+_PROBLEMS = {
+    400: "Something in the request cannot be used; `errors` names it.",
+    401: "There is no token, or not a good one.",
+    403: "The token does not allow this.",
+    404: "There is no such thing in this department.",
+    409: "The request does not fit the present state.",
+    413: "The body is larger than 64 KiB.",
+    415: "The body is not sent as `application/json`.",
+    502: "PracBill or Mailchimp answered something that cannot be used.",
+    503: "PracBill or Mailchimp cannot be reached right now; `Retry-After` says when to try again.",
+}
+
+_PARAMETERS: dict[str, Json] = {
+    "department_id": {"type": "string", "pattern": f"^{DEPARTMENT_ID.pattern}$"},
+    "customer_id": {"type": "string", "minLength": 1, "maxLength": 200},
+}
+_OTHER_PARAMETER: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "Why a request was refused or failed (RFC 9457). Further members depend on the type.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": ["urn:pracbill-mailchimp:problem:bad-input"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {
+                    "field": {"type": "string", "examples": ["rules[0].value"]},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+# The webhook is a function of its own behind the same address, not a route of this application.
+WEBHOOK_PATH = "/webhooks/mailchimp/{department_id}/{token}"
+_WEBHOOK_TAG = "Webhook"
+
+
+def describe(endpoints: Sequence[Endpoint], *, version: str) -> Json:
+    """The OpenAPI document of some endpoints."""
+    schemas, definitions = _schemas(endpoints)
+    paths: Json = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    paths[WEBHOOK_PATH] = _webhook()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "PracBill Mailchimp integration", "version": version, "description": _ABOUT},
+        "servers": [{"url": ".", "description": "Where this document was read from."}],
+        "tags": [{"name": tag} for tag in [*dict.fromkeys(endpoint.tag for endpoint in endpoints), _WEBHOOK_TAG]],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "responses": {str(status): _problem_response(status) for status in _PROBLEMS},
+            "schemas": {**definitions, "Problem": _PROBLEM},
+        },
+    }
+
+
+def _schemas(endpoints: Iterable[Endpoint]) -> tuple[dict[tuple[Any, str], Json], Json]:
+    """The schema of every body and answer by (type, mode), and the definitions they refer to."""
+    asked = {(e.body, "validation") for e in endpoints if e.body is not NoBody}
+    answered = {(e.answers, "serialization") for e in endpoints if e.answers is not type(None)}
+    wanted: list[Any] = [
+        (kind, mode, TypeAdapter(kind)) for kind, mode in sorted(asked | answered, key=lambda pair: str(pair))
+    ]
+    by_type, together = TypeAdapter.json_schemas(wanted, ref_template=_REF)
+    return {(key[0], key[1]): schema for key, schema in by_type.items()}, together.get("$defs", {})
+
+
+def _operation(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json:
+    summary, _, rest = (inspect.getdoc(endpoint.handler) or "").partition("\n")
+    operation: Json = {
+        "operationId": endpoint.handler.__name__,
+        "tags": [endpoint.tag],
+        "summary": summary,
+        "description": f"{rest.strip()}\n\n{_NEEDS[endpoint.needs]}".strip(),
+        "security": [] if endpoint.needs is Need.NOTHING else [{"token": []}],
+        "parameters": [_path_parameter(name) for name in endpoint.parameters] + _query_parameters(endpoint),
+        "responses": _responses(endpoint, schemas),
+    }
+    if endpoint.body is not NoBody:
+        schema = schemas[endpoint.body, "validation"]
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _path_parameter(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _OTHER_PARAMETER)}
+
+
+def _query_parameters(endpoint: Endpoint) -> list[Json]:
+    properties = endpoint.query.model_json_schema().get("properties", {})
+    return [_query_parameter(name, schema) for name, schema in properties.items()]
+
+
+def _query_parameter(name: str, schema: Json) -> Json:
+    # A parameter is text or left out, never null.
+    choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
+    kept = {key: value for key, value in choices[0].items() if key not in ("title", "description")}
+    if schema.get("default") is not None:
+        kept["default"] = schema["default"]
+    return {"name": name, "in": "query", "description": schema.get("description", ""), "schema": kept}
+
+
+def _responses(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json:
+    responses: Json = {}
+    if endpoint.answers is type(None):
+        responses["204"] = {"description": "Done."}
+    else:
+        content = {"application/json": {"schema": schemas[endpoint.answers, "serialization"]}}
+        responses[str(endpoint.status)] = {"description": "Done.", "content": content}
+    for status in _possible_problems(endpoint):
+        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    return responses
+
+
+def _possible_problems(endpoint: Endpoint) -> list[int]:
+    if endpoint.needs is Need.NOTHING:
+        return []
+    statuses = {400, 401, 415, 503} if endpoint.query is not NoQuery or endpoint.parameters else {401, 415, 503}
+    if endpoint.needs in (Need.READ, Need.WRITE) or endpoint.query is DepartmentQuery:
+        statuses |= {403}
+    if endpoint.parameters:
+        statuses |= {404, 409, 502}
+    if endpoint.method in ("POST", "PUT"):
+        statuses |= {413}
+    return sorted(statuses)
+
+
+def _problem_response(status: int) -> Json:
+    schema = {"$ref": _REF.format(model="Problem")}
+    return {"description": _PROBLEMS[status], "content": {CONTENT_TYPE: {"schema": schema}}}
+
+
+def _webhook() -> Json:
+    parameters = [_path_parameter("department_id"), {**_path_parameter("token"), "schema": {"type": "string"}}]
+    shared: Json = {"tags": [_WEBHOOK_TAG], "security": [], "parameters": parameters}
+    refused = {"404": {"description": "The department or the token is not known."}}
+    form = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+    return {
+        "get": {
+            "operationId": "probe_webhook",
+            "summary": "Answer Mailchimp's probe of the webhook's address.",
+            "responses": {"200": {"description": "The address is known."}, **refused},
+            **shared,
+        },
+        "post": {
+            "operationId": "receive_webhook",
+            "summary": "Take an event from Mailchimp.",
+            "requestBody": {"required": True, "content": form},
+            "responses": {
+                "200": {"description": "The event is in the queue."},
+                "401": {"description": "The signature is wrong."},
+                **refused,
+            },
+            **shared,
+        },
+    }

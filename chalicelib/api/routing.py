@@ -1,0 +1,218 @@
+"""How routes are declared. One declaration serves Chalice, the gate and the API description alike.
+
+A handler's signature is the contract: `call: Call[SomeBody, SomeQuery]` says what it is asked with, the return type
+what it answers. So none of the three readers can tell another story than the code.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, get_type_hints
+from urllib.parse import unquote
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.api.access import Caller, current_caller
+from chalicelib.api.answers import answer
+from chalicelib.api.bodies import Body, NoBody, read_body
+from chalicelib.api.problems import problem_for
+from chalicelib.api.queries import NoQuery, Query, read_query
+from chalicelib.api.services import Services
+from chalicelib.errors import FieldError, bad_input
+
+BodyT = TypeVar("BodyT", bound=Body)
+QueryT = TypeVar("QueryT", bound=Query)
+Handler = TypeVar("Handler", bound=Callable[[Any], object])
+
+DEPARTMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_OUR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LONGEST_CUSTOMER_ID = 200
+_PARAMETER = re.compile(r"{(\w+)}")
+
+
+class Need(StrEnum):
+    """What a caller must bring for a route to open."""
+
+    NOTHING = "nothing"
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[BodyT, QueryT]):
+    """A request that passed the gate, with everything in it read and checked."""
+
+    caller: Caller
+    path: Mapping[str, str]
+    query: QueryT
+    body: BodyT
+    joined: Callable[[], Services]
+
+    @property
+    def services(self) -> Services:
+        """The rest of the service, built when it is first needed: liveness must not hang on a missing setting."""
+        return self.joined()
+
+    @property
+    def department_id(self) -> str:
+        return self.path["department_id"]
+
+    @property
+    def by(self) -> str:
+        """Who asked, for logs and the ledger."""
+        return self.caller.subject
+
+
+PlainCall = Call[NoBody, NoQuery]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route as it was declared."""
+
+    method: str
+    path: str
+    needs: Need
+    status: int
+    tag: str
+    handler: Callable[[Any], object]
+    body: type[Body]
+    query: type[Query]
+    answers: Any  # the handler's return type
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in its path, in order."""
+        return _PARAMETER.findall(self.path)
+
+
+class Routes:
+    """The routes of one part of the API."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.endpoints: list[Endpoint] = []
+
+    def get(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, needs, 200)
+
+    def put(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
+        return self._declare("PUT", path, needs, 200)
+
+    def post(self, path: str, *, needs: Need, status: int = 200) -> Callable[[Handler], Handler]:
+        return self._declare("POST", path, needs, status)
+
+    def delete(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
+        return self._declare("DELETE", path, needs, 200)
+
+    def blueprint(self, services: Callable[[], Services]) -> Blueprint:
+        """These routes for one Chalice application.
+
+        Made anew for each: a Chalice blueprint uses up its own registrations and cannot be registered twice.
+        """
+        blueprint = Blueprint(__name__)
+        for endpoint in self.endpoints:
+            view = _view(endpoint, lambda: blueprint.current_request, services)
+            blueprint.route(endpoint.path, methods=[endpoint.method])(view)
+        return blueprint
+
+    def _declare(self, method: str, path: str, needs: Need, status: int) -> Callable[[Handler], Handler]:
+        if (needs in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
+            raise ValueError(f"{method} {path}: read and write are rights in a department of the path, and only there")
+
+        def declare(handler: Handler) -> Handler:
+            hints = get_type_hints(handler)
+            body, query = hints["call"].__args__
+            self.endpoints.append(
+                Endpoint(method, path, needs, status, self.tag, handler, body, query, hints["return"])
+            )
+            return handler
+
+        return declare
+
+
+def request_id(request: Request | None) -> str:
+    """What names a request in logs and problem answers: API Gateway's id, or Lambda's."""
+    if request is None:
+        return "unknown"
+    known = request.context.get("requestId") or getattr(request.lambda_context, "aws_request_id", None)
+    return str(known or "unknown")
+
+
+def department_of(raw: Mapping[str, str]) -> str:
+    """The department a path names, checked. Raises RefuseRequest (400)."""
+    return checked_department(raw["department_id"])
+
+
+def checked_department(department_id: str) -> str:
+    """A department id that is one by its form. Raises RefuseRequest (400)."""
+    if not DEPARTMENT_ID.fullmatch(department_id):
+        raise bad_input(
+            FieldError("department_id", "must be 1 to 64 letters, digits, `_`, `.` or `-`, not starting with a mark")
+        )
+    return department_id
+
+
+def _view(
+    endpoint: Endpoint, current_request: Callable[[], Request], services: Callable[[], Services]
+) -> Callable[..., Response]:
+    """What Chalice calls for a route: read the request, call the handler, write the answer, or the problem."""
+
+    @functools.wraps(endpoint.handler)
+    def view(**_: str) -> Response:
+        request = current_request()
+        try:
+            call = _call(endpoint, request, services)
+            return answer(endpoint.handler(call), status=endpoint.status)
+        except Exception as error:  # noqa: BLE001 - what a route cannot answer becomes a problem, whatever it is
+            return problem_for(error, request_id=request_id(request))
+
+    return view
+
+
+def _call(endpoint: Endpoint, request: Request, services: Callable[[], Services]) -> Call[Body, Query]:
+    given = request.query_params
+    query = {} if given is None else {name: given.getlist(name) for name in given}
+    return Call(
+        caller=current_caller.get(),
+        path={name: _path_value(name, (request.uri_params or {})[name]) for name in endpoint.parameters},
+        query=read_query(query, endpoint.query),
+        # The body of a GET or DELETE has no meaning (RFC 9110, 9.3.1) and is not looked at.
+        body=read_body(_raw_body(request) if endpoint.method in ("POST", "PUT") else b"", endpoint.body),
+        joined=services,
+    )
+
+
+def _raw_body(request: Request) -> bytes:
+    try:
+        raw = request.raw_body
+    except ValueError as error:  # not base64 where the gateway says so, or a lone half of a surrogate pair
+        raise bad_input(FieldError("body", "cannot be read")) from error
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def _path_value(name: str, raw: str) -> str:
+    """A value from the path, decoded and of the right form. Raises RefuseRequest (400).
+
+    API Gateway's REST APIs hand path parameters over as the URL has them, percent-encoded.
+    """
+    if name == "department_id":
+        return checked_department(raw)
+    try:
+        value = unquote(raw, errors="strict")
+    except UnicodeDecodeError as error:
+        raise bad_input(FieldError(name, "is not valid UTF-8")) from error
+    if name == "customer_id":
+        # PracBill's ids are its own; only what could never be one is refused.
+        fits = 0 < len(value) <= _LONGEST_CUSTOMER_ID and not any(unicodedata.category(c)[0] == "C" for c in value)
+    else:
+        fits = _OUR_ID.fullmatch(value) is not None
+    if not fits:
+        raise bad_input(FieldError(name, "is not in the expected form"))
+    return value

@@ -1,0 +1,123 @@
+"""The API description: valid, complete in both directions, and true of what the routes really answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from chalice.app import Chalice
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from chalicelib import api
+from chalicelib.api.gate import ANY_OTHER_PATH
+from chalicelib.api.openapi import WEBHOOK_PATH
+from tests.api.conftest import Api
+from tests.api.test_access import NEEDS, body_of, example
+from tests.api.test_routes import CALLS
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return api.api_description()
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(m.upper(), path): op for path, methods in document["paths"].items() for m, op in methods.items()}
+
+
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    whole = {**schema, "components": document["components"]}
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_it_is_a_valid_openapi_3_1_document(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_it_is_served_without_a_token(call: Api, document: dict[str, Any]) -> None:
+    response = call("GET", "/openapi.json")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert response.json_body == document
+
+
+def test_it_describes_every_route_of_the_application_and_no_other(app: Chalice, document: dict[str, Any]) -> None:
+    served = {
+        (method, path)
+        for path, methods in app.routes.items()
+        for method in methods
+        if method != "OPTIONS" and path != ANY_OTHER_PATH
+    }
+    # The webhook is a function of its own, in the same REST API.
+    assert set(operations(document)) == served | {("GET", WEBHOOK_PATH), ("POST", WEBHOOK_PATH)}
+
+
+def test_it_says_what_each_route_needs(document: dict[str, Any]) -> None:
+    for route, need in NEEDS.items():
+        operation = operations(document)[route]
+        assert operation["security"] == ([] if need == "nothing" else [{"token": []}]), route
+        word = {"nothing": "no token", "token": "any valid token"}.get(need, f"{need} access")
+        assert word in operation["description"], route
+
+
+def test_every_operation_is_told_in_a_sentence_and_named_once(document: dict[str, Any]) -> None:
+    told = operations(document).values()
+    assert all(re.fullmatch(r"[A-Z].{10,}\.", operation["summary"]) for operation in told)
+    assert len({operation["operationId"] for operation in told}) == len(told)
+
+
+def test_path_parameters_are_those_of_the_path(document: dict[str, Any]) -> None:
+    for (_, path), operation in operations(document).items():
+        named = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+        assert named == re.findall(r"{(\w+)}", path)
+
+
+def test_every_schema_is_described_and_used(document: dict[str, Any]) -> None:
+    text = str(document)
+    for name, schema in document["components"]["schemas"].items():
+        assert schema.get("description"), name
+        assert f"#/components/schemas/{name}'" in text, name
+
+
+@pytest.mark.parametrize("method, path, body, status, _", CALLS)
+def test_bodies_and_answers_are_as_described(
+    method: str, path: str, body: Any, status: int, _: Any, call: Api, writer: str, document: dict[str, Any]
+) -> None:
+    plain = path.split("?")[0]
+    route = next(
+        (m, p)
+        for m, p in sorted(operations(document))
+        if m == method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", p), plain)
+        if not (p.endswith("{segment_id}") and plain.endswith("preview"))
+    )
+    operation = operations(document)[route]
+    if body is not None and "requestBody" in operation:
+        sent = operation["requestBody"]["content"]["application/json"]["schema"]
+        # Space around a key or an address is forgiven, which a schema cannot say.
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in body.items()}
+        validator(document, sent).validate(stripped)
+    response = call(method, path, body=body, token=writer)
+    if status == 204:
+        assert operation["responses"]["204"] == {"description": "Done."}
+        return
+    answered = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    validator(document, answered).validate(response.json_body)
+
+
+def test_the_problems_a_route_can_answer_are_described(call: Api, reader: str, document: dict[str, Any]) -> None:
+    problem = validator(document, {"$ref": "#/components/schemas/Problem"})
+    for (method, path), need in NEEDS.items():
+        if need == "nothing":
+            continue
+        refused = [
+            call(method, example(path)),
+            call(method, example(path) + "?surprise=1", token=reader, body=body_of(method, path)),
+            call(method, example(path), token=reader, raw=b"x", headers={"Content-Type": "text/plain"}),
+            call(method, example(path), token=reader, raw=b" " * 70_000),
+        ]
+        for response in refused:
+            if response.status_code >= 400:
+                assert str(response.status_code) in operations(document)[method, path]["responses"], (method, path)
+                problem.validate(response.json_body)
