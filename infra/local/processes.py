@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
+_QUIET_PORTS = range(20_000, 30_000)
 _REAPED: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -22,13 +24,12 @@ class ProcessFailed(Exception):
 
 
 def choose_port(*preferred: int | None) -> int:
-    """The first of the preferred ports that is free on loopback, or any free one."""
-    for port in preferred:
-        if port and _is_free(port):
-            return port
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """The first of the preferred ports that is free on loopback, or any free one.
+
+    Not one of those that the system hands to outgoing connections: it might be taken when we want it back.
+    """
+    others = random.sample(_QUIET_PORTS, 100)
+    return next(port for port in (*preferred, *others) if port and _is_free(port))
 
 
 def _is_free(port: int) -> bool:

@@ -19,7 +19,8 @@ import requests
 from infra.local.deployment import Deployment, QueueConsumer
 from infra.local.emulator import Emulator
 
-PUBLIC_PATHS = frozenset({"/health", "/openapi.json"})
+# The last catches every path that no route has, and answers that there is nothing.
+PUBLIC_PATHS = frozenset({"/health", "/openapi.json", "/{proxy+}"})
 _WEBHOOK = "/webhooks/"
 _MEETING_SECONDS = 8.0
 

@@ -104,6 +104,10 @@ class LocalStack:
         """The PracBill stand-in's url, control_url, token, jwks_url, issuer."""
         return dict(self.about["pracbill"])
 
+    def started_pids(self) -> list[int]:
+        """Ids of the processes that the last start began, also of one that failed."""
+        return list(self._started.processes.values())
+
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
         return emulator.client(service, str(self.about["emulator_url"]))

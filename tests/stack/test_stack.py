@@ -1,0 +1,147 @@
+"""The local stack as a whole: how it describes itself, what it listens on, starting twice, stopping and going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from infra.local import processes
+from infra.local.deployment import DataChanged
+from infra.local.stack import AlreadyRunning, LocalStack, about_path, read_about, stop_stack
+
+pytestmark = pytest.mark.stack
+
+ALL_INTERFACES = {"00000000", "0" * 32}
+
+
+def test_it_describes_itself(stack: LocalStack) -> None:
+    about = read_about(stack.folder)
+    assert about is not None
+    assert {"api_url", "webhook_base_url", "department_id", "tokens", "pids"} <= about.keys()
+    assert about["tokens"].keys() == {"read", "write"}
+    assert all(processes.is_running(pid) for pid in about["pids"])
+    assert requests.get(f"{about['api_url']}/health", timeout=10).json()["status"] == "ok"
+
+
+def test_its_description_holds_tokens_and_is_for_its_owner_only(stack: LocalStack) -> None:
+    assert stat.S_IMODE(about_path(stack.folder).stat().st_mode) == 0o600
+
+
+def test_tokens_are_those_of_the_issuer_the_functions_trust(stack: LocalStack) -> None:
+    functions = stack.client("lambda")
+    variables = functions.get_function_configuration(FunctionName="pracbill-mailchimp-local-api_handler")
+    assert variables["Environment"]["Variables"]["PRACBILL_JWKS_URL"] == stack.pracbill["jwks_url"]
+    assert variables["Environment"]["Variables"]["PUBLIC_URL"] == stack.api_url
+
+
+def test_our_token_towards_pracbill_is_a_secret(stack: LocalStack) -> None:
+    name = "pracbill-mailchimp/local/pracbill-token"
+    assert stack.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"] == stack.pracbill["token"]
+
+
+def test_nothing_of_our_environment_reaches_the_functions(stack: LocalStack) -> None:
+    if not Path("/proc").is_dir():
+        pytest.skip("needs /proc")
+    for pid in stack.about["pids"]:
+        assert b"PYTEST_CURRENT_TEST" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_it_listens_on_loopback_only(stack: LocalStack) -> None:
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("needs /proc")
+    listening = list(listening_addresses(stack.about["pids"]))
+    assert len(listening) >= 3
+    assert not ALL_INTERFACES & set(listening)
+
+
+def listening_addresses(pids: list[int]) -> Iterator[str]:
+    """Local addresses, as the kernel writes them, on which the processes or their children listen."""
+    sockets = {link for pid in family(pids) for link in open_sockets(pid)}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                yield fields[1].partition(":")[0]
+
+
+def family(pids: list[int]) -> Iterator[int]:
+    for pid in pids:
+        yield pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        if children.exists():
+            yield from family([int(child) for child in children.read_text().split()])
+
+
+def open_sockets(pid: int) -> Iterator[str]:
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            yield os.readlink(entry)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+
+
+def test_a_second_start_is_refused_and_says_where_the_first_runs(stack: LocalStack) -> None:
+    with pytest.raises(AlreadyRunning, match=stack.api_url):
+        LocalStack(stack.folder).start()
+    assert stack.call("GET", "/health").ok
+
+
+def test_what_it_knows_outlives_a_stop(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, latency=False, customers=20)
+    with stack:
+        path = urlsplit(stack.api_url).path
+        pids = stack.about["pids"]
+        stack.client("dynamodb").put_item(
+            TableName="pracbill-mailchimp-local-departments", Item={"department_id": {"S": "kept"}}
+        )
+        key = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()["api_key"]
+    assert read_about(tmp_path) is None
+    assert not [pid for pid in pids if processes.is_running(pid)]
+    with stack:
+        assert urlsplit(stack.api_url).path == path
+        found = stack.client("dynamodb").get_item(
+            TableName="pracbill-mailchimp-local-departments", Key={"department_id": {"S": "kept"}}
+        )
+        assert "Item" in found
+        keys = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=10).text
+        assert key in keys
+
+
+def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "emulator").mkdir()
+    (tmp_path / "shape.json").write_text(json.dumps({"functions": [], "resources": {}}))
+    with pytest.raises(DataChanged, match="FRESH=1 make run"):
+        LocalStack(tmp_path).start()
+    assert read_about(tmp_path) is None
+
+
+def test_a_server_that_cannot_start_takes_the_others_with_it(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, latency=False, mailchimp_options=["--no-such-option"])
+    with pytest.raises(processes.ProcessFailed, match=r"mailchimp\.log"):
+        stack.start()
+    assert not [pid for pid in stack.started_pids() if processes.is_running(pid)]
+    assert not stop_stack(tmp_path)
+
+
+def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path) -> None:
+    """After a reboot the ids in stack.json may belong to anything."""
+    stranger = processes.spawn(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        environment=dict(os.environ),
+        log=tmp_path / "stranger.log",
+        directory=tmp_path,
+    )
+    try:
+        about_path(tmp_path).write_text(json.dumps({"api_url": "gone", "processes": {"emulator": stranger}}))
+        assert stop_stack(tmp_path)
+        assert processes.is_running(stranger)
+    finally:
+        processes.stop([stranger], seconds=5)
