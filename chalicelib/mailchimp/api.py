@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import requests
+from collections.abc import Iterator, Mapping
+from typing import Any, Unpack
 
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
 from chalicelib.mailchimp.keys import ApiKey
-from chalicelib.outbound.calls import Answer, Call, CallMade, HttpCalls, ignore_call, new_session
-from chalicelib.outbound.retry import USUAL_PATIENCE, Patience
+from chalicelib.outbound.calls import Answer, Call, HttpCalls, Surroundings
 
 # Mailchimp's page size is 10 unless asked for, and at most 1000.
 PAGE_SIZE = 1000
@@ -24,31 +21,15 @@ _MOST_PAGES = 1000
 class MailchimpApi:
     """The calls of one key."""
 
-    def __init__(
-        self,
-        key: ApiKey,
-        *,
-        url_template: str,
-        remaining: Callable[[], float],
-        sleep: Callable[[float], None],
-        random: Callable[[], float],
-        on_call: Callable[[CallMade], None] = ignore_call,
-        session_factory: Callable[[], requests.Session] = new_session,
-        patience: Patience = USUAL_PATIENCE,
-    ) -> None:
+    def __init__(self, key: ApiKey, *, url_template: str, **surroundings: Unpack[Surroundings]) -> None:
         # Any user name will do beside the key (Marketing API, "Authentication").
         authorization = "Basic " + b64encode(f"pracbill:{key.value}".encode()).decode()
         self._calls = HttpCalls(
             url_template.replace("{dc}", key.server_prefix),
             authorization=lambda: authorization,
             explain=explain_fault,
-            remaining=remaining,
-            sleep=sleep,
-            random=random,
-            on_call=on_call,
-            session_factory=session_factory,
-            patience=patience,
             silent_403=True,
+            **surroundings,
         )
 
     def send(self, call: Call) -> Answer:

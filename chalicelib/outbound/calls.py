@@ -10,7 +10,8 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 import requests
@@ -21,7 +22,8 @@ from chalicelib.outbound.retry import SHORTEST_CALL_SECONDS, USUAL_PATIENCE, Fau
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
-# A connection that rested longer may have been dropped without a word while the function was frozen.
+# A connection that rested longer may have been dropped without a word while the function was frozen. Measured by the
+# clock on the wall, since others may stand still meanwhile.
 _IDLE_SECONDS = 30.0
 
 
@@ -80,19 +82,54 @@ def ignore_call(call: CallMade) -> None:
     """For callers that count nothing."""
 
 
+class KeptSession(requests.Session):
+    """A session for all calls of a process: connections are kept, but only while they are surely alive.
+
+    It takes nothing from the environment and keeps no cookies: no proxy and no .netrc may redirect a call that has a
+    key, and what one account was sent is not shown to another.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self.headers["User-Agent"] = "pracbill-mailchimp"
+        self._clock = clock
+        self._used_at = clock()
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if self._clock() - self._used_at > _IDLE_SECONDS:
+            self.close()
+        try:
+            return super().send(request, **options)
+        finally:
+            self._used_at = self._clock()
+
+
 def new_session() -> requests.Session:
-    """A session that takes nothing from the environment: no proxy and no .netrc may redirect a call that has a key."""
-    session = requests.Session()
-    session.trust_env = False
-    session.headers["User-Agent"] = "pracbill-mailchimp"
-    return session
+    return KeptSession()
+
+
+class Surroundings(TypedDict):
+    """What every client is given by its caller.
+
+    `remaining` tells the seconds left to the caller, and no call or wait goes beyond it; `random` gives numbers of
+    [0, 1) for the jitter of waits; `on_call` hears of every try for metrics, without ids and addresses.
+    """
+
+    remaining: Callable[[], float]
+    sleep: Callable[[float], None]
+    random: Callable[[], float]
+    on_call: NotRequired[Callable[[CallMade], None]]
+    session_factory: NotRequired[Callable[[], requests.Session]]
+    patience: NotRequired[Patience]
 
 
 class HttpCalls:
     """Calls to one server with one authorization.
 
     `authorization` gives the header's value for each call; `explain` turns a passing fault into words for staff;
-    `remaining` tells the seconds left to the caller; `silent_403`: see `outbound.retry.fault_of`.
+    `silent_403`: see `outbound.retry.fault_of`; the others: see Surroundings.
     """
 
     def __init__(
@@ -121,7 +158,6 @@ class HttpCalls:
         self._patience = patience
         self._silent_403 = silent_403
         self._clock = clock
-        self._used_at = clock()
 
     def send(self, call: Call) -> Answer:
         """Make the call until it is answered in earnest.
@@ -165,11 +201,8 @@ class HttpCalls:
         if read_seconds < SHORTEST_CALL_SECONDS:
             raise RetryLater("There was no time left for another call; the step is taken up again.")
         started = self._clock()
-        if started - self._used_at > _IDLE_SECONDS:
-            self._session.close()
         outcome = self._exchange(call, read_seconds)
-        self._used_at = self._clock()
-        self._on_call(CallMade(call.method, call.template, outcome.status, self._used_at - started))
+        self._on_call(CallMade(call.method, call.template, outcome.status, self._clock() - started))
         return outcome
 
     def _exchange(self, call: Call, read_seconds: float) -> Answer | Fault:

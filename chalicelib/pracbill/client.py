@@ -10,10 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 from zoneinfo import ZoneInfo
-
-import requests
 
 from chalicelib.domain.customers import (
     ConsentWord,
@@ -25,8 +23,7 @@ from chalicelib.domain.customers import (
 )
 from chalicelib.domain.moments import parse_moment
 from chalicelib.errors import StopRun
-from chalicelib.outbound.calls import Call, CallMade, HttpCalls, ignore_call, new_session
-from chalicelib.outbound.retry import USUAL_PATIENCE, Patience
+from chalicelib.outbound.calls import Call, HttpCalls, Surroundings
 from chalicelib.pracbill.errors import (
     CHANGES,
     CONSENT,
@@ -106,32 +103,15 @@ class ConsentWritten:
 class PracBillClient:
     """Calls to PracBill. Every method may raise TokenRefused, DepartmentUnknown, PracBillNonsense and RetryLater.
 
-    `token` is asked for at each call, so that a rotated token works at once; `remaining` tells the seconds left to the
-    caller, and no call or wait goes beyond it; `on_call` hears of every call for metrics, without ids.
+    `token` is asked for at each call, so that a rotated token works at once.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        token: Callable[[], str],
-        *,
-        remaining: Callable[[], float],
-        sleep: Callable[[float], None],
-        random: Callable[[], float],
-        on_call: Callable[[CallMade], None] = ignore_call,
-        session_factory: Callable[[], requests.Session] = new_session,
-        patience: Patience = USUAL_PATIENCE,
-    ) -> None:
+    def __init__(self, base_url: str, token: Callable[[], str], **surroundings: Unpack[Surroundings]) -> None:
         self._calls = HttpCalls(
             base_url,
             authorization=lambda: f"Bearer {_checked(token())}",
             explain=explain_fault,
-            remaining=remaining,
-            sleep=sleep,
-            random=random,
-            on_call=on_call,
-            session_factory=session_factory,
-            patience=patience,
+            **surroundings,
         )
 
     def department(self, department_id: str) -> Department:

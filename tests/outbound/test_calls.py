@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 import pytest
-import requests
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.outbound.calls import Call, CallMade, HttpCalls, UncertainCreation, new_session
+from chalicelib.outbound.calls import Call, CallMade, HttpCalls, KeptSession, UncertainCreation
 from tests.outbound.scripted import BREAK_OFF, HANG_UP, SILENCE, Reply, ScriptedServer, Waiting
 
 READ = Call("GET", "/things/{thing}", {"thing": "7"})
 CREATE = Call("POST", "/things", body={"name": "x"}, creates=True)
 
 
-def calls_to(url: str, waiting: Waiting, *, token: str = "t-1", clock: Callable[[], float] | None = None) -> HttpCalls:
+def calls_to(url: str, waiting: Waiting, *, token: str = "t-1") -> HttpCalls:
     return HttpCalls(
         url,
         authorization=lambda: f"Bearer {token}",
@@ -23,7 +21,7 @@ def calls_to(url: str, waiting: Waiting, *, token: str = "t-1", clock: Callable[
         sleep=waiting.sleep,
         random=waiting.random,
         on_call=waiting.calls.append,
-        clock=clock or (lambda: 0.0),
+        clock=lambda: 0.0,
     )
 
 
@@ -51,14 +49,22 @@ def test_the_connection_is_kept_between_calls(calls: HttpCalls, server: Scripted
     assert server.connections == 1
 
 
-def test_a_connection_that_rested_too_long_is_not_used_again(server: ScriptedServer, waiting: Waiting) -> None:
+def test_a_connection_that_rested_too_long_is_not_used_again(server: ScriptedServer) -> None:
     now = [0.0]
-    calls = calls_to(server.url, waiting, clock=lambda: now[0])
+    session = KeptSession(clock=lambda: now[0])
     server.will(Reply(), Reply(), Reply())
     for moment in (10.0, 20.0, 60.0):
         now[0] = moment
-        calls.send(READ)
+        session.get(server.url)
     assert server.connections == 2
+
+
+def test_no_cookie_of_one_account_is_shown_to_another(server: ScriptedServer) -> None:
+    session = KeptSession()
+    server.will(Reply(headers={"Set-Cookie": "who=ann; Path=/"}), Reply())
+    session.get(server.url)
+    session.get(server.url)
+    assert "Cookie" not in server.asked[1].headers
 
 
 def test_an_id_cannot_change_the_path(calls: HttpCalls, server: ScriptedServer) -> None:
@@ -84,7 +90,6 @@ def test_nothing_of_the_environment_redirects_a_call(
     monkeypatch.setenv("NO_PROXY", "")
     server.will(Reply())
     assert calls.send(READ).status == 200
-    assert isinstance(new_session(), requests.Session)
 
 
 def test_an_answer_that_is_not_json_has_no_document(calls: HttpCalls, server: ScriptedServer) -> None:
