@@ -1,0 +1,128 @@
+"""What of a department's connection needs attention, decided from what is stored: no call to anybody. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding
+from chalicelib.domain.views import RunView
+
+# A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
+OVERDUE_AFTER = timedelta(hours=24)
+# Findings that the look at the webhook leaves behind; each look replaces the last one's.
+HOOK_CODES = frozenset({"webhook_missing"})
+
+_NEW_KEY = "Generate a new API key in Mailchimp (Account & billing, Extras, API keys) and connect again with it."
+# The state of a connection that does not work -> what it means, and the fix.
+_STATES: Mapping[ConnectionState, tuple[str, str]] = {
+    "key_rejected": ("Invalid API key: Mailchimp no longer accepts it.", _NEW_KEY),
+    "account_deactivated": (
+        "Mailchimp has deactivated the account.",
+        "Log in to Mailchimp to see why. When the account is active again, connect again, with the same key if it is "
+        "still there.",
+    ),
+    "wrong_data_centre": ("Invalid API key: it belongs to another Mailchimp server than its ending says.", _NEW_KEY),
+}
+_NO_AUDIENCE = Finding(
+    "no_audience",
+    "warning",
+    "No audience is selected, so nothing is synced.",
+    "Select an audience of the account, or create one.",
+)
+_PAUSED = Finding(
+    "paused",
+    "warning",
+    "Scheduled syncs are paused. Opt-outs still arrive by webhook, everything else only with a sync started by hand.",
+    "Set 'paused' to false in the settings when the department is to be synced on schedule again.",
+)
+AUDIENCE_GONE = Finding(
+    "audience_gone",
+    "error",
+    "The audience no longer exists in Mailchimp.",
+    "Select another audience for this department, or create one.",
+)
+MAILCHIMP_AWAY = Finding(
+    "mailchimp_away",
+    "info",
+    "Mailchimp could not be asked just now, so the member count is missing.",
+    "Wait a few minutes and look again.",
+)
+HOOK_LEFT_BEHIND = Finding(
+    "webhook_left_behind",
+    "info",
+    "Our webhook could not be removed from the audience. It does nothing any more, since it is not answered.",
+    "Remove it in Mailchimp (Audience, Settings, Webhooks), or leave it: connecting again tidies it up.",
+)
+
+
+def health(department: Department | None, *, run: RunView | None, now: datetime) -> tuple[Finding, ...]:
+    """What staff should see, the worst first. `run` is the active one; a department that is not connected is well."""
+    if department is None or department.connection is None:
+        return ()
+    findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
+    return tuple(sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
+
+
+def with_hook_finding(findings: Iterable[Finding], new: Finding | None) -> tuple[Finding, ...]:
+    """An audience's findings after another look at its webhook; `new` is None when the webhook is well."""
+    kept = tuple(finding for finding in findings if finding.code not in HOOK_CODES)
+    return (*kept, new) if new else kept
+
+
+def webhook_missing(why: str) -> Finding:
+    """`why` says in plain words what kept the webhook from being registered."""
+    return Finding(
+        "webhook_missing",
+        "warning",
+        f"The webhook is missing, so opt-outs arrive with the next sync instead of at once. {why}",
+        "Nothing is lost: each sync reads opt-outs and tries to register the webhook again, and so does selecting the "
+        "audience again.",
+    )
+
+
+def _state(connection: Connection) -> list[Finding]:
+    if connection.state not in _STATES:
+        return []
+    words, fix = _STATES[connection.state]
+    return [Finding(connection.state, "error", f"{words} Syncs are stopped.", fix)]
+
+
+def _audience(department: Department) -> list[Finding]:
+    return [_NO_AUDIENCE] if department.audience is None else list(department.audience.findings)
+
+
+def _schedule(department: Department, run: RunView | None, now: datetime) -> list[Finding]:
+    findings = [_PAUSED] if department.settings.paused else []
+    if run is not None and run.status == "awaiting_approval":
+        return [*findings, _waiting(run)]
+    return findings + ([_overdue(department)] if _is_overdue(department, now) else [])
+
+
+def _waiting(run: RunView) -> Finding:
+    why = run.brake.reason if run.brake else "Its plan is beyond the limits."
+    return Finding(
+        "approval_needed",
+        "warning",
+        f"A sync waits for approval, and no other can start. {why}",
+        "Look at the run's records, then approve or cancel it.",
+    )
+
+
+def _is_overdue(department: Department, now: datetime) -> bool:
+    """No sync came to a good end for a day though the schedule was on, counted from when it could first run."""
+    if not department.runs_on_schedule or department.connection is None or department.audience is None:
+        return False
+    since = max(department.connection.connected_at, department.audience.selected_at)
+    return now - max(since, department.last_synced_at or since) > OVERDUE_AFTER
+
+
+def _overdue(department: Department) -> Finding:
+    last = department.last_synced_at
+    when = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "yet"
+    return Finding(
+        "no_recent_sync",
+        "error",
+        f"No sync has succeeded {when}, though syncs are scheduled.",
+        "Look at the Sync Logs for the cause; when it is mended, press Sync Now.",
+    )

@@ -1,0 +1,160 @@
+"""The pre-flight: what an audience is like before the first member is sent to it. Pure.
+
+It answers which merge fields we may fill and what staff should know about the audience. Facts about Mailchimp are from
+the Marketing API's documentation ("Merge fields", "Audiences"): a merge field's type cannot be changed, required fields
+bind Mailchimp's own forms, `subscribed` sent by an API client asks nobody for confirmation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from chalicelib.domain.departments import Finding
+from chalicelib.domain.fieldmap import WANTED_FIELDS, FieldMap, WantedField
+
+# What staff call the contents of our merge fields.
+_CONTENTS = {
+    "FNAME": "first names",
+    "LNAME": "last names",
+    "COMPANY": "company names",
+    "PHONE": "phone numbers",
+    "ADDRESS": "addresses",
+}
+_FIELDS_PAGE = "Audience, Settings, Audience fields and *|MERGE|* tags"
+
+
+class FoundField(Protocol):
+    """A merge field as the audience has it; `phone_format` is `US` or anything else."""
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def required(self) -> bool: ...
+
+    @property
+    def phone_format(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceTraits:
+    """What else an audience says of itself. `foreign_hook_hosts` are the servers that other webhooks report to."""
+
+    double_optin: bool = False
+    marketing_permissions: bool = False
+    foreign_hook_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PreFlight:
+    """The outcome: the fields we may fill, and what to show."""
+
+    fields: FieldMap
+    findings: tuple[Finding, ...]
+
+
+def missing_fields(found: Iterable[FoundField]) -> tuple[WantedField, ...]:
+    """The fields we fill and the audience has not, whatever their type: those are to be created."""
+    tags = {field.tag.upper() for field in found}
+    return tuple(wanted for wanted in WANTED_FIELDS if wanted.tag not in tags)
+
+
+def check_audience(found: Sequence[FoundField], traits: AudienceTraits, *, country: str) -> PreFlight:
+    """Judge an audience by its fields, after the missing ones were created as far as Mailchimp did.
+
+    `country` is the department's ISO code, for addresses that name none.
+    """
+    by_tag = {field.tag.upper(): field for field in found}
+    clashing = tuple(w for w in WANTED_FIELDS if w.tag in by_tag and by_tag[w.tag].type != w.type)
+    absent = tuple(w for w in WANTED_FIELDS if w.tag not in by_tag)
+    usable = tuple(w.tag for w in WANTED_FIELDS if w not in clashing and w not in absent)
+    us_phone = "PHONE" in usable and by_tag["PHONE"].phone_format.upper() == "US"
+    findings = [_clash(wanted, by_tag[wanted.tag].type) for wanted in clashing]
+    findings += [_not_created(absent)] if absent else []
+    findings += _required(found, usable)
+    findings += [_US_PHONE] if us_phone else []
+    findings += _traits(traits)
+    return PreFlight(FieldMap(tags=usable, us_phone=us_phone, country=country.upper()), tuple(findings))
+
+
+def _clash(wanted: WantedField, type_there: str) -> Finding:
+    return Finding(
+        "field_type_clash",
+        "warning",
+        f"The audience's field {wanted.tag} is of type {type_there or 'unknown'} instead of {wanted.type}, so "
+        f"{_CONTENTS[wanted.tag]} are not synced.",
+        f"In Mailchimp ({_FIELDS_PAGE}) give this field another tag, or delete it if nobody needs it, then select the "
+        f"audience again: the field {wanted.tag} is then created with the right type.",
+    )
+
+
+def _not_created(absent: Sequence[WantedField]) -> Finding:
+    tags = ", ".join(wanted.tag for wanted in absent)
+    contents = ", ".join(_CONTENTS[wanted.tag] for wanted in absent)
+    return Finding(
+        "field_not_created",
+        "warning",
+        f"Mailchimp did not let us create the audience's field {tags}, so {contents} are not synced. Most often the "
+        "audience has as many fields as it may have.",
+        f"Delete fields that nobody needs in Mailchimp ({_FIELDS_PAGE}), then select the audience again.",
+    )
+
+
+def _required(found: Sequence[FoundField], usable: tuple[str, ...]) -> list[Finding]:
+    """Our calls tell Mailchimp to let required fields pass, so this stops no sync; it explains gaps."""
+    tags = [field.tag for field in found if field.required and field.tag.upper() not in usable]
+    if not tags:
+        return []
+    return [
+        Finding(
+            "required_fields",
+            "info",
+            f"The audience requires values that PracBill does not have: {', '.join(tags)}. Customers are synced "
+            "without them.",
+            f"If forms or other tools stumble over the gaps, make these fields optional in Mailchimp ({_FIELDS_PAGE}).",
+        )
+    ]
+
+
+_US_PHONE = Finding(
+    "us_phone_only",
+    "info",
+    "The audience's field PHONE takes only numbers of the form (123) 456-7890; other numbers are left out.",
+    f"Set the field's phone format to international in Mailchimp ({_FIELDS_PAGE}), then select the audience again.",
+)
+_DOUBLE_OPTIN = Finding(
+    "double_optin",
+    "info",
+    "The audience has double opt-in. It holds for Mailchimp's own forms: customers whose consent is recorded in "
+    "PracBill are subscribed without a confirmation mail.",
+    "Record a customer's consent in PracBill only if the person has given it.",
+)
+_MARKETING_PERMISSIONS = Finding(
+    "marketing_permissions",
+    "info",
+    "The audience has marketing permissions (GDPR fields). PracBill knows nothing of them, so synced customers have "
+    "none, and campaigns that are limited to a permission do not reach them.",
+    "Let people tick permissions on a Mailchimp form, or do not limit campaigns for synced customers to a permission.",
+)
+
+
+def _traits(traits: AudienceTraits) -> list[Finding]:
+    findings = [_DOUBLE_OPTIN] if traits.double_optin else []
+    findings += [_MARKETING_PERMISSIONS] if traits.marketing_permissions else []
+    hosts = sorted(set(traits.foreign_hook_hosts))
+    if hosts:
+        findings.append(
+            Finding(
+                "foreign_webhooks",
+                "info",
+                f"The audience also reports changes to: {', '.join(hosts)}. Another tool may sync this audience, too.",
+                "Check that no other tool subscribes or archives the same people. If one is no longer used, remove its "
+                "webhook in Mailchimp (Audience, Settings, Webhooks).",
+            )
+        )
+    return findings
