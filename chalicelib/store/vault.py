@@ -1,0 +1,57 @@
+"""Secrets that are removed and stored again under the same name, and read again before something hangs on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from chalicelib.errors import RetryLater
+from chalicelib.store.secrets import SecretStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+# AWS removes a secret in the background, mostly within seconds, and keeps its name taken until then (Secrets Manager
+# API Reference, DeleteSecret).
+_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+
+
+class Vault(SecretStore):
+    """A SecretStore for the keys and hook records of departments."""
+
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(client, clock=clock)
+        self._sleep = sleep
+
+    def put(self, name: str, fields: dict[str, str]) -> None:
+        """Store an object, also right after one of the same name was removed.
+
+        Raises RetryLater when the name does not become free in some seconds.
+        """
+        for wait in _WAITS_SECONDS:
+            try:
+                return super().put(name, fields)
+            except ClientError as error:
+                if not _is_being_removed(error):
+                    raise
+                self._sleep(wait)
+        raise RetryLater("The former key is still being removed from the vault. Try again in a minute.")
+
+    def fields_now(self, name: str) -> dict[str, str]:
+        """The object as it is stored at this moment, not as it was up to a minute ago."""
+        self._known.pop(name, None)
+        return self.fields(name)
+
+
+def _is_being_removed(error: ClientError) -> bool:
+    said = error.response.get("Error", {})
+    return said.get("Code") == "InvalidRequestException" and "deletion" in said.get("Message", "").lower()

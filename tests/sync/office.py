@@ -1,0 +1,253 @@
+"""The workflows around a connection, joined as in production, with levers for tests."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+import requests
+
+from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.views import NewAudience, PostalAddress, RunProgress, RunView
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.keys import ApiKey
+from chalicelib.outbound.retry import Patience
+from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.attempts import AttemptStore
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.vault import Vault
+from chalicelib.sync.accounts import LinkedAccounts
+from chalicelib.sync.audiences import Audiences
+from chalicelib.sync.connect import ATTEMPTS_WINDOW, Connections, RunCalls
+from chalicelib.sync.department_settings import DepartmentSettings
+from chalicelib.sync.enrolment import Enrolment
+from chalicelib.sync.hooks import HookRecord, Hooks, secret_hash
+from infra.local.mailchimp import MailchimpStandIn
+from infra.local.pracbill import PracBillStandIn
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+NEW_AUDIENCE = NewAudience(
+    name="Customer Newsletter",
+    from_name="North Practice",
+    from_email="hello@practice.test",
+    company="North Practice",
+    address=PostalAddress(
+        line1="1 High Road", line2="Level 2", city="Melbourne", state="VIC", postcode="3000", country="AU"
+    ),
+    language="en",
+    permission_reminder="You are a client of ours.",
+)
+
+
+class HookAddress:
+    """Where Mailchimp reaches us in tests: answers 200 when the token is the one on record, else 404."""
+
+    def __init__(self) -> None:
+        self.answered: list[tuple[str, int]] = []
+        self.record_of: Callable[[str], HookRecord | None] = lambda department_id: None
+        address = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status = address.status_for(self.path)
+                address.answered.append(("GET", status))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Silence."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/api"
+
+    def status_for(self, path: str) -> int:
+        *start, department_id, token = path.split("/")
+        record = self.record_of(unquote(department_id))
+        known = start == ["", "api", "webhooks", "mailchimp"] and record is not None
+        return 200 if known and record and record.token_hash == secret_hash(token) else 404
+
+
+class Office:
+    """One department's workflows. `now` is the time they see; `stopped` and `planned` what they asked of runs."""
+
+    def __init__(
+        self,
+        secrets: SecretsManagerClient,
+        mailchimp: MailchimpStandIn,
+        pracbill: PracBillStandIn,
+        hook_address: HookAddress,
+    ) -> None:
+        self.department_id = f"practice {uuid.uuid4().hex[:12]}"
+        self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+        self.mailchimp, self.pracbill, self.hook_address = mailchimp, pracbill, hook_address
+        self.public_url = hook_address.url
+        self.stopped: list[tuple[str, str]] = []
+        self.planned: list[tuple[str, str]] = []
+        pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
+        self.departments = DepartmentStore()
+        self.vault = Vault(secrets, sleep=lambda seconds: None)
+        self.attempts = AttemptStore(keep=ATTEMPTS_WINDOW)
+        self.accounts = LinkedAccounts(self.departments, self.vault, self.client, secret_name=self.key_secret)
+        self.hooks = Hooks(
+            self.departments, self.vault, secret_name=self.hook_secret, public_url=lambda: self.public_url
+        )
+        self.enrolment = Enrolment(self.departments, self.pracbill_client())
+        self.connections = Connections(
+            self.departments,
+            self.accounts,
+            self.hooks,
+            enrolment=self.enrolment,
+            open_mailchimp=self.client,
+            attempts=self.attempts,
+            runs=RunCalls(active=self.active_run, stop=lambda *stop: self.stopped.append(stop)),
+            clock=lambda: self.now,
+        )
+        self.audiences = Audiences(
+            self.departments,
+            self.accounts,
+            self.hooks,
+            active_run=self.active_run,
+            segment_count=lambda department_id: 3,
+            first_plan=lambda *plan: self.planned.append(plan),
+            clock=lambda: self.now,
+        )
+        self.settings = DepartmentSettings(self.departments, enrolment=self.enrolment)
+        # Another process than ours, which remembers nothing.
+        self.other_vault = Vault(secrets)
+        hook_address.record_of = lambda department_id: HookRecord.from_secret(
+            self.other_vault.fields_now(self.hook_secret(department_id))
+        )
+
+    # joining
+
+    def key_secret(self, department_id: str) -> str:
+        return f"pracbill-mailchimp/test/departments/{department_id.replace(' ', '-')}"
+
+    def hook_secret(self, department_id: str) -> str:
+        return f"pracbill-mailchimp/test/hooks/{department_id.replace(' ', '-')}"
+
+    def client(self, key: ApiKey) -> MailchimpClient:
+        return MailchimpClient(
+            key,
+            url_template=self.mailchimp.url,
+            remaining=lambda: 60.0,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            patience=Patience(attempts=2),
+        )
+
+    def pracbill_client(self) -> PracBillClient:
+        return PracBillClient(
+            self.pracbill.url,
+            lambda: self.pracbill.token,
+            remaining=lambda: 60.0,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            patience=Patience(attempts=2),
+        )
+
+    def active_run(self, department: Department) -> RunView:
+        return RunView(
+            id=department.active_run_id,
+            type="full",
+            dry_run=False,
+            trigger="manual",
+            started_by="user-1",
+            phase="apply",
+            status="running",
+            started_at=self.now,
+            finished_at=None,
+            progress=RunProgress(planned=10, done=1, failed=0, rate=None, eta=None),
+            counts={},
+            message="",
+            brake=None,
+        )
+
+    # acting
+
+    @property
+    def department(self) -> Department:
+        department = self.departments.get(self.department_id)
+        assert department is not None
+        return department
+
+    @property
+    def audience(self) -> Audience:
+        audience = self.department.audience
+        assert audience is not None
+        return audience
+
+    def change(self, **fields: Any) -> Department:
+        """Change the stored department behind the workflows' back."""
+        return self.departments.change(self.department_id, lambda department: replace(department, **fields))
+
+    def later(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+    def connect(self, api_key: str | None = None) -> None:
+        key = self.mailchimp.api_key if api_key is None else api_key
+        self.connections.connect(self.department_id, key, by="user-1")
+
+    def new_audience(self, name: str = "Clients", **options: Any) -> str:
+        """An audience made in Mailchimp's web app."""
+        return str(self.mailchimp.control.create_audience(name, **options)["audience_id"])
+
+    def connect_and_select(self, name: str = "Clients") -> str:
+        self.connect()
+        audience_id = self.new_audience(name)
+        self.audiences.select(self.department_id, audience_id, by="user-1")
+        return audience_id
+
+    def key(self) -> dict[str, str]:
+        return self.other_vault.fields_now(self.key_secret(self.department_id))
+
+    def hook_record(self) -> HookRecord | None:
+        return HookRecord.from_secret(self.other_vault.fields_now(self.hook_secret(self.department_id)))
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """A call of Mailchimp's API by somebody else."""
+        answer = requests.request(
+            method, self.mailchimp.url + path, json=body, auth=("any", self.mailchimp.api_key), timeout=10
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def hooks_at_mailchimp(self, audience_id: str) -> list[dict[str, Any]]:
+        hooks: list[dict[str, Any]] = self.api("GET", f"/lists/{audience_id}/webhooks")["webhooks"]
+        return hooks
+
+    def fail(self, path: str, *, method: str = "*", times: int = 2, **fault: Any) -> None:
+        """Have Mailchimp fail for the next calls; twice is as often as the client tries."""
+        fault.setdefault("status", 503)
+        self.mailchimp.control.inject_fault(method=method, path=path, times=times, **fault)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """The calls Mailchimp got since the journal was reset, oldest first."""
+        return [(entry["method"], entry["path"]) for entry in self.mailchimp.control.journal()["entries"]]
+
+    def writes(self) -> list[tuple[str, str]]:
+        return [call for call in self.calls() if call[0] != "GET"]
