@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chalicelib.api.faults import field_errors
-from chalicelib.domain.views import Direction, LogStatus, LogType
+from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
 from chalicelib.errors import FieldError, bad_input
 
 DEFAULT_LIMIT = 50
@@ -64,10 +64,7 @@ class PageQuery(Query):
 class RecordsQuery(PageQuery):
     """Records of one outcome only."""
 
-    outcome: Annotated[
-        str | None,
-        Field(pattern=r"^[a-z_]{1,40}$", description="Only records with this outcome."),
-    ] = None
+    outcome: Annotated[Outcome | None, BeforeValidator(_any_case), Field(description="How it ended.")] = None
 
 
 class LogsQuery(PageQuery):

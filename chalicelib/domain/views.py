@@ -14,15 +14,13 @@ from typing import Generic, Literal, TypeVar
 
 from chalicelib.domain.consent import OnRemoved, UnknownConsent
 from chalicelib.domain.departments import BrakeLimits, ConnectionState, Finding
+from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
 from chalicelib.domain.members import Status
 from chalicelib.domain.runs import RunStatus, RunType, Trigger
 
 Item = TypeVar("Item")
 # A run's phases as staff see them: reading customers and deciding about them are one, the plan.
 RunPhase = Literal["pull", "plan", "approval", "apply", "segments", "close"]
-Direction = Literal["push", "pull"]
-LogType = Literal["incremental", "full", "segments", "webhook", "erasure"]
-LogStatus = Literal["success", "error", "skipped"]
 SegmentSyncState = Literal["pending", "syncing", "synced", "error"]
 RuleValue = str | int | Decimal | None
 
@@ -97,13 +95,13 @@ class RunView:
 class RecordView:
     """What a run did, or did not do, for one customer. `cause` and `fix` are plain words; `fix` may be null.
 
-    `address` is masked.
+    `address` is masked. `outcome`: `done`; `held` back by us; `refused` by Mailchimp; `failed`, which a retry may mend.
     """
 
     customer_id: str
     address: str | None
     action: str
-    outcome: str
+    outcome: Outcome
     cause: str
     fix: str | None
     at: datetime

@@ -152,7 +152,7 @@ class FakeRuns(Fake):
         self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None
     ) -> Slice[RecordView]:
         self.note("records", department_id, run_id, outcome, limit, after)
-        record = RecordView("7", "k***@example.com", "add", "compliance_state", "Unsubscribed before.", None, AT)
+        record = RecordView("7", "k***@example.com", "add", "refused", "Unsubscribed before.", None, AT)
         return (record,), "r7"
 
     def approve(self, department_id: str, run_id: str, *, by: str) -> RunView:

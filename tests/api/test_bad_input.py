@@ -234,7 +234,7 @@ def test_each_fault_of_a_query_is_named(
         ("logs?direction=sideways", "direction"),
         ("logs?type=everything", "type"),
         ("logs?status=fine", "status"),
-        ("syncs/run-1/records?outcome=some%20thing", "outcome"),
+        ("syncs/run-1/records?outcome=unchanged", "outcome"),
         ("connection?limit=1", "limit"),
         ("settings?x=1", "x"),
         ("reconciliation?cursor=x", "cursor"),
