@@ -31,7 +31,7 @@ class LinkedAccount:
 
 
 class LinkedAccounts:
-    """`secret_name` gives the name of the secret that holds a department's key."""
+    """`open_mailchimp` makes the client of a key, `secret_name` names the secret that holds a department's key."""
 
     def __init__(
         self,
@@ -54,42 +54,53 @@ class LinkedAccounts:
         that the block raises is stored as the connection's state, so that the schedule stops, and goes on its way.
         """
         department = self._departments.get(department_id)
-        if department is None or department.connection is None:
-            raise not_connected()
-        key, connection = self.key_for(department), department.connection
-        client = self._open_mailchimp(key)
-        try:
-            yield LinkedAccount(department, connection, key, client)
-        except KeyRejected as error:
-            self.note_rejection(department_id, connection, key, error)
-            raise
-        finally:
-            client.close()
-
-    def key_for(self, department: Department) -> ApiKey:
-        """The key of a connected department, at most a minute old. Raises as `open` does."""
-        connection = department.connection
-        if connection is None:
+        connection = department.connection if department else None
+        if department is None or connection is None:
             raise not_connected()
         if connection.state != "connected":
             raise KeyRejected(connection.message, code=connection.state)
-        return self._key_of(department.id, connection)
+        key = None
+        try:
+            key = self.key_for(department)
+            yield LinkedAccount(department, connection, key, self._open_mailchimp(key))
+        except KeyRejected as error:
+            self.note_rejection(department_id, connection, key, error)
+            raise
 
-    def key_of(self, department_id: str) -> ApiKey | None:
-        """The department's key as it is stored now; None when there is none that can be used."""
+    def key_for(self, department: Department) -> ApiKey:
+        """The key of the department's connection. Raises KeyRejected when there is none, or one of another account.
+
+        A remembered key may be of the time before a rotation, so it must fit exactly. A freshly read one need not have
+        the hint on record: a rotation stores the key first, and may have ended there.
+        """
+        if department.connection is None:
+            raise not_connected()
+        remembered = _usable_key(self._vault.fields(self._secret_name(department.id)), department.connection)
+        if remembered is not None and remembered.hint == department.connection.key_hint:
+            return remembered
+        fresh = self._fresh_key(department.id, department.connection)
+        if fresh is None:
+            raise KeyRejected(
+                "The API key of this department is missing. Connect again with an API key of the same account.",
+                code="key_rejected",
+            )
+        return fresh
+
+    def last_key(self, department_id: str) -> ApiKey | None:
+        """The key that lies in the vault now, connected or not; None when there is none that can be used."""
         return _read_key(self._vault.fields_now(self._secret_name(department_id)))
 
     def put_key(self, department_id: str, key: ApiKey, account_id: str) -> None:
-        """Store a key and the account it belongs to, which lets `open` notice a key of another account."""
+        """Store a key and the account it belongs to, which lets `key_for` notice a key of another account."""
         self._vault.put(self._secret_name(department_id), {"api_key": key.value, "account_id": account_id})
 
     def remove_key(self, department_id: str) -> None:
         self._vault.remove(self._secret_name(department_id))
 
-    def note_rejection(self, department_id: str, seen: Connection, key: ApiKey, error: KeyRejected) -> None:
-        """Store that Mailchimp refuses the key, unless another key has taken its place meanwhile.
+    def note_rejection(self, department_id: str, seen: Connection, key: ApiKey | None, error: KeyRejected) -> None:
+        """Store that Mailchimp refuses the key, or with None that there is none.
 
-        Raises RetryLater in that case: the step may well go on with the new key.
+        Raises RetryLater when another key has taken its place meanwhile: the step may well go on with that one.
         """
 
         def reject(department: Department) -> Department:
@@ -100,27 +111,13 @@ class LinkedAccounts:
                 connection=replace(seen, state=cast(ConnectionState, error.code), message=error.message),
             )
 
-        if self.key_of(department_id) != key:
+        if self._fresh_key(department_id, seen) != key:
             raise _replaced()
         self._departments.change(department_id, reject)
         logger.warning("Mailchimp refuses the key of department %s: %s", department_id, error.code)
 
-    def _key_of(self, department_id: str, connection: Connection) -> ApiKey:
-        """The key of this connection. A remembered one may be of the time before a rotation, so it must fit exactly.
-
-        A freshly read one need not have the hint on record: a rotation stores the key first, and may have ended there.
-        """
-        name = self._secret_name(department_id)
-        remembered = _usable_key(self._vault.fields(name), connection)
-        if remembered is not None and remembered.hint == connection.key_hint:
-            return remembered
-        fresh = _usable_key(self._vault.fields_now(name), connection)
-        if fresh is None:
-            raise conflict(
-                "The API key of this department is missing. Connect again with an API key of the same account.",
-                code="key-missing",
-            )
-        return fresh
+    def _fresh_key(self, department_id: str, connection: Connection) -> ApiKey | None:
+        return _usable_key(self._vault.fields_now(self._secret_name(department_id)), connection)
 
 
 def _usable_key(stored: Mapping[str, str], connection: Connection) -> ApiKey | None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -93,8 +92,7 @@ class Connections:
         department = self._enrolment.department(department_id)
         attempt = self._begin_attempt(department_id)
         try:
-            with closing(self._open_mailchimp(key)) as client:
-                department = self._link(department, key, client)
+            department = self._link(department, key, self._open_mailchimp(key))
         except RetryLater:
             self._attempts.remove(department_id, attempt)
             raise
@@ -113,9 +111,9 @@ class Connections:
         department = self._departments.change(department_id, _disconnected)
         if department.active_run_id:
             self._runs.stop(department_id, "The department was disconnected from Mailchimp.")
-        key = self._accounts.key_of(department_id)
+        key = self._accounts.last_key(department_id)
         self._accounts.remove_key(department_id)
-        all_gone = self._retire_hooks(department, key)
+        all_gone = self._hooks.retire(department, self._open_mailchimp(key) if key else None)
         logger.info("Department %s was disconnected by %s", department_id, by)
         return self._view(self._departments.get(department_id), () if all_gone else (HOOK_LEFT_BEHIND,))
 
@@ -151,12 +149,6 @@ class Connections:
             return self._hooks.repair(department, client)
         except (KeyRejected, AudienceGone):
             return department
-
-    def _retire_hooks(self, department: Department, key: ApiKey | None) -> bool:
-        if key is None:
-            return self._hooks.retire(department, None)
-        with closing(self._open_mailchimp(key)) as client:
-            return self._hooks.retire(department, client)
 
     def _view(self, department: Department | None, more: tuple[Finding, ...] = ()) -> ConnectionStatus:
         run = self._runs.active(department) if department is not None and department.active_run_id else None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.departments import Department
-from chalicelib.errors import RefuseRequest, RetryLater
+from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.sync.connect import ATTEMPTS_WINDOW, MOST_ATTEMPTS
 from tests.sync.office import Office
 
@@ -171,7 +171,9 @@ def test_who_loses_a_race_of_two_accounts_is_refused_and_the_winners_record_stan
     assert refusal(lambda: office.connect(other_key)).code == "another-account"
     assert office.connections.status(office.department_id).account_name == "Example Practice"
     # The loser's key lies in the vault now. It must not be used for the winner's audience.
-    assert refusal(lambda: office.audiences.list(office.department_id)).code == "key-missing"
+    with pytest.raises(KeyRejected, match="missing"):
+        office.audiences.list(office.department_id)
+    assert office.connections.status(office.department_id).state == "key_rejected"
     office.connect()
     assert office.audiences.list(office.department_id).items == ()
 

@@ -75,9 +75,17 @@ def test_a_key_whose_rotation_ended_halfway_is_used(office: Office) -> None:
         assert linked.client.account().account_name == "Example Practice"
 
 
-def test_a_connection_whose_key_is_lost_asks_for_one(office: Office) -> None:
+def test_a_connection_whose_key_is_lost_asks_for_one_and_stops_the_schedule(office: Office) -> None:
     office.connect()
     office.vault.remove(office.key_secret(office.department_id))
-    with pytest.raises(RefuseRequest) as raised, office.accounts.open(office.department_id):
+    with pytest.raises(KeyRejected, match="Connect again"), office.accounts.open(office.department_id):
         raise AssertionError("opened")
-    assert (raised.value.status, raised.value.code) == (409, "key-missing")
+    assert office.connections.status(office.department_id).state == "key_rejected"
+    office.connect()
+    assert office.department.is_connected
+
+
+def test_the_key_for_a_department_that_is_not_connected_is_refused(office: Office) -> None:
+    department = office.enrolment.department(office.department_id)
+    with pytest.raises(RefuseRequest):
+        office.accounts.key_for(department)
