@@ -1,54 +1,55 @@
 """The Chalice application: routes are registered here, event handlers live here.
 
-Event handlers stay in this file because Lambda imports `app` for them, and with it middleware and logging. Each
-translates in, calls one thing, translates out.
+Event handlers stay in this file because Lambda imports `app` for them. Each translates in, calls one thing, translates
+out. Nothing but the logger is made at import: the module is imported on build machines, too.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from chalice.app import Chalice
+from chalice.app import Chalice, CloudWatchEvent, SQSEvent
 
-from chalicelib import __version__
+from chalicelib import api, bootstrap
+from chalicelib.observability import logger
 
+logger()  # gives all loggers of the service one form: JSON lines
 app = Chalice(app_name="pracbill-mailchimp")
+api.register(app, services=bootstrap.services)
 
 
-@app.route("/health", methods=["GET"])
-def health() -> dict[str, str]:
-    return {"status": "ok", "version": __version__}
-
-
+# The queues' names are put in their places when the service is packaged; the mappings ask for partial answers.
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-sync.fifo", batch_size=1)
-def sync_worker(event: Any) -> dict[str, Any]:
+def sync_worker(event: SQSEvent) -> dict[str, Any]:
     """One step of a run, or one chunk of it."""
-    return {"batchItemFailures": []}
+    return bootstrap.sync_worker().handle(event.to_dict(), bootstrap.time_left(event.context))
 
 
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-events.fifo", batch_size=1)
-def event_worker(event: Any) -> dict[str, Any]:
+def event_worker(event: SQSEvent) -> dict[str, Any]:
     """One event that Mailchimp's webhook brought."""
-    return {"batchItemFailures": []}
+    return bootstrap.event_worker(bootstrap.time_left(event.context)).handle(event.to_dict())
 
 
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-sync-dlq.fifo", batch_size=1)
-def dead_letters(event: Any) -> dict[str, Any]:
+def dead_letters(event: SQSEvent) -> dict[str, Any]:
     """A step that failed too often: close its chunk, or its run."""
-    return {"batchItemFailures": []}
+    return bootstrap.sync_worker().handle_dead(event.to_dict())
 
 
 @app.schedule("rate(4 hours)")
-def dispatcher(event: Any) -> None:
-    """Start an incremental run for every department that is due."""
+def dispatcher(event: CloudWatchEvent) -> None:
+    """Queue an incremental run for every department that is due."""
+    bootstrap.sweeper().dispatch(event.to_dict()["time"])
 
 
 @app.schedule("rate(5 minutes)")
-def sweeper(event: Any) -> None:
+def sweeper(event: CloudWatchEvent) -> None:
     """Nudge runs that lost their message, close those without progress."""
+    bootstrap.sweeper().sweep()
 
 
 @app.lambda_function(name="webhook")
 def webhook(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Mailchimp's webhook, behind the same REST API but a function of its own."""
-    return {"statusCode": 404, "body": ""}
+    """Mailchimp's webhook, behind the same REST API but a function of its own with rights of its own."""
+    return bootstrap.webhook(event)

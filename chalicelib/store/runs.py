@@ -127,12 +127,14 @@ def run_id(started_at: datetime, entropy: str) -> str:
 
 
 def _reasons(error: TransactWriteError) -> tuple[bool, bool]:
-    """Whether the chunk was closed before, and whether the run changed or was in conflict meanwhile."""
-    codes = [reason.code if reason else None for reason in error.cancellation_reasons]
-    chunk = codes[0] if codes else None
+    """Whether the chunk was closed before, and whether the run changed or was in conflict meanwhile.
+
+    PynamoDB sends puts (the run) before updates (the chunk), whatever order they were added in.
+    """
+    codes = [reason.code if reason else "" for reason in error.cancellation_reasons]
+    run, chunk = codes if len(codes) == 2 else ("", "")
     conflict = "TransactionConflict" in codes or error.cause_response_code == "TransactionInProgressException"
-    run = len(codes) > 1 and codes[1] == "ConditionalCheckFailed"
-    return chunk == "ConditionalCheckFailed", run or conflict
+    return chunk == "ConditionalCheckFailed", run == "ConditionalCheckFailed" or conflict
 
 
 def _chunks(run: Run) -> str:

@@ -26,8 +26,7 @@ from chalicelib.store.batches import Request, side_by_side
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.sync.hearing import Hearing
-from chalicelib.sync.ports import Clock, Meter, Remaining
+from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
 _CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
@@ -58,7 +57,7 @@ class ChunkApplier:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
-        hearing: Hearing,
+        hearing: ConsentHearing,
         clock: Clock,
         meter: Meter,
     ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.departments import Department
+from chalicelib.domain.planning import Operation
+from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.pracbill.client import PracBillClient
 
@@ -33,4 +35,16 @@ class Meter(Protocol):
     def count(self, name: str, value: float = 1, unit: str = "Count") -> None: ...
 
 
-__all__ = ["Clock", "Iterator", "MailchimpFor", "Meter", "PracBillFor", "Remaining"]
+class Phase(Protocol):
+    """A phase of a run that speaks to Mailchimp: pull, segments.
+
+    `step` does what fits into the time left. It answers the run to continue with in a new message, or None at its end.
+    """
+
+    def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None: ...
+
+
+class ConsentHearing(Protocol):
+    """Where a refusal goes by which Mailchimp tells of an opt-out that we did not know."""
+
+    def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None: ...

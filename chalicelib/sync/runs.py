@@ -127,6 +127,12 @@ class Runs:
         self.send_step(run, department)
         return run
 
+    def first_plan(self, department_id: str, by: str) -> None:
+        """Plan, without sending anything, what a full sync to a newly selected audience would do."""
+        department = self._known(department_id)
+        if not department.active_run_id:
+            self.begin(department, "full", trigger="selection", dry_run=True, by=by)
+
     def approve(self, department_id: str, run_id: str, *, by: str) -> RunView:
         """Let a run go on that the brake stopped."""
 
@@ -209,7 +215,7 @@ class Runs:
     # ------------------------------------------------------------------------------------------------- inside
 
     def _claim(self, department_id: str, run: Run) -> None:
-        for _ in range(2):
+        for _ in range(3):
             holder = self._departments.claim(department_id, run.id).active_run_id
             if holder == run.id:
                 return
@@ -217,9 +223,13 @@ class Runs:
             if active is None:
                 # Claimed by a start that died before it stored its run; a moment's grace, since it may be happening.
                 raise conflict("Another sync is just starting. Try again in a few minutes.", code="run-active")
-            if active.is_open:
+            if not active.is_open:
+                self.settle(active)
+            elif active.trigger == "selection" and run.trigger != "selection":
+                # The first plan of a new audience is for information; it gives way to a real run.
+                self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.")
+            else:
                 raise _already_running(self.view(active))
-            self.settle(active)
         raise conflict("Another sync is just ending. Try again in a moment.", code="run-active")
 
     def _mark_failed(self, department: Department, run: Run) -> int:

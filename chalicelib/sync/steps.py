@@ -11,17 +11,15 @@ from dataclasses import replace
 
 from chalicelib.domain.departments import ConnectionState, Department
 from chalicelib.domain.runs import Phase, Run, brake_reason, closing_message, closing_status
-from chalicelib.errors import KeyRejected, RefuseRequest, StopRun
+from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.members import MemberStore
 from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.apply import ChunkApplier
 from chalicelib.sync.plan import Planner
+from chalicelib.sync import ports
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
-from chalicelib.sync.pull import Puller
 from chalicelib.sync.runs import Runs
-from chalicelib.sync.segment_sync import SegmentSync
 
 _NEXT: dict[Phase, Phase] = {
     "pull": "store",
@@ -38,20 +36,18 @@ class Steps:
         *,
         departments: DepartmentStore,
         runs: RunStore,
-        members: MemberStore,
         queue: SyncQueue,
         lifecycle: Runs,
-        puller: Puller,
+        puller: ports.Phase,
         planner: Planner,
         applier: ChunkApplier,
-        segments: SegmentSync,
+        segments: ports.Phase,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
         clock: Clock,
     ) -> None:
         self._departments = departments
         self._runs = runs
-        self._members = members
         self._queue = queue
         self._lifecycle = lifecycle
         self._puller = puller
@@ -80,7 +76,7 @@ class Steps:
         except KeyRejected as rejected:
             self.reject_key(department, rejected)
             self._lifecycle.finish(run, "error", rejected.message)
-        except StopRun as stop:
+        except (StopRun, RefuseRequest) as stop:
             self._lifecycle.finish(run, "error", stop.message)
 
     def give_up(self, step: Step, reason: str) -> None:
@@ -99,6 +95,8 @@ class Steps:
         def refused(known: Department) -> Department:
             if known.connection is None:
                 return known
+            if known.connection != department.connection:
+                raise RetryLater("The API key was replaced a moment ago; the step goes on with the new one.")
             connection = replace(known.connection, state=_state(rejected), message=rejected.message)
             return replace(known, connection=connection)
 
@@ -139,8 +137,7 @@ class Steps:
         }[run.phase]
 
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
-        mailchimp, pracbill = self._mailchimp_for(department, remaining), self._pracbill_for(remaining)
-        self._on(department, run, self._puller.step(run, department, mailchimp, pracbill, remaining))
+        self._on(department, run, self._puller.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
         if run.type == "full" and not department.decide_all:
@@ -216,8 +213,7 @@ class Steps:
             self._lifecycle.send_step(run, department)
 
     def _segment(self, run: Run, department: Department, remaining: Remaining) -> None:
-        mailchimp = self._mailchimp_for(department, remaining)
-        self._on(department, run, self._segments.step(run, department, mailchimp, remaining))
+        self._on(department, run, self._segments.step(run, department, remaining))
 
     def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
         self._lifecycle.finish(run, closing_status(run), closing_message(run))
