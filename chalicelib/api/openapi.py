@@ -41,6 +41,8 @@ _PROBLEMS = {
     409: "The request does not fit the present state.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not sent as `application/json`.",
+    422: "Mailchimp does not accept what was sent; `detail` says why.",
+    429: "Too many attempts; `Retry-After` says when to try again.",
     502: "PracBill or Mailchimp answered something that cannot be used.",
     503: "PracBill or Mailchimp cannot be reached right now; `Retry-After` says when to try again.",
 }
@@ -168,6 +170,10 @@ def _possible_problems(endpoint: Endpoint) -> list[int]:
         statuses |= {404, 409, 502}
     if endpoint.method in ("POST", "PUT"):
         statuses |= {413}
+    if endpoint.method == "PUT" and endpoint.path.endswith("/connection"):
+        statuses |= {422, 429}
+    if endpoint.path.endswith(("/audiences", "/audience")) and endpoint.method != "GET":
+        statuses |= {422}
     return sorted(statuses)
 
 

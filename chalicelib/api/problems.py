@@ -88,6 +88,8 @@ def problem_from_chalice(response: Response, *, request_id: str) -> Response:
 
 def _refusal(error: RefuseRequest) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="pracbill-mailchimp"'} if error.status == 401 else {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
     return problem(
         status=error.status,
         code=error.code,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -85,7 +85,10 @@ class Department:
     settings: DepartmentSettings = field(default_factory=DepartmentSettings)
     customers_watermark: str = ""  # changes up to here are stored; RFC 3339, given back to PracBill as it came
     members_watermark: datetime | None = None  # Mailchimp's changes up to here are known
-    decide_all: bool = False  # stored customers changed in a full run that did not come to its end
+    # Every address must be decided anew: what decides changed, or a full run did not come to its end. A wish that comes
+    # up while a run is active may be too late for it, so it is kept for the next one.
+    decide_all: bool = False
+    decide_all_again: bool = False
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     active_run_id: str = ""
     last_synced_at: datetime | None = None
@@ -94,6 +97,10 @@ class Department:
     def salt(self) -> bytes:
         """The key under which addresses are filed (customers.address_key)."""
         return bytes.fromhex(self.address_salt)
+
+    def to_be_decided_anew(self) -> Department:
+        """The department with the wish that the next plan decides every address."""
+        return replace(self, decide_all=True, decide_all_again=self.decide_all_again or bool(self.active_run_id))
 
     @property
     def is_connected(self) -> bool:

@@ -160,7 +160,8 @@ class Audiences:
         else:
             audience = replace(before, name=remote.name, fields=checked.fields)
             # A field more or less changes what every member should hold.
-            department = replace(department, decide_all=department.decide_all or before.fields != checked.fields)
+            if before.fields != checked.fields:
+                department = department.to_be_decided_anew()
         audience = replace(audience, double_optin=remote.double_optin, findings=checked.findings)
         return replace(department, audience=audience)
 

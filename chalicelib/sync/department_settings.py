@@ -50,8 +50,8 @@ def _apply(changes: SettingsChanges, department: Department) -> Department:
         paused=before.paused if changes.paused is None else changes.paused,
     )
     # Another policy may decide otherwise about customers that have not changed, so the next run looks at all of them.
-    decide_all = department.decide_all or after.consent != before.consent
-    return replace(department, settings=after, decide_all=decide_all)
+    department = replace(department, settings=after)
+    return department if after.consent == before.consent else department.to_be_decided_anew()
 
 
 def _given(**choices: Any) -> dict[str, Any]:

@@ -176,7 +176,8 @@ class Runs:
     def stop_active(self, department_id: str, reason: str) -> None:
         """End the department's active run, if any: it is being disconnected."""
         department = self._departments.get(department_id)
-        run = self._runs.get(department_id, department.active_run_id) if department else None
+        active = department.active_run_id if department else ""
+        run = self._runs.get(department_id, active) if active else None
         if run is not None:
             self.finish(run, "cancelled", reason)
 
@@ -317,7 +318,8 @@ def after_run(department: Department, run: Run) -> Department:
         department,
         customers_watermark=run.next_watermark or department.customers_watermark,
         members_watermark=run.members_until or department.members_watermark,
-        decide_all=False,
+        decide_all=department.decide_all_again,
+        decide_all_again=False,
         last_synced_at=run.finished_at,
     )
     if run.members_until is not None and department.audience is not None:

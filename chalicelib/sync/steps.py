@@ -12,12 +12,13 @@ from dataclasses import replace
 from chalicelib.domain.departments import ConnectionState, Department
 from chalicelib.domain.runs import Phase, Run, brake_reason, closing_message, closing_status
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
+from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore
+from chalicelib.sync import ports
 from chalicelib.sync.apply import ChunkApplier
 from chalicelib.sync.plan import Planner
-from chalicelib.sync import ports
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
 from chalicelib.sync.runs import Runs
 
@@ -140,10 +141,21 @@ class Steps:
         self._on(department, run, self._puller.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
+        pracbill = self._pracbill_for(remaining)
+        if not run.cursor:
+            department = self._refresh(department, pracbill)
         if run.type == "full" and not department.decide_all:
-            # From here on stored fingerprints may be ahead of what was decided; should this run die, the next decides all.
+            # From here on fingerprints may be ahead of what was decided: should this run die, the next one decides all.
             department = self._departments.change(department.id, lambda d: replace(d, decide_all=True))
-        self._on(department, run, self._planner.store(run, department, self._pracbill_for(remaining), remaining))
+        self._on(department, run, self._planner.store(run, department, pracbill, remaining))
+
+    def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:
+        """The department with PracBill's present name, time zone, country and currency."""
+        told = pracbill.department(department.id)
+        return self._departments.change(
+            department.id,
+            lambda d: replace(d, name=told.name, timezone=told.timezone, country=told.country, currency=told.currency),
+        )
 
     def _decide(self, run: Run, department: Department, remaining: Remaining) -> None:
         unfinished = self._planner.decide(run, department, remaining)
