@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 POLL_SECONDS = 0.5
+SILENCE_SECONDS = 15.0  # the longest time without a line
 LONGEST_RUN_SECONDS = 3600.0
 # What a practice would type into "Create Audience".
 NEW_AUDIENCE = {
@@ -69,13 +70,13 @@ class Journey:
         self._api = api
         self._say = say
 
-    def travel(self, api_key: str) -> dict[str, Any]:
-        """Connect, choose an audience, run a full sync and show its log entry. Returns the finished run."""
+    def travel(self, api_key: str) -> list[dict[str, Any]]:
+        """Connect, choose an audience, sync all. Returns the finished runs."""
         self._connect(api_key)
         self._choose_audience()
-        run = self._sync()
-        self._show_log(run)
-        return run
+        runs = [*self._finish_active_run(), self._sync()]
+        self._show(runs)
+        return runs
 
     def _connect(self, api_key: str) -> None:
         status = self._api.call("PUT", "D/connection", {"api_key": api_key})
@@ -94,46 +95,53 @@ class Journey:
         self._say(f"Audience: {overview['name']} ({'existing' if found else 'created'})")
 
     def _sync(self) -> dict[str, Any]:
-        self._finish_active_run()
         started = self._api.call("POST", "D/syncs", {"type": "full", "dry_run": False})
-        self._say(f"Full sync {started['id']} started")
-        run = self._watch(started["id"])
-        if run["status"] not in {"success", "skipped"}:
-            raise JourneyFailed(f"The sync ended as {run['status']}: {run['message']}")
-        return run
+        self._say("Full sync")
+        return self._watch(started["id"])
 
-    def _finish_active_run(self) -> None:
-        """Choosing an audience pulls it and plans at once; the full sync waits for that."""
+    def _finish_active_run(self) -> list[dict[str, Any]]:
+        """Choosing an audience starts a run that only plans; a full sync must wait for it."""
         active = self._api.call("GET", "D/connection")["active_run"]
-        if active:
-            self._say(f"First look at the audience: {active['phase']}")
-            self._watch(active["id"])
+        if not active:
+            return []
+        self._say("First look at the audience, which choosing it started")
+        return [self._watch(active["id"])]
 
     def _watch(self, run_id: str) -> dict[str, Any]:
-        told, deadline = "", time.monotonic() + LONGEST_RUN_SECONDS
+        """Tell how a run gets on until it ends well. Raises JourneyFailed when it does not."""
+        told, told_at, deadline = "", 0.0, time.monotonic() + LONGEST_RUN_SECONDS
         while time.monotonic() < deadline:
             run: dict[str, Any] = self._api.call("GET", f"D/syncs/{run_id}")
-            line = progress_line(run)
-            if line != told:
-                self._say(line)
-                told = line
-            if run["finished_at"]:
-                return run
-            if run["status"] == "awaiting_approval":
-                raise JourneyFailed(f"The run waits for approval: {run['brake'] and run['brake']['reason']}")
+            news = f"{run['phase']} {run['status']} {run['progress']['done']} {run['progress']['failed']}"
+            if news != told or time.monotonic() > told_at + SILENCE_SECONDS:
+                self._say(progress_line(run))
+                told, told_at = news, time.monotonic()
+            if run["finished_at"] or run["status"] == "awaiting_approval":
+                return _ended_well(run)
             time.sleep(POLL_SECONDS)
         raise JourneyFailed(f"The run {run_id} did not end within {LONGEST_RUN_SECONDS:.0f} s")
 
-    def _show_log(self, run: dict[str, Any]) -> None:
-        entries = self._api.call("GET", "D/logs?limit=10")["items"]
-        for entry in entries:
-            if entry["run_id"] == run["id"]:
-                self._say(
-                    f"Sync Logs: {entry['date']}  {entry['direction']}  {entry['type']}  {entry['status']}  "
-                    f"{entry['message']}"
-                )
-        counts = ", ".join(f"{action} {count}" for action, count in sorted(run["counts"].items()))
-        self._say(f"Counts: {counts or 'nothing to do'}")
+    def _show(self, runs: list[dict[str, Any]]) -> None:
+        """The log entry and the counts of each run."""
+        entries = {entry["run_id"]: entry for entry in self._api.call("GET", "D/logs?limit=100")["items"]}
+        for run in runs:
+            entry = entries.get(run["id"])
+            if entry is None:
+                raise JourneyFailed(f"The Sync Logs hold no entry of the run {run['id']}")
+            self._say(
+                f"Sync Logs  {entry['date'][:19]}  {entry['direction']}  {entry['type']}  {entry['status']}  "
+                f"{entry['message']}"
+            )
+            counts = ", ".join(f"{action} {count}" for action, count in sorted(run["counts"].items()))
+            self._say(f"Counts     {counts or 'nothing to do'}")
+
+
+def _ended_well(run: dict[str, Any]) -> dict[str, Any]:
+    if run["status"] == "awaiting_approval":
+        raise JourneyFailed(f"The run waits for approval: {run['brake'] and run['brake']['reason']}")
+    if run["status"] not in {"success", "skipped"}:
+        raise JourneyFailed(f"The run ended as {run['status']}: {run['message']}")
+    return run
 
 
 def progress_line(run: dict[str, Any]) -> str:

@@ -33,14 +33,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 Handler = Callable[[dict[str, Any], Any], Any]
 # A long poll. A worker that is told to end finishes it: an abandoned poll may still be handed a message.
 _WAIT_SECONDS = 2
-_GRACE_SECONDS = 5.0  # for work in hand when the stack stops
 _WATCH_SECONDS = 0.25
 _FORK = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True, slots=True)
 class QueueMapping:
-    """What a worker must know of the function and its queue. `timeout` in seconds, `memory` in MB."""
+    """What a worker must know of the function and its queue. `timeout` in seconds, `memory` in MB.
+
+    `grace` are the seconds that a message in hand has when the stack stops.
+    """
 
     function: str
     handler: str
@@ -51,6 +53,7 @@ class QueueMapping:
     timeout: float
     memory: int
     code: str
+    grace: float = 5.0
 
 
 class Interrupted(BaseException):
@@ -134,7 +137,7 @@ class Worker:
 
     def _end(self, *_: object) -> None:
         self._stopping = True
-        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, self._mapping.grace)
 
     def _interrupt(self, *_: object) -> None:
         raise Interrupted
@@ -233,7 +236,7 @@ class Crew:
     def _dismiss(self) -> None:
         for process in self._processes:
             process.terminate()
-        deadline = time.monotonic() + _GRACE_SECONDS + 2
+        deadline = time.monotonic() + max(self._mapping.grace, _WAIT_SECONDS) + 2
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():

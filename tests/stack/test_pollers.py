@@ -19,8 +19,6 @@ from infra.package import PROJECT
 
 pytestmark = pytest.mark.stack
 
-VISIBILITY_SECONDS = 1
-
 
 @dataclass
 class PolledQueue:
@@ -31,7 +29,7 @@ class PolledQueue:
     arn: str
     dead_letters_url: str
     folder: Path
-    log: Path
+    pid: int = 0
 
     def send(self, do: str, *, group: str = "g", always: bool = False) -> Path:
         """Send a message; returns the file in which each of its deliveries leaves a line."""
@@ -61,42 +59,61 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 15) -> None:
 
 
 @pytest.fixture(scope="module")
-def queue(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PolledQueue]:
-    folder = tmp_path_factory.mktemp("pollers")
-    sqs = stack.client("sqs")
-    dead = sqs.create_queue(QueueName="polled-dlq.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-    dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    attributes = {
-        "FifoQueue": "true",
-        "VisibilityTimeout": str(VISIBILITY_SECONDS),
-        "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 3}),
-    }
-    url = sqs.create_queue(QueueName="polled.fifo", Attributes=attributes)["QueueUrl"]
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": attributes["RedrivePolicy"]})
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+def poll(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PolledQueue]]:
+    """Makes a queue and workers on it; the options are fields of QueueMapping."""
+    polled: list[PolledQueue] = []
+
+    def start(name: str, *, visibility: int, **options: float) -> PolledQueue:
+        folder = tmp_path_factory.mktemp(name)
+        queue = make_queue(stack.client("sqs"), name, visibility=visibility, folder=folder)
+        queue.pid = start_workers(queue, stack.about["emulator_url"], options)
+        polled.append(queue)
+        return queue
+
+    yield start
+    assert processes.stop([queue.pid for queue in polled], seconds=15) == []
+
+
+def make_queue(sqs: Any, name: str, *, visibility: int, folder: Path) -> PolledQueue:
+    dead = sqs.create_queue(QueueName=f"{name}-dlq.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    policy = json.dumps({"deadLetterTargetArn": arn_of(sqs, dead), "maxReceiveCount": 3})
+    attributes = {"FifoQueue": "true", "VisibilityTimeout": str(visibility), "RedrivePolicy": policy}
+    url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes=attributes)["QueueUrl"]
+    return PolledQueue(sqs, url, arn_of(sqs, url), dead, folder)
+
+
+def arn_of(sqs: Any, url: str) -> str:
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
+
+
+def start_workers(queue: PolledQueue, emulator_url: str, options: dict[str, float]) -> int:
     configuration = {
         "function": "polled",
         "handler": "tests.stack.handlers.work",
-        "queue_url": url,
-        "queue_arn": arn,
+        "queue_url": queue.url,
+        "queue_arn": queue.arn,
         "reports_failures": True,
         "workers": 2,
         "timeout": 1,
         "memory": 256,
         "code": str(PROJECT),
+        **options,
     }
-    (folder / "configuration.json").write_text(json.dumps(configuration))
-    log = folder / "pollers.log"
+    path = queue.folder / "configuration.json"
+    path.write_text(json.dumps(configuration))
     environment = {
         **emulator.bare_environment(),
         **emulator.CREDENTIALS,
-        "AWS_ENDPOINT_URL": stack.about["emulator_url"],
+        "AWS_ENDPOINT_URL": emulator_url,
         "PYTHONPATH": str(PROJECT),
     }
-    command = [sys.executable, "-m", "infra.local.pollers", str(folder / "configuration.json")]
-    pid = processes.spawn(command, environment=environment, log=log, directory=folder)
-    yield PolledQueue(sqs, url, arn, dead, folder, log)
-    assert processes.stop([pid], seconds=15) == []
+    command = [sys.executable, "-m", "infra.local.pollers", str(path)]
+    return processes.spawn(command, environment=environment, log=queue.folder / "log", directory=queue.folder)
+
+
+@pytest.fixture(scope="module")
+def queue(poll: Callable[..., PolledQueue]) -> PolledQueue:
+    return poll("polled", visibility=1)
 
 
 def test_a_handled_message_is_gone(queue: PolledQueue) -> None:
@@ -136,3 +153,22 @@ def test_what_always_fails_ends_with_the_dead_letters(queue: PolledQueue) -> Non
     trace = queue.send("report", always=True)
     wait_until(lambda: queue.left(queue.dead_letters_url) == 1)
     assert len(deliveries(trace)) == 3
+
+
+def test_a_message_in_hand_is_given_back_when_the_stack_stops(poll: Callable[..., PolledQueue]) -> None:
+    queue = poll("stopped", visibility=600, timeout=60, grace=0.2)
+    trace = queue.send("hang")
+    wait_until(lambda: bool(deliveries(trace)))
+    assert processes.stop([queue.pid], seconds=10) == []
+    (message,) = queue.sqs.receive_message(QueueUrl=queue.url)["Messages"]
+    assert json.loads(message["Body"])["trace"] == str(trace)
+
+
+def test_workers_without_their_parent_end(poll: Callable[..., PolledQueue]) -> None:
+    queue = poll("orphaned", visibility=600)
+    trace = queue.send("succeed")
+    wait_until(lambda: bool(deliveries(trace)))
+    worker = deliveries(trace)[0]["pid"]
+    assert processes.is_running(worker)
+    processes.stop([queue.pid], seconds=0)  # no time: killed
+    wait_until(lambda: not processes.is_running(worker))
