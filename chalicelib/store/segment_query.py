@@ -1,0 +1,227 @@
+"""Asks DynamoDB who is in a segment: counts, samples, and the differences that a sync sends.
+
+The database filters, so only answers travel: 100,000 customers are counted without one of them being read here.
+A department's customers are one partition, cut into stretches (domain/key_ranges.py) that are read side by side.
+DynamoDB answers at most 1 MB a page, counted before the filter: a page may be empty and not the last, so only a
+missing LastEvaluatedKey ends a stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from chalicelib.domain.filterable import Sample, sample_from_document
+from chalicelib.domain.key_ranges import KeyRange, key_ranges
+from chalicelib.domain.segments import Rule, Selection, matching
+from chalicelib.store.segment_conditions import compile_selection
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryOutputTypeDef
+
+# Requests under way at once. An SDK client keeps 10 connections, and a page is at most 1 MB: memory stays flat.
+SIDE_BY_SIDE: Final = 8
+
+_Label = TypeVar("_Label", bound=Hashable)
+_Request = dict[str, Any]
+_Item = dict[str, "AttributeValueTypeDef"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A selected customer; `address_key` is None without a usable address."""
+
+    customer_key: str
+    customer_id: str
+    address_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """How many customers all rules together match, and each alone, in the rules' order."""
+
+    together: int
+    alone: tuple[int, ...]
+
+
+class SegmentQuery:
+    """Questions about the customers of one department.
+
+    `split_points` are customer keys that part them into stretches of about equal length; none means one stretch.
+    `page_size` limits the customers looked at per page and is for tests: small departments have one page otherwise.
+    Errors of the database are botocore's and pass through.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table_name: str,
+        department_id: str,
+        *,
+        split_points: Sequence[str] = (),
+        page_size: int | None = None,
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._department_id = department_id
+        self._ranges = key_ranges(split_points)
+        self._page_size = page_size
+
+    def count(self, selection: Selection) -> int:
+        """How many customers are selected, as of about a second ago."""
+        return self.counts([selection])[0]
+
+    def counts(self, selections: Sequence[Selection]) -> tuple[int, ...]:
+        """How many customers each selection has, all counted side by side."""
+        totals = dict.fromkeys(selections, 0)
+        requests = (
+            (selection, self._request(selection, stretch, Select="COUNT"))
+            for selection in totals
+            for stretch in self._ranges
+        )
+        for selection, page in self._pages(requests):
+            totals[selection] += page["Count"]
+        return tuple(totals[selection] for selection in selections)
+
+    def count_each(self, rules: tuple[Rule, ...], today: date) -> RuleCounts:
+        """The count of all rules together and of each rule alone."""
+        together, *alone = self.counts([matching(rules, today), *(matching((rule,), today) for rule in rules)])
+        return RuleCounts(together, tuple(alone))
+
+    def first(self, selection: Selection, limit: int) -> tuple[Sample, ...]:
+        """The first selected customers by customer key, at most `limit`, as a preview shows them."""
+        requests = [self._request(selection, stretch, **_projection("sample")) for stretch in self._ranges]
+        # Where many match, the first page has them all and nothing else need be read.
+        page = self._client.query(**requests[0])
+        items: list[_Item] = page["Items"]
+        if len(items) < limit and (len(requests) > 1 or "LastEvaluatedKey" in page):
+            items = self._first_items(requests, limit)
+        return tuple(sample_from_document(item["sample"]["S"]) for item in items[:limit])
+
+    def iterate(self, selection: Selection) -> Iterator[Found]:
+        """All selected customers, in no order, streaming: a few pages are in memory, however many there are.
+
+        Read consistently: a customer that was written before the call is seen as it was written.
+        """
+        projection = _projection("customer_key", "customer_id", "address_key")
+        requests = (
+            (stretch, self._request(selection, stretch, ConsistentRead=True, **projection)) for stretch in self._ranges
+        )
+        for _, page in self._pages(requests):
+            yield from map(_found, page["Items"])
+
+    def _first_items(self, requests: Sequence[_Request], limit: int) -> list[_Item]:
+        """The first items in order, though the stretches are read side by side: each keeps its own first ones."""
+        kept: dict[int, list[_Item]] = {number: [] for number in range(len(requests))}
+        finished: set[int] = set()
+
+        def wants_more(number: int) -> bool:
+            return len(kept[number]) < limit
+
+        for number, page in self._pages(enumerate(requests), wants_more):
+            kept[number] += page["Items"][: limit - len(kept[number])]
+            if "LastEvaluatedKey" not in page or not wants_more(number):
+                finished.add(number)
+            done = _leading(kept, finished)
+            if len(done) >= limit:
+                return done
+        return _leading(kept, finished)
+
+    def _pages(
+        self, requests: Iterable[tuple[_Label, _Request]], wants_more: Callable[[_Label], bool] = lambda _: True
+    ) -> Iterator[tuple[_Label, QueryOutputTypeDef]]:
+        """All pages of all requests, several under way at once; the pages of one request come in order.
+
+        `wants_more` is asked, when a page was dealt with, whether the next one of that request is needed. A reader who
+        stops early waits for what is under way, nothing more is asked.
+        """
+        ahead = iter(requests)
+        under_way: dict[Future[QueryOutputTypeDef], tuple[_Label, _Request]] = {}
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="segment-query") as pool:
+
+            def ask(label: _Label, request: _Request) -> None:
+                under_way[pool.submit(self._client.query, **request)] = (label, request)
+
+            def ask_new() -> None:
+                while len(under_way) < SIDE_BY_SIDE and (following := next(ahead, None)) is not None:
+                    ask(*following)
+
+            try:
+                ask_new()
+                while under_way:
+                    answered, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in answered:
+                        label, request = under_way.pop(future)
+                        page = future.result()
+                        yield label, page
+                        start = page.get("LastEvaluatedKey")
+                        if start and wants_more(label):
+                            ask(label, {**request, "ExclusiveStartKey": start})
+                    ask_new()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _request(self, selection: Selection, stretch: KeyRange, **options: Any) -> _Request:
+        condition = compile_selection(selection)
+        keys, key_values = key_condition(stretch)
+        request: _Request = {
+            "TableName": self._table_name,
+            "KeyConditionExpression": keys,
+            "ExpressionAttributeValues": {
+                ":department": {"S": self._department_id},
+                **key_values,
+                **condition.values,
+            },
+            **options,
+        }
+        names = {**condition.names, **options.get("ExpressionAttributeNames", {})}
+        if names:
+            request["ExpressionAttributeNames"] = names
+        if condition.expression:
+            request["FilterExpression"] = condition.expression
+        if self._page_size is not None:
+            request["Limit"] = self._page_size
+        return request
+
+
+def key_condition(stretch: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
+    """The customers of `:department` within a stretch, and the values of its ends.
+
+    A sort key takes one condition, and BETWEEN includes both ends: a stretch that has two begins at the very next text
+    after `after`, which is the same with a zero character.
+    """
+    condition = "department_id = :department"
+    if stretch.after is None and stretch.upto is None:
+        return condition, {}
+    if stretch.after is None:
+        return f"{condition} AND customer_key <= :upto", {":upto": {"S": stretch.upto or ""}}
+    if stretch.upto is None:
+        return f"{condition} AND customer_key > :after", {":after": {"S": stretch.after}}
+    return (
+        f"{condition} AND customer_key BETWEEN :first AND :upto",
+        {":first": {"S": stretch.after + "\0"}, ":upto": {"S": stretch.upto}},
+    )
+
+
+def _projection(*attributes: str) -> dict[str, Any]:
+    names = {f"#p{number}": attribute for number, attribute in enumerate(attributes)}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+
+def _leading(kept: dict[int, list[_Item]], finished: set[int]) -> list[_Item]:
+    """What is certain to come first: the stretches in order, up to the first that is still being read."""
+    items: list[_Item] = []
+    for number, found in kept.items():
+        items += found
+        if number not in finished:
+            break
+    return items
+
+
+def _found(item: _Item) -> Found:
+    address = item.get("address_key")
+    return Found(item["customer_key"]["S"], item["customer_id"]["S"], address["S"] if address else None)

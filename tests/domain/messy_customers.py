@@ -1,0 +1,111 @@
+"""Customers and rules as the wild brings them, for property tests: few distinct words, so that rules often hit."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from chalicelib.domain.customers import Address, Customer
+from chalicelib.domain.segment_fields import FIELDS, MOST_DAYS, MOST_MONTHS, Field
+
+ZONES = tuple(
+    ZoneInfo(name)
+    for name in (
+        "UTC",
+        "Australia/Melbourne",
+        "Pacific/Chatham",  # 12:45 ahead, 13:45 in summer
+        "Pacific/Apia",  # had no 30 December 2011
+        "America/St_Johns",  # half an hour off
+        "America/New_York",
+    )
+)
+_WORDS = (
+    *("VIC", " vic ", "Vic", "vi", "i", "NSW", "St Kilda", "st  kilda", "Straße", "STRASSE", "İstanbul", "istanbul"),
+    *("é", "e\u0301", "\ufb01ne", "fine", "\U0001f600", "half \ud800", "a\0b", "O'Brien", '"', "#f0", ":v0", "%_*"),
+    *("", " ", "\t\n", "0", "1", "0800", "800", "800.0", " 800 ", "3000", "-5", "-0", "+5", ".5", "5.", "1e5", "$100"),
+    *(
+        "1,000",
+        "NaN",
+        "Infinity",
+        "0x10",
+        "１２",
+        "99999999999999999999",
+        "100000000000000000000",
+        "0.1",
+        "0.30",
+        "0.3",
+    ),
+)
+words = st.sampled_from(_WORDS) | st.text(max_size=4)
+_MONEY = (
+    *("0", "0.00", "-0", "0.1", "0.2", "0.3", "0.30", "0.30000000000000004", "-12.50", "100", "100.00", "100.01"),
+    *("1e5", "NaN", "-Infinity", "$5", "", " 7 ", "9" * 38, "9" * 39, "0." + "0" * 36 + "1", "1,5", "abc"),
+)
+money = st.sampled_from(_MONEY) | st.decimals(-1000, 1000, places=2).map(str)
+_NO_TIMES = ("", "never", "0000-00-00", "2026-02-30T10:00:00Z", "2026-13-01", "20260105", "2026-W02-1", "1767571200")
+_EDGE_TIMES = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2016-12-31T23:59:60Z", "2024-02-29t12:00:00z")
+_offsets = st.sampled_from([None, UTC, timezone(timedelta(hours=11)), timezone(-timedelta(hours=9, minutes=30))])
+days = st.dates(date(2023, 1, 1), date(2026, 12, 31)) | st.sampled_from(
+    [date(2024, 2, 29), date(2025, 2, 28), date(2025, 3, 31), date(2025, 4, 6), date(2025, 10, 5), date(2026, 1, 1)]
+)
+
+
+@st.composite
+def moments(draw: st.DrawFn, around: date) -> str:
+    """Mostly times within two years of a day, at awkward hours and offsets; sometimes nonsense or none."""
+    if draw(st.integers(0, 4)) == 0:
+        return draw(st.sampled_from(_NO_TIMES + _EDGE_TIMES) | st.text(max_size=12))
+    away = draw(st.sampled_from([0, 0, 1, -1, 6, 7, 29, 30, 31, 180, 365]) | st.integers(-400, 400))
+    day = around - timedelta(days=away)
+    if draw(st.integers(0, 9)) == 0:
+        return day.isoformat()
+    hour, minute = draw(st.sampled_from([(0, 0), (23, 59), (13, 30), (11, 0), (2, 30)]))
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=draw(_offsets)).isoformat()
+
+
+@st.composite
+def customers(draw: st.DrawFn, around: date, customer_id: str = "1") -> Customer:
+    return Customer(
+        id=customer_id,
+        updated_at="2026-01-01T00:00:00Z",
+        email=draw(words),
+        company_name=draw(words),
+        address=Address(city=draw(words), state=draw(words), postcode=draw(words), country=draw(words)),
+        inactive=draw(st.sampled_from(["0", "1", "", "yes", " 1"])),
+        status=draw(words),
+        customer_type=draw(words),
+        created_at=draw(moments(around)),
+        last_invoice_at=draw(moments(around)),
+        balance=draw(money),
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> dict[str, Any]:
+    """A rule as a client may send it, without fault."""
+    field = draw(st.sampled_from(tuple(FIELDS.values())))
+    operator = draw(st.sampled_from(tuple(field.operators)))
+    rule = {"field": field.name, "operator": operator}
+    return rule | {"value": draw(_values(field, operator))} if field.operators[operator] != "none" else rule
+
+
+def _values(field: Field, operator: str) -> st.SearchStrategy[Any]:
+    match field.operators[operator]:
+        case "whole_number":
+            most = MOST_MONTHS if field.name.endswith("months") else MOST_DAYS
+            near = st.sampled_from([1, 2, 6, 7, 12, 30, 31, 365, most])
+            return near | near.map(str) | st.integers(1, most)
+        case "text":
+            return words.filter(_usable_as_value)
+    plain = ["0", "-0", "800", " 0800 ", "-5", "0.1", "0.30", "3000", "99999999999999999999", "-12.50", "100"]
+    return st.sampled_from(plain) | st.integers(-1000, 4000) | st.sampled_from([0.1, 0.3, -12.5, 100.0])
+
+
+def _usable_as_value(word: str) -> bool:
+    return bool(word.strip()) and not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+rule_lists = st.lists(rules(), min_size=1, max_size=3) | st.lists(rules(), min_size=1, max_size=20)

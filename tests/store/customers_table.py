@@ -1,0 +1,129 @@
+"""A customers table on a server of the test's own: the emulator of the local stack, or AWS's DynamoDB Local."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.domain.customers import Customer, customer_key
+from chalicelib.domain.filterable import Filterable, sample_of, sample_to_document
+from chalicelib.store.batches import write_all
+from chalicelib.store.customers import StoredCustomer, put_customer
+from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.segment_query import SegmentQuery
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TABLE = "customers"
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A customer to be stored: filterable form, address key (empty: none) and segments whose tag is carried."""
+
+    id: str
+    filterable: Filterable
+    address_key: str = "some-address"
+    in_segments: tuple[str, ...] = ()
+    customer: Customer | None = None
+
+
+@dataclass(frozen=True)
+class CustomersTable:
+    """One table; each department is a partition of its own, so tests and examples do not see each other."""
+
+    client: DynamoDBClient
+
+    def new_department(self, customers: Iterable[Stored]) -> str:
+        department_id = uuid.uuid4().hex
+        self.store(department_id, customers)
+        return department_id
+
+    def store(self, department_id: str, customers: Iterable[Stored]) -> None:
+        requests = []
+        for each in customers:
+            known = StoredCustomer(customer_key(each.id), each.id, "fingerprint", each.address_key, each.in_segments)
+            sample = sample_to_document(sample_of(each.customer or Customer(each.id, "2026-01-01T00:00:00Z")))
+            requests.append(put_customer(department_id, known, dict(to_attributes(each.filterable)), sample))
+        write_all(self.client, TABLE, requests)
+
+    def query(
+        self, department_id: str, *, split_points: tuple[str, ...] = (), page_size: int | None = None
+    ) -> SegmentQuery:
+        return SegmentQuery(self.client, TABLE, department_id, split_points=split_points, page_size=page_size)
+
+
+def connect(endpoint: str) -> CustomersTable:
+    """The table on a server where it was created before."""
+    config = Config(
+        max_pool_connections=16, parameter_validation=False, retries={"mode": "standard", "max_attempts": 1}
+    )
+    client: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config)
+    return CustomersTable(client)
+
+
+def create_table(endpoint: str) -> CustomersTable:
+    """Creates the table, keyed as on AWS."""
+    table = connect(endpoint)
+    table.client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "department_id", "AttributeType": "S"},
+            {"AttributeName": "customer_key", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "department_id", "KeyType": "HASH"},
+            {"AttributeName": "customer_key", "KeyType": "RANGE"},
+        ],
+    )
+    return table
+
+
+@contextmanager
+def ministack_running() -> Iterator[str]:
+    """The emulator of the local stack on a free port of this machine; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ministack"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError("the emulator did not start")
