@@ -13,7 +13,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 def usable_address(email: str) -> str | None:
-    """The address in the form by which we compare, or None when it is none (RFC 5321 and 5322, as Mailchimp reads them)."""
+    """The address in the form by which we compare, or None when it is none (RFC 5321, 5322)."""
     address = mail_address(email)
     try:
         validate_email(address, check_deliverability=False, globally_deliverable=False)

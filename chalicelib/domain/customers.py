@@ -39,7 +39,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One customer of a department. Texts are stripped, empty when missing; times are RFC 3339 as PracBill wrote them."""
+    """One customer of a department. Texts are stripped, empty when missing; times are RFC 3339 as PracBill wrote."""
 
     id: str
     updated_at: str
@@ -200,25 +200,31 @@ def _object(record: object) -> Mapping[str, Any]:
 def _identity(fields: Mapping[str, Any]) -> str:
     value = fields.get("id")
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not text or len(text) > _MAX_ID_LENGTH:
+    if not isinstance(text, str) or not text or len(text) > _MAX_ID_LENGTH or _has_half_characters(text):
         raise UnusableRecord("a customer without a usable id")
     return text
 
 
 def _moment(fields: Mapping[str, Any]) -> str:
     value = fields.get("updated_at")
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not (text := _text(value)):
         raise UnusableRecord("a customer without updated_at")
-    return value
+    return text
+
+
+def _has_half_characters(text: str) -> bool:
+    """Lone surrogates, which JSON can bring but UTF-8, and so every table, cannot hold."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(value: object) -> str:
     """Text of a field; numbers as PracBill wrote them, everything that is not one value as missing.
 
-    Absurdly long texts are cut, so that no record outgrows the table; half characters become `?`, so that it can be stored.
+    Absurdly long texts are cut, so that no record outgrows the table; half characters become `?`, so that it can be
+    stored.
     """
     if isinstance(value, str):
-        text = value.strip() if len(value) <= _MAX_TEXT_LENGTH else value.strip()[:_MAX_TEXT_LENGTH]
+        text = value.strip()[:_MAX_TEXT_LENGTH].strip()
         return text if text.isascii() else text.encode("utf-8", "replace").decode()
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""

@@ -118,8 +118,8 @@ def address_value(address: Address, default_country: str) -> dict[str, str] | No
 
 
 def us_phone(phone: str) -> str:
-    """`(123) 456-7890` for a number of ten digits (or eleven with a leading 1), else nothing: Mailchimp would refuse."""
-    digits = re.sub(r"\D", "", phone)
+    """`(123) 456-7890` for a number of ten digits (or eleven with a leading 1), else nothing, as Mailchimp refuses."""
+    digits = re.sub(r"[^0-9]", "", phone)
     if len(digits) == 11 and digits.startswith("1"):
         digits = digits[1:]
     return f"({digits[:3]}) {digits[3:6]}-{digits[6:]}" if len(digits) == 10 else ""
@@ -129,6 +129,7 @@ def _country_code(country: str, default: str) -> str:
     """ISO code, or empty for a country we cannot name: a wrong country is worse than no address."""
     if not country:
         return default
-    if len(country) == 2 and country.isascii() and country.isalpha():
+    known = _COUNTRY_CODES.get(country.casefold(), "")
+    if not known and len(country) == 2 and country.isascii() and country.isalpha():
         return country.upper()
-    return _COUNTRY_CODES.get(country.casefold(), "")
+    return known

@@ -35,7 +35,7 @@ class OptOut:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The consent facet. `status` belongs to `audience_id`; `opt_out` and `erased` to the address whatever the audience."""
+    """The consent facet. `status` belongs to `audience_id`; `opt_out` and `erased` to the address in any audience."""
 
     audience_id: str = ""
     status: Status = "absent"
@@ -91,6 +91,7 @@ class Member:
     sent: str = ""
     owner: str = ""
     pushed_at: datetime | None = None
+    pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
     refusal: PushRefusal | None = None
     is_heard: bool = False  # there is a heard facet, of whatever audience
 
@@ -118,9 +119,10 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
         return member
     member = replace(member, sent=push.sent, owner=push.owner, pushed_at=push.pushed_at, refusal=push.refusal)
     heard_at = heard.heard_at if heard is not None and heard.audience_id == audience_id else None
-    if push.pushed_at is not None and (heard_at is None or push.pushed_at > heard_at):
-        member = replace(member, status=push.status)
-    return member
+    if push.pushed_at is None:
+        return member
+    member = replace(member, pushed_status=push.status)
+    return replace(member, status=push.status) if heard_at is None or push.pushed_at > heard_at else member
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +157,14 @@ class Sharers:
     def consent_at(self) -> datetime | None:
         """When the deciding word was given; None when PracBill does not say.
 
-        For a no the latest no. For a yes the earliest yes: all of the sharers had agreed only since the latest of them,
-        but an opt-out between two of them must not be overruled by the older one.
+        For a yes the earliest yes: all of the sharers had agreed only since the latest of them, but an opt-out between
+        two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
+        latest when its record last changed.
         """
-        word = self.consent
-        times = [parse_moment(c.consent_changed_at) for c in self.customers if c.consent == word]
+        if self.consent == "unsubscribed":
+            noes = (c for c in self.customers if c.consent == "unsubscribed")
+            said = (parse_moment(c.consent_changed_at) or parse_moment(c.updated_at) for c in noes)
+            return max((moment for moment in said if moment is not None), default=None)
+        times = [parse_moment(c.consent_changed_at) for c in self.customers if c.consent == self.consent]
         known = [moment for moment in times if moment is not None]
-        if not known or len(known) < len(times):
-            return None
-        return max(known) if word == "unsubscribed" else min(known)
+        return min(known) if known and len(known) == len(times) else None

@@ -1,4 +1,4 @@
-"""Why a customer is held back, in words for staff: the cause and what mends it. Mailchimp's own refusals are in refusals.py."""
+"""Why a customer is held back, in words for staff: the cause and what mends it. See refusals.py for Mailchimp's own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ HELD: dict[str, Explanation] = {
     ),
     "opted_out": Explanation(
         "Opted out: PracBill has recorded that this person does not want marketing mail.",
-        "Nothing to do, unless the person agrees again: then record the consent in PracBill.",
+        "Nothing to do, unless the person agrees again: then record the consent in PracBill, with the day and time at "
+        "which it was given.",
     ),
     "no_consent": Explanation(
         "No consent: PracBill has no marketing consent recorded, and the settings say to leave such customers out.",
@@ -46,6 +47,16 @@ HELD: dict[str, Explanation] = {
     "forgotten": Explanation(
         "Deleted for good: the contact was permanently deleted in Mailchimp and cannot be added by a sync.",
         "Only the person can come back, by signing up through a Mailchimp form of this audience.",
+    ),
+    "not_confirmed": Explanation(
+        "Not confirmed: Mailchimp has sent this person an e-mail that asks for a confirmation, and waits for it.",
+        "Nothing to do: the person decides. If the e-mail was lost, they can sign up through a Mailchimp form of this "
+        "audience.",
+    ),
+    "not_subscribed": Explanation(
+        "Non-subscribed in Mailchimp: the contact was in the audience before this service, and what Mailchimp holds is "
+        "newer than the consent in PracBill.",
+        "Record the person's consent in PracBill again, or let them sign up through a Mailchimp form of this audience.",
     ),
     "archived": Explanation(
         "Archived in Mailchimp: somebody archived this contact there, so the sync leaves it alone.",

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.domain.consent import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
 from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
-from chalicelib.domain.members import Member, Sharers, Status
+from chalicelib.domain.members import Member, PushRefusal, Sharers, Status
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
 # Mailchimp takes them in one bulk call; the others are single calls.
@@ -23,8 +23,12 @@ BULK_ACTIONS: frozenset[Action] = frozenset({"add", "update", "subscribe", "unsu
 MAX_CHUNK_OPERATIONS = 500
 # Single calls take a third of a second each: a chunk of them must fit well into one function's time.
 MAX_SINGLE_OPERATIONS = 100
-# A chunk is one DynamoDB item (400 KB); it is stored compressed, so this bound on the raw text is a safe one.
-MAX_CHUNK_BYTES = 380_000
+# A chunk is one DynamoDB item (409,600 bytes); it is stored compressed, so this bound on the raw text is a safe one.
+MAX_CHUNK_BYTES = 400_000
+# What the names of an operation's fields take in its JSON.
+_NAMES_BYTES = 180
+# PracBill's clock may be so much ahead of ours.
+_CLOCKS_DIFFER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +82,41 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     """The operation for an address, or why there is none."""
     if state.sharers is None:
         verdict = decide_removed(state.member, policy)
-        if verdict.act is not Act.ARCHIVE:
-            return _held(state, verdict)
-        # Archiving hides what the member was; it is kept, for the day on which the customer comes back.
-        return replace(_operation(state, verdict), status=state.member.status)
-    consent = PracBillConsent(state.sharers.consent, state.sharers.consent_at)
-    verdict = decide(consent, state.member, policy)
+        return _plan_removed(state, verdict, now)
+    verdict = decide(_consent_of(state.sharers, now), state.member, policy)
     if verdict.act is Act.LEAVE:
         return _held(state, verdict)
+    if verdict.act is Act.UNSUBSCRIBE:
+        # Nothing but the status is sent, and no earlier refusal holds an opt-out back.
+        return _operation(state, verdict)
     values = merge_values(state.sharers.primary, fields)
     fingerprint = values_fingerprint(values)
     inputs = f"{fingerprint}:{verdict.act}:{verdict.status}"
-    if _waits_after_refusal(state.member, inputs, now):
-        refusal = state.member.refusal
-        assert refusal is not None
+    if refusal := _running_refusal(state.member, inputs, now):
         return replace(_held(state, verdict), code=refusal.code, waits=refusal.retry_at is not None)
     if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
         return _held(state, verdict)
     return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
+
+
+def _plan_removed(state: AddressState, verdict: Verdict, now: datetime) -> Operation | Held:
+    if verdict.act is Act.UNSUBSCRIBE:
+        return _operation(state, verdict)
+    inputs = f":{verdict.act}:{state.member.status}"
+    if verdict.act is not Act.ARCHIVE:
+        return _held(state, verdict)
+    if refusal := _running_refusal(state.member, inputs, now):
+        return replace(_held(state, verdict), code=refusal.code, waits=refusal.retry_at is not None)
+    # Archiving hides what the member was; it is kept, for the day on which the customer comes back.
+    return replace(_operation(state, verdict), status=state.member.status, inputs=inputs)
+
+
+def _consent_of(sharers: Sharers, now: datetime) -> PracBillConsent:
+    """A yes that claims to be given in the future has no time that one could compare with an opt-out's."""
+    at = sharers.consent_at
+    if sharers.consent == "subscribed" and at is not None and at > now + _CLOCKS_DIFFER:
+        at = None
+    return PracBillConsent(sharers.consent, at)
 
 
 def rename_of(
@@ -108,7 +129,7 @@ def rename_of(
     """
     if old.sharers is not None or old.member.status != "subscribed" or not old.member.is_ours or old.member.opt_out:
         return None
-    if new.member.status != "absent" or new.sharers is None:
+    if new.member.status != "absent" or new.member.opt_out or new.sharers is None:
         return None
     planned = plan_address(new, policy=policy, fields=fields, now=now)
     if not isinstance(planned, Operation) or planned.action != "add" or planned.status != "subscribed":
@@ -123,12 +144,12 @@ def rename_of(
     )
 
 
-def _waits_after_refusal(member: Member, inputs: str, now: datetime) -> bool:
-    """A refused address is not tried again until what would be sent differs or its back-off is over."""
+def _running_refusal(member: Member, inputs: str, now: datetime) -> PushRefusal | None:
+    """The refusal for which an address waits: until what would be sent differs, or its back-off is over."""
     refusal = member.refusal
     if refusal is None or refusal.inputs != inputs:
-        return False
-    return refusal.retry_at is None or refusal.retry_at > now
+        return None
+    return refusal if refusal.retry_at is None or refusal.retry_at > now else None
 
 
 def _operation(state: AddressState, verdict: Verdict) -> Operation:
@@ -217,5 +238,9 @@ class ChunkWriter:
 
 def _weight(operation: Operation) -> int:
     """Bytes of an operation in a stored chunk, not less than it takes."""
-    values = json.dumps(operation.values) if operation.values else ""
-    return len(values) + 4 * len(operation.address) + 32 * len(operation.marks) + 300
+    texts = (
+        *(operation.action, operation.address_key, operation.address, operation.rule, operation.customer_id),
+        *(operation.status, operation.values, operation.values_fingerprint, operation.inputs, operation.marks),
+        *(operation.known_opt_out, operation.old_address_key, operation.old_address),
+    )
+    return len(json.dumps(texts)) + _NAMES_BYTES

@@ -28,6 +28,7 @@ _ACTION_WORDS = {
     "archive": "archived",
     "rename": "renamed",
     "refused": "refused by Mailchimp",
+    "lost": "not sent (the next sync sends them again)",
     "invalid_email": "with an invalid e-mail address",
     "segment_added": "added to segments",
     "segment_removed": "removed from segments",
@@ -133,8 +134,10 @@ def closing_message(run: Run) -> str:
     if run.dry_run:
         return f"Dry run, nothing was sent. The plan: {_told(run.planned_counts) or 'no changes'}."
     if run.chunks_failed:
-        lost = f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync. "
-        return f"{lost}Done: {_told(run.counts) or 'nothing'}."
+        lost = (
+            f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync."
+        )
+        return f"{lost} Done: {_told(run.counts) or 'nothing'}."
     held = run.counts.get("held", 0)
     not_sent = f" {held} customers are held back; the records say why." if held else ""
     told = _told(run.counts)
