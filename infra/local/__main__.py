@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from infra.local import verify
+from infra.local.demonstration import Demonstration, api_key_of, open_api
 from infra.local.deployment import DataChanged, DeploymentFailed
 from infra.local.emulator import client
-from infra.local.journey import Api, Journey, JourneyFailed
-from infra.local.mailchimp.addresses import is_well_formed, looks_fake
+from infra.local.journey import Journey, JourneyFailed
 from infra.local.processes import ProcessFailed
 from infra.local.servers import ExternalServers, IncompleteServers
 from infra.local.smoke import SmokeTestFailed
@@ -42,7 +42,7 @@ def run(environment: Mapping[str, str]) -> int:
     stack.start()
     print(f"The stack is up: {stack.api_url}")
     if environment.get("SYNC") != "0":
-        Journey(_api(stack, servers)).travel(_api_key(stack, servers))
+        Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
     print(where_to_look(stack.about))
     return 0
 
@@ -52,17 +52,17 @@ def demo(environment: Mapping[str, str]) -> int:
     servers = ExternalServers.from_environment(environment)
     FOLDER.mkdir(exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=FOLDER))
-    stack = _stack(folder, servers, environment)
     try:
-        with stack:
-            report = _travel_and_verify(stack, servers)
+        with _stack(folder, servers, environment) as stack:
+            differences = Demonstration(stack, servers).give()
     except BaseException:
         print(f"The logs of the failed demo are in {folder}", file=sys.stderr)
         raise
+    if differences:
+        print("Not as it should be:", *differences, f"The logs are in {folder}", sep="\n")
+        return 1
     shutil.rmtree(folder)
-    print("\n".join(report.differences))
-    print(f"Checked from outside: {report.summary()}")
-    return 1 if report.differences else 0
+    return 0
 
 
 def stop(environment: Mapping[str, str]) -> int:
@@ -99,36 +99,6 @@ def _stack(
     )
 
 
-def _api(stack: LocalStack, servers: ExternalServers) -> Api:
-    token = servers.access_token or stack.about["tokens"]["write"]
-    return Api(stack.api_url, stack.department_id, token)
-
-
-def _api_key(stack: LocalStack, servers: ExternalServers) -> str:
-    return servers.mailchimp_api_key or str(stack.mailchimp["api_key"])
-
-
-def _travel_and_verify(stack: LocalStack, servers: ExternalServers) -> verify.Report:
-    mailchimp = verify.Mailchimp(servers.mailchimp_api_url or stack.mailchimp["url"], _api_key(stack, servers))
-    audiences = mailchimp.audience_ids()
-    before = mailchimp.members(audiences[0]) if audiences else {}
-    api = _api(stack, servers)
-    Journey(api).travel(mailchimp.api_key)
-    pracbill = verify.PracBill(
-        servers.pracbill_api_url or stack.pracbill["url"],
-        servers.pracbill_token or stack.pracbill["token"],
-        stack.department_id,
-    )
-    return verify.Verification(
-        pracbill.customers(),
-        mailchimp.members(api.call("GET", "D/connection")["audience"]["id"]),
-        before=before,
-        is_refused=lambda address: not is_well_formed(address) or looks_fake(address),
-        unknown_consent=api.call("GET", "D/settings")["unknown_consent"],
-        country=pracbill.country(),
-    ).compare()
-
-
 def where_to_look(about: Mapping[str, object]) -> str:
     """What a developer needs to go on from here."""
     lines = ["", f"API         {about['api_url']}", f"description {about['api_url']}/openapi.json"]
@@ -154,6 +124,7 @@ COMMANDS: dict[str, Callable[[Mapping[str, str]], int]] = {"run": run, "demo": d
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local")
     parser.add_argument("command", choices=COMMANDS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that what was started is ended
     try:
         return COMMANDS[parser.parse_args().command](os.environ)
     except _EXPECTED as error:

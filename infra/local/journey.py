@@ -74,9 +74,15 @@ class Journey:
         """Connect, choose an audience, sync all. Returns the finished runs."""
         self._connect(api_key)
         self._choose_audience()
-        runs = [*self._finish_active_run(), self._sync()]
+        runs = [*self._finish_active_run(), self.sync("full")]
         self._show(runs)
         return runs
+
+    def sync(self, run_type: str) -> dict[str, Any]:
+        """Run one sync to its end. Raises JourneyFailed when it does not end well."""
+        started = self._api.call("POST", "D/syncs", {"type": run_type, "dry_run": False})
+        self._say(f"{run_type.capitalize()} sync")
+        return self._watch(started["id"])
 
     def _connect(self, api_key: str) -> None:
         status = self._api.call("PUT", "D/connection", {"api_key": api_key})
@@ -93,11 +99,6 @@ class Journey:
         else:
             overview = self._api.call("POST", "D/audiences", NEW_AUDIENCE)
         self._say(f"Audience: {overview['name']} ({'existing' if found else 'created'})")
-
-    def _sync(self) -> dict[str, Any]:
-        started = self._api.call("POST", "D/syncs", {"type": "full", "dry_run": False})
-        self._say("Full sync")
-        return self._watch(started["id"])
 
     def _finish_active_run(self) -> list[dict[str, Any]]:
         """Choosing an audience starts a run that only plans; a full sync must wait for it."""

@@ -1,0 +1,106 @@
+"""The journey of a newcomer, each step of it checked from outside: what `make demo` shows and the tests repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from infra.local import verify
+from infra.local.journey import Api, Journey
+from infra.local.mailchimp.addresses import is_well_formed, looks_fake
+from infra.local.servers import ExternalServers
+from infra.local.stack import LocalStack
+
+
+def open_api(stack: LocalStack, servers: ExternalServers) -> Api:
+    """The started service, as a user with write access."""
+    token = servers.access_token or stack.about["tokens"]["write"]
+    return Api(stack.api_url, stack.department_id, token)
+
+
+def api_key_of(stack: LocalStack, servers: ExternalServers) -> str:
+    return servers.mailchimp_api_key or str(stack.mailchimp["api_key"])
+
+
+class Demonstration:
+    """Needs a started stack. `say` is given each line."""
+
+    def __init__(
+        self, stack: LocalStack, servers: ExternalServers | None = None, *, say: Callable[[str], None] = print
+    ) -> None:
+        servers = servers or ExternalServers()
+        self._stack = stack
+        self._servers = servers
+        self._say = say
+        self._api = open_api(stack, servers)
+        self._journey = Journey(self._api, say=say)
+        self._mailchimp = verify.Mailchimp(
+            servers.mailchimp_api_url or stack.mailchimp["url"], api_key_of(stack, servers)
+        )
+        self._pracbill = verify.PracBill(
+            servers.pracbill_api_url or stack.pracbill["url"],
+            servers.pracbill_token or stack.pracbill["token"],
+            stack.department_id,
+        )
+
+    def give(self) -> list[str]:
+        """The whole of it. Returns what was found wrong, in words; nothing if all is right."""
+        differences = self.first_sync()
+        if not differences and not (self._servers.has_mailchimp or self._servers.has_pracbill):
+            differences = self.opt_out()
+        return differences
+
+    def first_sync(self) -> list[str]:
+        """Connect, choose an audience, sync all."""
+        audiences = self._mailchimp.audience_ids()
+        before = self._mailchimp.members(audiences[0]) if audiences else {}
+        runs = self._journey.travel(self._mailchimp.api_key)
+        return self._check(before, runs)
+
+    def opt_out(self) -> list[str]:
+        """Somebody unsubscribes in a mail: PracBill must hear of it, and no sync may bring the address back."""
+        address = min(a for a, member in self._members().items() if member["status"] == "subscribed")
+        self._say(f"{verify.mask(address)} unsubscribes")
+        control = f"{self._stack.mailchimp['control_url']}/unsubscribe"
+        requests.post(control, json={"email": address}, timeout=30).raise_for_status()
+        members = self._members()
+        runs = [self._journey.sync("incremental"), self._journey.sync("full")]
+        heard = verify.strictest_consent(verify.by_address(self._pracbill.customers())[address])
+        unheard = [] if heard == "unsubscribed" else [f"PracBill still holds {verify.mask(address)} as {heard}"]
+        return [*unheard, *self._check(members, runs)]
+
+    def _check(self, before: Mapping[str, verify.Document], runs: list[dict[str, Any]]) -> list[str]:
+        members, customers = self._members(), list(self._pracbill.customers())
+        report = verify.Verification(
+            customers,
+            members,
+            before=before,
+            is_refused=self._judge_of_refusals(members, customers, runs),
+            unknown_consent=self._api.call("GET", "D/settings")["unknown_consent"],
+            country=self._pracbill.country(),
+        ).compare()
+        self._say(f"Checked from outside: {report.summary()}")
+        return report.differences
+
+    def _judge_of_refusals(
+        self, members: Mapping[str, verify.Document], customers: Sequence[verify.Document], runs: list[dict[str, Any]]
+    ) -> Callable[[str], bool]:
+        """Our stand-in's own rule; what another Mailchimp refused only the records of the runs can tell."""
+        if not self._servers.has_mailchimp:
+            return lambda address: not is_well_formed(address) or looks_fake(address)
+        ids = {record["customer_id"] for run in runs for record in self._refusals(run["id"])}
+        refused = {a for a, sharers in verify.by_address(customers).items() if ids & {str(c["id"]) for c in sharers}}
+        return lambda address: address not in members and (address in refused or not is_well_formed(address))
+
+    def _refusals(self, run_id: str) -> Iterator[dict[str, Any]]:
+        path, cursor = f"D/syncs/{run_id}/records?outcome=refused&limit=100", ""
+        while cursor is not None:
+            page = self._api.call("GET", f"{path}&cursor={quote(cursor)}" if cursor else path)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+
+    def _members(self) -> dict[str, dict[str, Any]]:
+        return self._mailchimp.members(self._api.call("GET", "D/connection")["audience"]["id"])
