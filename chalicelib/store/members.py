@@ -8,7 +8,8 @@ All items of an address lie side by side, so that one ordered read answers every
     <address_key>#p                  the push facet
 
 Addresses are spread over 256 partitions a department by the first two digits of their key: even load, and a read of
-one address stays small. Touched marks say which addresses a plan must decide anew; they outlive a run that dies.
+one address stays small. Touched marks say which addresses a plan must decide anew; they outlive a run that dies. So do
+the words that PracBill has not been told yet, one an address.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.customers import Customer, customer_from_json
+from chalicelib.domain.hearing import Untold
 from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
+from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, side_by_side, write_all
 from chalicelib.store.departments import TooMuchContention
@@ -207,6 +210,50 @@ class MemberStore:
         for address_key, group in groupby(items, key=_address_key):
             yield address_key, tuple(_sk(item) for item in group)
 
+    # Words for PracBill
+
+    def put_untold(self, department_id: str, word: Untold) -> None:
+        """Keep a word for PracBill. Of two about one address the later one stays; at the same instant it is the no."""
+        newer = "<=" if word.status == "unsubscribed" else "<"
+        occurred_at = {"S": moment_text(word.occurred_at)}
+        item = {**_untold(department_id, word.address_key), "occurred_at": occurred_at}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={**item, "document": {"S": to_document(word)}},
+                ConditionExpression=f"attribute_not_exists(sk) OR occurred_at {newer} :at",
+                ExpressionAttributeValues={":at": occurred_at},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def untold(self, department_id: str) -> Iterator[Untold]:
+        """The words that PracBill has not been told yet, in order of the address keys."""
+        items = query(
+            self._client,
+            TableName=self._table,
+            ExpressionAttributeNames=_SHARD_NAME,
+            KeyConditionExpression="#shard = :s",
+            ExpressionAttributeValues={":s": {"S": f"{department_id}#untold"}},
+            ConsistentRead=True,
+            Limit=2000,
+        )
+        for item in items:
+            yield from_document(Untold, item["document"]["S"])
+
+    def delete_untold(self, department_id: str, address_key: str, word: Untold | None = None) -> None:
+        """Drop the word about an address; only while it still is `word`, where one is given."""
+        condition: dict[str, Any] = {}
+        if word is not None:
+            condition = {
+                "ConditionExpression": "document = :d",
+                "ExpressionAttributeValues": {":d": {"S": to_document(word)}},
+            }
+        try:
+            self._client.delete_item(TableName=self._table, Key=_untold(department_id, address_key), **condition)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
 
 def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
     return {"shard": _shard(department_id, address_key), "sk": {"S": address_key + suffix}}
@@ -227,6 +274,10 @@ def _shard(department_id: str, address_key: str) -> Item:
 
 def _mark(department_id: str, mark_key: str) -> Item:
     return {"shard": {"S": f"{department_id}#touched"}, "sk": {"S": mark_key}}
+
+
+def _untold(department_id: str, address_key: str) -> Item:
+    return {"shard": {"S": f"{department_id}#untold"}, "sk": {"S": address_key}}
 
 
 def _sk(item: Item) -> str:

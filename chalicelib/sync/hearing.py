@@ -1,0 +1,241 @@
+"""The one way by which a word heard outside of planning changes what we know, and how PracBill hears of it.
+
+Pull, webhook and refused pushes bring news of members; the rules of domain/hearing.py say what it changes. For each
+address the writes come in an order that loses nothing when the function dies in between: first the word for PracBill
+and the mark that the address must be decided anew, then the ledger, last the facet by which the change counts as known.
+A repeat writes the same again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from chalicelib.domain.customers import address_key, mail_address
+from chalicelib.domain.departments import Department
+from chalicelib.domain.hearing import Heeded, News, Untold, listen
+from chalicelib.domain.logs import Route
+from chalicelib.domain.members import Heard, OptOut
+from chalicelib.domain.moments import moment_text
+from chalicelib.domain.planning import AddressState, Operation
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
+from chalicelib.store.batches import side_by_side
+from chalicelib.store.logs import LedgerStore
+from chalicelib.store.members import Facets, MemberStore
+from chalicelib.sync.ports import Clock
+
+Thing = TypeVar("Thing")
+
+_NEWS_AT_ONCE = 1000
+_FACETS_A_TRANSACTION = 100  # what DynamoDB takes
+# What Mailchimp gives as reason when an admin or an API client unsubscribed a member.
+_ADMIN_REASON = "n/a (unsubscribed by admin)"
+_LONGEST_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something heard that is not known yet. `facets` are what was known when it was heard."""
+
+    address_key: str
+    news: News
+    facets: Facets
+    heeded: Heeded
+
+
+class Hearing:
+    def __init__(self, *, members: MemberStore, ledger: LedgerStore, clock: Clock) -> None:
+        self._members = members
+        self._ledger = ledger
+        self._clock = clock
+
+    # ------------------------------------------------------------------------------------------------- hearing
+
+    def hear(self, department: Department, news: Iterable[News], *, touch: bool = True) -> Counter[str]:
+        """Take news of members of the selected audience; answers how often it came to what (domain.hearing.Kind).
+
+        News that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
+        next plan, for callers who know that it decides every address anyway.
+        """
+        counts: Counter[str] = Counter()
+        if department.audience is None:
+            return counts
+        for part in _slices(news, _NEWS_AT_ONCE):
+            changes = self._changes(department, part)
+            self._keep(department, changes, touch=touch)
+            counts.update(change.heeded.kind for change in changes if change.heeded.kind)
+        return counts
+
+    def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:
+        """Mailchimp refused a push for a consent that we did not know of; `at` is our clock before the push.
+
+        `code` is a refusal of domain/refusals.py: `forgotten`, or one that says that the person is opted out. When that
+        happened is not told, so the moment counts in which we learned of it.
+        """
+        self.hear(department, [_news_of_refusal(operation, code, at)], touch=False)
+
+    def _changes(self, department: Department, news: Sequence[News]) -> list[Change]:
+        audience_id = _audience_id(department)
+        latest: dict[str, News] = {}
+        for one in sorted(news, key=lambda one: one.rank):
+            latest[address_key(department.salt, one.address)] = one
+        known = self._members.facets(department.id, latest)
+        found = []
+        for key, one in latest.items():
+            facets = known.get(key) or Facets(key, one.address)
+            heeded = listen(key, facets.heard or Heard(), facets.push, audience_id, one)
+            if heeded.kind is not None:
+                found.append(Change(key, one, facets, heeded))
+        return found
+
+    def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
+        side_by_side(
+            lambda word: self._members.put_untold(department.id, word),
+            [change.heeded.untold for change in changes if change.heeded.untold],
+        )
+        # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
+        self._touch(department, changes if touch else (), "hearing")
+        entries = [(change.address_key, change.heeded.entry) for change in changes]
+        self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
+        self._know(department, changes)
+        self._touch(department, changes if touch else (), "heard")
+
+    def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
+        put = self._members.put_mark
+        self._members.write(
+            [put(department.id, c.address_key, f"{what}-{moment_text(c.news.heard_at)}") for c in changes]
+        )
+
+    def _know(self, department: Department, changes: Sequence[Change]) -> None:
+        """Store the facets, many new ones in one call; where somebody was faster, the news is held against theirs."""
+        new = [change for change in changes if change.facets.heard is None]
+        known = [change for change in changes if change.facets.heard is not None]
+        for part in _slices(new, _FACETS_A_TRANSACTION):
+            facets = [(change.address_key, change.news.address, change.heeded.heard) for change in part]
+            if len(part) == 1 or not self._members.add_heard(department.id, facets):
+                known += part
+        side_by_side(lambda change: self._change(department, change), known)
+
+    def _change(self, department: Department, change: Change) -> None:
+        def heard(known: Heard) -> Heard:
+            push, audience_id = change.facets.push, _audience_id(department)
+            return listen(change.address_key, known, push, audience_id, change.news).heard
+
+        self._members.change_heard(department.id, change.address_key, change.news.address, heard)
+
+    # ------------------------------------------------------------------------------------------- telling PracBill
+
+    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> int:
+        """Tell PracBill every word it has not heard; answers how many addresses it knew.
+
+        Telling twice changes nothing there. A word that was replaced while it was told stays for the next time. Raises
+        what PracBillClient raises, after everything that was told is noted.
+        """
+        known = 0
+        for words in _slices(self._members.untold(department.id), MOST_CHANGES_A_CALL):
+            written = pracbill.write_consent(department.id, [_change_of(word) for word in words])
+            unknown = {mail_address(email) for email in written.unknown}
+            told = [word for word in words if mail_address(word.email) not in unknown]
+            side_by_side(lambda word: self._note_told(department.id, word), told)
+            side_by_side(lambda word: self._members.delete_untold(department.id, word.address_key, word), words)
+            known += len(told)
+        return known
+
+    def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
+        """Keep a word for PracBill about opt-outs that were heard before it had a customer with the address."""
+        for state in states:
+            opt_out, member = state.member.opt_out, state.member
+            if state.sharers is None or opt_out is None or member.erased:
+                continue
+            if opt_out.told_pracbill or opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
+                continue
+            word = Untold(member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason)
+            self._members.put_untold(department.id, word)
+
+    def _note_told(self, department_id: str, word: Untold) -> None:
+        def told(heard: Heard) -> Heard:
+            opt_out = heard.opt_out
+            if word.status != "unsubscribed" or opt_out is None or opt_out.at > word.occurred_at:
+                return heard
+            return replace(heard, opt_out=replace(opt_out, told_pracbill=True))
+
+        self._members.change_heard(department_id, word.address_key, word.email, told)
+
+
+def news_of(
+    member: RemoteMember,
+    heard_at: datetime,
+    route: Route,
+    *,
+    subscribed_at: datetime | None = None,
+    evidence: dict[str, str] | None = None,
+) -> News:
+    """News from a member as Mailchimp shows it. `heard_at` is our clock before it was asked for."""
+    status_at = member.last_changed or heard_at
+    opt_out, rule = _no_of(member, status_at)
+    seen = {"mailchimp_time": moment_text(status_at)}
+    if member.unsubscribe_reason:
+        seen["reason"] = member.unsubscribe_reason[:_LONGEST_REASON]
+    return News(
+        address=member.address,
+        status=member.status,
+        status_at=status_at,
+        heard_at=heard_at,
+        route=route,
+        rule=rule,
+        opt_out=opt_out,
+        subscribed_at=subscribed_at or member.timestamp_opt,
+        evidence=seen | (evidence or {}),
+    )
+
+
+def gone(address: str, at: datetime, heard_at: datetime, route: Route, evidence: dict[str, str] | None = None) -> News:
+    """News of a member that was there and is no longer in any state: Mailchimp shows deleted ones nowhere.
+
+    Somebody deleted it for good, mostly because the person wished so; it is taken as a no.
+    """
+    opt_out = OptOut(at, "admin", "deleted in Mailchimp")
+    return News(address, "forgotten", at, heard_at, route, "deleted-there", opt_out, evidence=evidence or {})
+
+
+def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
+    """The no that a member's status stands for, and the name of the case."""
+    if member.status == "cleaned":
+        return OptOut(at, "bounce", "bounced"), "bounced-there"
+    if member.status != "unsubscribed":
+        return None, f"{member.status}-there"
+    if member.unsubscribe_reason.strip().casefold() == _ADMIN_REASON:
+        return OptOut(at, "admin", "unsubscribed by somebody in Mailchimp"), "unsubscribed-by-admin"
+    return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
+
+
+def _news_of_refusal(operation: Operation, code: str, at: datetime) -> News:
+    if code == "forgotten":
+        return replace(gone(operation.address, at, at, "sync"), rule="refused-forgotten")
+    opt_out = OptOut(at, "person", "compliance state")
+    return News(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
+
+
+def _change_of(word: Untold) -> ConsentChange:
+    return ConsentChange(
+        email=word.email,
+        status=word.status,
+        occurred_at=word.occurred_at,
+        source=word.source,
+        reason=word.reason,
+    )
+
+
+def _audience_id(department: Department) -> str:
+    return department.audience.id if department.audience else ""
+
+
+def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    iterator = iter(things)
+    while part := list(islice(iterator, size)):
+        yield part

@@ -1,0 +1,114 @@
+"""Rules of hearing that need no storage: order, repetition, ties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.hearing import News, listen
+from chalicelib.domain.members import Heard, OptOut, Push, Status
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HERE, ELSEWHERE = "audience-1", "audience-2"
+_NOS = {"unsubscribed": "person", "cleaned": "bounce", "forgotten": "admin"}
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def news(status: Status, minutes: float, *, by: str = "", rule: str = "told", **fields: object) -> News:
+    """News of a state that began some minutes after noon; `by` says whose no it is."""
+    route = by or _NOS.get(status, "")
+    no = OptOut(at(minutes), route, "said so") if route else None  # type: ignore[arg-type]
+    told = News("ann@clinic.test", status, at(minutes), at(minutes + 1), "pull", rule, no)
+    return replace(told, **fields)  # type: ignore[arg-type]
+
+
+def hear(known: Heard, *told: News, push: Push | None = None) -> Heard:
+    for one in told:
+        known = listen("key", known, push, HERE, one).heard
+    return known
+
+
+states = st.builds(
+    news,
+    st.sampled_from(["subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"]),
+    st.integers(0, 20),
+)
+histories = st.lists(states, min_size=1, max_size=8)
+
+
+@given(histories)
+def test_the_latest_state_counts_whatever_was_heard_before_it(told: list[News]) -> None:
+    last = max(told, key=lambda one: one.rank)
+    assert hear(Heard(), *told, last).status == last.status
+
+
+@given(histories, st.data())
+def test_news_that_is_heard_again_changes_nothing(told: list[News], data: st.DataObject) -> None:
+    known = hear(Heard(), *sorted(told, key=lambda one: one.rank))
+    assert hear(known, *data.draw(st.permutations(told))) == known
+
+
+@given(histories)
+def test_a_no_that_is_mailchimps_last_word_is_known_in_whatever_order_it_is_heard(told: list[News]) -> None:
+    last = max(told, key=lambda one: one.rank)
+    if last.opt_out is not None:
+        assert hear(Heard(), *told).opt_out is not None
+
+
+@given(histories)
+def test_a_bounce_stays_known_whatever_is_done_to_the_member_in_mailchimp(told: list[News]) -> None:
+    bounced = hear(Heard(), news("cleaned", -10))
+    known = hear(bounced, *[one for one in told if one.status in ("subscribed", "transactional", "archived")])
+    assert known.opt_out == bounced.opt_out
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("subscribed", "unsubscribed"), ("unsubscribed", "subscribed"), ("pending", "cleaned")]
+)
+def test_of_two_states_in_one_second_the_stricter_counts(first: Status, second: Status) -> None:
+    strict = {"unsubscribed", "cleaned"} & {first, second}
+    assert {hear(Heard(), news(first, 0), news(second, 0)).status} == strict
+
+
+def test_a_state_of_ours_within_a_second_does_not_hide_mailchimps_state_of_that_second() -> None:
+    known = Heard(HERE, "subscribed", status_at=NOON + timedelta(milliseconds=700))
+    assert hear(known, news("unsubscribed", 0)).status == "unsubscribed"
+
+
+def test_a_state_of_another_audience_is_no_measure_of_what_is_newer() -> None:
+    known = Heard(ELSEWHERE, "subscribed", status_at=at(60))
+    assert hear(known, news("unsubscribed", 0)).status == "unsubscribed"
+
+
+def test_a_second_no_of_the_same_state_does_not_move_the_time_of_the_first() -> None:
+    """Editing an unsubscribed member moves last_changed; a yes given in between must stay later than the no."""
+    once = hear(Heard(), news("unsubscribed", 0))
+    assert hear(once, news("unsubscribed", 30)) == once
+
+
+def test_mailchimps_later_no_is_told_with_its_own_time_though_pracbills_is_later_still() -> None:
+    known = Heard(HERE, "subscribed", opt_out=OptOut(at(60), "pracbill"))
+    heeded = listen("key", known, None, HERE, news("unsubscribed", 30))
+    assert heeded.heard.opt_out == OptOut(at(60), "person", "said so")
+    assert heeded.untold is not None
+    assert heeded.untold.occurred_at == at(30)
+
+
+def test_an_admins_no_in_a_new_audience_takes_the_place_of_a_persons_no_in_another() -> None:
+    """Otherwise an admin could take back in the new audience what the person said in the old one."""
+    known = Heard(ELSEWHERE, "unsubscribed", opt_out=OptOut(at(60), "person"))
+    there = hear(known, news("unsubscribed", 30, by="admin"))
+    assert there.opt_out == OptOut(at(60), "admin")
+    assert hear(there, news("subscribed", 90)).opt_out == OptOut(at(60), "admin")
+
+
+def test_news_says_nothing_of_an_address_when_it_is_printed() -> None:
+    told = listen("key", Heard(), None, HERE, news("unsubscribed", 0))
+    assert "ann" not in f"{news('subscribed', 0)} {told}"
