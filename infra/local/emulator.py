@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,11 @@ def bare_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def launch(*, port: int, state: Path, scratch: Path, log: Path) -> Emulator:
-    """Start the emulator's process; `wait_until_ready` tells when it answers."""
+def launch(*, port: int, state: Path, scratch: Path, log: Path, further: Mapping[str, str]) -> Emulator:
+    """Start the emulator's process; `wait_until_ready` tells when it answers.
+
+    Functions inherit its environment; `further` are variables for them.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     environment = {
         **bare_environment(),
@@ -80,6 +84,7 @@ def launch(*, port: int, state: Path, scratch: Path, log: Path) -> Emulator:
         "S3_DATA_DIR": str(scratch / "s3"),
         "TMPDIR": str(scratch),
         "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+        **further,
     }
     command = [sys.executable, "-m", "ministack"]
     pid = processes.spawn(command, environment=environment, log=log, directory=scratch)

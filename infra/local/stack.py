@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -23,7 +24,7 @@ from typing import Any, Self
 
 import requests
 
-from infra.local import emulator, processes, smoke
+from infra.local import emulator, permissions, processes, smoke
 from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
 from infra.local.emulator import Emulator
 from infra.local.servers import ExternalServers
@@ -31,7 +32,9 @@ from infra.package import PROJECT, build_package
 
 # Processes for each function that takes messages. On AWS the mapping's MaximumConcurrency bounds them.
 WORKERS = {"sync_worker": 10, "event_worker": 2, "dead_letters": 1}
+_REHEARSAL = "smoke"
 _REHEARSAL_WORKERS = 3
+TRACE_FOLDER = PROJECT / "infra" / "local" / "trace"
 _USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590}
 # What a developer may set for the functions of the local stack.
 PASSED_ON = ("ALLOWED_ORIGINS", "LOG_LEVEL", "LOG_RETENTION_DAYS", "PUBLIC_URL", "SYNC_SCHEDULE")
@@ -58,7 +61,8 @@ class LocalStack:
     `latency`: whether the Mailchimp stand-in takes as long as Mailchimp. `customers`: size of a newly seeded
     department (None: the stand-in's own choice). `mailchimp_options`: further arguments of its stand-in.
     `usual_ports`: try the well-known ports first, not just any free ones. `servers`: servers to use instead of
-    stand-ins. `environment`: variables for the functions.
+    stand-ins. `environment`: variables for the functions. `trace_calls`: note the functions' AWS calls, for
+    `denied_calls`.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class LocalStack:
         servers: ExternalServers | None = None,
         environment: Mapping[str, str] | None = None,
         workers: Mapping[str, int] | None = None,
+        trace_calls: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self._latency = latency
@@ -81,6 +86,7 @@ class LocalStack:
         self._servers = servers or ExternalServers()
         self._environment = dict(environment or {})
         self._workers = {**WORKERS, **(workers or {})}
+        self._trace = self.folder / "calls.jsonl" if trace_calls else None
         self._started = _Started()
         self.about: dict[str, Any] = {}
 
@@ -111,6 +117,14 @@ class LocalStack:
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
         return emulator.client(service, str(self.about["emulator_url"]))
+
+    def denied_calls(self) -> list[permissions.Call]:
+        """Calls that the functions made so far and that their roles would not allow on AWS."""
+        if self._trace is None:
+            raise ValueError("the stack was started without trace_calls")
+        template = read_template(self.folder / "package" / "sam.yaml")
+        calls = [call for call in permissions.read_calls(self._trace) if call.function != _REHEARSAL]
+        return permissions.denied_calls(template, calls, stage=STAGE)
 
     def call(self, method: str, path: str, *, json: Any = None, access: str = "write") -> requests.Response:
         """Call the API with the stand-in issuer's token of that access."""
@@ -184,7 +198,9 @@ class LocalStack:
         scratch, log = self.folder / "scratch", self.folder / "emulator.log"
         shutil.rmtree(scratch, ignore_errors=True)  # the emulator leaves unpacked code behind
         port = self._started.ports["emulator"]
-        running = emulator.launch(port=port, state=self.folder / "emulator", scratch=scratch, log=log)
+        running = emulator.launch(
+            port=port, state=self.folder / "emulator", scratch=scratch, log=log, further=self._tracing()
+        )
         self._started.processes["emulator"] = running.pid
         emulator.wait_until_ready(running, log)
         return running
@@ -231,6 +247,10 @@ class LocalStack:
         state, port = self.folder / f"{name}.json", self._started.ports[name]
         command = [sys.executable, "-m", f"infra.local.{name}", "--port", str(port), "--state", str(state), *options]
         self._spawn(name, command, environment={**emulator.bare_environment(), "PYTHONPATH": str(PROJECT)})
+
+    def _tracing(self) -> dict[str, str]:
+        """What makes a function's process note its calls."""
+        return {"PYTHONPATH": str(TRACE_FOLDER), "CALL_TRACE": str(self._trace)} if self._trace else {}
 
     def _await_standins(self) -> None:
         for name in ("mailchimp", "pracbill"):
@@ -315,7 +335,8 @@ class LocalStack:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "LAMBDA_TASK_ROOT": str(self.folder / "code"),
-            "PYTHONPATH": str(PROJECT),
+            **self._tracing(),
+            "PYTHONPATH": os.pathsep.join([str(TRACE_FOLDER)] * bool(self._trace) + [str(PROJECT)]),
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would end forked workers at their first call
             **function.get("Environment", {}).get("Variables", {}),
         }
@@ -324,14 +345,14 @@ class LocalStack:
     def _rehearsed(self, deployment: Deployment, running: Emulator) -> Iterator[None]:
         """Send two groups through workers that do nothing but meet, while the block runs."""
         sync = next(c for c in deployment.consumers() if c.function.endswith("-sync_worker"))
-        rehearsal = smoke.GroupRehearsal(running, like=sync, folder=self.folder / "smoke")
+        rehearsal = smoke.GroupRehearsal(running, like=sync, folder=self.folder / _REHEARSAL)
         function = {"Handler": "infra.local.smoke.meet", "Timeout": 30, "MemorySize": 128}
-        self._start_poller("smoke", rehearsal.prepare(), function, running)
+        self._start_poller(_REHEARSAL, rehearsal.prepare(), function, running)
         try:
             yield
             rehearsal.check()
         finally:
-            processes.ask_to_end(self._started.processes.pop("smoke"))
+            processes.ask_to_end(self._started.processes.pop(_REHEARSAL))
             rehearsal.clean_up()
 
     # telling, and stopping
