@@ -28,7 +28,7 @@ def sync_worker(event: SQSEvent) -> dict[str, Any]:
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-events.fifo", batch_size=1)
 def event_worker(event: SQSEvent) -> dict[str, Any]:
     """One event that Mailchimp's webhook brought."""
-    return bootstrap.event_worker(bootstrap.time_left(event.context)).handle(event.to_dict())
+    return bootstrap.event_worker().handle(event.to_dict(), bootstrap.time_left(event.context))
 
 
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-sync-dlq.fifo", batch_size=1)

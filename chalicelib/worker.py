@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.observability import MetricsMeter, log_failure, logger
 from chalicelib.store.queue import Step, SyncQueue, read_step
+from chalicelib.sync.events import Events
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.steps import Steps
 
@@ -66,6 +67,32 @@ class SyncWorker:
             self._steps.give_up(
                 step, "This part of the sync failed again and again. PracBill's operators find why in the logs."
             )
+        return True
+
+
+class EventWorker:
+    """Events of Mailchimp's webhook. None is ever given up here: after the queue's last delivery it rests."""
+
+    def __init__(self, events: Events, queue: SyncQueue, meter: MetricsMeter) -> None:
+        self._events = events
+        self._queue = queue
+        self._meter = meter
+
+    def handle(self, event: Mapping[str, Any], remaining: Remaining) -> Answer:
+        return _each(event, lambda record: self._one(record, remaining), self._meter)
+
+    def _one(self, record: Record, remaining: Remaining) -> bool:
+        try:
+            self._events.apply_event(record["body"], remaining)
+        except (RetryLater, StopRun) as passing:
+            deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+            logger().warning("event comes again", extra={"deliveries": deliveries, "why": passing.message})
+            self._queue.delay(
+                record["receiptHandle"], min(_FIRST_DELAY_SECONDS * 2**deliveries, _LONGEST_DELAY_SECONDS)
+            )
+            return False
+        except (ValueError, KeyError, TypeError) as error:
+            log_failure("message is not an event", error, message_id=record.get("messageId"))
         return True
 
 

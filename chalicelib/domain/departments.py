@@ -90,6 +90,7 @@ class Department:
     decide_all: bool = False
     decide_all_again: bool = False
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
+    has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""
     last_synced_at: datetime | None = None
 

@@ -10,6 +10,7 @@ being erased, and the customer, by whom the address is found, goes last.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain.customers import customer_key
@@ -60,6 +61,7 @@ class Erasure:
         if department is None or stored is None:
             raise not_found("No customer with this id is kept here. What is not kept cannot be erased.")
         now = self._clock()
+        self._departments.change(department_id, lambda known: replace(known, has_erasures=True))
         audience_id = department.audience.id if department.audience else ""
         states = self._states(department, stored, audience_id)
         for state in states:

@@ -24,6 +24,7 @@ from chalicelib.domain.customers import (
     customer_key,
     customer_to_document,
     fingerprint,
+    mail_address,
 )
 from chalicelib.domain.departments import Department
 from chalicelib.domain.filterable import filterable, sample_of, sample_to_document
@@ -39,10 +40,11 @@ from chalicelib.domain.runs import Run
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.batches import Request, side_by_side
 from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
+from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.sync.erase import erased_among
 from chalicelib.sync.ports import Clock, Remaining
 
 # Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
@@ -169,7 +171,7 @@ class Planner:
 
     def _store_page(self, run: Run, department: Department, page: StoredPage) -> Tally:
         tally = Tally()
-        changes = PageChanges(department, run, self._members)
+        changes = PageChanges(department, run, self._members, erased=self._erased_on(page, department))
         for pair in page.pairs:
             reason = changes.take(pair)
             if reason:
@@ -185,12 +187,20 @@ class Planner:
         self._customers.write(changes.customers)
         return tally
 
+    def _erased_on(self, page: StoredPage, department: Department) -> frozenset[str]:
+        """Addresses of the page whose owners asked to be erased: nothing of them is stored again."""
+        if not department.has_erasures:
+            return frozenset()
+        current = [pair.current for pair in page.pairs]
+        addresses = {mail_address(c.email) for c in current if isinstance(c, Customer) and c.email}
+        return erased_among(self._members, department.id, [address_key(department.salt, a) for a in addresses])
+
     def _record_held(self, customer: Customer, code: str) -> Record:
         words = HELD[code]
         return Record(
             key=f"customer:{customer.id}",
             customer_id=customer.id,
-            address=mask_address(customer.email) if customer.email else "",
+            address=mask_address(customer.email) if customer.email and code != "erased" else "",
             action="none",
             outcome="held",
             code=code,
@@ -353,13 +363,16 @@ class Planner:
 class PageChanges:
     """The writes that a page of customers asks for, in the three groups that must be written in order; no key twice."""
 
-    def __init__(self, department: Department, run: Run, members: MemberStore) -> None:
+    def __init__(
+        self, department: Department, run: Run, members: MemberStore, *, erased: frozenset[str] = frozenset()
+    ) -> None:
         self.marks: dict[str, Request] = {}
         self.documents: dict[str, Request] = {}
         self.customers: list[Request] = []
         self._department = department
         self._run = run
         self._members = members
+        self._erased = erased
         self._zone = ZoneInfo(department.timezone)
 
     def take(self, pair: Pair) -> str:
@@ -375,6 +388,9 @@ class PageChanges:
             return _held_code(customer) if not stored.address_key and self._run.type == "full" else ""
         address = usable_address(customer.email)
         key = address_key(self._department.salt, address) if address else ""
+        if key in self._erased:
+            self._remove(stored)
+            return "erased"
         self._put(customer, stored, document, print_now, key)
         return "" if address else _held_code(customer)
 

@@ -44,6 +44,12 @@ class Phase(Protocol):
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None: ...
 
 
+class HookKeeper(Protocol):
+    """Sees that the audience has our webhook, and answers the department as stored."""
+
+    def repair(self, department: Department, client: MailchimpClient) -> Department: ...
+
+
 class ConsentHearing(Protocol):
     """Where a refusal goes by which Mailchimp tells of an opt-out that we did not know."""
 

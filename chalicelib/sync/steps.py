@@ -39,6 +39,7 @@ class Steps:
         runs: RunStore,
         queue: SyncQueue,
         lifecycle: Runs,
+        hooks: ports.HookKeeper,
         puller: ports.Phase,
         planner: Planner,
         applier: ChunkApplier,
@@ -51,6 +52,7 @@ class Steps:
         self._runs = runs
         self._queue = queue
         self._lifecycle = lifecycle
+        self._hooks = hooks
         self._puller = puller
         self._planner = planner
         self._applier = applier
@@ -138,6 +140,8 @@ class Steps:
         }[run.phase]
 
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
+        if not run.cursor:
+            department = self._hooks.repair(department, self._mailchimp_for(department, remaining))
         self._on(department, run, self._puller.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
