@@ -185,7 +185,7 @@ class Puller:
 
     def _listen_to(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
         """Hear the members of one listing, page by page."""
-        until = pull.run.started_at + _GRACE
+        until, began_at = pull.run.started_at + _GRACE, pull.place.since
         pages = pull.mailchimp.members_changed(pull.audience_id, since=pull.since, before=until, status=status)
         while True:
             asked_at = self._clock()
@@ -196,7 +196,8 @@ class Puller:
             self._hear(pull, page, asked_at)
             pull.see(page)
             pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
-            if pull.is_short_of_time:
+            # The next step reads the last second again: only beyond the one where this step began is it a step forward.
+            if pull.is_short_of_time and pull.place.since != began_at:
                 return False
 
     def _hear(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
@@ -212,9 +213,9 @@ class Puller:
             for state in self._members.every_state(pull.department.id, SHARDS[place.shard], pull.audience_id):
                 if not _is_missing(state.member, pull.sightings) or place.look_ups >= MOST_LOOK_UPS:
                     continue
+                self._look_up(pull, state.member)
                 if pull.is_short_of_time:
                     return False
-                self._look_up(pull, state.member)
             place.shard += 1
         place.move("tell")
         return True

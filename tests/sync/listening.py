@@ -40,7 +40,8 @@ from chalicelib.sync.pull import Puller
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.pracbill import PracBillStandIn
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+# In the years to come: what expires by our clock must not have expired by the emulator's.
+NOON = datetime(2036, 3, 3, 12, 0, tzinfo=UTC)
 ADMIN_REASON = "N/A (Unsubscribed by admin)"
 _KEEP = timedelta(days=30)
 _MEMBERS, _CUSTOMERS, _RUNS = "listening-members", "listening-customers", "pracbill-mailchimp-test-runs"
