@@ -176,7 +176,8 @@ class LocalStack:
             return
         if _is_alive("emulator", about["processes"].get("emulator", 0)):
             raise AlreadyRunning(f"A stack is running already: {about['api_url']} (make stop ends it).")
-        _end(about["processes"])  # what a crash left behind
+        _end(about["processes"])
+        print("The last stack was not stopped but broke down: the emulator's state since its start is lost.")
 
     def _bring_up(self) -> None:
         self._choose_ports()
