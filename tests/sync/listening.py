@@ -241,9 +241,11 @@ class Desk:
             customer_id, department_id=self.department_id, email=email, marketing_consent=given, **fields
         )
         record = self.pracbill.customer(customer_id, department_id=self.department_id)
-        customer, key = customer_from_json(record), self.key(email.lower())
-        document = customer_to_document(customer)
-        self.members.write([self.members.put_document(self.department_id, key, customer_key(customer_id), document)])
+        key = self.key(email.lower()) if email else ""
+        if key:
+            document = customer_to_document(customer_from_json(record))
+            put = self.members.put_document(self.department_id, key, customer_key(customer_id), document)
+            self.members.write([put])
         stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key)
         self.customers.write([put_customer(self.department_id, stored, {"email": {"S": email}}, "{}")])
 
