@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,9 @@ import pytest
 
 from chalicelib.domain.members import OptOut
 from chalicelib.errors import KeyRejected, RetryLater
+from chalicelib.sync.hooks import HookRecord, secret_hash
+from chalicelib.webhook import handle
+from infra.local.mailchimp.delivery import sign
 from infra.local.pracbill import PracBillStandIn
 from tests.sync.listening import Clock, Desk, mailchimp_running
 
@@ -499,3 +502,21 @@ def test_an_event_that_arrives_before_its_time_says_nothing_of_the_future(desk: 
     future = (signed_up_at + timedelta(days=365)).strftime("%Y-%m-%d %H:%M:%S")
     desk.apply(desk.event("subscribe", ANN, fired_at=future))
     assert desk.ledger_of(ANN)[0].at == signed_up_at
+
+
+def test_the_webhooks_function_reads_the_record_that_registering_the_hook_writes() -> None:
+    record = asdict(HookRecord(secret_hash("token"), "", "account-1", "abc123def4", signing_secret="secret"))
+    body = "type=profile&fired_at=2026-01-05+10%3A00%3A00&data[list_id]=abc123def4&data[email]=ann@clinic.test"
+    sent: list[Any] = []
+    event = {
+        "httpMethod": "POST",
+        "pathParameters": {"department_id": "north", "token": "token"},
+        "headers": {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Mailchimp-Signature": sign(body.encode(), "secret", 100),
+        },
+        "body": body,
+    }
+    answer = handle(event, hook_of=lambda _: record, send=lambda *call: sent.append(call), now=lambda: 100.0)
+    assert answer["statusCode"] == 200
+    assert [(event.address, account_id) for event, account_id in sent] == [(ANN, "account-1")]
