@@ -210,6 +210,18 @@ class MemberStore:
         for address_key, group in groupby(items, key=_address_key):
             yield address_key, tuple(_sk(item) for item in group)
 
+    def marks(self, department_id: str, address_key: str) -> tuple[str, ...]:
+        """The touched marks of one address."""
+        items = query(
+            self._client,
+            TableName=self._table,
+            ExpressionAttributeNames=_SHARD_NAME,
+            KeyConditionExpression="#shard = :s AND begins_with(sk, :k)",
+            ExpressionAttributeValues={":s": {"S": f"{department_id}#touched"}, ":k": {"S": f"{address_key}#"}},
+            ConsistentRead=True,
+        )
+        return tuple(_sk(item) for item in items)
+
     # Words for PracBill
 
     def put_untold(self, department_id: str, word: Untold) -> None:

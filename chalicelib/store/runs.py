@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 from pynamodb.connection import Connection
@@ -91,7 +92,7 @@ class RunStore:
             after = change(from_document(Run, item.document))
             item.document = to_document(after)
             try:
-                with TransactWrite(connection=Connection(region=region())) as transaction:
+                with TransactWrite(connection=_connection()) as transaction:
                     transaction.update(
                         ChunkItem(_chunks(run), _chunk_key(number)),
                         actions=[ChunkItem.state.set(state), ChunkItem.operations.remove()],
@@ -124,6 +125,12 @@ class RunStore:
 def run_id(started_at: datetime, entropy: str) -> str:
     """Sorts by time, reads as time: `20260105T100000Z-9f3c`."""
     return f"{started_at.strftime('%Y%m%dT%H%M%S')}{started_at.microsecond // 1000:03d}Z-{entropy}"
+
+
+@lru_cache(maxsize=1)
+def _connection() -> Connection:
+    """For transactions; making one takes longer than the transaction does."""
+    return Connection(region=region())
 
 
 def _reasons(error: TransactWriteError) -> tuple[bool, bool]:

@@ -18,8 +18,9 @@ from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.members import Heard, Member, Push, PushRefusal, Status
 from chalicelib.domain.outcomes import HELD
 from chalicelib.domain.planning import Operation, opt_out_time
-from chalicelib.domain.refusals import Refusal, classify
+from chalicelib.domain.refusals import Refusal, classify, refusal
 from chalicelib.domain.runs import Run
+from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, side_by_side
@@ -47,6 +48,8 @@ class Settled:
     status: Status = "absent"
     refusal: Refusal | None = None
     action: str = ""  # what was really done, where it differs from what was planned
+    old: Status | None = None  # what became of the old address of a rename
+    is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
 
 
 class ChunkApplier:
@@ -77,14 +80,16 @@ class ChunkApplier:
         if operations is None:
             return run
         audience_id = _audience_id(department)
-        known = self._members.facets(department.id, _keys(operations))
+        known = self._members.facets(department.id, [*_keys(operations), *_old_keys(operations)])
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
-        fresh, settled = _sort_out(operations, known, audience_id)
+        fresh, settled = _sort_out(operations, known, audience_id, since=run.apply_started_at)
         settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
-        singles = [o for o in fresh if not o.is_bulk]
-        settled += [self._single(audience_id, o, mailchimp, remaining) for o in singles]
+        singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
+        settled += singles
         self._keep(run, department, settled, known, asked_at)
+        if interruption is not None:
+            raise interruption
         return self._count(run, number, settled)
 
     def fail(self, run: Run, number: int) -> Run:
@@ -117,41 +122,53 @@ class ChunkApplier:
         refused = {member.address: member for member in answer.refused}
         return [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in operations]
 
-    def _single(
-        self, audience_id: str, operation: Operation, mailchimp: MailchimpClient, remaining: Remaining
-    ) -> Settled:
-        if remaining() < _SECONDS_FOR_A_CALL:
-            return Settled(operation, "unsettled")
+    def _singles(
+        self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
+        settled: list[Settled] = []
+        for operation in operations:
+            if remaining() < _SECONDS_FOR_A_CALL:
+                return settled, RetryLater("Time was over; the rest of this part of the sync follows.")
+            try:
+                settled.append(self._single(audience_id, operation, mailchimp))
+            except RetryLater as later:
+                return settled, later
+        return settled, None
+
+    def _single(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
         if operation.action == "archive":
             return _settle_archive(operation, mailchimp.archive_member(audience_id, operation.address))
         values = operation.values or {}
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
-            return Settled(operation, "done", status="subscribed")
+            return Settled(operation, "done", status="subscribed", old="absent")
         return self._archive_and_add(audience_id, operation, mailchimp)
 
     def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
         """The other way to change an address, where Mailchimp does not rename: old one archived, new one added."""
-        mailchimp.archive_member(audience_id, operation.old_address)
+        archived = mailchimp.archive_member(audience_id, operation.old_address)
+        old: dict[str, Status] = {"done": "archived", "absent": "absent"}
         answer = mailchimp.push_surely(audience_id, [member_object(operation)])
         good = next(iter(answer.created + answer.updated), None)
-        return replace(_settle_bulk(operation, good, next(iter(answer.refused), None)), action="add")
+        settled = _settle_bulk(operation, good, next(iter(answer.refused), None))
+        return replace(settled, action="add", old=old.get(archived.outcome))
 
     # ------------------------------------------------------------------------------------------------ keeping
 
     def _keep(
         self, run: Run, department: Department, settled: Sequence[Settled], known: dict[str, Facets], now: datetime
     ) -> None:
-        """Write what became of each address: consent first, then what was sent, then records, marks last."""
+        """Write what became of each address: consent first, then records, then what was sent, marks last."""
         audience_id = _audience_id(department)
-        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), _consent_news(settled))
-        pushes: list[Request] = []
-        marks: list[Request] = []
-        for one in settled:
-            pushes += self._push_requests(department.id, audience_id, one, known, now)
-            marks += self._mark_requests(department.id, one)
-        self._members.write(pushes)
-        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in settled])
+        new = [one for one in settled if not one.is_kept]
+        moved = [left for one in new if (left := _left_archived(one))]
+        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), _consent_news(new + moved))
+        side_by_side(lambda one: self._keep_leaving(department, one.operation, now), _renamed(new))
+        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in new])
+        pushes = [r for one in new + moved for r in self._push_requests(department.id, audience_id, one, known, now)]
+        self._members.write(_each_once(pushes))
+        marks = [request for one in settled for request in self._mark_requests(department.id, one)]
         self._members.write(_each_once(marks))
 
     def _mark_requests(self, department_id: str, one: Settled) -> list[Request]:
@@ -176,7 +193,7 @@ class ChunkApplier:
                 rule=operation.rule,
             )
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
-            if operation.old_address_key:
+            if one.old == "absent":
                 requests.append(self._members.delete_push(department_id, operation.old_address_key))
             return requests
         if one.result != "refused" or one.refusal is None:
@@ -200,26 +217,26 @@ class ChunkApplier:
             self._hearing.refused(department, operation, one.refusal.code, now)
             return
         audience_id = _audience_id(department)
+        facets = known.get(operation.address_key)
+        was = facets.member(audience_id).status if facets else "absent"
+        if was != one.status:
+            # Before the facet, by which a repeat would take the change for known. The time is the same in a repeat.
+            self._ledger.append(department.id, operation.address_key, _ledger_entry(run, one, was, now))
 
         def heard(facet: Heard) -> Heard:
             return heard_after(facet, operation, one.status, audience_id, now)
 
-        before, after = self._members.change_heard(department.id, operation.address_key, operation.address, heard)
-        facets = known.get(operation.address_key)
-        was = facets.member(audience_id).status if facets else "absent"
-        if before == after or was == one.status:
-            return
-        entry = LedgerEntry(
-            at=now,
-            recorded_at=now,
-            was=was,
-            became=one.status,
-            who="sync",
-            route="sync",
-            rule=operation.rule,
-            evidence={"run": run.id},
-        )
-        self._ledger.append(department.id, operation.address_key, entry)
+        self._members.change_heard(department.id, operation.address_key, operation.address, heard)
+
+    def _keep_leaving(self, department: Department, operation: Operation, now: datetime) -> None:
+        """A member was renamed: its old address is in the audience no longer, and nobody opted out."""
+
+        def left(facet: Heard) -> Heard:
+            if facet.audience_id != _audience_id(department) or _is_newer(facet, now):
+                return facet
+            return replace(facet, status="absent", heard_at=now)
+
+        self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
 
     def _count(self, run: Run, number: int, settled: Sequence[Settled]) -> Run:
         now = self._clock()
@@ -262,9 +279,11 @@ def member_object(operation: Operation) -> dict[str, Any]:
 
 
 def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:
-    """The heard facet after an operation of ours that changed a status on purpose."""
+    """The heard facet after an operation of ours that changed a status on purpose; `now`: before its call."""
     if facet.audience_id != audience_id:
         facet = Heard(audience_id=audience_id, opt_out=facet.opt_out, erased=facet.erased)
+    if _is_newer(facet, now):
+        return facet
     facet = replace(facet, status=status, heard_at=now)
     match operation.action:
         case "archive":
@@ -278,6 +297,11 @@ def heard_after(facet: Heard, operation: Operation, status: Status, audience_id:
             return replace(facet, archived_by_us=False, before_archive=None)
         case _:
             return facet
+
+
+def _is_newer(facet: Heard, asked_at: datetime) -> bool:
+    """Whether something was heard while the call ran: that word counts, not what we made of an older one."""
+    return facet.heard_at is not None and facet.heard_at > asked_at
 
 
 def still_right(operation: Operation, member: Member) -> bool:
@@ -299,11 +323,19 @@ def already_done(operation: Operation, member: Member) -> bool:
         case "subscribe" | "ask" | "unsubscribe":
             return member.status == operation.status
         case "archive":
-            return member.status == "archived"
+            return member.status in ("archived", "absent")
+
+
+def refused_already(operation: Operation, member: Member, since: datetime | None) -> Refusal | None:
+    """The refusal that an earlier delivery of the chunk met; `since` is when the run began to send."""
+    kept = member.refusal
+    if kept is None or since is None or kept.at < since or kept.inputs != operation.inputs:
+        return None
+    return refusal(kept.code, words=kept.text)
 
 
 def _sort_out(
-    operations: Iterable[Operation], known: dict[str, Facets], audience_id: str
+    operations: Iterable[Operation], known: dict[str, Facets], audience_id: str, *, since: datetime | None
 ) -> tuple[list[Operation], list[Settled]]:
     """The operations to carry out, and those that are settled without a call."""
     fresh: list[Operation] = []
@@ -315,6 +347,8 @@ def _sort_out(
             settled.append(Settled(operation, "held"))
         elif already_done(operation, member):
             settled.append(Settled(operation, "done", status=member.status))
+        elif refused := refused_already(operation, member, since):
+            settled.append(Settled(operation, "refused", refusal=refused, is_kept=True))
         else:
             fresh.append(operation)
     return fresh, settled
@@ -349,6 +383,38 @@ def _consent_news(settled: Iterable[Settled]) -> list[Settled]:
         or (one.result == "done" and one.operation.action not in ("add", "update", "rename"))
         or (one.result == "done" and one.operation.rule == "consent-given-again")
     ]
+
+
+def _renamed(settled: Iterable[Settled]) -> list[Settled]:
+    return [one for one in settled if one.old == "absent" and one.operation.action == "rename"]
+
+
+def _left_archived(one: Settled) -> Settled | None:
+    """The archiving of an old address that could not be renamed, as if it had been planned by itself."""
+    if one.old != "archived":
+        return None
+    operation = Operation(
+        action="archive",
+        address_key=one.operation.old_address_key,
+        address=one.operation.old_address,
+        rule=one.operation.rule,
+        customer_id=one.operation.customer_id,
+        status="subscribed",  # nobody else is planned to be renamed
+    )
+    return Settled(operation, "done", status="archived")
+
+
+def _ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerEntry:
+    return LedgerEntry(
+        at=run.apply_started_at or now,
+        recorded_at=now,
+        was=was,
+        became=one.status,
+        who="sync",
+        route="sync",
+        rule=one.operation.rule,
+        evidence={"run": run.id},
+    )
 
 
 def _next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -> PushRefusal:
@@ -413,6 +479,10 @@ def _each_once(requests: list[Request]) -> list[Request]:
 
 def _keys(operations: Iterable[Operation]) -> list[str]:
     return [operation.address_key for operation in operations]
+
+
+def _old_keys(operations: Iterable[Operation]) -> list[str]:
+    return [operation.old_address_key for operation in operations if operation.old_address_key]
 
 
 def _audience_id(department: Department) -> str:

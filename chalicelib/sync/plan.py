@@ -11,9 +11,10 @@ the fingerprint by which a change counts as known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.addresses import mask_address, usable_address
@@ -65,6 +66,7 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
 
     def add(self, name: str, value: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + value
@@ -126,8 +128,6 @@ class Planner:
         return None
 
     def _save_page(self, run: Run, page: StoredPage, tally: Tally) -> Run:
-        self._logs.add_records(run.department_id, run.id, tally.records)
-
         def saved(stored: Run) -> Run:
             return replace(
                 stored,
@@ -144,19 +144,22 @@ class Planner:
     def _all_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
         """PracBill's customers and the stored ones, walked side by side in the same order."""
         watermark = moment_text(run.started_at - OVERLAP)
-        after = run.cursor.get("after", "")
+        after = run.cursor.get("after")
         points = SplitPoints.from_text(run.points) if after else SplitPoints()
-        known = Lookahead(self._customers.ascending(department.id, after=customer_key(after) if after else ""))
-        for page in pracbill.customers(department.id, after=after or None):
+        known = StoredBeside(self._customers, department.id, run.cursor)
+        for page in pracbill.customers(department.id, after=after):
             current = {customer_key(c.id): c for c in page.records if isinstance(c, Customer)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             last = page.next_after
-            stored = {s.customer_key: s for s in known.take_until(customer_key(last) if last is not None else None)}
+            listed = [*current, customer_key(last)] if last is not None else None
+            stored = {s.customer_key: s for s in known.take(listed)}
             pairs = [Pair(customer, stored.get(key)) for key, customer in current.items()]
-            pairs += [_gone(known_one) for key, known_one in stored.items() if key not in current]
+            if not bad:
+                # An unusable record may be any of those that seem to be missing.
+                pairs += [_gone(known_one) for key, known_one in stored.items() if key not in current]
             points = points.with_keys(current)
-            run_points = points.to_text()
-            yield StoredPage({"after": last} if last is not None else {}, pairs, bad, watermark, run_points)
+            cursor = {"after": last, **known.place} if last is not None else {}
+            yield StoredPage(cursor, pairs, bad, watermark, points.to_text())
 
     def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
         for page in pracbill.changes(
@@ -184,6 +187,7 @@ class Planner:
             tally.records.append(self._record_bad(record))
         self._members.write(list(changes.marks.values()))
         self._members.write(list(changes.documents.values()))
+        self._logs.add_records(run.department_id, run.id, tally.records)
         self._customers.write(changes.customers)
         return tally
 
@@ -249,6 +253,8 @@ class Planner:
             number = self._put_chunk(run, number, chunk)
         self._flush(run, department, tally)
         saved = self._save_decisions(run, cursor, number, tally)
+        # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
+        self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
         return None if cursor == ENDED else saved
 
     def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
@@ -288,8 +294,7 @@ class Planner:
                 tally.records.append(held_record(one, now))
         if not run.dry_run:
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
-            marks = [mark for one in held if not one.waits for mark in one.marks]
-            self._members.write([self._members.delete_mark(department.id, mark) for mark in marks])
+            tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
         return operations
 
     def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
@@ -302,13 +307,17 @@ class Planner:
         audience_id = department.audience.id
         if state.moved_to and decision.action == "archive":
             new = self._members.state(department.id, state.moved_to, audience_id)
+            new = replace(new, marks=self._members.marks(department.id, state.moved_to))
             return rename_of(state, new, policy=policy, fields=fields, now=now) or decision
         if state.moved_from and decision.action == "add":
             old = self._members.state(department.id, state.moved_from, audience_id)
             if old.moved_to == state.member.address_key and rename_of(
                 old, state, policy=policy, fields=fields, now=now
             ):
-                return Held(state.member.address_key, state.member.address, "", "", "address-renamed", state.marks)
+                # Decided at the old address; the marks go when the rename is done.
+                return replace(
+                    Held(state.member.address_key, state.member.address, "", "", "address-renamed"), waits=True
+                )
         return decision
 
     def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
@@ -433,6 +442,38 @@ class PageChanges:
         """A full run decides every address anyway, and leaves a note in the department until it has."""
         if self._run.type != "full":
             self.marks[key] = self._members.put_mark(self._department.id, key, self._run.id)
+
+
+class StoredBeside:
+    """The stored customers beside PracBill's listing of all.
+
+    Ids of digits and other ids ascend each among themselves, but PracBill may mix the two kinds in more than one way.
+    So they are walked apart: nobody counts as passed over before the listing has come further in their own kind.
+    """
+
+    def __init__(self, customers: CustomerStore, department_id: str, cursor: dict[str, str]) -> None:
+        # How far the listing has come in each kind, by the first character of its keys: the form of a cursor.
+        self.place = {kind: cursor[kind] for kind in "01" if kind in cursor}
+        self._walks = {
+            kind: Lookahead(
+                takewhile(
+                    lambda stored, kind=kind: stored.customer_key.startswith(kind),  # type: ignore[misc]
+                    customers.ascending(department_id, after=self.place.get(kind, kind)),
+                )
+            )
+            for kind in "01"
+        }
+
+    def take(self, listed: Iterable[str] | None) -> Iterator[StoredCustomer]:
+        """Those up to the keys of a page, its last one among them; all that are left when there is no further page."""
+        if listed is None:
+            for walk in self._walks.values():
+                yield from walk.take_until(None)
+            return
+        for key in listed:
+            self.place[key[0]] = max(key, self.place.get(key[0], key))
+        for kind, last in self.place.items():
+            yield from self._walks[kind].take_until(last)
 
 
 class Lookahead:
