@@ -6,16 +6,26 @@ out. Nothing but the logger is made at import: the module is imported on build m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Request, Response, SQSEvent
 
 from chalicelib import api, bootstrap
-from chalicelib.observability import logger
+from chalicelib.observability import MetricsMeter, logger
 
 logger()  # gives all loggers of the service one form: JSON lines
 app = Chalice(app_name="pracbill-mailchimp")
 api.register(app, services=bootstrap.services)
+
+
+@app.middleware("http")
+def write_metrics(request: Request, next_handler: Callable[[Request], Response]) -> Response:
+    """What a request counted is written before its answer goes."""
+    try:
+        return next_handler(request)
+    finally:
+        MetricsMeter().flush()
 
 
 # The queues' names are put in their places when the service is packaged; the mappings ask for partial answers.
