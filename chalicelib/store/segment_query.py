@@ -52,7 +52,8 @@ class SegmentQuery:
     """Questions about the customers of one department.
 
     `split_points` are customer keys that part them into stretches of about equal length; none means one stretch.
-    `page_size` limits the customers looked at per page and is for tests: small departments have one page otherwise.
+    `side_by_side` is how many requests are under way at once. `page_size` limits the customers looked at per page and is
+    for tests: small departments have one page otherwise.
     Errors of the database are botocore's and pass through.
     """
 
@@ -63,12 +64,14 @@ class SegmentQuery:
         department_id: str,
         *,
         split_points: Sequence[str] = (),
+        side_by_side: int = SIDE_BY_SIDE,
         page_size: int | None = None,
     ) -> None:
         self._client = client
         self._table_name = table_name
         self._department_id = department_id
         self._ranges = key_ranges(split_points)
+        self._side_by_side = side_by_side
         self._page_size = page_size
 
     def count(self, selection: Selection) -> int:
@@ -141,13 +144,13 @@ class SegmentQuery:
         """
         ahead = iter(requests)
         under_way: dict[Future[QueryOutputTypeDef], tuple[_Label, _Request]] = {}
-        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="segment-query") as pool:
+        with ThreadPoolExecutor(self._side_by_side, thread_name_prefix="segment-query") as pool:
 
             def ask(label: _Label, request: _Request) -> None:
                 under_way[pool.submit(self._client.query, **request)] = (label, request)
 
             def ask_new() -> None:
-                while len(under_way) < SIDE_BY_SIDE and (following := next(ahead, None)) is not None:
+                while len(under_way) < self._side_by_side and (following := next(ahead, None)) is not None:
                     ask(*following)
 
             try:

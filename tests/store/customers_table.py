@@ -21,7 +21,7 @@ from chalicelib.domain.filterable import Filterable, sample_of, sample_to_docume
 from chalicelib.store.batches import write_all
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
-from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.segment_query import SIDE_BY_SIDE, SegmentQuery
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -61,9 +61,21 @@ class CustomersTable:
         write_all(self.client, TABLE, requests)
 
     def query(
-        self, department_id: str, *, split_points: tuple[str, ...] = (), page_size: int | None = None
+        self,
+        department_id: str,
+        *,
+        split_points: tuple[str, ...] = (),
+        side_by_side: int = SIDE_BY_SIDE,
+        page_size: int | None = None,
     ) -> SegmentQuery:
-        return SegmentQuery(self.client, TABLE, department_id, split_points=split_points, page_size=page_size)
+        return SegmentQuery(
+            self.client,
+            TABLE,
+            department_id,
+            split_points=split_points,
+            side_by_side=side_by_side,
+            page_size=page_size,
+        )
 
 
 def connect(endpoint: str) -> CustomersTable:
