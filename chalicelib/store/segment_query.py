@@ -52,8 +52,8 @@ class SegmentQuery:
     """Questions about the customers of one department.
 
     `split_points` are customer keys that part them into stretches of about equal length; none means one stretch.
-    `side_by_side` is how many requests are under way at once. `page_size` limits the customers looked at per page and is
-    for tests: small departments have one page otherwise.
+    `side_by_side` is how many requests are under way at once. `page_size` limits the customers looked at per page; it
+    is for tests, where everything would fit one page.
     Errors of the database are botocore's and pass through.
     """
 
