@@ -39,6 +39,8 @@ _RENEWED_TYPES = frozenset(
     {
         "AWS::Serverless::Api",
         "AWS::Serverless::Function",
+        "AWS::ApiGateway::Account",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::Lambda::Permission",
         "AWS::Logs::LogGroup",
