@@ -9,7 +9,7 @@ from urllib.parse import quote
 import requests
 
 from infra.local import verify
-from infra.local.journey import Api, Journey
+from infra.local.journey import PATIENCE_SECONDS, Api, Journey
 from infra.local.mailchimp.addresses import is_well_formed, looks_fake
 from infra.local.servers import ExternalServers
 from infra.local.stack import LocalStack
@@ -26,17 +26,22 @@ def api_key_of(stack: LocalStack, servers: ExternalServers) -> str:
 
 
 class Demonstration:
-    """Needs a started stack. `say` is given each line."""
+    """Needs a started stack. `say` is given each line; see Journey for `patience`."""
 
     def __init__(
-        self, stack: LocalStack, servers: ExternalServers | None = None, *, say: Callable[[str], None] = print
+        self,
+        stack: LocalStack,
+        servers: ExternalServers | None = None,
+        *,
+        say: Callable[[str], None] = print,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         servers = servers or ExternalServers()
         self._stack = stack
         self._servers = servers
         self._say = say
         self._api = open_api(stack, servers)
-        self._journey = Journey(self._api, say=say)
+        self._journey = Journey(self._api, say=say, patience=patience)
         self._mailchimp = verify.Mailchimp(
             servers.mailchimp_api_url or stack.mailchimp["url"], api_key_of(stack, servers)
         )

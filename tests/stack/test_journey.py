@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 def test_after_the_first_sync_the_audience_is_as_it_should_be(stack: LocalStack) -> None:
     told: list[str] = []
-    assert Demonstration(stack, say=told.append).first_sync() == []
+    assert Demonstration(stack, say=told.append, patience=60).first_sync() == []
     assert any(line.startswith("Sync Logs") for line in told)
 
 
@@ -37,4 +37,4 @@ def test_servers_of_others_take_the_stand_ins_places(stack: LocalStack, tmp_path
         assert not {"mailchimp", "pracbill"} & other.about["processes"].keys()
         secret = stack.mailchimp["api_key"]
         assert not [path for path in tmp_path.glob("*.json") if secret in path.read_text()]
-        assert Demonstration(other, servers, say=lambda line: None).first_sync() == []
+        assert Demonstration(other, servers, say=lambda line: None, patience=60).first_sync() == []
