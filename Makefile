@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+CHECKOV := $(VENV)/checkov/bin/checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs test check format bench package install clean
+.PHONY: help run stop demo logs redrive test check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,15 +23,19 @@ demo: install ## the same from nothing, then check the result from outside and l
 logs: install ## what the functions behind the local API logged
 	@$(RUN) -m infra.local logs
 
+redrive: install ## send the webhook events among the dead letters again (STAGE=prod for one on AWS)
+	@$(RUN) -m infra.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
+
 test: install ## all tests
 	$(RUN) -m pytest -q
 
-check: install ## formatting, lint, types, the template
+check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy --strict chalicelib app.py
 	$(RUN) -m infra.package --out build/check --sources-only
 	$(VENV)/bin/cfn-lint build/check/sam.yaml
+	$(CHECKOV) -f build/check/sam.yaml --config-file infra/checkov.yaml
 
 format: install ## bring the sources into form
 	$(RUN) -m ruff format .
@@ -43,6 +48,13 @@ STAGE ?= dev
 package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
 	$(RUN) -m infra.package --out build --stage $(STAGE)
 
+costs: install ## what the service costs a month on AWS
+	@$(RUN) -m infra.costs
+
+ADVISORIES ?= all.zip
+audit: install ## known weaknesses of our packages (ADVISORIES=all.zip, see python -m infra.audit --help)
+	@$(RUN) -m infra.audit $(ADVISORIES)
+
 install: $(INSTALLED)
 
 $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt
@@ -50,6 +62,13 @@ $(INSTALLED): requirements.txt requirements-dev.txt constraints.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what requirements-dev.txt names into $(VENV)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Apart from the rest: it asks for other versions of boto3 and more than we deploy with.
+$(CHECKOV): requirements-checkov.txt $(INSTALLED)
+	@echo "Installing checkov into $(VENV)/checkov"
+	@$(RUN) -m venv $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@
 
 clean: ## remove what was built; .local and .venv stay

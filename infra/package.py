@@ -50,6 +50,13 @@ RUNTIME = "python3.13"
 # Only used to spell service principals, which are the same in every region of the partition.
 ANY_REGION = "us-east-1"
 
+# Lambda takes 50 MB; far below that functions start quickly, and a package that grows by accident is noticed.
+LARGEST_ZIP_BYTES = 20_000_000
+
+
+class PackageTooLarge(Exception):
+    """The zip is larger than LARGEST_ZIP_BYTES; the message says how large."""
+
 
 class TemplateConflict(Exception):
     """Two files of infra/resources set the same thing; the message names it."""
@@ -164,7 +171,15 @@ def build_package(*, out: Path, stage: str = "dev", sources_only: bool = False) 
         (out / "package.zip").unlink(missing_ok=True)  # Chalice copies it to deployment.zip
     if not sources_only:
         check_imports(out / "deployment.zip")
+        check_size(out / "deployment.zip")
     return out / "sam.yaml"
+
+
+def check_size(archive: Path, *, most: int = LARGEST_ZIP_BYTES) -> None:
+    """Raise PackageTooLarge for a zip of more than `most` bytes."""
+    size = archive.stat().st_size
+    if size > most:
+        raise PackageTooLarge(f"{archive} has {size / 1e6:.1f} MB, more than {most / 1e6:.1f}")
 
 
 def _load_config(stage: str) -> ServiceConfig:

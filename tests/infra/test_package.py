@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.package import PROJECT
+from infra.licences import shipped
+from infra.package import PROJECT, PackageTooLarge, check_size
 from infra.wheels import (
     AWS_SERVICES,
     MissingDependency,
@@ -43,14 +46,53 @@ def test_a_package_of_sources_holds_ours_and_chalices_runtime_only(package: Path
     assert not [name for name in names if "__pycache__" in name]
 
 
-def test_the_application_starts_from_its_zip_alone(package: Path, tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import app, chalicelib, chalice;"
-        "print(all(m.__file__.startswith(sys.argv[1]) for m in (app, chalicelib, chalice)))"
-    )
-    command = [sys.executable, "-I", "-c", program, str(package / "deployment.zip")]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "True"
+# Imports every module of the zip and finds every handler, with nothing else in reach: no environment's packages.
+ALONE = """
+import importlib, json, pkgutil, sys
+archive, site, handlers = sys.argv[1], sys.argv[2], sys.argv[3:]
+sys.path[:0] = [archive, site]
+import app, chalice, chalicelib
+modules = [m.name for m in pkgutil.walk_packages(chalicelib.__path__, "chalicelib.")]
+loaded = [importlib.import_module(name) for name in modules]
+from chalicelib.store import aws
+aws.dynamodb(), aws.sqs(), aws.secretsmanager()
+assert all(m.__file__.startswith(archive) for m in [app, chalice, chalicelib, *loaded])
+missing = [h for h in handlers if not callable(pkgutil.resolve_name(h.replace(".", ":", 1)))]
+print(json.dumps({"modules": len(modules), "missing": missing}))
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """The dependencies that the zip holds, built for this machine instead of Lambda's: links to what is installed."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for distribution in shipped():
+        tops = {file.parts[0] for file in distribution.files or [] if file.parts[0] not in {"..", "__pycache__"}}
+        for top in tops:
+            (folder / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return folder
+
+
+def test_every_handler_starts_from_what_the_zip_holds(
+    package: Path, functions: dict[str, dict[str, Any]], site: Path, tmp_path: Path
+) -> None:
+    """-S leaves out the environment's packages, -I everything else that could help."""
+    handlers = [properties["Handler"] for properties in functions.values()]
+    command = [sys.executable, "-I", "-S", "-c", ALONE, str(package / "deployment.zip"), str(site), *handlers]
+    environment = {"STAGE": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    answer = json.loads(ran.stdout)
+    assert answer["missing"] == []
+    assert answer["modules"] > 50
+
+
+def test_a_zip_that_grew_is_refused(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "a.zip", app="import json")
+    check_size(archive)
+    with pytest.raises(PackageTooLarge):
+        check_size(archive, most=10)
 
 
 def test_chalice_is_not_installed_into_the_zip() -> None:
