@@ -145,6 +145,7 @@ def _repeat_rows(full: Measured, incremental: Measured, stack: BenchStack) -> li
             "plan (store and decide)", stack.customers / full.span("plan").seconds, _LEAST_REPEATED, "customers/s"
         ),
         at_most("writes to Mailchimp", full.journal["writes"] + incremental.journal["writes"], 0),
+        note("pull (every member read)", f"{full.span('pull').seconds:.1f} s"),
         note("the whole run, full", f"{full.seconds:.1f} s"),
         note("the whole run, incremental", f"{incremental.seconds:.1f} s"),
     ]
