@@ -128,9 +128,17 @@ class Deployment:
         return template
 
     def renew(self) -> None:
-        """Bring new code and new routes to a stack that was kept."""
-        for function in self.functions().values():
-            self._lambda.update_function_code(FunctionName=function, ZipFile=self._archive.read_bytes())
+        """Bring new code, limits and routes to a stack that was kept."""
+        physical_ids, code = self.physical_ids(), self._archive.read_bytes()
+        for name, properties in self.resources("AWS::Serverless::Function"):
+            function = physical_ids[name]
+            self._lambda.update_function_code(FunctionName=function, ZipFile=code)
+            self._lambda.update_function_configuration(
+                FunctionName=function,
+                Handler=properties["Handler"],
+                Timeout=properties["Timeout"],
+                MemorySize=properties["MemorySize"],
+            )
         RouteTable(self._emulator, api_id=self.api_id).renew(self._paths())
 
     # what is there

@@ -7,7 +7,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +20,17 @@ from infra.local.deployment import DataChanged
 from infra.local.stack import AlreadyRunning, LocalStack, about_path, read_about, stop_stack
 
 pytestmark = pytest.mark.stack
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A stack after its second start: what it said of itself before, and whether all was gone in between."""
+
+    stack: LocalStack
+    first: dict[str, Any]
+    was_gone: bool
+    key_made_before: str
+
 
 ALL_INTERFACES = {"00000000", "0" * 32}
 
@@ -94,25 +107,56 @@ def test_a_second_start_is_refused_and_says_where_the_first_runs(stack: LocalSta
     assert stack.call("GET", "/health").ok
 
 
-def test_what_it_knows_outlives_a_stop(tmp_path: Path) -> None:
-    stack = LocalStack(tmp_path, latency=False, customers=20)
+TABLE = "pracbill-mailchimp-local-departments"
+
+
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    """A stack that was changed in some ways, stopped and started again."""
+    folder = tmp_path_factory.mktemp("restarted")
+    stack = LocalStack(folder, latency=False, customers=20)
     with stack:
-        path = urlsplit(stack.api_url).path
-        pids = stack.about["pids"]
-        stack.client("dynamodb").put_item(
-            TableName="pracbill-mailchimp-local-departments", Item={"department_id": {"S": "kept"}}
-        )
-        key = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()["api_key"]
-    assert read_about(tmp_path) is None
-    assert not [pid for pid in pids if processes.is_running(pid)]
+        first = stack.about
+        stack.client("dynamodb").put_item(TableName=TABLE, Item={"department_id": {"S": "kept"}})
+        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()
+        change_routes(stack)
+    gone = read_about(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
     with stack:
-        assert urlsplit(stack.api_url).path == path
-        found = stack.client("dynamodb").get_item(
-            TableName="pracbill-mailchimp-local-departments", Key={"department_id": {"S": "kept"}}
-        )
-        assert "Item" in found
-        keys = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=10).text
-        assert key in keys
+        yield Restarted(stack, first=first, was_gone=gone, key_made_before=created["api_key"])
+
+
+def api_id(stack: LocalStack) -> str:
+    return stack.api_url.split("/")[-2]
+
+
+def change_routes(stack: LocalStack) -> None:
+    """As if the code had had other routes: /health missing, /stale there."""
+    gateway, api = stack.client("apigateway"), api_id(stack)
+    ids = {item["path"]: item["id"] for item in gateway.get_resources(restApiId=api, limit=500)["items"]}
+    gateway.delete_resource(restApiId=api, resourceId=ids["/health"])
+    stale = gateway.create_resource(restApiId=api, parentId=ids["/"], pathPart="stale")["id"]
+    gateway.put_method(restApiId=api, resourceId=stale, httpMethod="GET", authorizationType="NONE")
+
+
+def test_a_stop_ends_every_process_and_takes_the_description_away(restarted: Restarted) -> None:
+    assert restarted.was_gone
+
+
+def test_what_it_knows_outlives_a_stop(restarted: Restarted) -> None:
+    stack = restarted.stack
+    assert "Item" in stack.client("dynamodb").get_item(TableName=TABLE, Key={"department_id": {"S": "kept"}})
+    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=10).text
+    assert restarted.key_made_before in accounts
+    assert urlsplit(stack.api_url).path == urlsplit(restarted.first["api_url"]).path
+
+
+def test_a_restart_brings_the_routes_in_line_with_the_template(restarted: Restarted) -> None:
+    stack = restarted.stack
+    found = stack.client("apigateway").get_resources(restApiId=api_id(stack), limit=500)["items"]
+    methods = {item["path"]: set(item.get("resourceMethods", {})) for item in found}
+    assert "GET" in methods["/health"]
+    assert methods["/stale"] == set()
+    assert stack.call("GET", "/health").ok
 
 
 def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
