@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     # The routes, the workers and the webhook need different parts; each function imports only its own.
     import requests
 
-    from chalicelib.api.services import Segments, Services
+    from chalicelib.api.services import Services
     from chalicelib.domain.departments import Department
     from chalicelib.mailchimp.client import MailchimpClient
     from chalicelib.mailchimp.keys import ApiKey
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.sync.department_settings import DepartmentSettings
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs import Logs, Runs
+    from chalicelib.sync.segments import Segments
     from chalicelib.sync.sweep import Sweeper
     from chalicelib.sync.why import Customers, Reconciliations
     from chalicelib.webhook import EventSender
@@ -125,14 +126,19 @@ def _joined() -> _Joined:
     from chalicelib.observability import MetricsMeter
     from chalicelib.store.attempts import AttemptStore
     from chalicelib.store.aws import dynamodb, sqs
+    from chalicelib.store.customer_tags import CustomerTags
     from chalicelib.store.customers import CustomerStore
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.events import EventStore
     from chalicelib.store.logs import LedgerStore, LogStore
+    from chalicelib.store.mailable import MailableStore
     from chalicelib.store.members import MemberStore
     from chalicelib.store.queue import SyncQueue
     from chalicelib.store.runs import RunStore
+    from chalicelib.store.segment_query import SegmentQuery
+    from chalicelib.store.segments import SegmentStore
     from chalicelib.store.sightings import SightingsStore
+    from chalicelib.store.tag_checks import TagCheckStore
     from chalicelib.sync.accounts import LinkedAccounts
     from chalicelib.sync.apply import ChunkApplier
     from chalicelib.sync.audiences import Audiences
@@ -146,6 +152,9 @@ def _joined() -> _Joined:
     from chalicelib.sync.plan import Planner
     from chalicelib.sync.pull import Puller
     from chalicelib.sync.runs import Logs, Runs
+    from chalicelib.sync.segment_previews import Previews
+    from chalicelib.sync.segment_sync import SegmentSync
+    from chalicelib.sync.segments import Segments
     from chalicelib.sync.steps import Steps
     from chalicelib.sync.sweep import Sweeper
     from chalicelib.sync.why import Customers, Reconciliations
@@ -182,13 +191,14 @@ def _joined() -> _Joined:
     def mailchimp_for(department: Department, remaining: Remaining) -> MailchimpClient:
         return _mailchimp(accounts.key_for(department), remaining)
 
+    sightings = SightingsStore(dynamodb(), env.table("runs"), keep=_KEEP_RUNS)
     hearing = Hearing(members=members, ledger=ledger, clock=now)
     puller = Puller(
         hearing=hearing,
         members=members,
         runs=runs,
         logs=logs,
-        sightings=SightingsStore(dynamodb(), env.table("runs"), keep=_KEEP_RUNS),
+        sightings=sightings,
         mailchimp_for=mailchimp_for,
         pracbill_for=pracbill_for,
         clock=now,
@@ -212,6 +222,46 @@ def _joined() -> _Joined:
         pracbill_for=pracbill_for,
         clock=now,
         meter=meter,
+    )
+
+    def query_for(department: Department) -> SegmentQuery:
+        return SegmentQuery(dynamodb(), env.table("customers"), department.id, split_points=department.split_points)
+
+    segment_store, tags = SegmentStore(), CustomerTags(dynamodb(), env.table("customers"))
+    mailable = MailableStore(dynamodb(), env.table("members"))
+    segment_sync = SegmentSync(
+        segments=segment_store,
+        departments=departments,
+        customers=customers,
+        members=members,
+        tags=tags,
+        checks=TagCheckStore(dynamodb(), env.table("members")),
+        mailable=mailable,
+        sightings=sightings,
+        runs=runs,
+        logs=logs,
+        query_for=query_for,
+        mailchimp_for=mailchimp_for,
+        clock=now,
+    )
+    segments = Segments(
+        segments=segment_store,
+        departments=departments,
+        enrolment=enrolment,
+        tags=tags,
+        previews=Previews(
+            customers=customers,
+            members=members,
+            mailable=mailable,
+            runs=runs,
+            query_for=query_for,
+            pracbill_for=pracbill_for,
+            clock=now,
+        ),
+        runs=lifecycle,
+        mailchimp_for=mailchimp_for,
+        clock=now,
+        entropy=lambda: secrets.token_hex(4),
     )
     planner = Planner(customers=customers, members=members, runs=runs, logs=logs, ledger=ledger, clock=now)
     applier = ChunkApplier(
