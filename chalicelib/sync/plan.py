@@ -89,6 +89,7 @@ class StoredPage:
     bad: list[BadRecord]
     watermark: str
     points: str = ""
+    is_unsure: bool = False  # somebody may have been removed unnoticed: changes are read again from the last watermark
 
 
 class Planner:
@@ -135,7 +136,7 @@ class Planner:
                 points=page.points,
                 customers_read=stored.customers_read + len(page.pairs),
                 counts=_sum(stored.counts, tally.counts),
-                next_watermark=stored.next_watermark or page.watermark,
+                next_watermark=page.watermark if page.is_unsure else stored.next_watermark or page.watermark,
                 progress_at=self._clock(),
             )
 
@@ -154,12 +155,14 @@ class Planner:
             listed = [*current, customer_key(last)] if last is not None else None
             stored = {s.customer_key: s for s in known.take(listed)}
             pairs = [Pair(customer, stored.get(key)) for key, customer in current.items()]
-            if not bad:
-                # An unusable record may be any of those that seem to be missing.
-                pairs += [_gone(known_one) for key, known_one in stored.items() if key not in current]
+            missing = [_gone(known_one) for key, known_one in stored.items() if key not in current]
+            # An unusable record may be any of those that seem to be missing.
+            is_unsure = bool(bad and missing)
+            pairs += [] if is_unsure else missing
             points = points.with_keys(current)
             cursor = {"after": last, **known.place} if last is not None else {}
-            yield StoredPage(cursor, pairs, bad, watermark, points.to_text())
+            read_until = department.customers_watermark if is_unsure else watermark
+            yield StoredPage(cursor, pairs, bad, read_until, points.to_text(), is_unsure)
 
     def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
         for page in pracbill.changes(

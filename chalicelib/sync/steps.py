@@ -90,7 +90,7 @@ class Steps:
         if step.kind == "chunk":
             self._after_chunk(self._applier.fail(run, step.number), department)
         elif step.number == run.step_number:
-            self._lifecycle.finish(run, "error", reason)
+            self._lifecycle.finish(run, "error", given_up_message(run, reason))
 
     def reject_key(self, department: Department, rejected: KeyRejected) -> None:
         """Mailchimp refuses the key: the schedule stops until it is replaced, and the connection says why."""
@@ -123,7 +123,8 @@ class Steps:
         elif run.status != "running":
             return
         elif step.number != run.step_number:
-            if run.phase != "apply" or step.number > run.step_number:
+            # Once the chunks are out, they are what the run waits for.
+            if run.phase != "apply" or run.apply_started_at is None:
                 self._lifecycle.send_step(run, department)
         else:
             self._phase(run)(run, department, remaining)
@@ -254,6 +255,15 @@ class Steps:
         after = self._runs.change(run.department_id, run.id, moved)
         if after.status == "running":
             self._lifecycle.send_step(after, department)
+
+
+def given_up_message(run: Run, reason: str) -> str:
+    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
+    what = reason.partition(". ")[0].rstrip(".")
+    side = next((name for name in ("PracBill", "Mailchimp") if name in what), "")
+    check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
+    sent = "What was sent stays. " if run.done else "Nothing was sent to Mailchimp. "
+    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent}{check}".strip()
 
 
 def _state(rejected: KeyRejected) -> ConnectionState:

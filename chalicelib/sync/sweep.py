@@ -41,9 +41,16 @@ class Sweeper:
         return len(steps)
 
     def sweep(self) -> None:
+        """Look after every active run. One that makes trouble leaves the others looked after, and is raised last."""
+        trouble: list[Exception] = []
         for department in self._departments.each():
-            if department.active_run_id:
-                self._look_after(department)
+            try:
+                if department.active_run_id:
+                    self._look_after(department)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next department has its right
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
 
     def _look_after(self, department: Department) -> None:
         run = self._runs.get(department.id, department.active_run_id)
