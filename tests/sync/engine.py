@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -32,6 +33,7 @@ from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
+from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
@@ -125,12 +127,17 @@ class HookInPlace:
 
 
 class Engine:
-    """The workflows of runs. A message has plenty of time, or only for so many looks at it as `looks` says."""
+    """The workflows of runs. A message has plenty of time, or only for so many looks at it as `looks` says.
+
+    `little` are the seconds left after that; `deliveries`: how often a message is handed over that is through.
+    """
 
     def __init__(self, aws: str, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
         self.clock, self.mailchimp, self.pracbill = clock, mailchimp, pracbill
         self.meter = CountingMeter()
         self.looks: int | None = None
+        self.little = ENOUGH_SECONDS - 1
+        self.deliveries = 1
         self.handled: list[tuple[str, Message]] = []  # group and body of each message, in order of delivery
         self._session = new_session()
         self._numbers = itertools.count(1)
@@ -152,6 +159,8 @@ class Engine:
         dynamodb = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws, config=config)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, "department_id", "customer_key")
+        for item in DepartmentItem.scan():
+            item.delete()  # the table is shared with tests that ran before, and the schedule looks at everybody
         self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
         self.logs, self.ledger = LogStore(keep=_KEEP), LedgerStore()
         self.members = MemberStore(dynamodb, _MEMBERS)
@@ -262,7 +271,8 @@ class Engine:
         self.handled.append((message["Attributes"]["MessageGroupId"], json.loads(message["Body"])))
         noted = len(self.queue.delays)
         try:
-            failed = self.worker.handle(as_event(message), self.time_left())["batchItemFailures"]
+            for _ in range(self.deliveries):
+                failed = self.worker.handle(as_event(message), self.time_left())["batchItemFailures"]
         except Killed:
             failed = [{"itemIdentifier": message["MessageId"]}]
         if not failed:
@@ -274,7 +284,7 @@ class Engine:
     def time_left(self) -> Callable[[], float]:
         """The time of one message."""
         looks = itertools.count()
-        return lambda: PLENTY if self.looks is None or next(looks) < self.looks else ENOUGH_SECONDS - 1
+        return lambda: PLENTY if self.looks is None or next(looks) < self.looks else self.little
 
     def deliver_until(self, reached: Callable[[], bool]) -> None:
         """Deliver messages one by one until something is so."""
@@ -301,6 +311,17 @@ class Engine:
                 self.sqs.delete_message(QueueUrl=self.dead_url, ReceiptHandle=dead["ReceiptHandle"])
             else:
                 return count
+        raise AssertionError("messages without end")
+
+    def work_in_random_order(self, random: Random) -> None:
+        """Deliver messages of different groups in any order; within a group the queue keeps theirs."""
+        waiting: list[Message] = []
+        for _ in range(1000):
+            while message := self.receive():
+                waiting.append(message)
+            if not waiting:
+                return
+            self.deliver(waiting.pop(random.randrange(len(waiting))))
         raise AssertionError("messages without end")
 
     def lose(self) -> Message:

@@ -17,7 +17,7 @@ _SHARDS = ("0", "1")
 
 @pytest.fixture
 def few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses in two partitions a department instead of 256: each is a call, and most tests are about other things."""
+    """Addresses in two partitions a department instead of 256: each is a call, which most tests are not about."""
     for module in (members, plan, pull, why):
         monkeypatch.setattr(module, "SHARDS", _SHARDS)
     monkeypatch.setattr(members, "_shard", lambda department_id, key: {"S": f"{department_id}#{int(key[0], 16) % 2}"})
