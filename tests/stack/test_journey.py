@@ -13,10 +13,11 @@ from infra.local.stack import LocalStack
 pytestmark = pytest.mark.stack
 
 
-def test_after_the_first_sync_the_audience_is_as_it_should_be(stack: LocalStack) -> None:
+def test_the_first_sync_and_an_opt_out_leave_the_audience_as_it_should_be(stack: LocalStack) -> None:
     told: list[str] = []
-    assert Demonstration(stack, say=told.append, patience=60).first_sync() == []
+    assert Demonstration(stack, say=told.append, patience=60).give() == []
     assert any(line.startswith("Sync Logs") for line in told)
+    assert any(line.startswith("PracBill knows it") for line in told)
 
 
 def test_servers_of_others_take_the_stand_ins_places(stack: LocalStack, tmp_path: Path) -> None:
