@@ -27,7 +27,10 @@ def dynamodb() -> DynamoDBClient:
     The SDK's own checks of parameters cost as much as the rest of a call; our items are made in one place each.
     """
     config = Config(
-        parameter_validation=False, max_pool_connections=16, retries={"mode": "standard", "max_attempts": 8}
+        parameter_validation=False,
+        user_agent="pracbill-mailchimp",  # else the SDK puts its own together for every call
+        max_pool_connections=16,
+        retries={"mode": "standard", "max_attempts": 8},
     )
     client: DynamoDBClient = boto3.client("dynamodb", region_name=region(), config=config)
     return client

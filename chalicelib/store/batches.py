@@ -70,6 +70,15 @@ def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> li
         return list(pool.map(work, waiting))
 
 
+def ahead(things: Iterator[Thing]) -> Iterator[Thing]:
+    """The same things, none of which is None; the next one is fetched while the last one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, things, None)
+        while (thing := coming.result()) is not None:
+            coming = pool.submit(next, things, None)
+            yield thing
+
+
 def _write(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> None:
     waiting: Any = {table: list(requests)}
     for attempt in range(_ROUNDS):

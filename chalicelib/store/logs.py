@@ -12,6 +12,8 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
 from chalicelib.domain.moments import moment_text
+from chalicelib.store.aws import dynamodb
+from chalicelib.store.batches import Item, put, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import LedgerItem, LogItem
 
@@ -52,12 +54,19 @@ class LogStore:
 
     def add_records(self, department_id: str, run_id: str, records: Iterable[Record]) -> None:
         """Store records; a repeated step writes the same ones again."""
-        with LogItem.batch_write() as batch:
-            for record in {record.key: record for record in records}.values():
-                item = LogItem(f"{department_id}#{run_id}", _digest(record.key), document=to_document(record))
-                item.outcome = record.outcome
-                item.expires_at = record.at + self._keep
-                batch.save(item)
+        pk = {"S": f"{department_id}#{run_id}"}
+        items = {record.key: self._record_item(pk, record) for record in records}
+        write_all(dynamodb(), LogItem.Meta.table_name, [put(item) for item in items.values()])
+
+    def _record_item(self, pk: Item, record: Record) -> Item:
+        """As LogItem would store it. Every address of a run has one, so they go the lean way of customers."""
+        return {
+            "pk": pk,
+            "sk": {"S": _digest(record.key)},
+            "document": {"S": to_document(record)},
+            "outcome": {"S": record.outcome},
+            "expires_at": {"N": str(int((record.at + self._keep).timestamp()))},
+        }
 
     def records(
         self, department_id: str, run_id: str, *, limit: int, after: str | None, outcome: str = ""

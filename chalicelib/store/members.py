@@ -313,8 +313,11 @@ def _facets(address_key: str, items: Sequence[Item]) -> Facets:
 
 
 def _state(address_key: str, items: Sequence[Item], audience_id: str) -> AddressState:
-    documents = [item for item in items if _sk(item)[_KEY_LENGTH:].startswith("#c#")]
-    facets = _facets(address_key, [item for item in items if item not in documents])
+    documents: list[Item] = []
+    others: list[Item] = []
+    for item in items:
+        (documents if _sk(item).startswith("#c#", _KEY_LENGTH) else others).append(item)
+    facets = _facets(address_key, others)
     customers = tuple(_customer(item) for item in documents)
     member = facets.member(audience_id)
     if customers and not member.address:
