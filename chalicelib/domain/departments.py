@@ -92,6 +92,7 @@ class Department:
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""
+    segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
 
     @property

@@ -72,8 +72,9 @@ class Comparison:
 class Selection:
     """Which customers are meant: those for whom `rules` hold together (`holds` false: those for whom they do not).
 
-    `inside` and `outside` name a segment whose tag the customer must, or must not, carry already. `with_address` leaves
-    out customers without a usable address. Without anything it is everybody.
+    `unless` are other rules that must not hold together. `inside` and `outside` name a segment whose tag the customer
+    must, or must not, carry already. `with_address` leaves out customers without a usable address. Without anything it
+    is everybody.
     """
 
     today: date
@@ -82,6 +83,7 @@ class Selection:
     inside: str | None = None
     outside: str | None = None
     with_address: bool = False
+    unless: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.holds and not self.rules:
@@ -116,6 +118,11 @@ def entering(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection
 def leaving(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
     """Who carries the segment's tag and no longer matches."""
     return Selection(today, rules, holds=False, inside=segment_id)
+
+
+def only_first(first: tuple[Rule, ...], second: tuple[Rule, ...], today: date) -> Selection:
+    """Who matches the `first` rules and not the `second`: whom an edit of a segment lets in, or lets go."""
+    return Selection(today, first, unless=second)
 
 
 def carrying(today: date, segment_id: str) -> Selection:

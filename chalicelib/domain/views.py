@@ -250,6 +250,8 @@ class SegmentView:
     """A segment. `customer_count` is who matched at `as_of`; null before the first evaluation.
 
     `version` grows with every edit: sent back with a change, it keeps two editors from overwriting each other.
+    `member_count` are the members who carry the segment's tag; the counts of `difference` add up to `customer_count`
+    less `member_count`. `message` says why the segment could not be brought to Mailchimp; null when it could.
     """
 
     id: str
@@ -260,6 +262,10 @@ class SegmentView:
     mailchimp_segment_id: int | None
     sync_state: SegmentSyncState
     version: int
+    member_count: int | None = None
+    difference: tuple[DifferenceReason, ...] = ()
+    last_synced_at: datetime | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +299,9 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class SegmentPreview:
-    """Who matches some rules now: `count` of `total` customers, `reachable_count` of them with a usable address.
+    """Who matches some rules at `as_of`: `count` of `total` customers, and `reachable_count` whom campaigns would reach.
 
+    Reached is who is subscribed, or will be by the next sync: consent, opt-outs and refusals are all heeded.
     `per_rule` is null unless asked for, `entering` and `leaving` unless a segment was named to compare with.
     """
 

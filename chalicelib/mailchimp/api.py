@@ -55,9 +55,10 @@ class MailchimpApi:
         ids: Mapping[str, str],
         query: Mapping[str, str],
         missing: NotFound | None = None,
+        start: int = 0,
     ) -> Iterator[Document]:
-        """Pages by growing offset: fit for lists that hardly change while they are read."""
-        offset = 0
+        """Pages by growing offset from `start` on: fit for lists that hardly change while they are read."""
+        offset = start
         for _ in range(_MOST_PAGES):
             asked = {**query, "count": str(PAGE_SIZE), "offset": str(offset)}
             page = self.read(Call("GET", template, ids, asked, read_seconds=BULK_READ_SECONDS), missing=missing)

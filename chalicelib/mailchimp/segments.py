@@ -119,8 +119,10 @@ class SegmentCalls(Resource):
             return _passed_over(half, add if add_fails else remove)
         return SegmentChange(ignored=_addresses((*add, *remove)))
 
-    def segment_members(self, audience_id: str, segment_id: int) -> Iterator[tuple[RemoteMember, ...]]:
-        """Who carries the tag, page by page, whatever their status. Raises SegmentGone."""
+    def segment_members(
+        self, audience_id: str, segment_id: int, *, start: int = 0
+    ) -> Iterator[tuple[RemoteMember, ...]]:
+        """Who carries the tag, page by page from the `start`-th on, whatever their status. Raises SegmentGone."""
         query = {
             "fields": _MEMBER_FIELDS,
             "include_cleaned": "true",
@@ -128,7 +130,12 @@ class SegmentCalls(Resource):
             "include_unsubscribed": "true",
         }
         pages = self._api.pages(
-            _ONE + "/members", "members", ids=_ids(audience_id, segment_id), query=query, missing=SegmentGone()
+            _ONE + "/members",
+            "members",
+            ids=_ids(audience_id, segment_id),
+            query=query,
+            missing=SegmentGone(),
+            start=start,
         )
         for page in pages:
             yield tuple(read_member(item) for item in objects(page, "members"))

@@ -42,6 +42,11 @@ class CustomerStore:
         found = get_all(self._client, self._table, [_key(department_id, customer_key)])
         return found[0] if found else None
 
+    def items(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, Item]:
+        """The whole filterable copies of some customers, by customer_key."""
+        keys = [_key(department_id, key) for key in customer_keys]
+        return {item["customer_key"]["S"]: item for item in get_all(self._client, self._table, keys)}
+
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
         """All stored customers in PracBill's order, from behind `after` on, read in pages."""
         condition = "department_id = :d" + (" AND customer_key > :after" if after else "")

@@ -44,6 +44,9 @@ def compile_selection(selection: Selection) -> Condition:
         parts += [writer.written(each) for each in comparisons]
     else:
         parts.append(" OR ".join(writer.written(each.contrary()) for each in comparisons))
+    if selection.unless:
+        others = (comparison(rule, selection.today).contrary() for rule in selection.unless)
+        parts.append(" OR ".join(writer.written(each) for each in others))
     return Condition(_all_of(parts), writer.names, writer.values)
 
 

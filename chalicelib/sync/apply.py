@@ -27,6 +27,7 @@ from chalicelib.store.batches import Request, side_by_side
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.runs import RunStore
+from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
@@ -206,7 +207,9 @@ class ChunkApplier:
             sent=member.sent,
             refusal=_next_refusal(member, one.refusal, operation.inputs, now),
         )
-        return [self._members.put_push(department_id, operation.address_key, operation.address, push)]
+        # Previews count whom campaigns reach: this one is not.
+        check = put_check(department_id, operation.address_key)
+        return [self._members.put_push(department_id, operation.address_key, operation.address, push), check]
 
     def _keep_consent(
         self, run: Run, department: Department, one: Settled, known: dict[str, Facets], now: datetime

@@ -36,15 +36,19 @@ from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.opt_outs import newest_opt_out
 from chalicelib.domain.outcomes import HELD
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
+from chalicelib.domain.reach import gets_mail
 from chalicelib.domain.refusals import refusal
 from chalicelib.domain.runs import Run
+from chalicelib.domain.segment_state import TAGGABLE
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.batches import Request, side_by_side
 from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.mailable import put_mailable
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
+from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.erase import erased_among
 from chalicelib.sync.ports import Clock, Remaining
 
@@ -295,10 +299,30 @@ class Planner:
             if one.code and not (one.waits and one.marks):
                 tally.add("held")
                 tally.records.append(held_record(one, now))
+        self._note_reach(run, department, batch, decisions)
         if not run.dry_run:
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
         return operations
+
+    def _note_reach(
+        self, run: Run, department: Department, batch: Sequence[AddressState], decisions: Sequence[Operation | Held]
+    ) -> None:
+        """Note whom campaigns will reach, for previews of segments.
+
+        Of every address in a shard that is known at once; touched ones are looked at when they were applied, and so is
+        who may have left the audience, unless a full run reads back who carries the tags.
+        """
+        pairs = list(zip(batch, decisions, strict=True))
+        if run.type == "full" or department.decide_all:
+            reached = [s.member.address_key for s, decision in pairs if s.sharers and gets_mail(s, decision)]
+            first = [batch[0].member.address_key] if batch else []
+            self._members.write([put_mailable(department.id, reached, shard_of=key) for key in first])
+        if run.type != "full" and not run.dry_run:
+            keys = [
+                s.member.address_key for s, decision in pairs if not department.decide_all or may_leave(s, decision)
+            ]
+            self._members.write([put_check(department.id, key) for key in keys])
 
     def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
         """One address; a customer's move from one address to another is decided once, at the old address."""
@@ -328,23 +352,21 @@ class Planner:
         now, told = self._clock(), tally.opt_outs
         for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
             part = told[start : start + _OPT_OUTS_AT_ONCE]
+            # Before the facet, by which a repeat would take the opt-out for known.
+            self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
             unheard = [(m.address_key, m.address, Heard(opt_out=said)) for m, said in part if not m.is_heard]
             if not unheard or not self._members.add_heard(department.id, unheard):
                 unheard = []
             added = {key for key, _, _ in unheard}
             rest = [(m, said) for m, said in part if m.address_key not in added]
-            changed = side_by_side(lambda one: self._remember(department, *one), rest)
-            added |= {m.address_key for (m, _), is_new in zip(rest, changed, strict=True) if is_new}
-            entries = [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part if m.address_key in added]
-            self._ledger.append_all(department.id, entries)
+            side_by_side(lambda one: self._remember(department, *one), rest)
         tally.opt_outs.clear()
 
-    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> bool:
+    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
         def heard(known: Heard) -> Heard:
             return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
 
-        before, after = self._members.change_heard(department.id, member.address_key, member.address, heard)
-        return before != after
+        self._members.change_heard(department.id, member.address_key, member.address, heard)
 
     def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
         self._runs.put_chunk(run, number, chunk)
@@ -413,6 +435,7 @@ class PageChanges:
         moved = old_key if old_key and old_key != key else ""
         if moved:
             self._leave(moved, id_key, moved_to=key)
+            self._check_tags(moved, key, stored)
         if key:
             self._mark(key)
             put = self._members.put_document(department_id, key, id_key, document, moved_from=moved)
@@ -433,6 +456,7 @@ class PageChanges:
             return
         if stored.address_key:
             self._leave(stored.address_key, stored.customer_key)
+            self._check_tags(stored.address_key, "", stored)
         self.customers.append(delete_customer(self._department.id, stored.customer_key))
 
     def _leave(self, key: str, id_key: str, *, moved_to: str = "") -> None:
@@ -440,6 +464,13 @@ class PageChanges:
         self.documents[f"{key}#c#{id_key}"] = self._members.delete_document(self._department.id, key, id_key)
         if moved_to:
             self.documents[f"{key}#m"] = self._members.put_move(self._department.id, key, moved_to)
+
+    def _check_tags(self, left: str, joined: str, stored: StoredCustomer | None) -> None:
+        """The tags that the member carried through this customer stay behind, or come along where it is renamed."""
+        for key in (left, joined) if stored is not None and stored.in_segments else ():
+            if key and stored is not None:
+                check = put_check(self._department.id, key, stored.customer_key, stored.in_segments)
+                self.marks[f"{key}#{stored.customer_key}"] = check
 
     def _mark(self, key: str) -> None:
         """A full run decides every address anyway, and leaves a note in the department until it has."""
@@ -508,6 +539,13 @@ def pracbill_opt_out(state: AddressState, now: datetime) -> OptOut | None:
     if known is not None and (at is None or at <= known.at):
         return None
     return OptOut(at=at or now, route="pracbill", told_pracbill=True)
+
+
+def may_leave(state: AddressState, decision: Operation | Held) -> bool:
+    """Whether an address that carried tags may carry none after the decision: it left the audience, or does so now."""
+    if state.sharers is None or not (state.member.is_heard or state.member.pushed_at):
+        return False
+    return state.member.status not in TAGGABLE or (isinstance(decision, Operation) and decision.action == "unsubscribe")
 
 
 def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:

@@ -31,6 +31,7 @@ _PHASES: dict[str, RunPhase] = {
 # In these phases a run speaks to Mailchimp, so its steps queue up in the account's lanes.
 _MAILCHIMP_PHASES = frozenset({"pull", "segments"})
 _RECORDS_A_PAGE = 100
+_MOST_TRIES = 5
 
 
 class Runs:
@@ -133,6 +134,31 @@ class Runs:
         if not department.active_run_id:
             self.begin(department, "full", trigger="selection", dry_run=True, by=by)
 
+    def start_segments(self, department_id: str, *, by: str) -> None:
+        """Have changed segments brought to Mailchimp at once; while a run is active, by it or right after it.
+
+        Without a connection nothing happens: the first run after it is made brings them.
+        """
+        for _ in range(_MOST_TRIES):
+            department = self._departments.get(department_id)
+            if department is None or not department.is_connected or department.audience is None:
+                return
+            if self._is_free(department):
+                try:
+                    self.begin(department, "segments", trigger="manual", by=by)
+                except RefuseRequest:
+                    continue  # somebody else was faster
+                return
+            if self._departments.change(department_id, _with_segments_waiting).segments_waiting:
+                return
+
+    def _is_free(self, department: Department) -> bool:
+        """Whether a run may begin; a first plan is not interrupted for segments, which nobody carries yet."""
+        if not department.active_run_id:
+            return True
+        active = self._runs.get(department.id, department.active_run_id)
+        return active is not None and not active.is_open
+
     def approve(self, department_id: str, run_id: str, *, by: str) -> RunView:
         """Let a run go on that the brake stopped."""
 
@@ -179,12 +205,15 @@ class Runs:
         active = department.active_run_id if department else ""
         run = self._runs.get(department_id, active) if active else None
         if run is not None:
-            self.finish(run, "cancelled", reason)
+            self.finish(run, "cancelled", reason, follow=False)
 
     # ------------------------------------------------------------------------------------------------- ending
 
-    def finish(self, run: Run, status: RunStatus, message: str) -> Run:
-        """End a run, once; then write its log entry and give the department free. Repeating it is harmless."""
+    def finish(self, run: Run, status: RunStatus, message: str, *, follow: bool = True) -> Run:
+        """End a run, once; then write its log entry and give the department free. Repeating it is harmless.
+
+        `follow` False leaves it to the caller what comes next, even when segments are waiting.
+        """
         now = self._clock()
 
         def finished(stored: Run) -> Run:
@@ -193,10 +222,10 @@ class Runs:
             return replace(stored, status=status, message=message, finished_at=now, progress_at=now)
 
         run = self._runs.change(run.department_id, run.id, finished)
-        self.settle(run)
+        self.settle(run, follow=follow)
         return run
 
-    def settle(self, run: Run) -> None:
+    def settle(self, run: Run, *, follow: bool = True) -> None:
         """What follows from a run's end. Safe to repeat: a step that comes again for an ended run calls it again."""
         department = self._departments.get(run.department_id)
         if department is None or department.active_run_id != run.id or run.is_open:
@@ -206,7 +235,9 @@ class Runs:
         if run.finished_at is not None:
             seconds = (run.finished_at - run.started_at).total_seconds()
             self._meter.count("RunDuration", seconds, "Seconds")
-        self._departments.change(run.department_id, lambda d: after_run(d, run))
+        department = self._departments.change(run.department_id, lambda d: after_run(d, run))
+        if follow and department.segments_waiting and not department.active_run_id:
+            self.start_segments(department.id, by="")
 
     def send_step(self, run: Run, department: Department, *, nudge: int = 0) -> None:
         """Queue the message that the run waits for."""
@@ -225,10 +256,10 @@ class Runs:
                 # Claimed by a start that died before it stored its run; a moment's grace, since it may be happening.
                 raise conflict("Another sync is just starting. Try again in a few minutes.", code="run-active")
             if not active.is_open:
-                self.settle(active)
+                self.settle(active, follow=False)
             elif active.trigger == "selection" and run.trigger != "selection":
                 # The first plan of a new audience is for information; it gives way to a real run.
-                self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.")
+                self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.", follow=False)
             else:
                 raise _already_running(self.view(active))
         raise conflict("Another sync is just ending. Try again in a moment.", code="run-active")
@@ -327,6 +358,11 @@ def after_run(department: Department, run: Run) -> Department:
     if run.type != "full":
         return department
     return replace(department, split_points=SplitPoints.from_text(run.points).points)
+
+
+def _with_segments_waiting(department: Department) -> Department:
+    """Noted only while a run is active: its end starts another one for them."""
+    return replace(department, segments_waiting=True) if department.active_run_id else department
 
 
 def step_group(run: Run, department: Department) -> str:

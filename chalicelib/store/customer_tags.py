@@ -1,0 +1,104 @@
+"""The marks on customers that say whose tags their member carries (`in_segments`), and the texts customers have.
+
+A mark follows Mailchimp's answer, so it may lag behind for a moment and never runs ahead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.store.batches import Item, query_pages, side_by_side
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_UPDATES_A_TRANSACTION = 100  # what DynamoDB takes
+
+
+class CustomerTags:
+    """`table` is the customers' one."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def change(
+        self, department_id: str, segment_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Set and take the mark of a segment, by customer keys. Nobody is in both; customers that are gone stay so."""
+        self._update(
+            [self._marking(department_id, key, "ADD", (segment_id,)) for key in dict.fromkeys(add)]
+            + [self._marking(department_id, key, "DELETE", (segment_id,)) for key in dict.fromkeys(remove)]
+        )
+
+    def clear(self, department_id: str, customer_keys: Iterable[str]) -> None:
+        """Take all marks of some customers."""
+        self._update([self._clearing(department_id, key) for key in dict.fromkeys(customer_keys)])
+
+    def texts(
+        self, department_id: str, fields: Sequence[str], *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> dict[str, Counter[str]]:
+        """How often which text occurs in each of the fields, of as many customers as can be read in that time."""
+        names = {f"#f{number}": field for number, field in enumerate(fields)}
+        pages = query_pages(
+            self._client,
+            TableName=self._table,
+            KeyConditionExpression="department_id = :d",
+            ExpressionAttributeValues={":d": {"S": department_id}},
+            ExpressionAttributeNames=names,
+            ProjectionExpression=", ".join(names),
+        )
+        found: dict[str, Counter[str]] = {field: Counter() for field in fields}
+        end = clock() + seconds
+        for page in pages:
+            for field in fields:
+                found[field].update(item[field]["S"] for item in page["Items"] if field in item)
+            if clock() > end:
+                break
+        return found
+
+    def _marking(self, department_id: str, customer_key: str, verb: str, segment_ids: Sequence[str]) -> Item:
+        return {
+            **self._target(department_id, customer_key),
+            "UpdateExpression": f"{verb} in_segments :segments",
+            "ExpressionAttributeValues": {":segments": {"SS": list(segment_ids)}},
+        }
+
+    def _clearing(self, department_id: str, customer_key: str) -> Item:
+        return {**self._target(department_id, customer_key), "UpdateExpression": "REMOVE in_segments"}
+
+    def _target(self, department_id: str, customer_key: str) -> Item:
+        return {
+            "TableName": self._table,
+            "Key": {"department_id": {"S": department_id}, "customer_key": {"S": customer_key}},
+            # An update of a customer that was removed meanwhile would make an empty one.
+            "ConditionExpression": "attribute_exists(customer_key)",
+        }
+
+    def _update(self, updates: Sequence[Item]) -> None:
+        side_by_side(self._update_part, _slices(updates, _UPDATES_A_TRANSACTION))
+
+    def _update_part(self, updates: Sequence[Item]) -> None:
+        """All in one transaction; one by one where that is refused, because a customer is gone or being written."""
+        transaction: Any = {"TransactItems": [{"Update": update} for update in updates]}
+        try:
+            self._client.transact_write_items(**transaction)
+        except self._client.exceptions.TransactionCanceledException:
+            for update in updates:
+                self._update_one(update)
+
+    def _update_one(self, update: Item) -> None:
+        try:
+            self._client.update_item(**update)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
+
+def _slices(things: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    iterator = iter(things)
+    while part := list(islice(iterator, size)):
+        yield part

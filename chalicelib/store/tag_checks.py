@@ -1,0 +1,69 @@
+"""Addresses that the next sync of segments must look at, kept in the members' table until it has.
+
+Segments follow customers by themselves. What no customer tells any more is noted here: an address that a tagged
+customer left, one whose status changed, one that Mailchimp refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.store.batches import Item, Request, delete, put, query, write_all
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TagCheck:
+    """An address to look at; it may carry the tags of `segments` although no customer is marked so."""
+
+    key: str
+    address_key: str
+    segments: tuple[str, ...] = ()
+
+
+class TagCheckStore:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def all(self, department_id: str) -> list[TagCheck]:
+        """All checks that are due, in order of the addresses."""
+        items = query(
+            self._client,
+            TableName=self._table,
+            ExpressionAttributeNames={"#shard": "shard"},
+            KeyConditionExpression="#shard = :s",
+            ExpressionAttributeValues={":s": _shard(department_id)},
+            ConsistentRead=True,
+        )
+        return [_read(item) for item in items]
+
+    def remove(self, department_id: str, checks: Sequence[TagCheck]) -> None:
+        requests = [delete({"shard": _shard(department_id), "sk": {"S": check.key}}) for check in checks]
+        write_all(self._client, self._table, requests)
+
+
+def put_check(department_id: str, address_key: str, customer_key: str = "", segments: Sequence[str] = ()) -> Request:
+    """The request that notes an address, to be written to the members' table.
+
+    `customer_key` is the customer who left it, with the `segments` whose tag the member carried through them.
+    """
+    item: Item = {"shard": _shard(department_id), "sk": {"S": f"{address_key}#{customer_key}"}}
+    if segments:
+        item["segments"] = {"SS": sorted(set(segments))}
+    return put(item)
+
+
+def _shard(department_id: str) -> Item:
+    return {"S": f"{department_id}#tags"}
+
+
+def _read(item: Item) -> TagCheck:
+    key: str = item["sk"]["S"]
+    return TagCheck(key, key[:_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())

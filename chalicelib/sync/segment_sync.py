@@ -1,0 +1,347 @@
+"""The segments phase of every run: Mailchimp's tags follow the segments.
+
+Every run looks at every segment, because rules with dates change by the clock. A full run also reads back who carries
+the tags, and so heals what somebody changed there by hand. A step does what fits into its time; what it did not
+finish is found again by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.calendar import today_in
+from chalicelib.domain.customers import customer_key
+from chalicelib.domain.departments import Department
+from chalicelib.domain.logs import LogEntry, LogStatus
+from chalicelib.domain.planning import AddressState, plan_address
+from chalicelib.domain.reach import gets_mail
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segment_state import TAGGABLE, Segment, Tag
+from chalicelib.domain.sightings import Sightings
+from chalicelib.errors import RefuseRequest
+from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
+from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.customers import CustomerStore
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.logs import LogStore
+from chalicelib.store.mailable import MailableStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.segments import SegmentStore
+from chalicelib.store.sightings import SightingsStore
+from chalicelib.store.tag_checks import TagCheck, TagCheckStore
+from chalicelib.sync.plan import ENDED
+from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
+from chalicelib.sync.segment_differences import (
+    ENOUGH_SECONDS,
+    MOST_STATES_KEPT,
+    Differences,
+    QueryFor,
+    Work,
+    tagged_in,
+)
+from chalicelib.sync.segment_tags import TagKeeper
+
+_CHECKS_AT_ONCE = 200
+# A segment that is edited again and again must not hold up the run: the run after this one takes the rest.
+_MOST_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the phase stands: segments up to `after` are done, and `start` members of `healing` are read."""
+
+    is_looked: bool = False
+    after: str = ""
+    healing: str = ""
+    start: int = 0
+    is_read: bool = False
+
+    @classmethod
+    def of(cls, cursor: dict[str, str]) -> Place:
+        return cls(
+            is_looked=cursor.get("looked") == "yes",
+            after=cursor.get("after", ""),
+            healing=cursor.get("healing", ""),
+            start=int(cursor.get("start", "0")),
+            is_read=cursor.get("read") == "yes",
+        )
+
+    def cursor(self) -> dict[str, str]:
+        return {
+            "looked": "yes" if self.is_looked else "no",
+            "after": self.after,
+            "healing": self.healing,
+            "start": str(self.start),
+            "read": "yes" if self.is_read else "no",
+        }
+
+    def behind(self, segment: Segment) -> Place:
+        """After a segment; those that are being deleted are taken first, out of order."""
+        return Place(is_looked=True, after=self.after if segment.deleting else max(self.after, segment.id))
+
+
+class SegmentSync:
+    """The phase as sync/ports.py wants it."""
+
+    def __init__(
+        self,
+        *,
+        segments: SegmentStore,
+        departments: DepartmentStore,
+        customers: CustomerStore,
+        members: MemberStore,
+        tags: CustomerTags,
+        checks: TagCheckStore,
+        mailable: MailableStore,
+        sightings: SightingsStore,
+        runs: RunStore,
+        logs: LogStore,
+        query_for: QueryFor,
+        mailchimp_for: MailchimpFor,
+        clock: Clock,
+    ) -> None:
+        self._segments = segments
+        self._departments = departments
+        self._customers = customers
+        self._members = members
+        self._tags = tags
+        self._checks = checks
+        self._mailable = mailable
+        self._sightings = sightings
+        self._runs = runs
+        self._logs = logs
+        self._query_for = query_for
+        self._mailchimp_for = mailchimp_for
+        self._clock = clock
+        self._differences = Differences(members=members, tags=tags, note=self._note)
+
+    def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Bring segments to Mailchimp as long as there is time. Answers the run to continue with, or None at the end.
+
+        A segment that cannot be brought there keeps the reason and does not hold up the others. Raises KeyRejected,
+        StopRun, and RetryLater with everything noted that was done.
+        """
+        if run.cursor == ENDED or department.audience is None:
+            return None
+        if not run.cursor:
+            # From here on an edit may be too late for this run: it asks for another one by setting the mark again.
+            department = self._departments.change(department.id, lambda d: replace(d, segments_waiting=False))
+        place, checks = Place.of(run.cursor), self._checks.all(department.id)
+        states: dict[str, AddressState] = {}
+        if not place.is_looked and not self._look_at(department, checks, states, remaining):
+            return self._save(run, place)
+        work = self._work(run, department, checks, states, remaining)
+        unfinished = self._bring_all(work, replace(place, is_looked=True))
+        if unfinished is not None:
+            return unfinished
+        self._checks.remove(department.id, checks)
+        self._runs.change(run.department_id, run.id, lambda stored: replace(stored, cursor=ENDED))
+        return None
+
+    # ------------------------------------------------------------------------------------------ addresses to look at
+
+    def _look_at(
+        self,
+        department: Department,
+        checks: Sequence[TagCheck],
+        states: dict[str, AddressState],
+        remaining: Remaining,
+    ) -> bool:
+        """Note whom campaigns reach by now, and unmark customers whose member has left; False when time was over.
+
+        What only changed its status is done with then. Suspects are kept until the tags were dealt with. What was read
+        is added to `states`: the same addresses are those that enter and leave segments.
+        """
+        for start in range(0, len(checks), _CHECKS_AT_ONCE):
+            if start and remaining() < ENOUGH_SECONDS:
+                return False
+            part = checks[start : start + _CHECKS_AT_ONCE]
+            keys = list(dict.fromkeys(check.address_key for check in part))
+            read = self._members.states(department.id, keys, _audience_id(department))
+            reached = {state.member.address_key: self._is_reached(department, state) for state in read}
+            self._mailable.change(department.id, reached)
+            self._unmark(department.id, [state for state in read if state.member.status not in TAGGABLE])
+            if len(states) < MOST_STATES_KEPT:
+                states.update({state.member.address_key: state for state in read})
+            self._checks.remove(department.id, [check for check in part if not check.segments])
+        return True
+
+    def _is_reached(self, department: Department, state: AddressState) -> bool:
+        assert department.audience is not None
+        if state.sharers is None:
+            return False
+        policy, fields = department.settings.consent, department.audience.fields
+        return gets_mail(state, plan_address(state, policy=policy, fields=fields, now=self._clock()))
+
+    def _unmark(self, department_id: str, states: Sequence[AddressState]) -> None:
+        keys = [customer_key(c.id) for state in states if state.sharers for c in state.sharers.customers]
+        stored = self._customers.get(department_id, keys).values()
+        self._tags.clear(department_id, [one.customer_key for one in stored if one.in_segments])
+
+    # ----------------------------------------------------------------------------------------------------- segments
+
+    def _bring_all(self, work: Work, place: Place) -> Run | None:
+        """Bring every segment to Mailchimp, and once more those that were edited meanwhile."""
+        run, department_id = work.run, work.department.id
+        segments = self._segments.all(department_id)
+        if not segments:
+            return None
+        keeper = TagKeeper(self._segments, work.mailchimp, work.audience_id, segments)
+        # Those that are being deleted come first: their names may be wanted.
+        waiting = sorted((s for s in segments if s.deleting or s.id > place.after), key=lambda s: not s.deleting)
+        for _ in range(_MOST_ROUNDS):
+            for segment in waiting:
+                stopped = self._bring(work, keeper, segment, place)
+                place = stopped or place.behind(segment)
+                run = self._save(run, place)
+                if stopped is not None or work.is_short_of_time or not run.is_open:
+                    return run
+            waiting = [s for s in self._segments.all(department_id) if not (s.is_synced(work.audience_id) or s.fault)]
+        return None
+
+    def _work(
+        self,
+        run: Run,
+        department: Department,
+        checks: Sequence[TagCheck],
+        states: dict[str, AddressState],
+        remaining: Remaining,
+    ) -> Work:
+        return Work(
+            run=run,
+            department=department,
+            audience_id=_audience_id(department),
+            today=today_in(ZoneInfo(department.timezone), self._clock()),
+            query=self._query_for(department),
+            mailchimp=self._mailchimp_for(department, remaining),
+            remaining=remaining,
+            suspects=_suspects(checks),
+            states=states,
+        )
+
+    def _bring(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+        """Bring one segment to Mailchimp; None when it is through, else where to go on."""
+        try:
+            return self._bring_or_raise(work, keeper, segment, place)
+        except SegmentGone:
+            # Deleted there at this very moment: made again by the next step, unless it was us who deleted it.
+            return None if self._change(segment, Segment.without_tag) is None else place
+        except (RefuseRequest, WholeCallRefused) as refused:
+            self._note_fault(work, segment, refused.message)
+            return None
+        except KeyError:
+            return None  # it was removed meanwhile, by a step that runs beside this one
+
+    def _bring_or_raise(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+        if segment.deleting:
+            return None if self._delete(work, keeper, segment) else place
+        segment = self._without_lost_tag(work, keeper, segment)
+        if segment.stale_marks:
+            if not self._differences.forget_marks(work, segment):
+                return place
+            segment = self._known(segment, lambda known: replace(known, stale_marks=False))
+        is_new = segment.tag is None
+        segment = keeper.ensure(segment)
+        assert segment.tag is not None
+        if work.run.type == "full" and not is_new:
+            stopped = self._heal(work, segment, segment.tag, place)
+            if stopped is not None:
+                return stopped
+        tally = self._differences.carry_out(work, segment, segment.tag)
+        if tally is None:
+            return place
+        at, version = self._clock(), segment.version
+        self._known(segment, lambda known: known.synced(version, tally, at))
+        return None
+
+    def _without_lost_tag(self, work: Work, keeper: TagKeeper, segment: Segment) -> Segment:
+        """The segment, its tag forgotten where the selected audience does not have it."""
+        if segment.tag is None:
+            return segment
+        if segment.tag.audience_id != work.audience_id:
+            return self._known(segment, Segment.without_tag)
+        if not keeper.is_gone(segment):
+            return segment
+        message = f'The tag of the segment "{segment.name}" was deleted in Mailchimp, so it is made again.'
+        self._log(work.run, segment, "success", message)
+        return self._known(segment, Segment.without_tag)
+
+    def _heal(self, work: Work, segment: Segment, tag: Tag, place: Place) -> Place | None:
+        """Full runs: who carries the tag in Mailchimp is what counts. None when done, else where to go on."""
+        name = f"{work.run.id}#{segment.id}"
+        known = self._sightings.load(segment.department_id, name) if place.healing == segment.id else None
+        if known is None:
+            place, known = replace(place, healing=segment.id, start=0, is_read=False), Sightings()
+        if not place.is_read:
+            start = tagged_in(work, tag, known, start=place.start)
+            place = replace(place, start=start or 0, is_read=start is None)
+            if start is not None or work.is_short_of_time:
+                self._sightings.save(segment.department_id, name, known, self._clock())
+                return place
+        self._differences.heal(work, segment, known)
+        return None
+
+    def _delete(self, work: Work, keeper: TagKeeper, segment: Segment) -> bool:
+        """Delete the tag, then the marks, then the definition; False when time was over before that."""
+        keeper.delete(segment)
+        if not self._differences.forget_marks(work, segment):
+            return False
+        self._segments.remove(segment.department_id, segment.id)
+        return True
+
+    # ------------------------------------------------------------------------------------------------------ keeping
+
+    def _note_fault(self, work: Work, segment: Segment, message: str) -> None:
+        if segment.fault != message:
+            self._log(
+                work.run, segment, "error", f'The segment "{segment.name}" is not brought to Mailchimp: {message}'
+            )
+        self._change(segment, lambda known: replace(known, fault=message))
+
+    def _log(self, run: Run, segment: Segment, status: LogStatus, message: str) -> None:
+        entry = LogEntry(run.started_at, "push", run.type, status, message, run.id)
+        self._logs.add(run.department_id, entry, key=f"{run.id}:{segment.id}:{status}")
+
+    def _note(self, run: Run, added: int, removed: int) -> bool:
+        """Count what a call did; answers whether the run is still to go on."""
+
+        def noted(stored: Run) -> Run:
+            counts = dict(stored.counts)
+            for name, count in (("segment_added", added), ("segment_removed", removed)):
+                if count:
+                    counts[name] = counts.get(name, 0) + count
+            return replace(stored, counts=counts, progress_at=self._clock())
+
+        return self._runs.change(run.department_id, run.id, noted).is_open
+
+    def _save(self, run: Run, place: Place) -> Run:
+        cursor = place.cursor()
+        return self._runs.change(
+            run.department_id, run.id, lambda stored: replace(stored, cursor=cursor, progress_at=self._clock())
+        )
+
+    def _change(self, segment: Segment, change: Callable[[Segment], Segment]) -> Segment | None:
+        """The changed segment; None when it was removed meanwhile."""
+        try:
+            return self._known(segment, change)
+        except KeyError:
+            return None
+
+    def _known(self, segment: Segment, change: Callable[[Segment], Segment]) -> Segment:
+        return self._segments.change(segment.department_id, segment.id, change)
+
+
+def _suspects(checks: Sequence[TagCheck]) -> dict[str, set[str]]:
+    """Addresses that may carry a tag without a marked customer, by segment."""
+    suspects: dict[str, set[str]] = {}
+    for check in checks:
+        for segment_id in check.segments:
+            suspects.setdefault(segment_id, set()).add(check.address_key)
+    return suspects
+
+
+def _audience_id(department: Department) -> str:
+    return department.audience.id if department.audience else ""

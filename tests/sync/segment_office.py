@@ -1,0 +1,162 @@
+"""A practice with segments: the engine of runs, its segments phase and staff's workflows, joined as in production."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.domain.departments import Department
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segment_state import Segment
+from chalicelib.domain.views import SegmentPreview, SegmentRule, SegmentView
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.mailable import MailableStore
+from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.segments import SegmentStore
+from chalicelib.store.tag_checks import TagCheckStore
+from chalicelib.sync.enrolment import Enrolment
+from chalicelib.sync.segment_previews import Previews
+from chalicelib.sync.segment_sync import SegmentSync
+from chalicelib.sync.segments import Segments
+from tests.sync.engine import Engine, Practice
+
+VICTORIA = SegmentRule("state", "equals", "VIC")
+NEW_IN_30_DAYS = SegmentRule("created_in_last_days", "is", 30)
+
+
+class SegmentOffice:
+    """One practice and its segments. Addresses are told by their part before the @."""
+
+    def __init__(self, engine: Engine, practice: Practice) -> None:
+        self.engine, self.practice, self.id = engine, practice, practice.id
+        self.control = practice.control
+        self.by = "user-1"
+        self._join()
+
+    def _join(self) -> None:
+        engine = self.engine
+        client, customers_table = engine.customers._client, engine.customers._table
+        members_table = engine.members._table
+
+        def query_for(department: Department) -> SegmentQuery:
+            return SegmentQuery(client, customers_table, department.id, split_points=department.split_points)
+
+        numbers = itertools.count(1)
+        self.store = SegmentStore()
+        self.tags = CustomerTags(client, customers_table)
+        self.checks = TagCheckStore(client, members_table)
+        self.mailable = MailableStore(client, members_table)
+        self.sync_phase = SegmentSync(
+            segments=self.store,
+            departments=engine.departments,
+            customers=engine.customers,
+            members=engine.members,
+            tags=self.tags,
+            checks=self.checks,
+            mailable=self.mailable,
+            sightings=engine.sightings,
+            runs=engine.runs,
+            logs=engine.logs,
+            query_for=query_for,
+            mailchimp_for=engine.mailchimp_for,
+            clock=engine.clock,
+        )
+        engine.steps._segments = self.sync_phase
+        self.previews = Previews(
+            customers=engine.customers,
+            members=engine.members,
+            mailable=self.mailable,
+            runs=engine.runs,
+            query_for=query_for,
+            pracbill_for=engine.pracbill_for,
+            clock=engine.clock,
+        )
+        self.service = Segments(
+            segments=self.store,
+            departments=engine.departments,
+            enrolment=Enrolment(engine.departments, engine.pracbill_for(lambda: 20.0)),
+            tags=self.tags,
+            previews=self.previews,
+            runs=engine.lifecycle,
+            mailchimp_for=self._mailchimp_for,
+            clock=engine.clock,
+            entropy=lambda: f"{next(numbers):04x}",
+        )
+
+    def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
+        return self.engine.mailchimp_for(department, remaining)
+
+    # customers
+
+    def customer(self, name: str, *, state: str = "VIC", consent: str | None = "subscribed", **fields: Any) -> None:
+        """A customer whose id and address begin with `name`."""
+        email = fields.pop("email", f"{name}@clinic.test")
+        self.practice.customer(name, email, consent, address={"state": state}, **fields)
+
+    def move(self, name: str, state: str) -> None:
+        self.practice.edit(name, address={"state": state})
+
+    # acting
+
+    def create(self, name: str = "Victoria", *rules: SegmentRule) -> SegmentView:
+        return self.service.create(self.id, name, rules or (VICTORIA,), by=self.by)
+
+    def edit(self, view: SegmentView, *rules: SegmentRule, name: str | None = None, version: int | None = None) -> None:
+        self.service.update(self.id, view.id, name or view.name, rules or view.rules, version=version, by=self.by)
+
+    def delete(self, view: SegmentView) -> None:
+        self.service.delete(self.id, view.id, by=self.by)
+
+    def preview(
+        self, *rules: SegmentRule, segment: SegmentView | None = None, per_rule: bool = False
+    ) -> SegmentPreview:
+        return self.service.preview(
+            self.id, rules or (VICTORIA,), segment_id=segment.id if segment else None, per_rule=per_rule
+        )
+
+    def run(self) -> Run:
+        """Let the runs that are queued come to their end; answers the latest one."""
+        self.engine.work()
+        return self.practice.latest()
+
+    def sync(self, run_type: Any = "incremental") -> Run:
+        return self.practice.sync(run_type)
+
+    # looking
+
+    def view(self, view: SegmentView) -> SegmentView:
+        return self.service.get(self.id, view.id)
+
+    def stored(self, view: SegmentView) -> Segment:
+        segment = self.store.get(self.id, view.id)
+        assert segment is not None
+        return segment
+
+    def tags_there(self) -> dict[str, int]:
+        """Mailchimp's tags by name, with their ids."""
+        found = self.practice.api("GET", "/segments?type=static&count=1000")["segments"]
+        return {tag["name"]: tag["id"] for tag in found}
+
+    def tagged(self, name: str = "Victoria") -> list[str]:
+        """Who carries a tag in Mailchimp, whatever their status."""
+        members = self.control.members(self.practice.audience_id)
+        return sorted(_name(member["email_address"]) for member in members if name in member["tag_names"])
+
+    def marked(self, view: SegmentView) -> list[str]:
+        """Customers who are marked as carrying the segment's tag."""
+        stored = self.engine.customers.ascending(self.id)
+        return sorted(customer.customer_id for customer in stored if view.id in customer.in_segments)
+
+    def segment_calls(self) -> int:
+        """Calls that changed a tag's members since the journal was reset."""
+        writes = self.practice.writes()
+        return sum(1 for method, path in writes if method == "POST" and "/segments/" in path)
+
+    def messages(self) -> list[str]:
+        return [entry.message for entry in self.practice.log()]
+
+
+def _name(address: str) -> str:
+    return address.partition("@")[0]
