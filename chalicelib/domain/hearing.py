@@ -127,9 +127,12 @@ def _new_no(known: Heard, member: Member, ours: Push | None, news: News) -> OptO
         return no
     # Mailchimp gives the same reason for an admin's unsubscribe and for one by the API, which may be ours: either the
     # push is known, or PracBill's no was on its way and the function died before it noted the push.
-    pushed = member.status == "unsubscribed" and ours is not None and ours.status == "unsubscribed"
-    carried = known.opt_out is not None and known.opt_out.route == "pracbill" and known.opt_out.at <= no.at
-    return None if pushed or carried else no
+    if member.status == "unsubscribed" and ours is not None and ours.status == "unsubscribed":
+        return None
+    if known.opt_out is None or known.opt_out.route != "pracbill" or known.opt_out.at > no.at:
+        return no
+    # Which of the two it was is not to be known. It stays PracBill's to take back, but only with a yes given since.
+    return replace(known.opt_out, at=no.at) if no.at > known.opt_out.at else None
 
 
 def _with_no(known: Heard, no: OptOut, *, same_audience: bool) -> OptOut:
@@ -189,7 +192,7 @@ def _kind(member: Member, news: News, no: OptOut | None, yes_at: datetime | None
         return "resubscribed"
     if news.rule in ("address-changed", "address-arrived"):
         return "address_changed" if news.rule == "address-changed" else "status"
-    if no is not None:
+    if no is not None and no.route != "pracbill":
         return "deleted" if news.status == "forgotten" else "bounced" if no.route == "bounce" else "opted_out"
     return "not_accepted" if news.status == "subscribed" and opt_out is not None else "status"
 
@@ -199,6 +202,8 @@ def _entry(member: Member, news: News, kind: Kind, no: OptOut | None, yes_at: da
     if no is None and kind == "status" and (member.status == "absent" or "archived" in (member.status, news.status)):
         return None
     rule = {"resubscribed": "resubscribed-there", "not_accepted": "subscribed-not-accepted"}.get(kind, news.rule)
+    if no is not None and no.route == "pracbill" and news.status == "unsubscribed":
+        rule = "no-carried"
     return LedgerEntry(
         at=yes_at or (no.at if no is not None else news.status_at),
         recorded_at=news.heard_at,

@@ -136,8 +136,20 @@ def test_our_own_unsubscribing_is_recognised_though_we_died_before_noting_it(des
 
     assert desk.hear_now(ANN) == {"status": 1}
     assert desk.member(ANN).status == "unsubscribed"
-    assert opt_out_of(desk, ANN) == ("pracbill", "")
+    assert (opt_out_of(desk, ANN), desk.rules_of(ANN)) == (("pracbill", ""), ["no-carried"])
     assert desk.untold() == []
+
+
+def test_what_may_also_have_been_an_admins_no_is_taken_back_only_by_a_yes_given_since(desk: Desk) -> None:
+    """PracBill's no was on its way when somebody unsubscribed the member: us, or an admin who was faster."""
+    desk.push(ANN)
+    desk.know(ANN, status="subscribed", opt_out=OptOut(desk.clock(), "pracbill", told_pracbill=True))
+    desk.set_status(ANN, "unsubscribed")
+    unsubscribed_at = desk.clock()
+    desk.hear_now(ANN)
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.at == unsubscribed_at
 
 
 def test_our_carrying_of_an_opt_out_without_pracbills_no_is_no_admins_no_either(desk: Desk) -> None:
