@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.pracbill.client import BadRecord, CustomerPage
+from chalicelib.domain.customers import Customer, customer_from_json, customer_key
+from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.sync import plan
-from tests.sync.engine import Engine, Practice
+from tests.sync.engine import PLENTY, Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -462,3 +462,33 @@ def test_nobody_who_is_listed_is_taken_for_removed_in_whatever_order_names_and_n
     store(engine, practice, *[page for page in shorter if page])
     left = {stored.customer_id for stored in engine.customers.ascending(practice.id)}
     assert left == {id for page in shorter for id in page}
+
+
+class ChangesOf:
+    """A PracBill with given pages of changes."""
+
+    def __init__(self, *pages: list[Customer]) -> None:
+        self._pages = pages
+
+    def changes(self, department_id: str, *, since: str, cursor: str | None = None) -> Iterator[ChangePage]:
+        for number, page in enumerate(self._pages, 1):
+            yield ChangePage(tuple(page), str(number) if number < len(self._pages) else None, since)
+
+
+def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_address(
+    engine: Engine, practice: Practice
+) -> None:
+    practice.customers(3)
+    practice.sync("full")
+    run_id = practice.start()
+    run = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="store"))
+    record = practice.engine.pracbill.customer("1", department_id=practice.id)
+    first = replace(customer_from_json(record), email="first@clinic.test")
+    other = replace(customer_from_json(record), id="2", email="c2@clinic.test", first_name="Changed")
+    pracbill: Any = ChangesOf([first, other], [replace(first, email="second@clinic.test")])
+    engine.steps._planner.store(run, practice.department, pracbill, lambda: PLENTY)
+    holders = {
+        address: engine.members.state(practice.id, practice.key(address), practice.audience_id).sharers
+        for address in ("c1@clinic.test", "first@clinic.test", "second@clinic.test")
+    }
+    assert [address for address, sharers in holders.items() if sharers] == ["second@clinic.test"]
