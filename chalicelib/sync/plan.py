@@ -41,7 +41,7 @@ from chalicelib.domain.refusals import refusal
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE
 from chalicelib.pracbill.client import BadRecord, PracBillClient
-from chalicelib.store.batches import Request, side_by_side
+from chalicelib.store.batches import Request, ahead, side_by_side
 from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -126,7 +126,7 @@ class Planner:
         pages = self._all_pages if run.type == "full" else self._changed_pages
         for page in pages(run, department, pracbill):
             run = self._save_page(run, page, self._store_page(run, department, page))
-            if run.cursor == ENDED:
+            if run.cursor == ENDED or not run.is_open:
                 return None
             if remaining() < ENOUGH_SECONDS:
                 return run
@@ -152,7 +152,7 @@ class Planner:
         after = run.cursor.get("after")
         points = SplitPoints.from_text(run.points) if after else SplitPoints()
         known = StoredBeside(self._customers, department.id, run.cursor)
-        for page in pracbill.customers(department.id, after=after):
+        for page in ahead(pracbill.customers(department.id, after=after)):
             current = {customer_key(c.id): c for c in page.records if isinstance(c, Customer)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             last = page.next_after
@@ -169,9 +169,9 @@ class Planner:
             yield StoredPage(cursor, pairs, bad, read_until, points.to_text(), is_unsure)
 
     def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
-        for page in pracbill.changes(
-            department.id, since=department.customers_watermark, cursor=run.cursor.get("cursor")
-        ):
+        since, cursor_now = department.customers_watermark, run.cursor.get("cursor")
+        # Only PracBill's page is fetched ahead: who changed twice must be compared with what the last page stored.
+        for page in ahead(pracbill.changes(department.id, since=since, cursor=cursor_now)):
             latest = {r.id: r for r in page.records if not isinstance(r, BadRecord)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             stored = self._customers.get(department.id, [customer_key(id) for id in latest])
@@ -247,7 +247,7 @@ class Planner:
         states = self._every_state if everything else self._touched_states
         writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
         cursor = ENDED
-        for batch, where in states(run, department):
+        for batch, where in ahead(states(run, department)):
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
