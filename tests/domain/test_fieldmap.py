@@ -1,0 +1,147 @@
+"""What goes into Mailchimp's merge fields, in the forms and lengths that Mailchimp takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.customers import Address, Customer
+from chalicelib.domain.fieldmap import (
+    WANTED_FIELDS,
+    FieldMap,
+    address_value,
+    cut_to_bytes,
+    merge_values,
+    us_phone,
+    values_fingerprint,
+)
+
+HOME = Address("1 High St", "Flat 2", "Melbourne", "VIC", "3000", "AU")
+EVERY_TAG = tuple(wanted.tag for wanted in WANTED_FIELDS)
+ANN = Customer(
+    id="1",
+    updated_at="2026-03-01T00:00:00Z",
+    first_name="Ann",
+    last_name="O'Hara",
+    company_name="Clinic & Co",
+    phone="03 9123 4567",
+    address=HOME,
+)
+
+
+def test_each_field_goes_where_the_guide_says() -> None:
+    assert merge_values(ANN, FieldMap(EVERY_TAG)) == {
+        "FNAME": "Ann",
+        "LNAME": "O'Hara",
+        "COMPANY": "Clinic & Co",
+        "PHONE": "03 9123 4567",
+        "ADDRESS": {
+            "addr1": "1 High St",
+            "addr2": "Flat 2",
+            "city": "Melbourne",
+            "state": "VIC",
+            "zip": "3000",
+            "country": "AU",
+        },
+    }
+
+
+def test_empty_fields_empty_mailchimps() -> None:
+    nobody = Customer(id="1", updated_at="2026-03-01T00:00:00Z")
+    assert merge_values(nobody, FieldMap(EVERY_TAG)) == dict.fromkeys(EVERY_TAG, "")
+
+
+def test_fields_that_the_audience_does_not_let_us_fill_are_left_out() -> None:
+    assert merge_values(ANN, FieldMap(("LNAME",))) == {"LNAME": "O'Hara"}
+
+
+def test_a_field_that_no_customer_has_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="BIRTHDAY"):
+        merge_values(ANN, FieldMap(("BIRTHDAY",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a" * 255, "a" * 255),
+        ("a" * 256, "a" * 255),
+        ("é" * 128, "é" * 127),
+        ("a" + "\U0001f600" * 64, "a" + "😀" * 63),
+    ],
+)
+def test_long_values_are_cut_between_characters(text: str, kept: str) -> None:
+    assert cut_to_bytes(text) == kept
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(0, 300))
+def test_a_cut_text_is_the_longest_beginning_that_fits(text: str, limit: int) -> None:
+    cut = cut_to_bytes(text, limit)
+    assert text.startswith(cut)
+    assert len(cut.encode()) <= limit
+    assert cut == text or len(text[: len(cut) + 1].encode()) > limit
+
+
+@pytest.mark.parametrize("missing", ["line1", "city", "state", "postcode"])
+def test_an_address_is_sent_whole_or_not_at_all(missing: str) -> None:
+    parts = {name: getattr(HOME, name) for name in ("line1", "line2", "city", "state", "postcode", "country")}
+    assert address_value(Address(**(parts | {missing: ""})), "AU") is None
+
+
+def test_the_second_line_of_an_address_may_be_missing() -> None:
+    value = address_value(Address("1 High St", "", "Melbourne", "VIC", "3000", "AU"), "")
+    assert value is not None
+    assert value["addr2"] == ""
+
+
+def test_parts_of_an_address_are_cut_as_texts_are() -> None:
+    value = address_value(Address("é" * 200, "", "M", "VIC", "3000", "AU"), "")
+    assert value is not None
+    assert value["addr1"] == "é" * 127
+
+
+@pytest.mark.parametrize(
+    ("country", "code"),
+    [
+        ("", "AU"),
+        ("nz", "NZ"),
+        ("New Zealand", "NZ"),
+        ("UNITED KINGDOM", "GB"),
+        ("UK", "GB"),
+        ("uk", "GB"),
+        ("Österreich", None),
+        ("ÖS", None),
+        ("Atlantis", None),
+        ("AUS", None),
+    ],
+)
+def test_countries_are_codes_known_names_or_no_address(country: str, code: str | None) -> None:
+    value = address_value(Address("1 High St", "", "M", "VIC", "3000", country), "AU")
+    assert (value and value["country"]) == code
+
+
+def test_without_any_country_there_is_no_address() -> None:
+    assert address_value(Address("1 High St", "", "M", "VIC", "3000"), "") is None
+
+
+@pytest.mark.parametrize(
+    ("phone", "sent"),
+    [
+        ("212 555 0123", "(212) 555-0123"),
+        ("+1 (212) 555-0123", "(212) 555-0123"),
+        ("12125550123", "(212) 555-0123"),
+        ("22125550123", ""),
+        ("03 9123 456", ""),
+        ("٢١٢٥٥٥٠١٢٣", ""),
+        ("", ""),
+    ],
+)
+def test_an_american_phone_field_gets_american_numbers_only(phone: str, sent: str) -> None:
+    assert us_phone(phone) == sent
+
+
+def test_the_fingerprint_knows_every_value_and_not_their_order() -> None:
+    values = merge_values(ANN, FieldMap(EVERY_TAG))
+    assert values_fingerprint(values) == values_fingerprint(dict(reversed(values.items())))
+    for tag in EVERY_TAG:
+        assert values_fingerprint(values | {tag: ""}) != values_fingerprint(values)

@@ -1,0 +1,304 @@
+"""From what is known of an address to what is sent for it, and how operations are packed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from chalicelib.domain.consent import ConsentPolicy
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.fieldmap import FieldMap, values_fingerprint
+from chalicelib.domain.members import Member, OptOut, PushRefusal, Sharers
+from chalicelib.domain.planning import (
+    BULK_ACTIONS,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_OPERATIONS,
+    MAX_SINGLE_OPERATIONS,
+    Action,
+    AddressState,
+    ChunkWriter,
+    Held,
+    Operation,
+    plan_address,
+    rename_of,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+FIELDS = FieldMap(("FNAME",))
+ANN = {"FNAME": "Ann"}
+POLICY = ConsentPolicy()
+YES = {"consent": "subscribed", "consent_changed_at": "2026-03-01T00:00:00Z"}
+NO = YES | {"consent": "unsubscribed"}
+
+
+def customer(id: str = "1", **fields: Any) -> Customer:
+    return Customer(**({"id": id, "updated_at": "2026-03-01T00:00:00Z", "first_name": "Ann"} | YES | fields))
+
+
+def state(member: Member | None = None, *customers: Customer, **fields: Any) -> AddressState:
+    known = member or Member("old", "old@clinic.test")
+    return AddressState(known, Sharers.of(customers) if customers else None, **fields)
+
+
+def member(status: Any, key: str = "old", **fields: Any) -> Member:
+    return Member(key, f"{key}@clinic.test", status=status, **fields)
+
+
+def ours(status: Any, **fields: Any) -> Member:
+    return member(status, pushed_at=NOON - timedelta(days=1), **fields)
+
+
+def plan(known: AddressState, *, policy: ConsentPolicy = POLICY, now: datetime = NOON) -> Operation | Held:
+    return plan_address(known, policy=policy, fields=FIELDS, now=now)
+
+
+def planned(known: AddressState, **options: Any) -> Operation:
+    decision = plan(known, **options)
+    assert isinstance(decision, Operation)
+    return decision
+
+
+def held(known: AddressState, **options: Any) -> Held:
+    decision = plan(known, **options)
+    assert isinstance(decision, Held)
+    return decision
+
+
+# ---------------------------------------------------------------------------------------------------- one address
+
+
+def test_a_new_customer_is_added_with_the_primary_customers_data_and_the_marks_to_clear() -> None:
+    older = customer("2", updated_at="2026-02-01T00:00:00Z", first_name="Bob")
+    operation = planned(state(None, older, customer("1"), marks=("old#r1",)))
+    assert (operation.action, operation.status, operation.rule) == ("add", "subscribed", "yes-absent")
+    assert (operation.customer_id, operation.values, operation.marks) == ("1", ANN, ("old#r1",))
+    assert operation.values_fingerprint == values_fingerprint({"FNAME": "Ann"})
+
+
+def test_what_mailchimp_already_holds_through_us_is_not_sent_again() -> None:
+    known = ours("subscribed", sent=values_fingerprint({"FNAME": "Ann"}))
+    assert held(state(known, customer())).code == ""
+    assert planned(state(known, customer(first_name="Anna"))).action == "update"
+
+
+def test_a_status_is_sent_whatever_data_mailchimp_holds() -> None:
+    known = ours("transactional", sent=values_fingerprint({"FNAME": "Ann"}))
+    assert planned(state(known, customer())).action == "subscribe"
+
+
+def test_an_opt_out_is_sent_bare() -> None:
+    operation = planned(state(ours("subscribed"), customer(**NO)))
+    assert (operation.action, operation.status) == ("unsubscribe", "unsubscribed")
+    assert (operation.values, operation.values_fingerprint) == (None, "")
+
+
+def test_the_opt_out_that_the_plan_knew_goes_with_the_operation() -> None:
+    no = OptOut(datetime(2026, 2, 1, tzinfo=UTC), "pracbill")
+    operation = planned(state(ours("unsubscribed", opt_out=no), customer()))
+    assert (operation.rule, operation.known_opt_out) == ("consent-given-again", "2026-02-01T00:00:00+00:00")
+    assert planned(state(None, customer())).known_opt_out == ""
+
+
+def test_a_held_customer_is_told_with_its_code_and_rule() -> None:
+    told = held(state(None, customer(**NO), marks=("old#r1",)))
+    assert (told.code, told.rule, told.customer_id, told.marks) == ("opted_out", "no-absent", "1", ("old#r1",))
+
+
+def test_a_yes_from_the_future_cannot_be_known_as_later_than_an_opt_out() -> None:
+    no = OptOut(NOON - timedelta(days=9), "pracbill")
+    ahead = customer(consent_changed_at="2099-01-01T00:00:00Z")
+    assert held(state(ours("unsubscribed", opt_out=no), ahead)).rule == "opt-out-stands"
+    tonight = customer(consent_changed_at="2026-03-02T20:00:00Z")
+    assert planned(state(ours("unsubscribed", opt_out=no), tonight)).rule == "consent-given-again"
+
+
+# ----------------------------------------------------------------------------------------------- without customers
+
+
+def test_archiving_keeps_what_the_member_was_and_whose_it_was() -> None:
+    operation = planned(state(ours("transactional", owner="7"), marks=("old#r1",)))
+    assert (operation.action, operation.status, operation.customer_id) == ("archive", "transactional", "7")
+    assert (operation.values, operation.marks) == (None, ("old#r1",))
+
+
+def test_a_no_of_a_customer_now_gone_is_sent() -> None:
+    no = OptOut(NOON, "pracbill")
+    operation = planned(state(ours("subscribed", opt_out=no)), policy=ConsentPolicy(on_removed="keep"))
+    assert (operation.action, operation.rule) == ("unsubscribe", "removed-opt-out-carried")
+
+
+def test_foreign_members_are_no_news() -> None:
+    assert held(state(member("subscribed"))).code == ""
+
+
+# ------------------------------------------------------------------------------------------------------- refusals
+
+
+def refused(operation: Operation, retry_at: datetime | None = None) -> PushRefusal:
+    return PushRefusal("invalid_email", "", NOON, 1, operation.inputs, retry_at)
+
+
+def test_a_refused_address_waits_until_its_customer_is_edited() -> None:
+    refusal = refused(planned(state(None, customer())))
+    waiting = held(state(member("absent", refusal=refusal), customer()), now=NOON + timedelta(days=900))
+    assert (waiting.code, waiting.waits) == ("invalid_email", False)
+    assert planned(state(member("absent", refusal=refusal), customer(first_name="Anna"))).action == "add"
+
+
+def test_a_refused_address_is_tried_again_when_its_back_off_is_over() -> None:
+    refusal = refused(planned(state(None, customer())), NOON + timedelta(minutes=5))
+    again = state(member("absent", refusal=refusal), customer())
+    assert held(again).waits
+    assert planned(again, now=NOON + timedelta(minutes=5)).action == "add"
+
+
+def test_a_refused_address_is_tried_again_when_consent_asks_for_something_else() -> None:
+    refusal = refused(planned(state(None, customer(consent=None))))
+    assert planned(state(member("absent", refusal=refusal), customer())).status == "subscribed"
+
+
+def test_no_refusal_holds_an_opt_out_back() -> None:
+    first = planned(state(ours("subscribed"), customer(**NO)))
+    again = planned(state(ours("subscribed", refusal=refused(first)), customer(**NO)))
+    assert again.action == "unsubscribe"
+
+
+def test_a_refused_archiving_waits_until_the_member_is_something_else() -> None:
+    refusal = refused(planned(state(ours("subscribed"))))
+    assert held(state(ours("subscribed", refusal=refusal))).code == "invalid_email"
+    assert planned(state(ours("unsubscribed", refusal=refusal))).action == "archive"
+
+
+# -------------------------------------------------------------------------------------------------------- renames
+
+
+def rename(old: AddressState, new: AddressState, policy: ConsentPolicy = POLICY) -> Operation | None:
+    return rename_of(old, new, policy=policy, fields=FIELDS, now=NOON)
+
+
+OLD = state(ours("subscribed", owner="1"), moved_to="new", marks=("old#r1",))
+NEW = state(Member("new", "new@clinic.test"), customer(), moved_from="old", marks=("new#r1",))
+
+
+def test_a_subscribed_member_goes_along_to_its_customers_new_address() -> None:
+    operation = rename(OLD, NEW)
+    assert operation is not None
+    assert (operation.action, operation.rule, operation.status) == ("rename", "address-renamed", "subscribed")
+    assert (operation.address, operation.old_address) == ("new@clinic.test", "old@clinic.test")
+    assert (operation.address_key, operation.old_address_key) == ("new", "old")
+    assert (operation.values, operation.marks) == (ANN, ("new#r1", "old#r1"))
+
+
+@pytest.mark.parametrize("status", ["absent", "unsubscribed", "cleaned", "pending", "transactional", "archived"])
+def test_mailchimp_renames_subscribed_members_only(status: str) -> None:
+    assert rename(replace(OLD, member=ours(status)), NEW) is None
+
+
+def test_a_member_that_is_not_ours_or_that_somebody_still_has_is_not_renamed() -> None:
+    assert rename(replace(OLD, member=member("subscribed")), NEW) is None
+    assert rename(replace(OLD, member=ours("subscribed", pre_existing=True)), NEW) is None
+    assert rename(replace(OLD, sharers=Sharers.of((customer("2"),))), NEW) is None
+
+
+def test_a_no_by_the_old_or_the_new_address_is_not_left_behind_by_a_rename() -> None:
+    no = OptOut(datetime(2026, 2, 1, tzinfo=UTC), "pracbill")
+    assert rename(replace(OLD, member=ours("subscribed", opt_out=no)), NEW) is None
+    assert rename(OLD, replace(NEW, member=replace(NEW.member, opt_out=no))) is None
+
+
+def test_a_rename_needs_a_new_address_that_would_be_added_as_subscribed() -> None:
+    assert rename(OLD, replace(NEW, member=member("subscribed", "new"))) is None
+    assert rename(OLD, replace(NEW, sharers=None)) is None
+    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(**NO),)))) is None
+    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(consent=None),)))) is None
+    everybody = ConsentPolicy(unknown_consent="subscribe")
+    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(consent=None),))), everybody) is not None
+
+
+def test_a_refused_new_address_is_no_target() -> None:
+    refusal = refused(planned(NEW))
+    assert rename(OLD, replace(NEW, member=replace(NEW.member, refusal=refusal))) is None
+
+
+# --------------------------------------------------------------------------------------------------------- chunks
+
+
+def operation(number: int, action: Action = "add", **fields: Any) -> Operation:
+    return Operation(action, f"{number:032x}", f"a{number}@clinic.test", "yes-absent", **fields)
+
+
+def packed(operations: list[Operation]) -> list[tuple[Operation, ...]]:
+    writer = ChunkWriter.empty()
+    return [chunk for one in operations for chunk in writer.add(one)] + list(writer.rest())
+
+
+def test_bulk_calls_take_five_hundred_addresses_and_single_calls_a_hundred() -> None:
+    bulk = [operation(n) for n in range(1001)]
+    single = [operation(n, "archive") for n in range(2000, 2201)]
+    assert [len(chunk) for chunk in packed(bulk)] == [MAX_CHUNK_OPERATIONS, MAX_CHUNK_OPERATIONS, 1]
+    assert [len(chunk) for chunk in packed(single)] == [MAX_SINGLE_OPERATIONS, MAX_SINGLE_OPERATIONS, 1]
+
+
+def test_bulk_and_single_calls_are_in_chunks_of_their_own() -> None:
+    actions: list[Action] = ["add", "archive", "update", "rename", "subscribe", "unsubscribe", "ask", "archive"]
+    chunks = packed([operation(n, action) for n, action in enumerate(actions)])
+    assert [len({one.is_bulk for one in chunk}) for chunk in chunks] == [1, 1]
+    assert {one.action for one in chunks[0]} == BULK_ACTIONS
+
+
+def test_five_hundred_customers_with_usual_data_are_one_chunk() -> None:
+    address = {"addr1": "117 Collins Street", "addr2": "", "city": "Melbourne", "state": "VIC", "zip": "3000"}
+    values: Any = {"FNAME": "Alexandra", "LNAME": "Papadopoulos", "COMPANY": "Northside Physiotherapy Pty Ltd"}
+    values |= {"PHONE": "+61 3 9123 4567", "ADDRESS": address | {"country": "AU"}}
+    usual = [
+        operation(
+            n,
+            customer_id="1234567",
+            status="subscribed",
+            values=values,
+            values_fingerprint="f" * 20,
+            inputs="f" * 20 + ":add:subscribed",
+            marks=("0" * 32 + "#20260302T120000Z-abcdef",),
+        )
+        for n in range(500)
+    ]
+    assert len(packed(usual)) == 1
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=255)
+_operations = st.builds(
+    Operation,
+    action=st.sampled_from(["add", "update", "archive", "rename"]),
+    address_key=st.text("0123456789abcdef", min_size=32, max_size=32),
+    address=_texts,
+    rule=st.just("address-renamed"),
+    customer_id=_texts,
+    status=st.sampled_from(["subscribed", "transactional", None]),
+    values=st.none() | st.dictionaries(st.sampled_from(["FNAME", "LNAME", "COMPANY"]), _texts),
+    inputs=st.just("f" * 20 + ":add:subscribed"),
+    marks=st.lists(st.text("0123456789abcdef#", max_size=70), max_size=4).map(tuple),
+    known_opt_out=st.just(NOON.isoformat()),
+    old_address_key=st.text("0123456789abcdef", max_size=32),
+    old_address=_texts,
+)
+_STORED: TypeAdapter[tuple[Operation, ...]] = TypeAdapter(tuple[Operation, ...])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_operations, min_size=1, max_size=12), st.sampled_from([1, 7, 150]))
+def test_no_chunk_outgrows_the_store_and_every_operation_is_in_one_chunk(some: list[Operation], times: int) -> None:
+    """The same operations again and again, so that few examples fill many chunks."""
+    operations = some * times
+    chunks = packed(operations)
+    for is_bulk in (True, False):
+        inside = [one for chunk in chunks for one in chunk if one.is_bulk is is_bulk]
+        assert inside == [one for one in operations if one.is_bulk is is_bulk]
+    for chunk in chunks:
+        assert len(chunk) <= (MAX_CHUNK_OPERATIONS if chunk[0].is_bulk else MAX_SINGLE_OPERATIONS)
+        assert len(_STORED.dump_json(chunk, exclude_defaults=True)) <= MAX_CHUNK_BYTES

@@ -1,0 +1,138 @@
+"""The brake, and how a run ends, in the words that staff read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.departments import BrakeLimits
+from chalicelib.domain.runs import Run, brake_reason, closing_message, closing_status, rate_and_finish
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LIMITS = BrakeLimits()
+
+
+def run(**fields: Any) -> Run:
+    return replace(Run("d1", "r1", "incremental", "schedule", NOON), **fields)
+
+
+@pytest.mark.parametrize(
+    ("unsubscribe", "archive", "audience", "brakes"),
+    [
+        (100, 0, 50, False),
+        (101, 0, 50, True),
+        (60, 41, 1000, True),
+        (60, 40, 1000, False),
+        (200, 0, 2000, False),
+        (201, 0, 2000, True),
+        (101, 0, 1019, False),
+        (0, 0, 0, False),
+    ],
+)
+def test_more_removals_than_both_limits_brake_every_run(
+    unsubscribe: int, archive: int, audience: int, brakes: bool
+) -> None:
+    for trigger in ("schedule", "manual"):
+        planned = run(trigger=trigger, planned_counts={"unsubscribe": unsubscribe, "archive": archive})
+        assert bool(brake_reason(planned, audience, LIMITS)) is brakes
+
+
+@pytest.mark.parametrize(
+    ("additions", "audience", "brakes"), [(500, 0, False), (501, 0, True), (2000, 10_000, False), (2001, 10_000, True)]
+)
+def test_many_additions_brake_scheduled_runs_only(additions: int, audience: int, brakes: bool) -> None:
+    planned = run(planned_counts={"add": additions})
+    assert bool(brake_reason(planned, audience, LIMITS)) is brakes
+    assert brake_reason(replace(planned, trigger="manual"), audience, LIMITS) == ""
+
+
+def test_an_approved_run_goes_on() -> None:
+    planned = run(planned_counts={"archive": 5000}, approved_by="kim")
+    assert brake_reason(planned, 5000, LIMITS) == ""
+
+
+def test_a_department_may_brake_on_everything() -> None:
+    everything = BrakeLimits(removals=0, removals_percent=0, additions=0, additions_percent=0)
+    assert brake_reason(run(planned_counts={"archive": 1}), 1000, everything)
+    assert brake_reason(run(planned_counts={"add": 1}), 1000, everything)
+    assert brake_reason(run(planned_counts={"update": 9999}), 1000, everything) == ""
+
+
+def test_the_brake_says_how_many_of_how_many_and_what_to_do() -> None:
+    reason = brake_reason(run(planned_counts={"archive": 300, "unsubscribe": 1}), 2000, LIMITS)
+    assert "unsubscribe or archive 301 of 2000 members" in reason
+    assert "limit of 200" in reason
+    assert "approve or cancel" in reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, "skipped"),
+        ({"counts": {"held": 3}}, "skipped"),
+        ({"done": 2}, "success"),
+        ({"done": 2, "failed": 1}, "success"),
+        ({"failed": 1}, "error"),
+        ({"done": 400, "chunks_failed": 1}, "error"),
+        ({"counts": {"segment_removed": 1}}, "success"),
+        ({"dry_run": True}, "success"),
+    ],
+)
+def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: str) -> None:
+    assert closing_status(run(**fields)) == status
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "No changes to sync."),
+        ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
+        (
+            {"done": 4, "counts": {"update": 3, "add": 1, "refused": 2}, "failed": 2},
+            "1 added, 3 updated, 2 refused by Mailchimp.",
+        ),
+        ({"counts": {"segment_added": 7}}, "7 added to segments."),
+        ({"failed": 2, "counts": {"lost": 2}}, "2 not sent (the next sync sends them again)."),
+        (
+            {"chunks_failed": 1, "chunks_total": 3, "done": 5, "counts": {"add": 5}},
+            "1 of 3 chunks failed; their customers are sent again by the next sync. Done: 5 added.",
+        ),
+        (
+            {"chunks_failed": 1, "chunks_total": 1},
+            "1 of 1 chunks failed; their customers are sent again by the next sync. Done: nothing.",
+        ),
+        ({"dry_run": True}, "Dry run, nothing was sent. The plan: no changes."),
+        (
+            {"dry_run": True, "planned_counts": {"add": 12, "archive": 3}},
+            "Dry run, nothing was sent. The plan: 12 added, 3 archived.",
+        ),
+    ],
+)
+def test_a_run_ends_with_a_message_in_plain_words(fields: dict[str, Any], message: str) -> None:
+    assert closing_message(run(**fields)) == message
+
+
+def test_a_run_that_failed_never_says_that_there_was_nothing_to_sync() -> None:
+    for fields in ({"failed": 1, "counts": {"lost": 1}}, {"failed": 1, "counts": {"refused": 1}}):
+        failed = run(**fields)
+        assert closing_status(failed) == "error"
+        assert "No changes" not in closing_message(failed)
+
+
+def test_rate_and_finish_follow_from_what_is_done() -> None:
+    going = run(apply_started_at=NOON, planned=300, done=90, failed=10)
+    assert rate_and_finish(going, NOON + timedelta(seconds=50)) == (2.0, NOON + timedelta(seconds=150))
+
+
+def test_rate_and_finish_are_unknown_before_anything_is_done() -> None:
+    assert rate_and_finish(run(), NOON) == (None, None)
+    assert rate_and_finish(run(apply_started_at=NOON, planned=3), NOON + timedelta(seconds=9)) == (None, None)
+    assert rate_and_finish(run(apply_started_at=NOON, planned=3, done=1), NOON) == (None, None)
+
+
+def test_an_ended_run_has_a_rate_and_no_finish_to_come() -> None:
+    ended = run(apply_started_at=NOON, planned=20, done=20, finished_at=NOON + timedelta(seconds=10), status="success")
+    assert rate_and_finish(ended, NOON + timedelta(days=1)) == (2.0, None)
