@@ -28,7 +28,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run did, or did not do, for one customer or address; `code` names the case, `cause` and `fix` tell more."""
+    """What a run did, or did not do, for one customer or address; `code` names the case, `cause` and `fix` tell why."""
 
     key: str  # the address_key, or the customer's: a repeated step writes the same record again
     customer_id: str

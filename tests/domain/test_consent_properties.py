@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import permutations
 from typing import Any, get_args
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -14,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from chalicelib.domain.consent import ConsentPolicy, OnRemoved, UnknownConsent
 from chalicelib.domain.customers import ConsentWord
 from chalicelib.domain.hearing import News, listen
-from chalicelib.domain.members import Heard, OptOut
+from chalicelib.domain.members import Heard, OptOut, OptOutRoute
+from chalicelib.domain.opt_outs import newest_opt_out
 from tests.domain.consent_world import World
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -112,9 +115,18 @@ class Consent(RuleBasedStateMachine):
         self.world.run()
         self.world.check()
 
+    @rule(happened=st.lists(events, min_size=1, max_size=4))
+    def a_plan_is_applied_after_things_have_happened(self, happened: list[Event]) -> None:
+        self.world.plan()
+        planned = list(self.world.chunk)
+        for event in happened:
+            event(self.world)
+        for operation in planned:
+            self.world.apply(operation)
+
 
 Consent.TestCase.settings = settings(
-    max_examples=250,
+    max_examples=200,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,
@@ -131,3 +143,41 @@ def test_a_colleagues_unsubscribing_counts_against_an_older_yes_even_where_it_ma
     told = News("a@clinic.test", "unsubscribed", later, later, "pull", "unsubscribed-by-admin", there)
     known = listen("a", Heard(opt_out=no), None, "a1", told).heard
     assert known.opt_out == OptOut(later, "pracbill")
+
+
+@pytest.mark.parametrize(("first", "second"), [("person", "pracbill"), ("pracbill", "person")])
+def test_pracbills_later_no_never_makes_the_persons_own_one_pracbills_to_take_back(
+    first: OptOutRoute, second: OptOutRoute
+) -> None:
+    told = [OptOut(NOON, first), OptOut(NOON + timedelta(hours=1), second)]
+    for one, other in permutations(told):
+        assert newest_opt_out(one, other) == OptOut(NOON + timedelta(hours=1), "person")
+
+
+def test_an_old_plan_subscribes_nobody_who_was_heard_to_say_no_since() -> None:
+    world = World(ConsentPolicy())
+    world.write_record("1", "a@clinic.test", None, dated=True)
+    world.run()
+    world.write_record("1", "a@clinic.test", "subscribed", dated=True)
+    world.plan()
+    assert [operation.rule for operation in world.chunk] == ["yes-transactional"]
+    world.admin_unsubscribes("a@clinic.test")
+    world.hear_by_webhook("a@clinic.test")
+    for operation in world.chunk:
+        world.apply(operation)
+    assert world.contacts["a@clinic.test"].status == "unsubscribed"
+
+
+def test_an_old_plan_subscribes_nobody_whose_no_a_newer_plan_has_read() -> None:
+    world = World(ConsentPolicy())
+    words_said: tuple[ConsentWord, ...] = ("unsubscribed", "subscribed")
+    for word in words_said:
+        world.write_record("1", "a@clinic.test", word, dated=True)
+        world.plan()
+    old = world.chunk
+    assert [operation.rule for operation in old] == ["consent-given-again"]
+    world.write_record("1", "a@clinic.test", "unsubscribed", dated=True)
+    world.plan()
+    for operation in old:
+        world.apply(operation)
+    assert "a@clinic.test" not in world.contacts
