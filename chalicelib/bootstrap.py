@@ -263,7 +263,9 @@ def _joined() -> _Joined:
         clock=now,
         entropy=lambda: secrets.token_hex(4),
     )
-    planner = Planner(customers=customers, members=members, runs=runs, logs=logs, ledger=ledger, clock=now)
+    planner = Planner(
+        customers=customers, members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now
+    )
     applier = ChunkApplier(
         members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now, meter=meter
     )
@@ -273,6 +275,7 @@ def _joined() -> _Joined:
         queue=queue,
         lifecycle=lifecycle,
         hooks=hooks,
+        hearing=hearing,
         puller=puller,
         planner=planner,
         applier=applier,

@@ -50,7 +50,7 @@ from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.erase import erased_among
-from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.ports import Clock, ConsentHearing, Remaining
 
 # Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
 ENOUGH_SECONDS = 45.0
@@ -105,6 +105,7 @@ class Planner:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
+        hearing: ConsentHearing,
         clock: Clock,
     ) -> None:
         self._customers = customers
@@ -112,6 +113,7 @@ class Planner:
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
+        self._hearing = hearing
         self._clock = clock
 
     # ------------------------------------------------------------------------------------------------------- store
@@ -301,6 +303,7 @@ class Planner:
                 tally.records.append(held_record(one, now))
         self._note_reach(run, department, batch, decisions)
         if not run.dry_run:
+            self._hearing.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
         return operations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.departments import Department
-from chalicelib.domain.planning import Operation
+from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.pracbill.client import PracBillClient
@@ -51,6 +51,10 @@ class HookKeeper(Protocol):
 
 
 class ConsentHearing(Protocol):
-    """Where a refusal goes by which Mailchimp tells of an opt-out that we did not know."""
+    """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
+
+    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> int: ...
+
+    def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None: ...
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None: ...

@@ -40,6 +40,7 @@ class Steps:
         queue: SyncQueue,
         lifecycle: Runs,
         hooks: ports.HookKeeper,
+        hearing: ports.ConsentHearing,
         puller: ports.Phase,
         planner: Planner,
         applier: ChunkApplier,
@@ -53,6 +54,7 @@ class Steps:
         self._queue = queue
         self._lifecycle = lifecycle
         self._hooks = hooks
+        self._hearing = hearing
         self._puller = puller
         self._planner = planner
         self._applier = applier
@@ -233,6 +235,11 @@ class Steps:
         self._on(department, run, self._segments.step(run, department, remaining))
 
     def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
+        try:
+            # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer.
+            self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
+        except (RetryLater, StopRun):
+            pass  # the words are kept; the next pull tells them, and no sync is held up for that
         self._lifecycle.finish(run, closing_status(run), closing_message(run))
 
     # ------------------------------------------------------------------------------------------------ moving

@@ -196,6 +196,7 @@ class Engine:
             queue=self.queue,
             lifecycle=self.lifecycle,
             hooks=HookInPlace(),
+            hearing=self.hearing,
             puller=puller,
             planner=Planner(
                 customers=self.customers,
@@ -203,6 +204,7 @@ class Engine:
                 runs=self.runs,
                 logs=self.logs,
                 ledger=self.ledger,
+                hearing=self.hearing,
                 clock=clock,
             ),
             applier=ChunkApplier(
