@@ -37,6 +37,7 @@ def lived(stack: LocalStack) -> LocalStack:
     ask_about_people(stack)
     make_mistakes(stack)
     opt_out(stack, api)
+    wait_for_runs(api)  # a new segment starts one
     journey.sync("incremental")
     return stack
 
@@ -50,7 +51,7 @@ def connect(stack: LocalStack, api: Api) -> None:
             api.call("PUT", "D/audience", {"audience_id": found[0]["id"]})
         else:
             api.call("POST", "D/audiences", NEW_AUDIENCE)
-    wait_until(lambda: api.call("GET", "D/connection")["active_run"] is None)
+    wait_for_runs(api)
 
 
 def ask_about_people(stack: LocalStack) -> None:
@@ -96,6 +97,10 @@ def opt_out(stack: LocalStack, api: Api) -> None:
         return consent == "unsubscribed"
 
     wait_until(heard)
+
+
+def wait_for_runs(api: Api) -> None:
+    wait_until(lambda: api.call("GET", "D/connection")["active_run"] is None)
 
 
 def wait_until(happened: Callable[[], bool], *, seconds: float = 60.0) -> None:
