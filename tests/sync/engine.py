@@ -10,15 +10,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import requests
 from botocore.config import Config
+from pynamodb.connection import Connection
 
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Audience, Connection, Department
+from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.departments import Connection as AccountLink
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
 from chalicelib.domain.members import Member
@@ -146,7 +149,7 @@ class Engine:
         self._join()
 
     def _make_queues(self, aws: str) -> None:
-        self.sqs: SQSClient = boto3.client("sqs", region_name="eu-central-1", endpoint_url=aws)
+        self.sqs: SQSClient = _client("sqs", aws)
         name = f"engine-{uuid.uuid4().hex[:12]}"
         self.dead_url = _queue(self.sqs, f"{name}-dlq.fifo", {})
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])["Attributes"]
@@ -155,8 +158,7 @@ class Engine:
         self.queue = QuickQueue(self.sqs, self.queue_url, self.clock)
 
     def _make_stores(self, aws: str) -> None:
-        config = Config(parameter_validation=False, max_pool_connections=16)
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws, config=config)
+        dynamodb = _client("dynamodb", aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, "department_id", "customer_key")
         for item in DepartmentItem.scan():
@@ -346,7 +348,7 @@ class Engine:
         audience_id = str(self.mailchimp.control.create_audience("Clients")["audience_id"])
         department_id = f"practice-{uuid.uuid4().hex[:12]}"
         self.pracbill.add_department(department_id, name="North", timezone="Australia/Melbourne", country="AU")
-        connection = Connection("connected", "account-1", "Example Practice", "us21", "abcd", NOON)
+        connection = AccountLink("connected", "account-1", "Example Practice", "us21", "abcd", NOON)
         department = Department(
             id=department_id,
             name="North",
@@ -518,6 +520,19 @@ def as_event(message: Message) -> dict[str, Any]:
         "awsRegion": "eu-central-1",
     }
     return {"Records": [record]}
+
+
+@lru_cache(maxsize=8)
+def _client(service: Any, aws: str) -> Any:
+    """Making a client takes longer than most tests."""
+    config = Config(parameter_validation=False, max_pool_connections=16)
+    return boto3.client(service, region_name="eu-central-1", endpoint_url=aws, config=config)
+
+
+@lru_cache(maxsize=8)
+def transactions(aws: str) -> Connection:
+    """What the store of runs makes once a process."""
+    return Connection(region="eu-central-1", host=aws)
 
 
 def _queue(sqs: SQSClient, name: str, more: dict[str, str]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from chalicelib.store import members
+from chalicelib.store import runs as store_runs
 from chalicelib.sync import plan, pull, why
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.pracbill import PracBillStandIn
-from tests.sync.engine import Clock, Engine, Practice
+from tests.sync.engine import Clock, Engine, Practice, transactions
 
 _SHARDS = ("0", "1")
 
@@ -28,13 +30,38 @@ def clock() -> Clock:
     return Clock()
 
 
+class Now:
+    """The clock of the test that is running, for what outlives a test."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+
+    def __call__(self) -> datetime:
+        return self.clock()
+
+
+@pytest.fixture(scope="module")
+def lasting_pracbill() -> Iterator[tuple[PracBillStandIn, Now]]:
+    """Making one takes long, for its keys; each test has departments of its own."""
+    now = Now()
+    with PracBillStandIn(customers=0, now=now) as pracbill:
+        yield pracbill, now
+
+
 @pytest.fixture
-def engine(aws: str, clock: Clock, few_shards: None) -> Iterator[Engine]:
+def engine(
+    aws: str,
+    clock: Clock,
+    few_shards: None,
+    lasting_pracbill: tuple[PracBillStandIn, Now],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Engine]:
+    pracbill, now = lasting_pracbill
+    now.clock = clock
+    pracbill.faults.clear()
+    monkeypatch.setattr(store_runs, "_connection", lambda: transactions(aws))
     readings = Readings(stats_cached_seconds=0)
-    with (
-        MailchimpStandIn(latency=Latency.none(), now=clock.seconds, readings=readings) as mailchimp,
-        PracBillStandIn(customers=0, now=clock) as pracbill,
-    ):
+    with MailchimpStandIn(latency=Latency.none(), now=clock.seconds, readings=readings) as mailchimp:
         mailchimp.control.set_plan(-1)
         yield Engine(aws, mailchimp, pracbill, clock)
 
