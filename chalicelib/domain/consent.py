@@ -114,6 +114,9 @@ def _after_opt_out(consent: PracBillConsent, member: Member, no: OptOut, policy:
     """PracBill says yes or nothing, but a no is known for the address."""
     if _is_yes_after(consent, no.at):
         return _agreed_again(consent, member, no, policy)
+    if member.status == "pending" and no.route == "person":
+        # Only the person can have asked for this confirmation, and only the person can give it.
+        return Verdict(Act.LEAVE, "opt-out-pending", report="not_confirmed")
     if member.status in ("subscribed", "pending"):
         # The opt-out has not reached Mailchimp (another audience, a lost call), or somebody else took it back there.
         return Verdict(Act.UNSUBSCRIBE, "opt-out-carried", status="unsubscribed")

@@ -144,6 +144,9 @@ class ChunkApplier:
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
             return Settled(operation, "done", status="subscribed", old="absent")
+        if answer.refused is not None and _classified(answer.refused).code == "cannot_rename":
+            # The member is not subscribed any more: that is news, and the next plan decides with it.
+            return Settled(operation, "held")
         return self._archive_and_add(audience_id, operation, mailchimp)
 
     def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
@@ -174,7 +177,8 @@ class ChunkApplier:
 
     def _mark_requests(self, department_id: str, one: Settled) -> list[Request]:
         """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
-        if one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
+        owed = one.result == "refused" and one.operation.action == "unsubscribe"
+        if owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
             return [self._members.put_mark(department_id, one.operation.address_key, RETRY_MARK)]
         return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
 
@@ -295,8 +299,10 @@ def heard_after(facet: Heard, operation: Operation, status: Status, audience_id:
         case "ask":
             return replace(facet, asked_at=now)
         case "subscribe" | "add" if operation.rule == "consent-given-again":
-            return replace(facet, opt_out=None, archived_by_us=False)
-        case "subscribe":
+            # Only the no that the yes was given after ends with it.
+            known = facet.opt_out is not None and facet.opt_out.at.isoformat() == operation.known_opt_out
+            return replace(facet, opt_out=None if known else facet.opt_out, archived_by_us=False)
+        case "subscribe" if status != "archived":
             return replace(facet, archived_by_us=False, before_archive=None)
         case _:
             return facet
@@ -311,8 +317,11 @@ def still_right(operation: Operation, member: Member) -> bool:
     """Whether nothing was heard since the plan that would forbid the operation."""
     if member.erased:
         return operation.action == "archive"
-    if operation.action in ("unsubscribe", "archive"):
+    if operation.action == "archive":
         return True
+    if operation.action == "unsubscribe":
+        # The plan remembered the no. When it is gone, a later yes of the person was accepted meanwhile.
+        return member.opt_out is not None
     return opt_out_time(member) == operation.known_opt_out
 
 

@@ -292,6 +292,7 @@ class Planner:
         self, run: Run, department: Department, batch: Sequence[AddressState], tally: Tally
     ) -> list[Operation]:
         now = self._clock()
+        batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
         decisions = [self._decide_one(department, state, now) for state in batch]
         operations = [decision for decision in decisions if isinstance(decision, Operation)]
         for operation in operations:
@@ -326,6 +327,27 @@ class Planner:
                 s.member.address_key for s, decision in pairs if not department.decide_all or may_leave(s, decision)
             ]
             self._members.write([put_check(department.id, key) for key in keys])
+
+    def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
+        """The state with an opt-out that a customer said at the address before, or says at the one after."""
+        other_key = state.moved_from or state.moved_to
+        if not other_key:
+            return state
+        other = self._members.state(department.id, other_key, _audience_id(department))
+        no = no_along_a_move(state, other, now)
+        if no is None:
+            return state
+        member = state.member
+        if not run.dry_run:
+            entry = replace(_pracbill_entry(member, no, now), who="the customer's other address", rule="no-moved-along")
+            self._ledger.append(department.id, member.address_key, entry)
+            self._members.change_heard(
+                department.id,
+                member.address_key,
+                member.address,
+                lambda known: replace(known, opt_out=newest_opt_out(known.opt_out, no)),
+            )
+        return replace(state, member=replace(member, opt_out=no))
 
     def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
         """One address; a customer's move from one address to another is decided once, at the old address."""
@@ -541,7 +563,20 @@ def pracbill_opt_out(state: AddressState, now: datetime) -> OptOut | None:
     known = state.member.opt_out
     if known is not None and (at is None or at <= known.at):
         return None
-    return OptOut(at=at or now, route="pracbill", told_pracbill=True)
+    # A no dated in the future would outlive every yes until then.
+    return OptOut(at=min(at, now) if at else now, route="pracbill", told_pracbill=True)
+
+
+def no_along_a_move(state: AddressState, other: AddressState, now: datetime) -> OptOut | None:
+    """The no that goes along when a customer moves between two addresses, where it is not known at `state` yet.
+
+    A bounce belongs to the address alone.
+    """
+    no = other.member.opt_out or pracbill_opt_out(other, now)
+    if no is None or no.route == "bounce" or state.member.erased:
+        return None
+    merged = newest_opt_out(state.member.opt_out, no)
+    return merged if merged != state.member.opt_out else None
 
 
 def may_leave(state: AddressState, decision: Operation | Held) -> bool:

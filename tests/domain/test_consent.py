@@ -109,12 +109,20 @@ def test_no_archived_stays_archived() -> None:
 # ------------------------------------------------------------------------------------------- a no, and no later yes
 
 
-@pytest.mark.parametrize("route", get_args(OptOutRoute))
-@pytest.mark.parametrize("status", ["subscribed", "pending"])
+@pytest.mark.parametrize(
+    ("route", "status"),
+    [(r, s) for r in get_args(OptOutRoute) for s in ("subscribed", "pending") if (r, s) != ("person", "pending")],
+)
 def test_opt_out_carried_to_an_audience_that_does_not_know_it(route: OptOutRoute, status: Status) -> None:
     for consent in (SILENCE, yes(EARLIER), yes(NOON), yes(None)):
         verdict = decide(consent, member(status, opt_out=said(route)), ASKING)
         assert verdict == Verdict(Act.UNSUBSCRIBE, "opt-out-carried", "unsubscribed")
+
+
+def test_opt_out_pending_leaves_the_person_time_to_confirm_a_new_sign_up() -> None:
+    for consent in (SILENCE, yes(EARLIER), yes(None)):
+        verdict = decide(consent, member("pending", opt_out=said("person")), ASKING)
+        assert verdict == Verdict(Act.LEAVE, "opt-out-pending", report="not_confirmed")
 
 
 @pytest.mark.parametrize(
@@ -413,7 +421,8 @@ def test_nobody_whose_latest_word_is_no_is_subscribed_or_stays_subscribed(every_
         if known.erased or not latest_word_is_no(consent, known):
             continue
         assert verdict.status not in ("subscribed", "pending", "transactional"), (consent, known, policy)
-        if known.status in ("subscribed", "pending"):
+        # A pending member gets no campaigns; one that signed up again after an own no is left to the person.
+        if known.status == "subscribed" or (known.status == "pending" and verdict.rule != "opt-out-pending"):
             assert verdict.act is Act.UNSUBSCRIBE, (consent, known, policy)
 
 

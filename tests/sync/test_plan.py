@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
+from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.sync import plan
 from tests.sync.engine import PLENTY, Engine, Practice
@@ -275,6 +276,34 @@ def test_an_unsubscribed_address_is_left_and_the_new_one_decided_by_itself(pract
     move(practice, "1", "new@clinic.test")
     practice.sync()
     assert "unsubscribed" in (practice.audience()["c1@clinic.test"], practice.known("c1@clinic.test").before_archive)
+    assert practice.audience().get("new@clinic.test") != "subscribed"
+
+
+def test_an_opt_out_at_the_old_address_goes_along_to_the_new_one_whatever_pracbill_has_heard(
+    practice: Practice,
+) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")  # before the opt-out, which PracBill can only be told for the old address
+    practice.act("unsubscribe", "c1@clinic.test")
+    practice.sync()
+    assert practice.audience().get("new@clinic.test") != "subscribed"
+    assert practice.known("new@clinic.test").opt_out is not None
+    practice.sync("full")
+    assert practice.audience().get("new@clinic.test") != "subscribed"
+
+
+def test_a_no_that_comes_with_a_new_address_unsubscribes_the_old_one_even_where_members_are_kept(
+    practice: Practice,
+) -> None:
+    practice.change_policy(on_removed="keep")
+    practice.customers(1)
+    practice.sync("full")
+    practice.engine.clock.move(minutes=10)
+    no = {"status": "unsubscribed", "changed_at": moment_text(practice.engine.clock())}
+    practice.edit("1", email="new@clinic.test", marketing_consent=no)
+    practice.sync()
+    assert practice.audience().get("c1@clinic.test") == "unsubscribed"
     assert practice.audience().get("new@clinic.test") != "subscribed"
 
 
