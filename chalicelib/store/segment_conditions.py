@@ -39,8 +39,12 @@ def compile_selection(selection: Selection) -> Condition:
         parts.append(writer.untagged(selection.outside))
     if selection.with_address:
         parts.append(f"attribute_exists({writer.name('address_key')})")
+    if selection.tagged:
+        parts.append(f"attribute_exists({writer.name('in_segments')})")
     comparisons = [comparison(rule, selection.today) for rule in selection.rules]
-    if selection.holds:
+    if selection.differs is not None:
+        parts.append(_differing(writer, selection.differs, comparisons))
+    elif selection.holds:
         parts += [writer.written(each) for each in comparisons]
     else:
         parts.append(" OR ".join(writer.written(each.contrary()) for each in comparisons))
@@ -48,6 +52,14 @@ def compile_selection(selection: Selection) -> Condition:
         others = (comparison(rule, selection.today).contrary() for rule in selection.unless)
         parts.append(" OR ".join(writer.written(each) for each in others))
     return Condition(_all_of(parts), writer.names, writer.values)
+
+
+def _differing(writer: _Writer, segment_id: str, comparisons: list[Comparison]) -> str:
+    """Fulfils the rules without the tag, or carries the tag without fulfilling them."""
+    enters = _all_of([writer.untagged(segment_id), *(writer.written(each) for each in comparisons)])
+    contrary = " OR ".join(writer.written(each.contrary()) for each in comparisons)
+    leaves = _all_of([writer.tagged(segment_id), contrary])
+    return f"({enters}) OR ({leaves})"
 
 
 def _all_of(parts: list[str]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chalicelib.domain.filterable import Sample, sample_from_document
 from chalicelib.domain.key_ranges import KeyRange, key_ranges
-from chalicelib.domain.segments import Rule, Selection, matching
+from chalicelib.domain.segments import Rule, Selection, differing, matching
 from chalicelib.store.segment_conditions import compile_selection
 
 if TYPE_CHECKING:
@@ -110,12 +110,28 @@ class SegmentQuery:
 
         Read consistently: a customer that was written before the call is seen as it was written.
         """
-        projection = _projection("customer_key", "customer_id", "address_key")
+        for item in self._items(selection, "customer_key", "customer_id", "address_key"):
+            yield _found(item)
+
+    def differences(self, rules: tuple[Rule, ...], today: date, segment_id: str) -> Iterator[tuple[Found, bool]]:
+        """Who enters or leaves a segment, and whether they leave: carry its tag. Otherwise as `iterate`."""
+        selection = differing(rules, today, segment_id)
+        for item in self._items(selection, "customer_key", "customer_id", "address_key", "in_segments"):
+            yield _found(item), segment_id in _tags(item)
+
+    def tagged(self, today: date) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+        """The address key of every customer who carries tags, and the ids of their segments. Otherwise as `iterate`."""
+        for item in self._items(Selection(today, tagged=True), "address_key", "in_segments"):
+            address = item.get("address_key")
+            yield (address["S"] if address else None), _tags(item)
+
+    def _items(self, selection: Selection, *attributes: str) -> Iterator[_Item]:
+        projection = _projection(*attributes)
         requests = (
             (stretch, self._request(selection, stretch, ConsistentRead=True, **projection)) for stretch in self._ranges
         )
         for _, page in self._pages(requests):
-            yield from map(_found, page["Items"])
+            yield from page["Items"]
 
     def _first_items(self, requests: Sequence[_Request], limit: int) -> list[_Item]:
         """The first items in order, though the stretches are read side by side: each keeps its own first ones."""
@@ -223,6 +239,11 @@ def _leading(kept: dict[int, list[_Item]], finished: set[int]) -> list[_Item]:
         if number not in finished:
             break
     return items
+
+
+def _tags(item: _Item) -> tuple[str, ...]:
+    tags = item.get("in_segments")
+    return tuple(tags["SS"]) if tags else ()
 
 
 def _found(item: _Item) -> Found:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice, zip_longest
+from itertools import islice
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from chalicelib.domain.filterable import filterable
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE, Segment, Tag, Tally, reason_of
-from chalicelib.domain.segments import Selection, carrying, leaving, matches
+from chalicelib.domain.segments import Selection, carrying, matches
 from chalicelib.domain.sightings import Sightings
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL, SegmentChange
@@ -58,10 +58,19 @@ class Work:
     suspects: dict[str, set[str]]
     facets: dict[str, Facets | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
+    carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
 
     @property
     def is_short_of_time(self) -> bool:
         return self.remaining() < ENOUGH_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """A segment whose differences were all sent; `left_out` counts who matches and carries no tag, by reason."""
+
+    segment: Segment
+    left_out: Counter[str]
 
 
 @dataclass(slots=True)
@@ -81,7 +90,16 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        return len(self.targets) == MOST_MEMBERS_A_CALL or len(self.quiet) >= MOST_MEMBERS_A_CALL
+        return len(self.targets) == MOST_MEMBERS_A_CALL
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.targets and not self.quiet
+
+    def take_quiet(self) -> Batch:
+        """The customers without a call as a batch of their own."""
+        taken, self.quiet = Batch(quiet=self.quiet), []
+        return taken
 
     @property
     def addresses(self) -> list[str]:
@@ -112,13 +130,28 @@ class Differences:
         self._tags = tags
         self._note = note
 
-    def carry_out(self, work: Work, segment: Segment, tag: Tag) -> Tally | None:
-        """Send all differences of a segment. Answers what there is now, None when time was over before the end."""
+    def carry_out(self, work: Work, segment: Segment, tag: Tag) -> bool:
+        """Send all differences of a segment; False when time was over before the end."""
         doing = Doing(work, segment, tag)
-        for adding, removing in zip_longest(self._entering(doing), self._leaving(doing)):
-            if not self._send(doing, adding or Batch(), removing or Batch()):
-                return None
-        return self._tally(doing)
+        for adding, removing in self._batches(doing):
+            if not self._send(doing, adding, removing):
+                return False
+        work.carried_out[segment.id] = CarriedOut(segment, doing.left_out)
+        return True
+
+    def tallies(self, work: Work) -> Iterator[tuple[Segment, Tally]]:
+        """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
+        marked: Counter[str] = Counter()
+        addresses: dict[str, set[str | None]] = {segment_id: set() for segment_id in work.carried_out}
+        for address, segment_ids in work.query.tagged(work.today) if work.carried_out else ():
+            for segment_id in addresses.keys() & segment_ids:
+                marked[segment_id] += 1
+                addresses[segment_id].add(address)
+        for segment_id, done in work.carried_out.items():
+            members = len(addresses[segment_id])
+            left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members})
+            yield done.segment, Tally(marked[segment_id] + done.left_out.total(), members, dict(left_out))
+        work.carried_out.clear()
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
         """Take the segment's mark from all customers; False when time was over before the end."""
@@ -143,42 +176,27 @@ class Differences:
 
     # ---------------------------------------------------------------------------------------------------- finding
 
-    def _entering(self, doing: Doing) -> Iterator[Batch]:
-        """Who matches and carries no tag yet, as far as the member can carry one."""
-        segment, batch = doing.segment, Batch()
-        wanted = Selection(doing.work.today, segment.rules, outside=segment.id)
-        for part in _slices(doing.work.query.iterate(wanted), _CUSTOMERS_AT_ONCE):
-            known = self._facets(doing.work, [found.address_key for found in part if found.address_key])
-            for found in part:
-                _take_entering(doing, batch, found, known)
-                if batch.is_full:
-                    yield batch
-                    batch = Batch()
-        if batch.targets or batch.quiet:
-            yield batch
-
-    def _leaving(self, doing: Doing) -> Iterator[Batch]:
-        """Who carries the tag and no longer matches, then the suspects; not where another sharer matches."""
-        work, segment, batch = doing.work, doing.segment, Batch()
-        gone = work.query.iterate(leaving(segment.rules, work.today, segment.id))
-        suspects = (Found("", "", key) for key in sorted(work.suspects.get(segment.id, ())))
-        for part in _slices((found for source in (gone, suspects) for found in source), _CUSTOMERS_AT_ONCE):
-            states = self._states(work, [found.address_key for found in part if found.address_key])
-            for found in part:
-                self._take_leaving(doing, batch, found, states)
-                if batch.is_full:
-                    yield batch
-                    batch = Batch()
-        if batch.targets or batch.quiet:
-            yield batch
-
-    def _take_leaving(self, doing: Doing, batch: Batch, found: Found, states: dict[str, AddressState]) -> None:
-        state = states.get(found.address_key or "")
-        if state is None or not _is_taggable(state.member.status, state.member.address) or _holds(doing, state):
-            batch.quiet += [found.customer_key] if found.customer_key else []
-            return
-        target = batch.targets.setdefault(state.member.address_key, Target(state.member.address))
-        target.customers += [found.customer_key] if found.customer_key else []
+    def _batches(self, doing: Doing) -> Iterator[tuple[Batch, Batch]]:
+        """Whom to tag and whom to untag, a call's worth at a time."""
+        work, segment = doing.work, doing.segment
+        adding, removing = Batch(), Batch()
+        found = work.query.differences(segment.rules, work.today, segment.id)
+        suspects = ((Found("", "", key), True) for key in sorted(work.suspects.get(segment.id, ())))
+        for part in _slices((each for source in (found, suspects) for each in source), _CUSTOMERS_AT_ONCE):
+            known = self._facets(work, [one.address_key for one, leaves in part if one.address_key and not leaves])
+            states = self._states(work, [one.address_key for one, leaves in part if one.address_key and leaves])
+            for one, leaves in part:
+                if leaves:
+                    _take_leaving(doing, removing, one, states)
+                else:
+                    _take_entering(doing, adding, one, known)
+                if adding.is_full or removing.is_full:
+                    yield adding, removing
+                    adding, removing = Batch(), Batch()
+            if len(adding.quiet) + len(removing.quiet) >= _CUSTOMERS_AT_ONCE:
+                yield adding.take_quiet(), removing.take_quiet()
+        if not (adding.is_empty and removing.is_empty):
+            yield adding, removing
 
     def _facets(self, work: Work, keys: Sequence[str]) -> dict[str, Facets | None]:
         """What is known of some addresses; remembered, since one customer is often in several segments."""
@@ -226,15 +244,6 @@ class Differences:
             return not work.is_short_of_time
         return self._note(work.run, len(change.added), len(change.removed)) and not work.is_short_of_time
 
-    def _tally(self, doing: Doing) -> Tally:
-        """Counts after all differences were carried out: who matches is who carries the tag, and who was left out."""
-        marked, addresses = 0, set()
-        for found in doing.work.query.iterate(carrying(doing.work.today, doing.segment.id)):
-            marked += 1
-            addresses.add(found.address_key)
-        left_out = doing.left_out + Counter({"shared_address": marked - len(addresses)})
-        return Tally(marked + doing.left_out.total(), len(addresses), {code: n for code, n in left_out.items() if n})
-
 
 def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int | None:
     """Note the members who carry the tag in Mailchimp, from the `start`-th on.
@@ -268,6 +277,16 @@ def _take_entering(doing: Doing, batch: Batch, found: Found, known: dict[str, Fa
             doing.left_out[reason_of(status)] += 1
             return
         batch.targets[key] = Target(facets.address, [found.customer_key])
+
+
+def _take_leaving(doing: Doing, batch: Batch, found: Found, states: dict[str, AddressState]) -> None:
+    """Untag, unless the member carries no tag anyway, or must keep it for another customer with the address."""
+    state = states.get(found.address_key or "")
+    if state is None or not _is_taggable(state.member.status, state.member.address) or _holds(doing, state):
+        batch.quiet += [found.customer_key] if found.customer_key else []
+        return
+    target = batch.targets.setdefault(state.member.address_key, Target(state.member.address))
+    target.customers += [found.customer_key] if found.customer_key else []
 
 
 def _holds(doing: Doing, state: AddressState) -> bool:

@@ -196,9 +196,10 @@ class SegmentSync:
             for segment in waiting:
                 stopped = self._bring(work, keeper, segment, place)
                 place = stopped or place.behind(segment)
-                run = self._save(run, place)
-                if stopped is not None or work.is_short_of_time or not run.is_open:
-                    return run
+                if stopped is not None or work.is_short_of_time or not self._goes_on(work.run):
+                    self._note_tallies(work)
+                    return self._save(run, place)
+            self._note_tallies(work)
             waiting = [s for s in self._segments.all(department_id) if not (s.is_synced(work.audience_id) or s.fault)]
         return None
 
@@ -250,12 +251,7 @@ class SegmentSync:
             stopped = self._heal(work, segment, segment.tag, place)
             if stopped is not None:
                 return stopped
-        tally = self._differences.carry_out(work, segment, segment.tag)
-        if tally is None:
-            return place
-        at, version = self._clock(), segment.version
-        self._known(segment, lambda known: known.synced(version, tally, at))
-        return None
+        return None if self._differences.carry_out(work, segment, segment.tag) else place
 
     def _without_lost_tag(self, work: Work, keeper: TagKeeper, segment: Segment) -> Segment:
         """The segment, its tag forgotten where the selected audience does not have it."""
@@ -294,6 +290,12 @@ class SegmentSync:
 
     # ------------------------------------------------------------------------------------------------------ keeping
 
+    def _note_tallies(self, work: Work) -> None:
+        """A segment counts as synced when its counts are noted; until then the next step does it again."""
+        at = self._clock()
+        for segment, tally in self._differences.tallies(work):
+            self._change(segment, lambda known, s=segment, t=tally: known.synced(s.version, t, at))  # type: ignore[misc]
+
     def _note_fault(self, work: Work, segment: Segment, message: str) -> None:
         if segment.fault != message:
             self._log(
@@ -316,6 +318,10 @@ class SegmentSync:
             return replace(stored, counts=counts, progress_at=self._clock())
 
         return self._runs.change(run.department_id, run.id, noted).is_open
+
+    def _goes_on(self, run: Run) -> bool:
+        stored = self._runs.get(run.department_id, run.id)
+        return stored is not None and stored.is_open
 
     def _save(self, run: Run, place: Place) -> Run:
         cursor = place.cursor()

@@ -242,9 +242,11 @@ class Segments:
         return _view(segment, department, self._is_syncing(department))
 
     def _is_syncing(self, department: Department | None) -> bool:
-        """Whether a run is just bringing segments to Mailchimp."""
+        """Whether a run is just bringing segments to Mailchimp, and Mailchimp has answered it."""
         run = self._runs.active(department) if department is not None else None
-        return run is not None and run.phase == "segments"
+        if run is None or run.phase != "segments":
+            return False
+        return run.type != "segments" or bool(run.counts)
 
 
 def _view(segment: Segment, department: Department | None, is_syncing: bool) -> SegmentView:
