@@ -247,9 +247,13 @@ class Runs:
     # ------------------------------------------------------------------------------------------------- inside
 
     def _claim(self, department_id: str, run: Run) -> None:
+        replaced_segments = False
         for _ in range(3):
             holder = self._departments.claim(department_id, run.id).active_run_id
             if holder == run.id:
+                if replaced_segments:
+                    # This run brings them, unless it is a dry one or ends before: then another follows it.
+                    self._departments.change(department_id, _with_segments_waiting)
                 return
             active = self._runs.get(department_id, holder)
             if active is None:
@@ -257,9 +261,9 @@ class Runs:
                 raise conflict("Another sync is just starting. Try again in a few minutes.", code="run-active")
             if not active.is_open:
                 self.settle(active, follow=False)
-            elif active.trigger == "selection" and run.trigger != "selection":
-                # The first plan of a new audience is for information; it gives way to a real run.
+            elif _gives_way(active, run):
                 self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.", follow=False)
+                replaced_segments = replaced_segments or active.type == "segments"
             else:
                 raise _already_running(self.view(active))
         raise conflict("Another sync is just ending. Try again in a moment.", code="run-active")
@@ -358,6 +362,16 @@ def after_run(department: Department, run: Run) -> Department:
     if run.type != "full":
         return department
     return replace(department, split_points=SplitPoints.from_text(run.points).points)
+
+
+def _gives_way(active: Run, run: Run) -> bool:
+    """Whether a run that nobody asked for in so many words makes room for another.
+
+    The first plan of a new audience is for information. What a run for changed segments does is part of every run.
+    """
+    if active.type == "segments":
+        return run.type != "segments"
+    return active.trigger == "selection" and run.trigger != "selection"
 
 
 def _with_segments_waiting(department: Department) -> Department:

@@ -38,6 +38,25 @@ def test_a_new_segment_is_in_mailchimp_as_soon_as_its_run_is_over(synced: Segmen
     assert view.last_synced_at is not None
 
 
+def test_a_sync_need_not_wait_for_the_run_of_a_new_segment_and_does_its_work(synced: SegmentOffice) -> None:
+    synced.create()
+    own = synced.practice.latest()
+    run = synced.sync()
+    assert (own.type, synced.practice.run(own.id).status) == ("segments", "cancelled")
+    assert (run.type, run.status, run.counts["segment_added"]) == ("incremental", "success", 2)
+    assert synced.tagged() == ["ann", "ben"]
+    assert synced.practice.latest().id == run.id
+
+
+def test_a_dry_run_in_the_place_of_a_new_segments_run_only_puts_it_off(synced: SegmentOffice) -> None:
+    synced.create()
+    dry = synced.engine.lifecycle.start(synced.id, "incremental", dry_run=True, by="user-1")
+    run = synced.run()
+    assert synced.practice.run(dry.id).status in ("success", "skipped")
+    assert (run.type, run.status) == ("segments", "success")
+    assert synced.tagged() == ["ann", "ben"]
+
+
 def test_who_starts_or_stops_to_match_follows_with_the_next_run(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
