@@ -234,6 +234,12 @@ class Deployment:
             ) not in {"ENABLED", "ENABLING"}:
                 dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)
 
+    def set_schedule(self, expression: str) -> None:
+        """Say when incremental runs start: a kept stack has the schedule that it was made with."""
+        events = self._emulator.client("events")
+        for rule in events.list_rules(NamePrefix=f"{STACK}-Dispatcher")["Rules"]:
+            events.put_rule(Name=rule["Name"], ScheduleExpression=expression, State="ENABLED")
+
     def set_environment(self, variables: Mapping[str, str]) -> None:
         """Put variables into every function's environment; those of other names stay."""
         for function in self.functions().values():

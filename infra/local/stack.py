@@ -269,8 +269,10 @@ class LocalStack:
 
     def _deploy(self, deployment: Deployment) -> None:
         addresses = self._addresses()
+        schedule = self._environment.get("SYNC_SCHEDULE", "rate(4 hours)")
         if deployment.exists():
             deployment.renew()
+            deployment.set_schedule(schedule)
         else:
             deployment.create(
                 {
@@ -279,7 +281,7 @@ class LocalStack:
                     "PracBillJwksUrl": addresses["PRACBILL_JWKS_URL"],
                     "PracBillIssuer": addresses["PRACBILL_ISSUER"],
                     "MailchimpApiUrl": addresses["MAILCHIMP_API_URL"],
-                    "SyncSchedule": self._environment.get("SYNC_SCHEDULE", "rate(4 hours)"),
+                    "SyncSchedule": schedule,
                 }
             )
         deployment.repair()

@@ -121,6 +121,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
         created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()
         change_routes(stack)
     gone = read_about(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
+    stack = LocalStack(folder, latency=False, customers=20, environment={"SYNC_SCHEDULE": "rate(7 minutes)"})
     with stack:
         yield Restarted(stack, first=first, was_gone=gone, key_made_before=created["api_key"])
 
@@ -157,6 +158,13 @@ def test_a_restart_brings_the_routes_in_line_with_the_template(restarted: Restar
     assert "GET" in methods["/health"]
     assert methods["/stale"] == set()
     assert stack.call("GET", "/health").ok
+
+
+def test_a_restart_takes_the_schedule_of_its_own_environment(restarted: Restarted) -> None:
+    events = restarted.stack.client("events")
+    rules = [rule for rule in events.list_rules()["Rules"] if "Dispatcher" in rule["Name"]]
+    assert [rule["ScheduleExpression"] for rule in rules] == ["rate(7 minutes)"]
+    assert events.list_targets_by_rule(Rule=rules[0]["Name"])["Targets"]
 
 
 def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
