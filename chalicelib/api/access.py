@@ -35,12 +35,14 @@ _SMALLEST_RSA_BITS = 2048
 _LONGEST_TOKEN = 8192
 _LONGEST_SUBJECT = 200
 
-# A key set is asked for again after ten minutes, or when a token names a key it does not hold. A stranger can make
-# up key names, so no two fetches come closer than half a minute. When PracBill is away the last set serves for an
-# hour more at most: after that a withdrawn key might still be trusted.
+# A key set is asked for again after ten minutes, or when a token names a key it does not hold: PracBill may have begun
+# to sign with a new one a moment ago. A stranger can make up key names, so only a few fetches may follow each other at
+# once, and one every half minute in the long run. When PracBill is away it is left alone for half a minute, and the
+# last set serves for an hour more at most: after that a withdrawn key might still be trusted.
 FRESH_SECONDS = 600
 USABLE_SECONDS = 3600
 FETCH_PAUSE_SECONDS = 30
+FETCHES_AT_ONCE = 4
 _FETCH_TIMEOUT = (3.05, 5)
 _LARGEST_KEY_SET = 256 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -162,7 +164,7 @@ class PublishedKeys:
         self._fetch = fetch
         self._keys: tuple[SigningKey, ...] = ()
         self._fetched_at: float | None = None
-        self._tried_at: float | None = None
+        self._tries: tuple[float, ...] = ()
         self._away = False
 
     def find(self, kid: str | None, algorithm: str) -> SigningKey | None:
@@ -192,16 +194,24 @@ class PublishedKeys:
         return next((key for key in self._keys if key.kid == kid and key.algorithm == algorithm), None)
 
     def _renew(self) -> None:
-        if self._within(self._tried_at, FETCH_PAUSE_SECONDS):
+        now = self._clock()
+        self._tries = tuple(
+            tried for tried in self._tries if self._within(tried, FETCHES_AT_ONCE * FETCH_PAUSE_SECONDS)
+        )
+        if len(self._tries) >= FETCHES_AT_ONCE or (self._away and self._within(self._last_try, FETCH_PAUSE_SECONDS)):
             return
-        self._tried_at = self._clock()
+        self._tries += (now,)
         try:
             self._keys = self._fetch(self._url)
         except KeySetUnreadable as error:
             self._away = True
             logger.error("PracBill's key set cannot be read: %s", error)
             return
-        self._fetched_at, self._away = self._tried_at, False
+        self._fetched_at, self._away = now, False
+
+    @property
+    def _last_try(self) -> float | None:
+        return self._tries[-1] if self._tries else None
 
     def _within(self, moment: float | None, seconds: float) -> bool:
         return moment is not None and 0 <= self._clock() - moment < seconds
