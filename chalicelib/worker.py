@@ -75,7 +75,7 @@ class SyncWorker:
         if step is not None:
             self._meter.count("DeadLetters")
             self._steps.give_up(
-                step, "This part of the sync failed again and again. PracBill's operators find why in the logs."
+                step, "This part of the sync failed again and again; the operators find why in the logs."
             )
         return True
 

@@ -43,7 +43,7 @@ _API_SECONDS = 25.0
 
 _MEMBER_WORDS: dict[Status, str] = {
     "subscribed": "In the audience and subscribed.",
-    "transactional": "In the audience as non-subscribed: no consent is recorded, so campaigns do not reach this person.",
+    "transactional": "In the audience as non-subscribed: no consent is recorded, so no campaign reaches this person.",
     "pending": "In the audience, waiting for the person to confirm by e-mail.",
     "unsubscribed": "In the audience as unsubscribed: this person is never mailed.",
 }
@@ -109,7 +109,9 @@ class Customers:
         department = _selected(self._departments, department_id)
         stored = self._customers.get(department_id, [customer_key(customer_id)]).get(customer_key(customer_id))
         if stored is None:
-            raise not_found("No customer with this id was read from PracBill yet. A new one comes with the next sync.")
+            raise not_found(
+                "No customer with this id is kept here. A new one comes with the next sync, an erased one does not."
+            )
         if not stored.address_key:
             return _without_address(customer_id)
         state = self._members.state(department_id, stored.address_key, _audience(department).id)

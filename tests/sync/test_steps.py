@@ -159,7 +159,7 @@ def test_a_step_over_which_functions_die_ends_the_run(
     monkeypatch.setattr(engine.steps._planner, "store", dies)
     run = practice.sync("full")
     assert (run.status, practice.audience()) == ("error", {})
-    assert run.message.startswith("This part of the sync failed again and again.")
+    assert run.message.startswith("This part of the sync failed again and again; the operators find why in the logs. ")
     assert practice.department.active_run_id == ""
 
 
