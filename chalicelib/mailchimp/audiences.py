@@ -14,6 +14,7 @@ from chalicelib.mailchimp.answers import (
     read_audience,
     read_audiences,
     read_merge_field,
+    total_items,
 )
 from chalicelib.mailchimp.api import Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, PlanLimitReached, problem_of, refused_request
@@ -56,6 +57,12 @@ class AudienceCalls(Resource):
         """Raises AudienceGone."""
         call = Call("GET", "/lists/{audience}", {"audience": audience_id}, {"include_total_contacts": "true"})
         return read_audience(self._api.read(call, missing=AudienceGone()))
+
+    def subscribed_count(self, audience_id: str) -> int:
+        """How many members are subscribed now; the audience's own count is some minutes old. Raises AudienceGone."""
+        query = {"status": "subscribed", "fields": "total_items", "count": "1"}
+        call = Call("GET", "/lists/{audience}/members", {"audience": audience_id}, query)
+        return total_items(self._api.read(call, missing=AudienceGone())) or 0
 
     def create_audience(self, new: NewAudience) -> Audience:
         """Raises PlanLimitReached, RequestRefused naming the fields, UncertainCreation."""

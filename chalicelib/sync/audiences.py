@@ -125,12 +125,13 @@ class Audiences:
         try:
             with self._accounts.open(department_id) as linked:
                 remote = linked.client.audience(audience.id)
+                subscribed = linked.client.subscribed_count(audience.id)
         except AudienceGone:
             return self._view(department, audience.name, None, AUDIENCE_GONE)
         except ServiceError:
             # A refused key is part of the department's state by now.
             return self._view(self._department(department_id), audience.name, None, MAILCHIMP_AWAY)
-        return self._view(department, remote.name, remote.member_count)
+        return self._view(department, remote.name, subscribed)
 
     def _department(self, department_id: str) -> Department:
         department = self._departments.get(department_id)

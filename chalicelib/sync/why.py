@@ -62,7 +62,7 @@ _REASONS = {
     "refused": "Addresses that Mailchimp refuses; see the records of the last full sync.",
     "not_yet": "Customers that the next sync will add or change.",
     "foreign": "Subscribed members that match no customer of this department.",
-    "not_counted_yet": "The rest: Mailchimp's own count lags behind by some minutes, or changed since the last sync.",
+    "not_counted_yet": "The rest: what changed on either side since the last sync.",
 }
 
 
@@ -169,7 +169,7 @@ class Reconciliations:
     def get(self, department_id: str) -> Reconciliation:
         department = _selected(self._departments, department_id)
         audience, now = _audience(department), self._clock()
-        theirs = self._mailchimp_for(department, lambda: _API_SECONDS).audience(audience.id).member_count
+        theirs = self._mailchimp_for(department, lambda: _API_SECONDS).subscribed_count(audience.id)
         ours, reasons = 0, Counter[str]()
         for stored in self._customers.ascending(department_id):
             ours += 1

@@ -70,6 +70,13 @@ def test_all_audiences_are_read_and_whether_another_may_be_made(
     assert first.total_contacts is None
 
 
+def test_the_subscribed_are_counted_without_reading_them(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(Reply(200, {"total_items": 1234}))
+    assert client.subscribed_count("list1") == 1234
+    asked = server.asked[-1]
+    assert (asked.path, asked.query["status"], asked.query["count"]) == ("/3.0/lists/list1/members", "subscribed", "1")
+
+
 def test_minus_one_means_that_a_plan_sets_no_limit(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(Reply(200, {"lists": [], "total_items": 0, "constraints": {"may_create": True, "max_instances": -1}}))
     audiences = client.audiences()
