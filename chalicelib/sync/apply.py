@@ -145,8 +145,11 @@ class ChunkApplier:
         if answer.outcome == "done":
             return Settled(operation, "done", status="subscribed", old="absent")
         if answer.refused is not None and _classified(answer.refused).code == "cannot_rename":
-            # The member is not subscribed any more: that is news, and the next plan decides with it.
-            return Settled(operation, "held")
+            old = mailchimp.member(audience_id, operation.old_address)
+            if old is None or old.status != "archived":
+                # The member is not subscribed any more: that is news, and the next plan decides with it.
+                return Settled(operation, "held")
+            # Archived: an earlier delivery of the chunk got as far as that.
         return self._archive_and_add(audience_id, operation, mailchimp)
 
     def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
