@@ -143,19 +143,20 @@ def _joined() -> _Joined:
     from chalicelib.sync.apply import ChunkApplier
     from chalicelib.sync.audiences import Audiences
     from chalicelib.sync.connect import Connections, RunCalls
+    from chalicelib.sync.deciding import Decider
     from chalicelib.sync.department_settings import DepartmentSettings
     from chalicelib.sync.enrolment import Enrolment
     from chalicelib.sync.erase import Erasure
     from chalicelib.sync.events import Events
     from chalicelib.sync.hearing import Hearing
     from chalicelib.sync.hooks import Hooks
-    from chalicelib.sync.plan import Planner
     from chalicelib.sync.pull import Puller
     from chalicelib.sync.runs import Logs, Runs
     from chalicelib.sync.segment_previews import Previews
     from chalicelib.sync.segment_sync import SegmentSync
     from chalicelib.sync.segments import Segments
     from chalicelib.sync.steps import Steps
+    from chalicelib.sync.storing import Storer
     from chalicelib.sync.sweep import Sweeper
     from chalicelib.sync.why import Customers, Reconciliations
     from chalicelib.worker import EventWorker, SyncWorker
@@ -263,9 +264,8 @@ def _joined() -> _Joined:
         clock=now,
         entropy=lambda: secrets.token_hex(4),
     )
-    planner = Planner(
-        customers=customers, members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now
-    )
+    storer = Storer(customers=customers, members=members, runs=runs, logs=logs, clock=now)
+    decider = Decider(members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now)
     applier = ChunkApplier(
         members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now, meter=meter
     )
@@ -277,7 +277,8 @@ def _joined() -> _Joined:
         hooks=hooks,
         hearing=hearing,
         puller=puller,
-        planner=planner,
+        storer=storer,
+        decider=decider,
         applier=applier,
         segments=segment_sync,
         mailchimp_for=mailchimp_for,

@@ -299,7 +299,7 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class SegmentPreview:
-    """Who matches some rules at `as_of`: `count` of `total` customers, and `reachable_count` whom campaigns would reach.
+    """Who matches some rules at `as_of`: `count` of `total` customers, `reachable_count` of whom campaigns would reach.
 
     Reached is who is subscribed, or will be by the next sync: consent, opt-outs and refusals are all heeded.
     `per_rule` is null unless asked for, `entering` and `leaving` unless a segment was named to compare with.

@@ -52,7 +52,7 @@ class SyncQueue:
         self.send_all([(step, group)])
 
     def send_all(self, steps: Iterable[tuple[Step, str]]) -> None:
-        """Send messages in calls of ten. Raises RetryLater when the queue rejects one; sending all again is harmless."""
+        """Send messages in calls of ten. Raises RetryLater when one is rejected; sending all again is harmless."""
         waiting = list(steps)
         for start in range(0, len(waiting), _MESSAGES_A_CALL):
             entries = [

@@ -32,8 +32,8 @@ from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.sync.hearing import Hearing, gone, news_of
-from chalicelib.sync.plan import ENDED, ENOUGH_SECONDS, OVERLAP
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 
 Part = Literal["live", "archived", "missing", "tell", "end"]
 # Members that change in the run's first seconds are still read: whoever changes something and then starts a sync

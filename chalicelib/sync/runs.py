@@ -63,7 +63,11 @@ class Runs:
         return [self.view(run) for run in runs], next_key
 
     def get(self, department_id: str, run_id: str) -> RunView:
-        return self.view(self._run(department_id, run_id))
+        """The run; one that shows its end has its log entry, and has given the department free."""
+        run = self._run(department_id, run_id)
+        if not run.is_open:
+            self.settle(run)
+        return self.view(run)
 
     def records(
         self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None

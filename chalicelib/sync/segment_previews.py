@@ -41,8 +41,8 @@ from chalicelib.store.mailable import MailableStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.segment_query import SegmentQuery
-from chalicelib.sync.plan import OVERLAP
 from chalicelib.sync.ports import Clock, PracBillFor
+from chalicelib.sync.progress import OVERLAP
 from chalicelib.sync.segment_differences import QueryFor
 
 SAMPLE_SIZE = 10

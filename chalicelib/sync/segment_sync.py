@@ -32,8 +32,8 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.store.tag_checks import TagCheck, TagCheckStore
-from chalicelib.sync.plan import ENDED
 from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
+from chalicelib.sync.progress import ENDED
 from chalicelib.sync.segment_differences import (
     ENOUGH_SECONDS,
     MOST_STATES_KEPT,
@@ -185,22 +185,26 @@ class SegmentSync:
 
     def _bring_all(self, work: Work, place: Place) -> Run | None:
         """Bring every segment to Mailchimp, and once more those that were edited meanwhile."""
-        run, department_id = work.run, work.department.id
+        run, department_id, audience_id = work.run, work.department.id, work.audience_id
         segments = self._segments.all(department_id)
         if not segments:
             return None
-        keeper = TagKeeper(self._segments, work.mailchimp, work.audience_id, segments)
+        keeper = TagKeeper(self._segments, work.mailchimp, audience_id, segments)
         # Those that are being deleted come first: their names may be wanted.
         waiting = sorted((s for s in segments if s.deleting or s.id > place.after), key=lambda s: not s.deleting)
-        for _ in range(_MOST_ROUNDS):
-            for segment in waiting:
-                stopped = self._bring(work, keeper, segment, place)
-                place = stopped or place.behind(segment)
-                if stopped is not None or work.is_short_of_time or not self._goes_on(work.run):
-                    self._note_tallies(work)
-                    return self._save(run, place)
-            self._note_tallies(work)
-            waiting = [s for s in self._segments.all(department_id) if not (s.is_synced(work.audience_id) or s.fault)]
+        try:
+            for _ in range(_MOST_ROUNDS):
+                for segment in waiting:
+                    stopped = self._bring(work, keeper, segment, place)
+                    place = stopped or place.behind(segment)
+                    if stopped is not None or work.is_short_of_time or not self._goes_on(run):
+                        self._note_tallies(work)
+                        return self._save(run, place)
+                self._note_tallies(work)
+                waiting = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
+        finally:
+            # What Mailchimp has answered is kept, whatever stops us.
+            self._differences.keep_marks(work)
         return None
 
     def _work(

@@ -7,6 +7,7 @@ what got lost) and nothing else happens. No step relies on a message arriving on
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from chalicelib.domain.departments import ConnectionState, Department
@@ -18,9 +19,10 @@ from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore
 from chalicelib.sync import ports
 from chalicelib.sync.apply import ChunkApplier
-from chalicelib.sync.plan import Planner
+from chalicelib.sync.deciding import Decider
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
 from chalicelib.sync.runs import Runs
+from chalicelib.sync.storing import Storer
 
 _NEXT: dict[Phase, Phase] = {
     "pull": "store",
@@ -42,7 +44,8 @@ class Steps:
         hooks: ports.HookKeeper,
         hearing: ports.ConsentHearing,
         puller: ports.Phase,
-        planner: Planner,
+        storer: Storer,
+        decider: Decider,
         applier: ChunkApplier,
         segments: ports.Phase,
         mailchimp_for: MailchimpFor,
@@ -56,7 +59,8 @@ class Steps:
         self._hooks = hooks
         self._hearing = hearing
         self._puller = puller
-        self._planner = planner
+        self._storer = storer
+        self._decider = decider
         self._applier = applier
         self._segments = segments
         self._mailchimp_for = mailchimp_for
@@ -154,7 +158,7 @@ class Steps:
         if run.type == "full" and not department.decide_all:
             # From here on fingerprints may be ahead of what was decided: should this run die, the next one decides all.
             department = self._departments.change(department.id, lambda d: replace(d, decide_all=True))
-        self._on(department, run, self._planner.store(run, department, pracbill, remaining))
+        self._on(department, run, self._storer.store(run, department, pracbill, remaining))
 
     def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:
         """The department with PracBill's present name, time zone, country and currency."""
@@ -165,7 +169,7 @@ class Steps:
         )
 
     def _decide(self, run: Run, department: Department, remaining: Remaining) -> None:
-        unfinished = self._planner.decide(run, department, remaining)
+        unfinished = self._decider.decide(run, department, remaining)
         if unfinished is not None:
             self._on(department, run, unfinished)
             return
@@ -235,11 +239,10 @@ class Steps:
         self._on(department, run, self._segments.step(run, department, remaining))
 
     def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
-        try:
-            # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer.
+        # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer. When PracBill
+        # is away the words are kept for the next pull: no sync is held up for that.
+        with suppress(RetryLater, StopRun):
             self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
-        except (RetryLater, StopRun):
-            pass  # the words are kept; the next pull tells them, and no sync is held up for that
         self._lifecycle.finish(run, closing_status(run), closing_message(run))
 
     # ------------------------------------------------------------------------------------------------ moving

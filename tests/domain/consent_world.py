@@ -24,7 +24,7 @@ from chalicelib.domain.planning import AddressState, Held, Operation, plan_addre
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.sync.apply import already_done, heard_after, member_object, still_right
 from chalicelib.sync.hearing import gone, news_of
-from chalicelib.sync.plan import pracbill_opt_out
+from chalicelib.domain.opt_outs import pracbill_opt_out
 
 AUDIENCE = "a1"
 FIELDS = FieldMap(tags=("FNAME",))

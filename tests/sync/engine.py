@@ -41,11 +41,13 @@ from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.sync.apply import ChunkApplier
+from chalicelib.sync.deciding import Decider
 from chalicelib.sync.hearing import Hearing
-from chalicelib.sync.plan import ENOUGH_SECONDS, Planner
+from chalicelib.sync.progress import ENOUGH_SECONDS
 from chalicelib.sync.pull import Puller
 from chalicelib.sync.runs import Runs
 from chalicelib.sync.steps import Steps
+from chalicelib.sync.storing import Storer
 from chalicelib.sync.sweep import Sweeper
 from chalicelib.worker import MAX_DELIVERIES, SyncWorker
 from infra.local.mailchimp import MailchimpStandIn
@@ -200,8 +202,8 @@ class Engine:
             hooks=HookInPlace(),
             hearing=self.hearing,
             puller=puller,
-            planner=Planner(
-                customers=self.customers,
+            storer=Storer(customers=self.customers, members=self.members, runs=self.runs, logs=self.logs, clock=clock),
+            decider=Decider(
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,

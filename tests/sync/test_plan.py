@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
-from chalicelib.sync import plan
+from chalicelib.sync import deciding
 from tests.sync.engine import PLENTY, Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -416,7 +416,7 @@ def test_decisions_that_are_made_in_several_messages_put_no_address_in_two_chunk
 ) -> None:
     practice.customers(9)
     practice.sync("full")
-    monkeypatch.setattr(plan, "_STATES_AT_ONCE", 2)
+    monkeypatch.setattr(deciding, "_STATES_AT_ONCE", 2)
     engine.clock.move(minutes=10)
     for number in range(1, 10):
         practice.edit(str(number), first_name="Changed")
@@ -462,12 +462,12 @@ class ListOf:
 
 
 def store(engine: Engine, practice: Practice, *pages: list[str]) -> None:
-    """Have the planner store a full listing, a message a page."""
+    """Have a full listing stored, a message a page."""
     run_id = practice.start("full")
     run: Any = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="store"))
     pracbill: Any = ListOf(*pages)
     while run is not None:
-        run = engine.steps._planner.store(practice.run(run_id), practice.department, pracbill, lambda: 1.0)
+        run = engine.steps._storer.store(practice.run(run_id), practice.department, pracbill, lambda: 1.0)
     engine.lifecycle.cancel(practice.id, run_id, by="user-1")
 
 
@@ -515,7 +515,7 @@ def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_addr
     first = replace(customer_from_json(record), email="first@clinic.test")
     other = replace(customer_from_json(record), id="2", email="c2@clinic.test", first_name="Changed")
     pracbill: Any = ChangesOf([first, other], [replace(first, email="second@clinic.test")])
-    engine.steps._planner.store(run, practice.department, pracbill, lambda: PLENTY)
+    engine.steps._storer.store(run, practice.department, pracbill, lambda: PLENTY)
     holders = {
         address: engine.members.state(practice.id, practice.key(address), practice.audience_id).sharers
         for address in ("c1@clinic.test", "first@clinic.test", "second@clinic.test")

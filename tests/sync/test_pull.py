@@ -13,7 +13,7 @@ import pytest
 from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.sync import pull as pull_module
-from chalicelib.sync.plan import ENDED
+from chalicelib.sync.progress import ENDED
 from infra.local.pracbill import PracBillStandIn
 from tests.sync.listening import Clock, Desk, mailchimp_running
 

@@ -27,7 +27,11 @@ def runs(aws: str) -> RunStore:
 @pytest.fixture
 def run(runs: RunStore, request: pytest.FixtureRequest) -> Run:
     run = Run(
-        department_id=request.node.name[:60], id="20260105T120000000Z-aaaa", type="full", trigger="manual", started_at=NOON
+        department_id=request.node.name[:60],
+        id="20260105T120000000Z-aaaa",
+        type="full",
+        trigger="manual",
+        started_at=NOON,
     )
     runs.add(run)
     return run

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.runs import Run
 from chalicelib.errors import RefuseRequest
-from chalicelib.sync.plan import OVERLAP
+from chalicelib.sync.progress import OVERLAP
 from tests.sync.engine import Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)

@@ -156,7 +156,7 @@ def test_a_step_over_which_functions_die_ends_the_run(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     practice.customers(2)
-    monkeypatch.setattr(engine.steps._planner, "store", dies)
+    monkeypatch.setattr(engine.steps._storer, "store", dies)
     run = practice.sync("full")
     assert (run.status, practice.audience()) == ("error", {})
     assert run.message.startswith("This part of the sync failed again and again; the operators find why in the logs. ")

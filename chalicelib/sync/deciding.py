@@ -1,0 +1,273 @@
+"""The plan's second phase: decide for every address concerned, write chunks. Nothing is sent.
+
+The pure core is asked for each address: for all of them in a full run, for the marked ones otherwise. The phase may be
+stopped and taken up again after any part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.departments import Department
+from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.members import Heard, Member, OptOut
+from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, pracbill_opt_out
+from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
+from chalicelib.domain.reach import gets_mail
+from chalicelib.domain.refusals import refusal
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segment_state import TAGGABLE
+from chalicelib.store.batches import ahead, side_by_side
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.mailable import put_mailable
+from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.tag_checks import put_check
+from chalicelib.sync.ports import Clock, ConsentHearing, Remaining
+from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, Tally, summed
+
+_STATES_AT_ONCE = 200
+_RECORDS_AT_ONCE = 500
+_OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
+
+
+class Decider:
+    def __init__(
+        self,
+        *,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        ledger: LedgerStore,
+        hearing: ConsentHearing,
+        clock: Clock,
+    ) -> None:
+        self._members = members
+        self._runs = runs
+        self._logs = logs
+        self._ledger = ledger
+        self._hearing = hearing
+        self._clock = clock
+
+    def decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Decide until every address concerned is decided or time is over; answers as `store` does.
+
+        A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
+        """
+        if run.cursor == ENDED:
+            return None
+        everything = run.type == "full" or department.decide_all
+        states = self._every_state if everything else self._touched_states
+        writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
+        cursor = ENDED
+        for batch, where in ahead(states(run, department)):
+            for operation in self._decide_batch(run, department, batch, tally):
+                for chunk in writer.add(operation):
+                    number = self._put_chunk(run, number, chunk)
+            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE:
+                self._flush(run, department, tally)
+            if remaining() < ENOUGH_SECONDS:
+                cursor = where
+                break
+        for chunk in writer.rest():
+            number = self._put_chunk(run, number, chunk)
+        self._flush(run, department, tally)
+        saved = self._save_decisions(run, cursor, number, tally)
+        # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
+        self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
+        return None if cursor == ENDED else saved
+
+    def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
+        """Every address, shard by shard."""
+        first = int(run.cursor.get("shard", "0"))
+        for index in range(first, len(SHARDS)):
+            states = self._members.every_state(department.id, SHARDS[index], _audience_id(department))
+            yield list(states), {"shard": str(index + 1)}
+
+    def _touched_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
+        """The marked addresses, some hundred at a time."""
+        waiting: dict[str, tuple[str, ...]] = {}
+        for key, marks in self._members.touched(department.id, after=run.cursor.get("touched", "")):
+            waiting[key] = marks
+            if len(waiting) == _STATES_AT_ONCE:
+                yield self._marked(department, waiting), {"touched": key}
+                waiting = {}
+        if waiting:
+            yield self._marked(department, waiting), {"touched": next(reversed(waiting))}
+
+    def _marked(self, department: Department, waiting: dict[str, tuple[str, ...]]) -> list[AddressState]:
+        states = self._members.states(department.id, list(waiting), _audience_id(department))
+        return [replace(state, marks=waiting[state.member.address_key]) for state in states]
+
+    def _decide_batch(
+        self, run: Run, department: Department, batch: Sequence[AddressState], tally: Tally
+    ) -> list[Operation]:
+        now = self._clock()
+        batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
+        decisions = [self._decide_one(department, state, now) for state in batch]
+        operations = [decision for decision in decisions if isinstance(decision, Operation)]
+        for operation in operations:
+            tally.add(operation.action)
+        held = [decision for decision in decisions if isinstance(decision, Held)]
+        for one in held:
+            if one.code and not (one.waits and one.marks):
+                tally.add("held")
+                tally.records.append(held_record(one, now))
+        self._note_reach(run, department, batch, decisions)
+        if not run.dry_run:
+            self._hearing.owe_pracbill(department, batch)
+            tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
+            tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
+        return operations
+
+    def _note_reach(
+        self, run: Run, department: Department, batch: Sequence[AddressState], decisions: Sequence[Operation | Held]
+    ) -> None:
+        """Note whom campaigns will reach, for previews of segments.
+
+        Of every address in a shard that is known at once; touched ones are looked at when they were applied, and so is
+        who may have left the audience, unless a full run reads back who carries the tags.
+        """
+        pairs = list(zip(batch, decisions, strict=True))
+        if run.type == "full" or department.decide_all:
+            reached = [s.member.address_key for s, decision in pairs if s.sharers and gets_mail(s, decision)]
+            first = [batch[0].member.address_key] if batch else []
+            self._members.write([put_mailable(department.id, reached, shard_of=key) for key in first])
+        if run.type != "full" and not run.dry_run:
+            keys = [
+                s.member.address_key for s, decision in pairs if not department.decide_all or may_leave(s, decision)
+            ]
+            self._members.write([put_check(department.id, key) for key in keys])
+
+    def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
+        """The state with an opt-out that a customer said at the address before, or says at the one after."""
+        other_key = state.moved_from or state.moved_to
+        if not other_key:
+            return state
+        other = self._members.state(department.id, other_key, _audience_id(department))
+        no = no_along_a_move(state, other, now)
+        if no is None:
+            return state
+        member = state.member
+        if not run.dry_run:
+            entry = replace(_pracbill_entry(member, no, now), who="the customer's other address", rule="no-moved-along")
+            self._ledger.append(department.id, member.address_key, entry)
+            self._members.change_heard(
+                department.id,
+                member.address_key,
+                member.address,
+                lambda known: replace(known, opt_out=newest_opt_out(known.opt_out, no)),
+            )
+        return replace(state, member=replace(member, opt_out=no))
+
+    def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
+        """One address; a customer's move from one address to another is decided once, at the old address."""
+        assert department.audience is not None
+        policy, fields = department.settings.consent, department.audience.fields
+        decision = plan_address(state, policy=policy, fields=fields, now=now)
+        if not isinstance(decision, Operation):
+            return decision
+        audience_id = department.audience.id
+        if state.moved_to and decision.action == "archive":
+            new = self._members.state(department.id, state.moved_to, audience_id)
+            new = replace(new, marks=self._members.marks(department.id, state.moved_to))
+            return rename_of(state, new, policy=policy, fields=fields, now=now) or decision
+        if state.moved_from and decision.action == "add":
+            old = self._members.state(department.id, state.moved_from, audience_id)
+            if old.moved_to == state.member.address_key and rename_of(
+                old, state, policy=policy, fields=fields, now=now
+            ):
+                # Decided at the old address; the marks go when the rename is done.
+                return replace(
+                    Held(state.member.address_key, state.member.address, "", "", "address-renamed"), waits=True
+                )
+        return decision
+
+    def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
+        """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
+        now, told = self._clock(), tally.opt_outs
+        for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
+            part = told[start : start + _OPT_OUTS_AT_ONCE]
+            # Before the facet, by which a repeat would take the opt-out for known.
+            self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
+            unheard = [(m.address_key, m.address, Heard(opt_out=said)) for m, said in part if not m.is_heard]
+            if not unheard or not self._members.add_heard(department.id, unheard):
+                unheard = []
+            added = {key for key, _, _ in unheard}
+            rest = [(m, said) for m, said in part if m.address_key not in added]
+            side_by_side(lambda one: self._remember(department, *one), rest)
+        tally.opt_outs.clear()
+
+    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
+        def heard(known: Heard) -> Heard:
+            return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
+
+        self._members.change_heard(department.id, member.address_key, member.address, heard)
+
+    def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
+        self._runs.put_chunk(run, number, chunk)
+        return number + 1
+
+    def _flush(self, run: Run, department: Department, tally: Tally) -> None:
+        self._remember_opt_outs(department, tally)
+        self._logs.add_records(run.department_id, run.id, tally.records)
+        tally.records.clear()
+
+    def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: Tally) -> Run:
+        held = tally.counts.pop("held", 0)
+
+        def saved(stored: Run) -> Run:
+            return replace(
+                stored,
+                cursor=cursor,
+                chunks_total=chunks_total,
+                planned=stored.planned + sum(tally.counts.values()),
+                planned_counts=summed(stored.planned_counts, tally.counts),
+                counts=summed(stored.counts, {"held": held} if held else {}),
+                progress_at=self._clock(),
+            )
+
+        return self._runs.change(run.department_id, run.id, saved)
+
+
+def may_leave(state: AddressState, decision: Operation | Held) -> bool:
+    """Whether an address that carried tags may carry none after the decision: it left the audience, or does so now."""
+    if state.sharers is None or not (state.member.is_heard or state.member.pushed_at):
+        return False
+    return state.member.status not in TAGGABLE or (isinstance(decision, Operation) and decision.action == "unsubscribe")
+
+
+def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
+    return LedgerEntry(
+        at=opt_out.at,
+        recorded_at=now,
+        was=member.status,
+        became="unsubscribed",
+        who="PracBill",
+        route="pracbill",
+        rule="no-recorded",
+    )
+
+
+def held_record(held: Held, at: datetime) -> Record:
+    """The record of an address for which nothing was sent."""
+    words = HELD[held.code] if held.code in HELD else refusal(held.code)
+    return Record(
+        key=held.address_key,
+        customer_id=held.customer_id,
+        address=mask_address(held.address),
+        action="none",
+        outcome="held",
+        code=held.code,
+        cause=words.cause,
+        fix=words.fix,
+        at=at,
+    )
+
+
+def _audience_id(department: Department) -> str:
+    return department.audience.id if department.audience else ""

@@ -1,0 +1,34 @@
+"""What the phases of a run share: where they stop, what they have counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chalicelib.domain.logs import Record
+from chalicelib.domain.members import Member, OptOut
+
+# Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
+ENOUGH_SECONDS = 45.0
+# Changes are read again from a little before the last run's start: clocks differ, transactions commit late.
+OVERLAP = timedelta(minutes=5)
+# The cursor of a phase that came to its end: a step that comes again must not begin anew.
+ENDED = {"end": "yes"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a step has counted so far."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
+
+    def add(self, name: str, value: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + value
+
+
+def summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """Both counts together."""
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in counts | more}
