@@ -138,10 +138,14 @@ def closing_message(run: Run) -> str:
             f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync."
         )
         return f"{lost} Done: {_told(run.counts) or 'nothing'}."
-    held = run.counts.get("held", 0)
-    not_sent = f" {held} customers are held back; the records say why." if held else ""
     told = _told(run.counts)
-    return (f"{told[0].upper()}{told[1:]}." if told else "No changes to sync.") + not_sent
+    # Invalid addresses are told of in every full sync, also in one without changes.
+    parts = ["No changes to sync."] if closing_status(run) == "skipped" or not told else []
+    if told:
+        parts.append(f"{told[0].upper()}{told[1:]}.")
+    if held := run.counts.get("held", 0):
+        parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back; the records say why.")
+    return " ".join(parts)
 
 
 def _segment_changes(run: Run) -> int:

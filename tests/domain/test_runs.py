@@ -91,6 +91,10 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ({}, "No changes to sync."),
         ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
         (
+            {"counts": {"held": 1, "invalid_email": 2}},
+            "No changes to sync. 2 with an invalid e-mail address. 1 customer is held back; the records say why.",
+        ),
+        (
             {"done": 4, "counts": {"update": 3, "add": 1, "refused": 2}, "failed": 2},
             "1 added, 3 updated, 2 refused by Mailchimp.",
         ),
