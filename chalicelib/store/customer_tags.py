@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from chalicelib.store.batches import Item, query_pages, side_by_side
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+Marks = Mapping[str, Collection[str]]
 
 _UPDATES_A_TRANSACTION = 100  # what DynamoDB takes
 
@@ -26,14 +28,15 @@ class CustomerTags:
         self._client = client
         self._table = table
 
-    def change(
-        self, department_id: str, segment_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
-    ) -> None:
-        """Set and take the mark of a segment, by customer keys. Nobody is in both; customers that are gone stay so."""
-        self._update(
-            [self._marking(department_id, key, "ADD", (segment_id,)) for key in dict.fromkeys(add)]
-            + [self._marking(department_id, key, "DELETE", (segment_id,)) for key in dict.fromkeys(remove)]
-        )
+    def change(self, department_id: str, *, mark: Marks, unmark: Marks) -> None:
+        """Set and take marks: segments' ids by customer key. Customers that are gone stay so."""
+        # One after the other: a transaction takes no customer twice.
+        self._update([self._marking(department_id, key, "ADD", ids) for key, ids in mark.items()])
+        self._update([self._marking(department_id, key, "DELETE", ids) for key, ids in unmark.items()])
+
+    def unmark(self, department_id: str, segment_id: str, customer_keys: Iterable[str]) -> None:
+        """Take the mark of one segment from some customers."""
+        self.change(department_id, mark={}, unmark=dict.fromkeys(customer_keys, (segment_id,)))
 
     def clear(self, department_id: str, customer_keys: Iterable[str]) -> None:
         """Take all marks of some customers."""
@@ -61,11 +64,11 @@ class CustomerTags:
                 break
         return found
 
-    def _marking(self, department_id: str, customer_key: str, verb: str, segment_ids: Sequence[str]) -> Item:
+    def _marking(self, department_id: str, customer_key: str, verb: str, segment_ids: Collection[str]) -> Item:
         return {
             **self._target(department_id, customer_key),
             "UpdateExpression": f"{verb} in_segments :segments",
-            "ExpressionAttributeValues": {":segments": {"SS": list(segment_ids)}},
+            "ExpressionAttributeValues": {":segments": {"SS": sorted(segment_ids)}},
         }
 
     def _clearing(self, department_id: str, customer_key: str) -> Item:

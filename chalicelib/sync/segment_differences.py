@@ -1,7 +1,7 @@
 """One segment's differences between who matches and who carries its tag: found in the database, sent, noted.
 
 The database answers only those who enter or leave. Their addresses go out at most 500 each way in a call, and a
-customer's mark changes only after Mailchimp's answer says so: whatever is cut short is found again, and sent again it
+customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found again, and sent again it
 changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so what it answers is compared
 with what was asked.
 """
@@ -38,6 +38,7 @@ QueryFor = Callable[[Department], SegmentQuery]
 # Below this a step saves where it is and goes on in a new message.
 ENOUGH_SECONDS = 45.0
 _CUSTOMERS_AT_ONCE = 500
+_MARKS_AT_ONCE = 4_000
 MOST_STATES_KEPT = 20_000
 
 
@@ -59,6 +60,9 @@ class Work:
     facets: dict[str, Facets | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
     carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
+    # Marks to store, segments by customer: one who enters several segments is written once.
+    to_mark: dict[str, set[str]] = field(default_factory=dict)
+    to_unmark: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def is_short_of_time(self) -> bool:
@@ -139,8 +143,15 @@ class Differences:
         work.carried_out[segment.id] = CarriedOut(segment, doing.left_out)
         return True
 
+    def keep_marks(self, work: Work) -> None:
+        """Store the marks that Mailchimp's answers asked for so far."""
+        mark, unmark = work.to_mark, work.to_unmark
+        work.to_mark, work.to_unmark = {}, {}
+        self._tags.change(work.department.id, mark=mark, unmark=unmark)
+
     def tallies(self, work: Work) -> Iterator[tuple[Segment, Tally]]:
         """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
+        self.keep_marks(work)
         marked: Counter[str] = Counter()
         addresses: dict[str, set[str | None]] = {segment_id: set() for segment_id in work.carried_out}
         for address, segment_ids in work.query.tagged(work.today) if work.carried_out else ():
@@ -156,7 +167,7 @@ class Differences:
     def forget_marks(self, work: Work, segment: Segment) -> bool:
         """Take the segment's mark from all customers; False when time was over before the end."""
         for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
-            self._tags.change(segment.department_id, segment.id, remove=[found.customer_key for found in part])
+            self._tags.unmark(segment.department_id, segment.id, [found.customer_key for found in part])
             if work.is_short_of_time:
                 return False
         return True
@@ -169,7 +180,7 @@ class Differences:
         """
         for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
             lost = [f.customer_key for f in part if f.address_key is None or f.address_key not in sightings]
-            self._tags.change(segment.department_id, segment.id, remove=lost)
+            self._tags.unmark(segment.department_id, segment.id, lost)
         others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
         wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in sightings}
         work.suspects.setdefault(segment.id, set()).update(wrong)
@@ -230,12 +241,10 @@ class Differences:
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
         outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
-        self._tags.change(
-            segment.department_id,
-            segment.id,
-            add=[*adding.quiet, *_customers(inside.values())],
-            remove=[*removing.quiet, *_customers(outside.values())],
-        )
+        _note_marks(work.to_mark, segment.id, [*adding.quiet, *_customers(inside.values())])
+        _note_marks(work.to_unmark, segment.id, [*removing.quiet, *_customers(outside.values())])
+        if len(work.to_mark) + len(work.to_unmark) >= _MARKS_AT_ONCE:
+            self.keep_marks(work)
         doing.tagged |= inside.keys()
         passed_over = {key: target for key, target in adding.targets.items() if key not in inside}
         doing.passed_over |= passed_over.keys()
@@ -300,6 +309,11 @@ def _holds(doing: Doing, state: AddressState) -> bool:
 def _is_taggable(status: str, address: str) -> bool:
     """Whether Mailchimp has a member who may carry a tag, and we still know the address."""
     return status in TAGGABLE and bool(address)
+
+
+def _note_marks(marks: dict[str, set[str]], segment_id: str, customers: Iterable[str]) -> None:
+    for customer in customers:
+        marks.setdefault(customer, set()).add(segment_id)
 
 
 def _customers(targets: Iterable[Target]) -> list[str]:
