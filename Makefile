@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/.installed
 CHECKOV := $(VENV)/checkov/bin/checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs redrive test check format bench package costs audit install clean
+.PHONY: help run stop demo logs pracbill-conformance redrive test check format bench package costs audit install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: install ## start the service on this machine, connect and sync (SYNC=0: only start; FRESH=1: forget the last state)
 	@$(RUN) -m infra.local run
@@ -47,6 +47,9 @@ bench: install ## measure the local stack
 STAGE ?= dev
 package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
 	$(RUN) -m infra.package --out build --stage $(STAGE)
+
+pracbill-conformance: install ## hold a PracBill server against docs/pracbill-api.yaml (URL=... TOKEN=... DEPARTMENT=...)
+	@URL="$(URL)" TOKEN="$(TOKEN)" DEPARTMENT="$(DEPARTMENT)" $(RUN) -m infra.pracbill_conformance
 
 costs: install ## what the service costs a month on AWS
 	@$(RUN) -m infra.costs
