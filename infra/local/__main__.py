@@ -101,6 +101,10 @@ def _stack(
 
 def where_to_look(about: Mapping[str, object]) -> str:
     """What a developer needs to go on from here."""
+    tokens = about["tokens"]
+    stored = f"""$(python3 -c 'import json; print(json.load(open("{about["logs"]}/stack.json"))["tokens"]["write"])')"""
+    # Only our own issuer's tokens are kept in the file; somebody else's is in the caller's environment.
+    token = stored if isinstance(tokens, Mapping) and tokens["write"] else "$ACCESS_TOKEN"
     lines = ["", f"API         {about['api_url']}", f"description {about['api_url']}/openapi.json"]
     for name in ("mailchimp", "pracbill"):
         standin = about[name]
@@ -110,7 +114,7 @@ def where_to_look(about: Mapping[str, object]) -> str:
         f"logs        {about['logs']}/*.log  (the API's own: make logs)",
         f"details     {about['logs']}/stack.json",
         "",
-        f'TOKEN=$(python3 -c \'import json; print(json.load(open("{about["logs"]}/stack.json"))["tokens"]["write"])\')',
+        f"TOKEN={token}",
         f'curl -H "Authorization: Bearer $TOKEN" {about["api_url"]}/departments/{about["department_id"]}/connection',
         "",
         "make stop ends it; what it knows is kept for the next make run.",
