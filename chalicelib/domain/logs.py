@@ -9,7 +9,8 @@ from typing import Literal
 Direction = Literal["push", "pull"]
 LogStatus = Literal["success", "error", "skipped"]
 LogType = Literal["incremental", "full", "segments", "webhook", "erasure"]
-Outcome = Literal["done", "held", "refused", "failed"]
+# `planned`: what a dry run would do, or a run that waits for approval.
+Outcome = Literal["done", "held", "refused", "failed", "planned"]
 Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
 
 

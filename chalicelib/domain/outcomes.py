@@ -45,18 +45,10 @@ HELD: dict[str, Explanation] = {
         "Check the address with the customer and enter the right one in PracBill.",
     ),
     "forgotten": Explanation(
-        "Deleted for good: the contact was permanently deleted in Mailchimp and cannot be added by a sync.",
-        "Only the person can come back, by signing up through a Mailchimp form of this audience.",
-    ),
-    "not_confirmed": Explanation(
-        "Not confirmed: Mailchimp has sent this person an e-mail that asks for a confirmation, and waits for it.",
-        "Nothing to do: the person decides. If the e-mail was lost, they can sign up through a Mailchimp form of this "
-        "audience.",
-    ),
-    "not_subscribed": Explanation(
-        "Non-subscribed in Mailchimp: the contact was in the audience before this service, and what Mailchimp holds is "
-        "newer than the consent in PracBill.",
-        "Record the person's consent in PracBill again, or let them sign up through a Mailchimp form of this audience.",
+        "No longer in Mailchimp: the contact was permanently deleted there, or the person changed the e-mail address in "
+        "Mailchimp. A sync cannot add this address again.",
+        "If the person has a new address, enter it in PracBill. Otherwise only the person can come back, by signing up "
+        "through a Mailchimp form of this audience.",
     ),
     "archived": Explanation(
         "Archived in Mailchimp: somebody archived this contact there, so the sync leaves it alone.",

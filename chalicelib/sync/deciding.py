@@ -81,6 +81,13 @@ class Decider:
         self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
         return None if cursor == ENDED else saved
 
+    def show_plan(self, run: Run) -> None:
+        """Record every planned operation, for those who look at a dry run or are asked to approve a run."""
+        now = self._clock()
+        for number in range(run.chunks_total):
+            operations = self._runs.chunk(run, number) or ()
+            self._logs.add_records(run.department_id, run.id, [planned_record(o, now) for o in operations])
+
     def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """Every address, shard by shard."""
         first = int(run.cursor.get("shard", "0"))
@@ -250,6 +257,21 @@ def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEnt
         who="PracBill",
         route="pracbill",
         rule="no-recorded",
+    )
+
+
+def planned_record(operation: Operation, at: datetime) -> Record:
+    """The record of an operation that is not carried out yet; applying it replaces the record."""
+    return Record(
+        key=operation.address_key,
+        customer_id=operation.customer_id,
+        address=mask_address(operation.address),
+        action=operation.action,
+        outcome="planned",
+        code=operation.rule,
+        cause="",
+        fix="",
+        at=at,
     )
 
 

@@ -399,7 +399,14 @@ def _already_running(active: RunView) -> RefuseRequest:
 
 
 def _told(run: Run) -> str:
-    return {"awaiting_approval": "waiting for approval", "error": "ended with an error"}.get(run.status, run.status)
+    words: dict[RunStatus, str] = {
+        "running": "still running",
+        "awaiting_approval": "waiting for approval",
+        "success": "finished",
+        "skipped": "finished",
+        "error": "ended with an error",
+    }
+    return words.get(run.status, run.status)
 
 
 def _log_entry(run: Run) -> LogEntry:

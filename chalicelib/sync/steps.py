@@ -178,12 +178,14 @@ class Steps:
     def _decided(self, run: Run, department: Department, remaining: Remaining) -> None:
         """The plan is complete: a dry run ends here, the brake may stop here."""
         if run.dry_run:
+            self._decider.show_plan(run)
             self._lifecycle.finish(run, "success", closing_message(run))
             return
         reason = brake_reason(run, self._audience_size(run, department, remaining), department.settings.brake)
         if not reason:
             self._move(department, run, "apply")
             return
+        self._decider.show_plan(run)
         self._runs.change(
             run.department_id,
             run.id,

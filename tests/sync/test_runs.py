@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -142,6 +143,7 @@ def test_a_dry_run_sends_nothing_and_the_next_run_sends_it(practice: Practice, r
     assert (dry.status, dry.planned_counts, dry.done, practice.writes()) == ("success", wanted, 0, [])
     assert dry.message.startswith("Dry run, nothing was sent.")
     assert practice.engine.lifecycle.view(dry).counts == wanted
+    assert Counter(record.action for record in practice.records(dry, "planned")) == wanted
     run = practice.sync()
     assert run.counts == wanted
     assert practice.sync().status == "skipped"
@@ -175,6 +177,7 @@ def test_a_plan_that_removes_many_waits_for_approval_with_nothing_sent(practice:
     assert view.brake is not None
     assert view.brake.planned_counts == {"archive": 3}
     assert "unsubscribe or archive 3 of 6 members" in view.brake.reason
+    assert {(r.customer_id, r.action) for r in practice.records(run, "planned")} == {(id, "archive") for id in "123"}
 
 
 def test_an_approved_run_goes_on_to_its_end(practice: Practice) -> None:
@@ -183,6 +186,7 @@ def test_an_approved_run_goes_on_to_its_end(practice: Practice) -> None:
     practice.engine.work()
     after = practice.run(run.id)
     assert (after.status, after.counts, after.approved_by) == ("success", {"archive": 3}, "user-2")
+    assert [record.outcome for record in practice.records(after)] == ["done"] * 3
     with pytest.raises(RefuseRequest) as refused:
         practice.engine.lifecycle.approve(practice.id, run.id, by="user-2")
     assert refused.value.status == 409

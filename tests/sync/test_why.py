@@ -72,7 +72,7 @@ def test_a_synced_customer_is_explained_with_its_last_push(practice: Practice) -
         ("fake", False, "Check the part after the @"),
         ("unsubscribed", True, "unsubscribed before and cannot be added again"),
         ("changed", True, "The next sync will update its data."),
-        ("gone from mailchimp", False, "Deleted for good"),
+        ("gone from mailchimp", False, "No longer in Mailchimp"),
     ],
 )
 def test_each_case_says_why_in_plain_words(practice: Practice, case: str, there: bool, words: str) -> None:
