@@ -27,7 +27,7 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 	@$(RUN) -m infra.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
 test: install ## all tests
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q -n 2 --dist loadfile
 
 check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .

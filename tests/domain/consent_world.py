@@ -19,12 +19,11 @@ from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.hearing import News, Untold, listen
 from chalicelib.domain.members import Heard, Member, OptOut, Push, PushRefusal, Sharers, Status, fold
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.opt_outs import newest_opt_out
+from chalicelib.domain.opt_outs import newest_opt_out, pracbill_opt_out
 from chalicelib.domain.planning import AddressState, Held, Operation, plan_address, rename_of
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.sync.apply import already_done, heard_after, member_object, still_right
 from chalicelib.sync.hearing import gone, news_of
-from chalicelib.domain.opt_outs import pracbill_opt_out
 
 AUDIENCE = "a1"
 FIELDS = FieldMap(tags=("FNAME",))
