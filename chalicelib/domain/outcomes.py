@@ -45,7 +45,7 @@ HELD: dict[str, Explanation] = {
         "Check the address with the customer and enter the right one in PracBill.",
     ),
     "forgotten": Explanation(
-        "No longer in Mailchimp: the contact was permanently deleted there, or the person changed the e-mail address in "
+        "No longer in Mailchimp: the contact was permanently deleted there, or the person changed the address in "
         "Mailchimp. A sync cannot add this address again.",
         "If the person has a new address, enter it in PracBill. Otherwise only the person can come back, by signing up "
         "through a Mailchimp form of this audience.",
