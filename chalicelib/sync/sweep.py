@@ -47,6 +47,9 @@ class Sweeper:
             try:
                 if department.active_run_id:
                     self._look_after(department)
+                elif department.segments_waiting:
+                    # The end of the last run was to start this one, and died before it did.
+                    self._lifecycle.start_segments(department.id, by="")
             except Exception as error:  # noqa: BLE001 - whatever it is, the next department has its right
                 trouble.append(error)
         if trouble:

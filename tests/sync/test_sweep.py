@@ -166,3 +166,11 @@ def test_a_department_that_cannot_or_shall_not_be_synced_is_not_on_the_schedule(
         practice.change(connection=replace(department.connection, state=state))  # type: ignore[arg-type]
     assert engine.sweeper.dispatch("noon") == 0
     assert engine.receive() is None
+
+
+def test_changed_segments_whose_run_was_never_started_get_one(engine: Engine, practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.change(segments_waiting=True)
+    engine.sweep(minutes=1)
+    assert practice.latest().type == "segments"
