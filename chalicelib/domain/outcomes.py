@@ -50,6 +50,16 @@ HELD: dict[str, Explanation] = {
         "If the person has a new address, enter it in PracBill. Otherwise only the person can come back, by signing up "
         "through a Mailchimp form of this audience.",
     ),
+    "not_confirmed": Explanation(
+        "Not confirmed: Mailchimp has sent this person an e-mail that asks for a confirmation, and waits for it.",
+        "Nothing to do: the person decides. If the e-mail was lost, they can sign up through a Mailchimp form of this "
+        "audience.",
+    ),
+    "not_subscribed": Explanation(
+        "Non-subscribed in Mailchimp: the contact was in the audience before this service, and what Mailchimp holds is "
+        "newer than the consent in PracBill.",
+        "Record the person's consent in PracBill again, or let them sign up through a Mailchimp form of this audience.",
+    ),
     "archived": Explanation(
         "Archived in Mailchimp: somebody archived this contact there, so the sync leaves it alone.",
         "Restore the contact in Mailchimp if that was a mistake.",
