@@ -16,6 +16,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import time
@@ -248,6 +249,10 @@ def load_handler(dotted: str, code: str) -> Handler:
     sys.path.insert(0, code)
     module, _, name = dotted.rpartition(".")
     handler: Handler = getattr(importlib.import_module(module), name)
+    # The workers are forked from this process: what it has imported, none of them has to import at its first message.
+    parts = [str(Path(code) / "chalicelib")] if module == "app" else []
+    for part in pkgutil.walk_packages(parts, "chalicelib."):
+        importlib.import_module(part.name)
     return handler
 
 
