@@ -4,6 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 CHECKOV := $(VENV)/checkov/bin/checkov
+# An export of the OSV database for PyPI, fetched by hand: nothing here needs the network.
+ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop demo logs pracbill-conformance redrive test check format bench package costs audit install clean
@@ -36,6 +38,7 @@ check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m infra.package --out build/check --sources-only
 	$(VENV)/bin/cfn-lint build/check/sam.yaml
 	$(CHECKOV) -f build/check/sam.yaml --config-file infra/checkov.yaml
+	@if [ -f "$(ADVISORIES)" ]; then $(RUN) -m infra.audit $(ADVISORIES); else echo "No $(ADVISORIES) here: known weaknesses were not looked up (see make audit)."; fi
 
 format: install ## bring the sources into form
 	$(RUN) -m ruff format .
@@ -54,7 +57,6 @@ pracbill-conformance: install ## hold a PracBill server against docs/pracbill-ap
 costs: install ## what the service costs a month on AWS
 	@$(RUN) -m infra.costs
 
-ADVISORIES ?= all.zip
 audit: install ## known weaknesses of our packages (ADVISORIES=all.zip, see python -m infra.audit --help)
 	@$(RUN) -m infra.audit $(ADVISORIES)
 
