@@ -37,7 +37,8 @@ def redrive_events(sqs: SQSClient, *, stage: str) -> int:
     source = sqs.get_queue_url(QueueName=f"pracbill-mailchimp-{stage}-events-dlq.fifo")["QueueUrl"]
     target = sqs.get_queue_url(QueueName=f"pracbill-mailchimp-{stage}-events.fifo")["QueueUrl"]
     moved = 0
-    while messages := _receive(sqs, source):
+    # One empty answer proves nothing: a poll may end before it has looked everywhere.
+    while messages := _receive(sqs, source) or _receive(sqs, source):
         for message in messages:
             sqs.send_message(
                 QueueUrl=target,
