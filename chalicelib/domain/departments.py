@@ -105,6 +105,11 @@ class Department:
         return replace(self, decide_all=True, decide_all_again=self.decide_all_again or bool(self.active_run_id))
 
     @property
+    def audience_id(self) -> str:
+        """The id of the selected audience; empty without one."""
+        return self.audience.id if self.audience else ""
+
+    @property
     def is_connected(self) -> bool:
         return self.connection is not None and self.connection.state == "connected"
 

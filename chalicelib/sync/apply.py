@@ -80,7 +80,7 @@ class ChunkApplier:
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        audience_id = _audience_id(department)
+        audience_id = department.audience_id
         known = self._members.facets(department.id, [*_keys(operations), *_old_keys(operations)])
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
@@ -167,7 +167,7 @@ class ChunkApplier:
         self, run: Run, department: Department, settled: Sequence[Settled], known: dict[str, Facets], now: datetime
     ) -> None:
         """Write what became of each address: consent first, then records, then what was sent, marks last."""
-        audience_id = _audience_id(department)
+        audience_id = department.audience_id
         new = [one for one in settled if not one.is_kept]
         moved = [left for one in new if (left := _left_archived(one))]
         side_by_side(lambda one: self._keep_consent(run, department, one, known, now), _consent_news(new + moved))
@@ -226,7 +226,7 @@ class ChunkApplier:
         if one.refusal is not None and one.refusal.code in _CONSENT_REFUSALS:
             self._hearing.refused(department, operation, one.refusal.code, now)
             return
-        audience_id = _audience_id(department)
+        audience_id = department.audience_id
         facets = known.get(operation.address_key)
         was = facets.member(audience_id).status if facets else "absent"
         if was != one.status:
@@ -242,7 +242,7 @@ class ChunkApplier:
         """A member was renamed: its old address is in the audience no longer, and nobody opted out."""
 
         def left(facet: Heard) -> Heard:
-            if facet.audience_id != _audience_id(department) or _is_newer(facet, now):
+            if facet.audience_id != department.audience_id or _is_newer(facet, now):
                 return facet
             return replace(facet, status="absent", heard_at=now)
 
@@ -498,7 +498,3 @@ def _keys(operations: Iterable[Operation]) -> list[str]:
 
 def _old_keys(operations: Iterable[Operation]) -> list[str]:
     return [operation.old_address_key for operation in operations if operation.old_address_key]
-
-
-def _audience_id(department: Department) -> str:
-    return department.audience.id if department.audience else ""

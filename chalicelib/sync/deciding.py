@@ -92,7 +92,7 @@ class Decider:
         """Every address, shard by shard."""
         first = int(run.cursor.get("shard", "0"))
         for index in range(first, len(SHARDS)):
-            states = self._members.every_state(department.id, SHARDS[index], _audience_id(department))
+            states = self._members.every_state(department.id, SHARDS[index], department.audience_id)
             yield list(states), {"shard": str(index + 1)}
 
     def _touched_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
@@ -107,7 +107,7 @@ class Decider:
             yield self._marked(department, waiting), {"touched": next(reversed(waiting))}
 
     def _marked(self, department: Department, waiting: dict[str, tuple[str, ...]]) -> list[AddressState]:
-        states = self._members.states(department.id, list(waiting), _audience_id(department))
+        states = self._members.states(department.id, list(waiting), department.audience_id)
         return [replace(state, marks=waiting[state.member.address_key]) for state in states]
 
     def _decide_batch(
@@ -155,7 +155,7 @@ class Decider:
         other_key = state.moved_from or state.moved_to
         if not other_key:
             return state
-        other = self._members.state(department.id, other_key, _audience_id(department))
+        other = self._members.state(department.id, other_key, department.audience_id)
         no = no_along_a_move(state, other, now)
         if no is None:
             return state
@@ -289,7 +289,3 @@ def held_record(held: Held, at: datetime) -> Record:
         fix=words.fix,
         at=at,
     )
-
-
-def _audience_id(department: Department) -> str:
-    return department.audience.id if department.audience else ""

@@ -80,7 +80,7 @@ class Hearing:
         self.hear(department, [_news_of_refusal(operation, code, at)], touch=False)
 
     def _changes(self, department: Department, news: Sequence[News]) -> list[Change]:
-        audience_id = _audience_id(department)
+        audience_id = department.audience_id
         latest: dict[str, News] = {}
         for one in sorted(news, key=lambda one: one.rank):
             latest[address_key(department.salt, one.address)] = one
@@ -123,7 +123,7 @@ class Hearing:
 
     def _change(self, department: Department, change: Change) -> None:
         def heard(known: Heard) -> Heard:
-            push, audience_id = change.facets.push, _audience_id(department)
+            push, audience_id = change.facets.push, department.audience_id
             return listen(change.address_key, known, push, audience_id, change.news).heard
 
         self._members.change_heard(department.id, change.address_key, change.news.address, heard)
@@ -229,10 +229,6 @@ def _change_of(word: Untold) -> ConsentChange:
         source=word.source,
         reason=word.reason,
     )
-
-
-def _audience_id(department: Department) -> str:
-    return department.audience.id if department.audience else ""
 
 
 def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:

@@ -30,13 +30,12 @@ from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.segment_query import Found, SegmentQuery
 from chalicelib.sync.ports import Remaining
+from chalicelib.sync.progress import ENOUGH_SECONDS
 
 Thing = TypeVar("Thing")
 # Opens the questions about a department's customers.
 QueryFor = Callable[[Department], SegmentQuery]
 
-# Below this a step saves where it is and goes on in a new message.
-ENOUGH_SECONDS = 45.0
 _CUSTOMERS_AT_ONCE = 500
 _MARKS_AT_ONCE = 4_000
 MOST_STATES_KEPT = 20_000

@@ -33,9 +33,8 @@ from chalicelib.store.segments import SegmentStore
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.store.tag_checks import TagCheck, TagCheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
-from chalicelib.sync.progress import ENDED
+from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS
 from chalicelib.sync.segment_differences import (
-    ENOUGH_SECONDS,
     MOST_STATES_KEPT,
     Differences,
     QueryFor,
@@ -160,7 +159,7 @@ class SegmentSync:
                 return False
             part = checks[start : start + _CHECKS_AT_ONCE]
             keys = list(dict.fromkeys(check.address_key for check in part))
-            read = self._members.states(department.id, keys, _audience_id(department))
+            read = self._members.states(department.id, keys, department.audience_id)
             reached = {state.member.address_key: self._is_reached(department, state) for state in read}
             self._mailable.change(department.id, reached)
             self._unmark(department.id, [state for state in read if state.member.status not in TAGGABLE])
@@ -218,7 +217,7 @@ class SegmentSync:
         return Work(
             run=run,
             department=department,
-            audience_id=_audience_id(department),
+            audience_id=department.audience_id,
             today=today_in(ZoneInfo(department.timezone), self._clock()),
             query=self._query_for(department),
             mailchimp=self._mailchimp_for(department, remaining),
@@ -351,7 +350,3 @@ def _suspects(checks: Sequence[TagCheck]) -> dict[str, set[str]]:
         for segment_id in check.segments:
             suspects.setdefault(segment_id, set()).add(check.address_key)
     return suspects
-
-
-def _audience_id(department: Department) -> str:
-    return department.audience.id if department.audience else ""
