@@ -3,35 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from infra import redrive
 from infra.redrive import redrive_events
+from tests.emulator import emulator_running
 
-QUEUE = "pracbill-mailchimp-test-events.fifo"
-DEAD_LETTERS = "pracbill-mailchimp-test-events-dlq.fifo"
+_STAGES = count()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    with emulator_running() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
-def sqs() -> Iterator[Any]:
-    with mock_aws():
-        client = boto3.client("sqs")
-        for name in (QUEUE, DEAD_LETTERS):
-            client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
-        yield client
+def sqs(aws: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    return boto3.client("sqs")
+
+
+@pytest.fixture
+def stage(sqs: Any) -> str:
+    """A stage of the test's own, with both queues."""
+    name = f"test{next(_STAGES)}"
+    for queue in (events(name), dead_letters(name)):
+        sqs.create_queue(QueueName=queue, Attributes={"FifoQueue": "true", "VisibilityTimeout": "90"})
+    return name
+
+
+def events(stage: str) -> str:
+    return f"pracbill-mailchimp-{stage}-events.fifo"
+
+
+def dead_letters(stage: str) -> str:
+    return f"pracbill-mailchimp-{stage}-events-dlq.fifo"
 
 
 def url(sqs: Any, name: str) -> str:
     return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
 
-def bury(sqs: Any, body: str, *, group: str = "account#e0", identity: str | None = None) -> None:
+def bury(sqs: Any, stage: str, body: str, *, group: str = "account#e0", identity: str | None = None) -> None:
     sqs.send_message(
-        QueueUrl=url(sqs, DEAD_LETTERS),
+        QueueUrl=url(sqs, dead_letters(stage)),
         MessageBody=body,
         MessageGroupId=group,
         MessageDeduplicationId=identity or body,
@@ -50,43 +70,45 @@ def take_all(sqs: Any, name: str) -> list[tuple[str, str]]:
     return found
 
 
-def test_all_go_back_in_the_order_of_their_groups(sqs: Any) -> None:
+def test_all_go_back_in_the_order_of_their_groups(sqs: Any, stage: str) -> None:
     for number in range(25):
-        bury(sqs, f"{number:02d}", group=f"account#e{number % 2}")
-    assert redrive_events(sqs, stage="test") == 25
-    arrived = take_all(sqs, QUEUE)
+        bury(sqs, stage, f"{number:02d}", group=f"account#e{number % 2}")
+    assert redrive_events(sqs, stage=stage) == 25
+    arrived = take_all(sqs, events(stage))
     assert len(arrived) == 25
     for group in ("account#e0", "account#e1"):
         bodies = [body for g, body in arrived if g == group]
         assert bodies == sorted(bodies)
         assert bodies
-    assert take_all(sqs, DEAD_LETTERS) == []
+    assert take_all(sqs, dead_letters(stage)) == []
 
 
-def test_an_event_that_dies_again_can_be_sent_again_at_once(sqs: Any) -> None:
+def test_an_event_that_dies_again_can_be_sent_again_at_once(sqs: Any, stage: str) -> None:
     for attempt in range(2):
-        bury(sqs, "event", identity=f"dead-{attempt}")
-        redrive_events(sqs, stage="test")
-        assert take_all(sqs, QUEUE) == [("account#e0", "event")]
+        bury(sqs, stage, "event", identity=f"dead-{attempt}")
+        redrive_events(sqs, stage=stage)
+        assert take_all(sqs, events(stage)) == [("account#e0", "event")]
 
 
-def test_what_cannot_be_sent_stays_among_the_dead_letters(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    bury(sqs, "event")
+def test_what_cannot_be_sent_stays_among_the_dead_letters(
+    sqs: Any, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(sqs, stage, "event")
 
     def refuse(**_: Any) -> None:
         raise sqs.exceptions.InvalidMessageContents({"Error": {"Code": "x", "Message": "x"}}, "SendMessage")
 
     monkeypatch.setattr(sqs, "send_message", refuse)
     with pytest.raises(sqs.exceptions.InvalidMessageContents):
-        redrive_events(sqs, stage="test")
-    attributes = sqs.get_queue_attributes(QueueUrl=url(sqs, DEAD_LETTERS), AttributeNames=["All"])["Attributes"]
+        redrive_events(sqs, stage=stage)
+    attributes = sqs.get_queue_attributes(QueueUrl=url(sqs, dead_letters(stage)), AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
-def test_the_command_says_what_it_did(sqs: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    bury(sqs, "event")
-    assert redrive.main(["--stage", "test"]) == 0
-    assert redrive.main(["--stage", "test"]) == 0
+def test_the_command_says_what_it_did(sqs: Any, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    bury(sqs, stage, "event")
+    assert redrive.main(["--stage", stage]) == 0
+    assert redrive.main(["--stage", stage]) == 0
     assert redrive.main(["--stage", "nowhere"]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == ["1 event sent again", "No dead letters"]
