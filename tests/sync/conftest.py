@@ -34,7 +34,17 @@ def aws() -> Iterator[str]:
             patch.setattr(model, "_connection", None)  # a connection remembers the address it was made with
         for model in {model.Meta.table_name: model for model in _MODELS}.values():
             model.create_table(wait=True)
+            _let_nothing_expire(model.Meta.table_name, endpoint)
         yield endpoint
+
+
+def _let_nothing_expire(table: str, endpoint: str) -> None:
+    """Many clocks of the tests stand in the past: the emulator would take away, once a minute, what they just wrote."""
+    client = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=endpoint)
+    setting = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if setting["TimeToLiveStatus"] == "ENABLED":
+        off = {"Enabled": False, "AttributeName": setting["AttributeName"]}
+        client.update_time_to_live(TableName=table, TimeToLiveSpecification=off)
 
 
 @pytest.fixture(scope="package")
