@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from pynamodb.exceptions import PutError
-
 from chalicelib.domain.departments import Department
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import DepartmentItem
-
-_MAX_ATTEMPTS = 20
-
-
-class TooMuchContention(Exception):
-    """A document kept changing under our hands; the caller's step comes again by the queue."""
+from chalicelib.store.versions import change_document, is_saved
 
 
 class DepartmentStore:
@@ -26,36 +19,14 @@ class DepartmentStore:
     def add(self, department: Department) -> Department:
         """Store a department that is not there yet; the one that is there wins."""
         item = DepartmentItem(department.id, document=to_document(department))
-        try:
-            item.save()
-        except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
-                raise
-            return self.get(department.id) or department
-        return department
+        return department if is_saved(item) else self.get(department.id) or department
 
     def change(self, department_id: str, change: Callable[[Department], Department]) -> Department:
         """Apply `change` to the stored department; run again from a fresh read when somebody was faster.
 
         Whatever `change` raises is passed on and nothing is stored. Raises KeyError for an unknown department.
         """
-        for _ in range(_MAX_ATTEMPTS):
-            item = self._item(department_id)
-            if item is None:
-                raise KeyError(department_id)
-            before = from_document(Department, item.document)
-            after = change(before)
-            if after == before:
-                return before
-            item.document = to_document(after)
-            try:
-                item.save()
-            except PutError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
-                    raise
-                continue
-            return after
-        raise TooMuchContention(department_id)
+        return change_document(Department, lambda: self._existing(department_id), change)
 
     def each(self) -> Iterator[Department]:
         """Every department, in no order."""
@@ -83,3 +54,9 @@ class DepartmentStore:
             return DepartmentItem.get(department_id, consistent_read=True)
         except DepartmentItem.DoesNotExist:
             return None
+
+    def _existing(self, department_id: str) -> DepartmentItem:
+        item = self._item(department_id)
+        if item is None:
+            raise KeyError(department_id)
+        return item

@@ -26,8 +26,8 @@ from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, side_by_side, write_all
-from chalicelib.store.departments import TooMuchContention
 from chalicelib.store.documents import from_document, to_document
+from chalicelib.store.versions import TooMuchContention
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

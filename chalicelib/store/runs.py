@@ -9,15 +9,15 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 from pynamodb.connection import Connection
-from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.runs import Run
 from chalicelib.store.aws import region
-from chalicelib.store.departments import TooMuchContention
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import ChunkItem, RunItem
+from chalicelib.store.versions import TooMuchContention, change_document
 
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _MAX_ATTEMPTS = 50
@@ -49,21 +49,7 @@ class RunStore:
 
     def change(self, department_id: str, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Apply `change` to the stored run against the version it was read at. Raises KeyError for an unknown run."""
-        for _ in range(_MAX_ATTEMPTS):
-            item = self._existing(department_id, run_id)
-            before = from_document(Run, item.document)
-            after = change(before)
-            if after == before:
-                return before
-            item.document = to_document(after)
-            try:
-                item.save()
-            except PutError as error:
-                if error.cause_response_code != "ConditionalCheckFailedException":
-                    raise
-                continue
-            return after
-        raise TooMuchContention(run_id)
+        return change_document(Run, lambda: self._existing(department_id, run_id), change, attempts=_MAX_ATTEMPTS)
 
     def put_chunk(self, run: Run, number: int, operations: tuple[Operation, ...]) -> None:
         """Store a planned chunk. Written again by a repeated plan step before anything is sent, hence a plain put."""

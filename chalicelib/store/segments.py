@@ -10,19 +10,18 @@ import hashlib
 from collections.abc import Callable
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.segment_rules import name_key
 from chalicelib.domain.segment_state import Segment
 from chalicelib.store.aws import region
-from chalicelib.store.departments import TooMuchContention
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import SegmentItem
+from chalicelib.store.versions import change_document, is_saved
 
 # Segments' ids begin with it, claims of names with something else.
 ID_PREFIX = "s"
-_MAX_ATTEMPTS = 20
 
 
 class NameTaken(Exception):
@@ -58,18 +57,7 @@ class SegmentStore:
         Whatever `change` raises is passed on and nothing is stored. Raises KeyError for an unknown segment, NameTaken
         when another one has the new name.
         """
-        for _ in range(_MAX_ATTEMPTS):
-            item = self._item(department_id, segment_id)
-            if item is None:
-                raise KeyError(segment_id)
-            before = from_document(Segment, item.document)
-            after = change(before)
-            if after == before:
-                return before
-            item.document = to_document(after)
-            if self._replace(item, before, after):
-                return after
-        raise TooMuchContention(segment_id)
+        return change_document(Segment, lambda: self._existing(department_id, segment_id), change, write=self._replace)
 
     def remove(self, department_id: str, segment_id: str) -> None:
         """Forget a segment whose name was given back before. One that is gone already is fine."""
@@ -81,7 +69,7 @@ class SegmentStore:
         """Write the item and move its claim; False when somebody changed the segment meanwhile."""
         old, new = _claimed(before), _claimed(after)
         if old == new:
-            return _saved(item)
+            return is_saved(item)
         try:
             with TransactWrite(connection=Connection(region=region())) as transaction:
                 transaction.save(item)
@@ -109,15 +97,11 @@ class SegmentStore:
         except SegmentItem.DoesNotExist:
             return None
 
-
-def _saved(item: SegmentItem) -> bool:
-    try:
-        item.save()
-    except PutError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    def _existing(self, department_id: str, segment_id: str) -> SegmentItem:
+        item = self._item(department_id, segment_id)
+        if item is None:
+            raise KeyError(segment_id)
+        return item
 
 
 def _claimed(segment: Segment) -> str:
