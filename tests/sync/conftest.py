@@ -17,11 +17,15 @@ import pytest
 os.environ.setdefault("STAGE", "test")
 
 import boto3
+import yaml
 
 from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, LedgerItem, LogItem, RunItem, SegmentItem
 from infra.local.mailchimp import Latency, MailchimpStandIn
+from infra.local.permissions import denied_calls
 from infra.local.pracbill import PracBillStandIn
+from infra.package import build_package
 from tests.sync.office import HookAddress, Office
+from tests.sync.rights import STAGE, calls_noted
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -70,6 +74,18 @@ def aws() -> Iterator[str]:
         for model in {model.Meta.table_name: model for model in _MODELS}.values():
             model.create_table(wait=True)
         yield endpoint
+
+
+@pytest.fixture(scope="package", autouse=True)
+def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
+    folder = tmp_path_factory.mktemp("rights")
+    template = yaml.safe_load(build_package(out=folder, stage=STAGE, sources_only=True).read_text(encoding="utf-8"))
+    with calls_noted(folder / "calls.jsonl") as calls:
+        yield
+        denied = denied_calls(template, calls(), stage=STAGE)
+
+    assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
 
 
 @pytest.fixture(scope="package")
