@@ -23,7 +23,7 @@ from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, Ledger
 from infra.local.mailchimp import Latency, MailchimpStandIn
 from infra.local.permissions import denied_calls
 from infra.local.pracbill import PracBillStandIn
-from infra.package import build_package
+from infra.package import PROJECT
 from tests.sync.office import HookAddress, Office
 from tests.sync.rights import STAGE, calls_noted
 
@@ -80,11 +80,13 @@ def aws() -> Iterator[str]:
 def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
     folder = tmp_path_factory.mktemp("rights")
-    template = yaml.safe_load(build_package(out=folder, stage=STAGE, sources_only=True).read_text(encoding="utf-8"))
+    # By itself: packaging imports the application, which sets up logging for the whole process.
+    command = [sys.executable, "-m", "infra.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
     with calls_noted(folder / "calls.jsonl") as calls:
         yield
         denied = denied_calls(template, calls(), stage=STAGE)
-
     assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
 
 
