@@ -150,6 +150,11 @@ class TestFunctions:
             assert properties["Runtime"] == "python3.13"
             assert properties["Architectures"] == ["arm64"]
 
+    def test_steps_may_queue_the_next_step_as_often_as_a_run_needs(self, functions: Functions) -> None:
+        """Lambda drops the seventeenth message of a chain that leads from a function back to it, unless told."""
+        allowed = {name for name, properties in functions.items() if properties.get("RecursiveLoop") == "Allow"}
+        assert allowed == {"sync_worker"}
+
     def test_every_setting_the_code_reads_is_set(self, template: Template) -> None:
         source = ast.parse((PROJECT / "chalicelib" / "config.py").read_text())
         read = {
