@@ -17,15 +17,12 @@ import pytest
 os.environ.setdefault("STAGE", "test")
 
 import boto3
-import yaml
 
 from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, LedgerItem, LogItem, RunItem, SegmentItem
 from infra.local.mailchimp import Latency, MailchimpStandIn
-from infra.local.permissions import denied_calls
 from infra.local.pracbill import PracBillStandIn
-from infra.package import PROJECT
 from tests.sync.office import HookAddress, Office
-from tests.sync.rights import STAGE, calls_noted
+from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -74,20 +71,6 @@ def aws() -> Iterator[str]:
         for model in {model.Meta.table_name: model for model in _MODELS}.values():
             model.create_table(wait=True)
         yield endpoint
-
-
-@pytest.fixture(scope="package", autouse=True)
-def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
-    folder = tmp_path_factory.mktemp("rights")
-    # By itself: packaging imports the application, which sets up logging for the whole process.
-    command = [sys.executable, "-m", "infra.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-    template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
-    with calls_noted(folder / "calls.jsonl") as calls:
-        yield
-        denied = denied_calls(template, calls(), stage=STAGE)
-    assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
 
 
 @pytest.fixture(scope="package")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.client import BaseClient
 
 from chalicelib.api import services
@@ -37,8 +40,9 @@ from chalicelib.sync.storing import Storer
 from chalicelib.sync.sweep import Sweeper
 from chalicelib.sync.why import Customers, Reconciliations
 from chalicelib.worker import EventWorker, SyncWorker
-from infra.local.permissions import Call, read_calls
+from infra.local.permissions import Call, denied_calls, read_calls
 from infra.local.trace.sitecustomize import _names
+from infra.package import PROJECT
 
 STAGE = "test"
 # What each function enters by; phases are sync_worker's when a test enters by them.
@@ -67,6 +71,20 @@ _ENTRANCES += [
     if not name.startswith("_")
 ]
 _inside: ContextVar[str] = ContextVar("_inside", default="")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
+    folder = tmp_path_factory.mktemp("rights")
+    # By itself: packaging imports the application, which sets up logging for the whole process.
+    command = [sys.executable, "-m", "infra.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
+    with calls_noted(folder / "calls.jsonl") as calls:
+        yield
+        denied = denied_calls(template, calls(), stage=STAGE)
+    assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
 
 
 @contextmanager
