@@ -51,8 +51,9 @@ STAGE ?= dev
 package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
 	$(RUN) -m infra.package --out build --stage $(STAGE)
 
+# What is set on make's command line is in the environment of what it starts, whatever characters it has.
 pracbill-conformance: install ## hold a PracBill server against docs/pracbill-api.yaml (URL=... TOKEN=... DEPARTMENT=...)
-	@URL="$(URL)" TOKEN="$(TOKEN)" DEPARTMENT="$(DEPARTMENT)" $(RUN) -m infra.pracbill_conformance
+	@$(RUN) -m infra.pracbill_conformance
 
 costs: install ## what the service costs a month on AWS
 	@$(RUN) -m infra.costs

@@ -16,16 +16,19 @@ from chalicelib.observability import MetricsMeter, logger
 
 logger()  # gives all loggers of the service one form: JSON lines
 app = Chalice(app_name="pracbill-mailchimp")
-api.register(app, services=bootstrap.services)
 
 
 @app.middleware("http")
-def write_metrics(request: Request, next_handler: Callable[[Request], Response]) -> Response:
-    """What a request counted is written before its answer goes."""
+def watch_over(request: Request, next_handler: Callable[[Request], Response]) -> Response:
+    """A request's time begins to count, and what it counted is written before its answer goes."""
+    bootstrap.request_time.begin()
     try:
         return next_handler(request)
     finally:
         MetricsMeter().flush()
+
+
+api.register(app, services=bootstrap.services)  # after the middleware above, whose time the gate's own calls share
 
 
 # The queues' names are put in their places when the service is packaged; the mappings ask for partial answers.

@@ -199,7 +199,10 @@ class HttpCalls:
     def _try_once(self, call: Call) -> Answer | Fault:
         read_seconds = min(call.read_seconds, self._remaining() - self._patience.margin)
         if read_seconds < SHORTEST_CALL_SECONDS:
-            raise RetryLater("There was no time left for another call; the step is taken up again.")
+            raise RetryLater(
+                "The other side was slow, and there was no time left for another call. A sync goes on by itself; "
+                "anything else can be tried again."
+            )
         started = self._clock()
         outcome = self._exchange(call, read_seconds)
         self._on_call(CallMade(call.method, call.template, outcome.status, self._clock() - started))

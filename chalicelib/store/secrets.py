@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -59,3 +61,17 @@ class SecretStore:
             return self._client.get_secret_value(SecretId=name)["SecretString"]
         except self._client.exceptions.ResourceNotFoundException:
             return None
+        except ClientError as error:
+            if is_being_removed(error):
+                return None
+            raise
+
+
+def is_being_removed(error: ClientError) -> bool:
+    """Whether AWS refuses because the secret is on its way out.
+
+    AWS removes it in the background, mostly within seconds; until then it can be neither read nor written, and its name
+    is taken (Secrets Manager API Reference, DeleteSecret).
+    """
+    said = error.response.get("Error", {})
+    return said.get("Code") == "InvalidRequestException" and "deletion" in said.get("Message", "").lower()

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import RetryLater
-from chalicelib.store.secrets import SecretStore
+from chalicelib.store.secrets import SecretStore, is_being_removed
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# AWS removes a secret in the background, mostly within seconds, and keeps its name taken until then (Secrets Manager
-# API Reference, DeleteSecret).
+# Until a name that was just given up is free again, see is_being_removed.
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -41,7 +40,7 @@ class Vault(SecretStore):
             try:
                 return super().put(name, fields)
             except ClientError as error:
-                if not _is_being_removed(error):
+                if not is_being_removed(error):
                     raise
                 self._sleep(wait)
         raise RetryLater("The former key is still being removed from the vault. Try again in a minute.")
@@ -50,8 +49,3 @@ class Vault(SecretStore):
         """The object as it is stored at this moment, not as it was up to a minute ago."""
         self._known.pop(name, None)
         return self.fields(name)
-
-
-def _is_being_removed(error: ClientError) -> bool:
-    said = error.response.get("Error", {})
-    return said.get("Code") == "InvalidRequestException" and "deletion" in said.get("Message", "").lower()

@@ -91,6 +91,7 @@ def _policies(template: Mapping[str, Any], stage: str) -> dict[str, list[tuple[s
             policies[name] = [
                 (set(_listed(statement["Action"])), list(_patterns(statement["Resource"], resources, stage)))
                 for policy in role["Properties"]["Policies"]
+                if "Fn::If" not in policy  # what tracing needs; it is off here
                 for statement in policy["PolicyDocument"]["Statement"]
             ]
     return policies

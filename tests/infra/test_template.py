@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 from infra.local.deployment import UNSUPPORTED
 from infra.package import PROJECT, TemplateConflict, load_resources
@@ -20,9 +24,18 @@ Template = dict[str, Any]
 Functions = dict[str, dict[str, Any]]
 
 FUNCTION_NAMES = {"api_handler", "sync_worker", "event_worker", "dead_letters", "dispatcher", "sweeper", "webhook"}
+FUNCTION_ROLES = {
+    "ApiHandlerRole",
+    "SyncWorkerRole",
+    "EventWorkerRole",
+    "DeadLettersRole",
+    "DispatcherRole",
+    "SweeperRole",
+    "WebhookRole",
+}
 # Function, its queue, how many messages at most at once.
 CONSUMERS = {
-    "sync_worker": ("SyncQueue", 64),
+    "sync_worker": ("SyncQueue", {"Ref": "SyncConcurrency"}),
     "event_worker": ("EventQueue", 16),
     "dead_letters": ("SyncDeadLettersQueue", 2),
 }
@@ -45,13 +58,13 @@ WILDCARDS = {
     f"{_SECRET}pracbill-mailchimp/${{Stage}}/hooks/*": "the same",
     f"{_SECRET}pracbill-mailchimp/${{Stage}}/pracbill-token-??????": "AWS ends names of secrets with six characters",
     f"{_SECRET}${{PracBillTokenSecret}}-??????": "the same",
-    "TracingPolicy: *": "X-Ray knows no resources, and the policy is there only with tracing",
     "ApiGatewayLogsRole: arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs": (
         "AWS refuses a role for API Gateway's logs that has less"
     ),
     "${RestAPI}/*/*/webhooks/mailchimp/*": "every stage and method of the webhook's path",
     "${RestAPIId}/*": "every route of the one API that Chalice made",
 }
+WILDCARDS |= {f"{role}: *": "X-Ray knows no resources; only with tracing" for role in FUNCTION_ROLES}
 WEBHOOK_PATH = "/webhooks/mailchimp/{department_id}/{token}"
 
 
@@ -67,6 +80,43 @@ def test_the_template_passes_the_linter(package: Path) -> None:
 
 def test_the_stage_asked_for_is_the_default(template: Template) -> None:
     assert template["Parameters"]["Stage"]["Default"] == "test"
+
+
+ACCEPTED = {
+    "PracBillTokenSecret": ["", "pracbill-mailchimp/prod/pracbill-token"],
+    "AllowedOrigins": [
+        "",
+        "https://app.pracbill.example",
+        "https://a.example,http://localhost:3000",
+        "https://a.b , https://c.d",
+    ],
+    "PublicUrl": ["", "https://mailchimp.pracbill.example", "https://x.example/base/"],
+    "AlarmEmail": ["", "operations@pracbill.example"],
+    "SyncSchedule": ["rate(4 hours)", "cron(0 6 * * ? *)"],
+    "PracBillApiUrl": ["https://api.pracbill.example/v1", "http://127.0.0.1:8000"],
+    "MailchimpApiUrl": ["https://{dc}.api.mailchimp.com/3.0"],
+}
+REFUSED = {
+    "PracBillTokenSecret": ["*", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-aB3xYz", "pracbill?"],
+    "AllowedOrigins": ["*", "app.pracbill.example", "https://app.pracbill.example/", "https://*.pracbill.example"],
+    "PublicUrl": ["mailchimp.pracbill.example", "https://x.example/?a=b"],
+    "AlarmEmail": ["operations", "a@b c@d"],
+    "SyncSchedule": ["4 hours"],
+    "PracBillApiUrl": ["", "api.pracbill.example", "https://api.pracbill.example/v1 "],
+    "Stage": ["", "Prod", "a-stage-that-is-too-long"],
+}
+
+
+@pytest.mark.parametrize(("name", "values"), ACCEPTED.items())
+def test_parameters_take_what_they_are_for(template: Template, name: str, values: list[str]) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    assert [value for value in values if not re.search(pattern, value)] == []
+
+
+@pytest.mark.parametrize(("name", "values"), REFUSED.items())
+def test_parameters_refuse_what_would_only_fail_later(template: Template, name: str, values: list[str]) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    assert [value for value in values if re.search(pattern, value)] == []
 
 
 def test_two_files_may_not_set_the_same_thing(tmp_path: Path) -> None:
@@ -99,6 +149,11 @@ class TestFunctions:
         for properties in functions.values():
             assert properties["Runtime"] == "python3.13"
             assert properties["Architectures"] == ["arm64"]
+
+    def test_steps_may_queue_the_next_step_as_often_as_a_run_needs(self, functions: Functions) -> None:
+        """Lambda drops the seventeenth message of a chain that leads from a function back to it, unless told."""
+        allowed = {name for name, properties in functions.items() if properties.get("RecursiveLoop") == "Allow"}
+        assert allowed == {"sync_worker"}
 
     def test_every_setting_the_code_reads_is_set(self, template: Template) -> None:
         source = ast.parse((PROJECT / "chalicelib" / "config.py").read_text())
@@ -167,6 +222,36 @@ class TestQueues:
         assert policy == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": times}
 
 
+class TestTracing:
+    """Off unless the operator wants it, and then for every function: Chalice writes a value of its own into each."""
+
+    @staticmethod
+    def deployed(template: Template) -> dict[str, dict[str, Any]]:
+        """The functions as the SAM transform makes them."""
+        parameters = {name: str(about.get("Default", "")) for name, about in template["Parameters"].items()}
+        copy = json.loads(json.dumps(template))
+        for function in resources(copy, "AWS::Serverless::Function").values():
+            function["Properties"]["CodeUri"] = "s3://bucket/deployment.zip"
+        session = SimpleNamespace(region_name="eu-central-1")
+        made = Translator({}, Parser(), boto_session=session).translate(copy, parameters, {})
+        return {n: f["Properties"] for n, f in resources(made, "AWS::Lambda::Function").items()}
+
+    def test_a_switch_reaches_every_function(self, template: Template) -> None:
+        wanted = {"Mode": {"Fn::If": ["HasTracing", "Active", "PassThrough"]}}
+        assert [f["TracingConfig"] for f in self.deployed(template).values()] == [wanted] * len(FUNCTION_NAMES)
+
+    def test_a_role_may_send_traces_exactly_when_its_function_makes_them(self, template: Template) -> None:
+        """In the role itself: Lambda refuses to trace a function whose role may not send traces yet."""
+        for role in FUNCTION_ROLES:
+            traces = template["Resources"][role]["Properties"]["Policies"][0]["Fn::If"]
+            assert traces[0] == "HasTracing"
+            assert traces[1]["PolicyDocument"]["Statement"][0]["Action"] == [
+                "xray:PutTraceSegments",
+                "xray:PutTelemetryRecords",
+            ]
+            assert traces[2] == {"Ref": "AWS::NoValue"}
+
+
 class TestTables:
     @pytest.fixture
     def tables(self, template: Template) -> dict[str, dict[str, Any]]:
@@ -230,6 +315,7 @@ class TestPermissions:
             name: [
                 statement
                 for policy in role["Properties"]["Policies"]
+                if "Fn::If" not in policy  # what tracing needs, see TestTracing
                 for statement in policy["PolicyDocument"]["Statement"]
             ]
             for name, role in resources(template, "AWS::IAM::Role").items()
@@ -315,12 +401,17 @@ def _texts(resource: Any) -> list[str]:
     return [".".join(value) if kind == "Fn::GetAtt" else str(value)]
 
 
+def _chosen(value: Any) -> Any:
+    """A value, or what stands there when its condition holds."""
+    return value["Fn::If"][1] if "Fn::If" in value else value
+
+
 def wildcards(name: str, resource: dict[str, Any]) -> set[str]:
     """What of a resource's permissions stands for more than one thing. AWS's own policies always do."""
     properties = resource.get("Properties", {})
     match resource["Type"]:
         case "AWS::IAM::Role":
-            policies = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+            policies = [_chosen(policy)["PolicyDocument"] for policy in properties.get("Policies", [])]
             managed = {f"{name}: {_texts(arn)[0]}" for arn in properties.get("ManagedPolicyArns", [])}
             return managed | _wildcards_of(name, [properties["AssumeRolePolicyDocument"], *policies])
         case "AWS::IAM::Policy" | "AWS::SNS::TopicPolicy" | "AWS::SQS::QueuePolicy":

@@ -80,3 +80,19 @@ def test_a_value_can_be_read_past_the_memory(aws: Aws) -> None:
     assert aws.vault.fields("key") == {"api_key": "old"}
     assert aws.vault.fields_now("key") == {"api_key": "new"}
     assert aws.vault.fields("key") == {"api_key": "new"}
+
+
+def test_a_secret_on_its_way_out_is_no_secret(aws: Aws) -> None:
+    """A webhook's call right after the department was disconnected is refused like any other, and is no fault."""
+    aws.will_refuse(
+        "get_secret_value",
+        "InvalidRequestException",
+        "You can't perform this operation on the secret because it was marked for deletion.",
+    )
+    assert aws.vault.fields_now("key") == {}
+
+
+def test_other_refusals_to_read_are_told(aws: Aws) -> None:
+    aws.will_refuse("get_secret_value", "InvalidRequestException", "The secret is managed by a service.")
+    with pytest.raises(ClientError):
+        aws.vault.fields_now("key")

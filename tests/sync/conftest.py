@@ -18,6 +18,7 @@ from infra.local.mailchimp import Latency, MailchimpStandIn
 from infra.local.pracbill import PracBillStandIn
 from tests.emulator import emulator_running
 from tests.sync.office import HookAddress, Office
+from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -1,0 +1,161 @@
+"""Notes what the workflows ask of AWS while they are tested, and holds it against the functions' policies.
+
+The stack tests do the same for the functions themselves, but many paths they never take: a chunk that is given up, a
+run that the sweeper closes, an erasure that goes on where it stopped. Here the tests of the workflows take them. A call
+belongs to the function that production would have entered by: `SyncWorker.handle_dead` is dead_letters, whatever is
+called below it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore.client import BaseClient
+
+from chalicelib.api import services
+from chalicelib.sync.apply import ChunkApplier
+from chalicelib.sync.audiences import Audiences
+from chalicelib.sync.connect import Connections
+from chalicelib.sync.deciding import Decider
+from chalicelib.sync.department_settings import DepartmentSettings
+from chalicelib.sync.erase import Erasure
+from chalicelib.sync.events import Events
+from chalicelib.sync.pull import Puller
+from chalicelib.sync.runs import Logs, Runs
+from chalicelib.sync.segment_sync import SegmentSync
+from chalicelib.sync.segments import Segments
+from chalicelib.sync.steps import Steps
+from chalicelib.sync.storing import Storer
+from chalicelib.sync.sweep import Sweeper
+from chalicelib.sync.why import Customers, Reconciliations
+from chalicelib.worker import EventWorker, SyncWorker
+from infra.local.permissions import Call, denied_calls, read_calls
+from infra.local.trace.sitecustomize import _names
+from infra.package import PROJECT
+
+STAGE = "test"
+# What each function enters by; phases are sync_worker's when a test enters by them.
+_ENTRANCES: list[tuple[type, str, str]] = [
+    (SyncWorker, "handle", "sync_worker"),
+    (SyncWorker, "handle_dead", "dead_letters"),
+    (Steps, "handle", "sync_worker"),
+    (Steps, "give_up", "dead_letters"),
+    (Puller, "step", "sync_worker"),
+    (Storer, "store", "sync_worker"),
+    (Decider, "decide", "sync_worker"),
+    (ChunkApplier, "apply", "sync_worker"),
+    (ChunkApplier, "fail", "dead_letters"),
+    (SegmentSync, "step", "sync_worker"),
+    (EventWorker, "handle", "event_worker"),
+    (Events, "apply_event", "event_worker"),
+    (Sweeper, "dispatch", "dispatcher"),
+    (Sweeper, "sweep", "sweeper"),
+    (Erasure, "erase", "api_handler"),
+]
+_SERVICES = (Audiences, Connections, Customers, DepartmentSettings, Logs, Reconciliations, Runs, Segments)
+_ENTRANCES += [
+    (service, name, "api_handler")
+    for service in _SERVICES
+    for name in vars(getattr(services, service.__name__))
+    if not name.startswith("_")
+]
+_inside: ContextVar[str] = ContextVar("_inside", default="")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
+    folder = tmp_path_factory.mktemp("rights")
+    # By itself: packaging imports the application, which sets up logging for the whole process.
+    command = [sys.executable, "-m", "infra.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
+    with calls_noted(folder / "calls.jsonl") as calls:
+        yield
+        denied = denied_calls(template, calls(), stage=STAGE)
+    assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
+
+
+@contextmanager
+def calls_noted(trace: Path) -> Iterator[Callable[[], set[Call]]]:
+    """Note the calls of every function; yields what tells the calls so far."""
+    seen: set[str] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name, function in _ENTRANCES:
+            patch.setattr(owner, name, _entered(getattr(owner, name), function))
+        patch.setattr(ThreadPoolExecutor, "submit", _in_the_same_context(ThreadPoolExecutor.submit))
+        patch.setattr(BaseClient, "_make_api_call", _noted(BaseClient._make_api_call, seen))  # type: ignore[attr-defined]
+
+        def calls() -> set[Call]:
+            trace.write_text("\n".join(seen))
+            return read_calls(trace)
+
+        yield calls
+
+
+def _entered(method: Any, function: str) -> Any:
+    @functools.wraps(method)
+    def entered(*arguments: Any, **options: Any) -> Any:
+        if _inside.get():
+            return method(*arguments, **options)
+        token = _inside.set(function)
+        try:
+            return method(*arguments, **options)
+        finally:
+            _inside.reset(token)
+
+    return entered
+
+
+def _in_the_same_context(submit: Any) -> Any:
+    """Threads that a workflow starts belong to the function it runs in."""
+
+    def submitted(self: ThreadPoolExecutor, work: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        found: Future[Any] = submit(self, copy_context().run, work, *arguments, **options)
+        return found
+
+    return submitted
+
+
+def _noted(call: Any, seen: set[str]) -> Any:
+    def noted(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if _inside.get():
+            entry = {
+                "function": f"pracbill-mailchimp-{STAGE}-{_inside.get()}",
+                "service": self.meta.service_model.service_name,
+                "operation": operation,
+                "parameters": _as_deployed(_names(parameters)),
+            }
+            seen.add(json.dumps(entry, sort_keys=True))
+        return call(self, operation, parameters)
+
+    return noted
+
+
+def _as_deployed(names: dict[str, Any]) -> dict[str, Any]:
+    """Tests have tables and queues of their own; `engine-members` is the table `members`."""
+    told = dict(names)
+    if "TableName" in told:
+        told["TableName"] = _table(told["TableName"])
+    if "RequestItems" in told:
+        told["RequestItems"] = [_table(name) for name in told["RequestItems"]]
+    if "TransactItems" in told:
+        told["TransactItems"] = [[kind, _table(name)] for kind, name in told["TransactItems"]]
+    if "QueueUrl" in told:
+        told["QueueUrl"] = f"/pracbill-mailchimp-{STAGE}-sync.fifo"
+    return told
+
+
+def _table(name: str) -> str:
+    return f"pracbill-mailchimp-{STAGE}-{name.rpartition('-')[2]}"
