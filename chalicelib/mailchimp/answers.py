@@ -102,10 +102,11 @@ class MemberAnswer:
     """What became of a call about one member.
 
     `done`: carried out, or it was so already. `absent`: nobody with this address is in the audience. `refused`:
-    Mailchimp does not do it; `refused` holds its words. `member` is how the member is now, where Mailchimp tells.
+    Mailchimp does not do it; `refused` holds its words. `unmoved`: Mailchimp took a rename and left the address as it
+    was. `member` is how the member is now, where Mailchimp tells.
     """
 
-    outcome: Literal["done", "absent", "refused"]
+    outcome: Literal["done", "absent", "refused", "unmoved"]
     member: RemoteMember | None = None
     refused: RefusedMember | None = None
 

@@ -165,6 +165,13 @@ def test_renaming_that_mailchimp_refuses_is_told(client: MailchimpClient, server
     assert client.rename_member("list1", ADDRESS, "bea@clinic.test", {}).outcome == "absent"
 
 
+def test_renaming_that_mailchimp_passes_over_is_not_taken_for_done(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.will(Reply(200, document(status="subscribed")))
+    assert client.rename_member("list1", ADDRESS, "bea@clinic.test", {}).outcome == "unmoved"
+
+
 def test_erasing(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(Reply(204), NOT_FOUND, NOT_FOUND)
     assert client.delete_permanently("list1", ADDRESS).outcome == "done"

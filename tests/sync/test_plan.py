@@ -12,6 +12,7 @@ from chalicelib.domain.customers import Customer, customer_from_json, customer_k
 from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.sync import deciding
+from infra.local.mailchimp import Readings
 from tests.sync.engine import PLENTY, Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -248,6 +249,17 @@ def test_onto_a_member_that_is_there_the_old_address_is_archived_and_the_other_u
     assert run.status == "success"
     assert practice.audience() == {"c1@clinic.test": "archived", "taken@clinic.test": "subscribed"}
     assert practice.member("taken@clinic.test")["merge_fields"]["FNAME"] == "Name 1"
+
+
+@pytest.mark.parametrize("readings", [Readings(patch_renames=False)])
+def test_where_mailchimp_renames_nobody_the_old_address_is_archived_and_the_new_one_added(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")
+    run = practice.sync()
+    assert (run.status, run.counts, run.planned, run.done) == ("success", {"add": 1}, 1, 1)
+    assert practice.audience() == {"c1@clinic.test": "archived", "new@clinic.test": "subscribed"}
+    assert practice.sync("full").status == "skipped"
 
 
 def test_a_clash_that_nobody_knew_of_ends_in_archive_and_add(practice: Practice) -> None:
