@@ -148,7 +148,7 @@ class Steps:
 
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
         if not run.cursor:
-            department = self._hooks.repair(department, self._mailchimp_for(department, remaining))
+            department = self._hooks.repair(department, self._mailchimp_for(department, remaining), patient=True)
         self._on(department, run, self._puller.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
