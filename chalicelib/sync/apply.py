@@ -34,6 +34,9 @@ from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 _CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 _SECONDS_FOR_A_CALL = 20.0
+# The halves of a refused bulk call take their time as well.
+_SECONDS_FOR_A_BULK_CALL = 60.0
+_REST_FOLLOWS = "There was no time for all; the rest of this part of the sync follows."
 # The touched mark of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
@@ -85,9 +88,12 @@ class ChunkApplier:
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
         fresh, settled = _sort_out(operations, known, audience_id, since=run.apply_started_at)
-        settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
-        singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
-        settled += singles
+        pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp, remaining)
+        settled += pushed
+        if interruption is None:
+            single = [o for o in fresh if not o.is_bulk]
+            singles, interruption = self._singles(audience_id, single, mailchimp, remaining)
+            settled += singles
         self._keep(run, department, settled, known, asked_at)
         if interruption is not None:
             raise interruption
@@ -115,13 +121,19 @@ class ChunkApplier:
 
     # ------------------------------------------------------------------------------------------------ calls
 
-    def _bulk(self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient) -> list[Settled]:
+    def _bulk(
+        self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """The bulk call, divided where Mailchimp refuses it as a whole. What interrupted it is answered too."""
         if not operations:
-            return []
-        answer = mailchimp.push_surely(audience_id, [member_object(o) for o in operations])
+            return [], None
+        objects = [member_object(o) for o in operations]
+        answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
         good = {member.address: member for member in answer.created + answer.updated}
         refused = {member.address: member for member in answer.refused}
-        return [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in operations]
+        tried = [o for o in operations if o.address not in set(answer.untried)]
+        settled = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
+        return settled, RetryLater(_REST_FOLLOWS) if answer.untried else None
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
@@ -130,7 +142,7 @@ class ChunkApplier:
         settled: list[Settled] = []
         for operation in operations:
             if remaining() < _SECONDS_FOR_A_CALL:
-                return settled, RetryLater("Time was over; the rest of this part of the sync follows.")
+                return settled, RetryLater(_REST_FOLLOWS)
             try:
                 settled.append(self._single(audience_id, operation, mailchimp))
             except RetryLater as later:

@@ -138,6 +138,20 @@ def test_a_call_that_is_refused_as_a_whole_is_divided_until_all_are_sent(practic
     assert len(practice.audience()) == 6
 
 
+def test_parts_of_a_refused_call_that_do_not_fit_into_the_time_go_in_the_next_delivery(
+    engine: Engine, practice: Practice
+) -> None:
+    practice.customers(8)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    practice.fail(method="POST", times=3, status=400, title="Invalid Resource")
+    engine.looks, engine.little = 6, 55.0
+    engine.work()
+    run = practice.run(run_id)
+    assert (run.status, run.counts, run.failed) == ("success", {"add": 8}, 0)
+    assert engine.queue.delays, "it did not go in one delivery"
+
+
 def test_what_is_left_unsettled_goes_with_the_next_run(practice: Practice) -> None:
     practice.customers(30)
     practice.fail(method="POST", status=400, title="Invalid Resource")
