@@ -97,6 +97,7 @@ class Demonstration:
             is_refused=self._judge_of_refusals(members, customers, runs),
             unknown_consent=self._api.call("GET", "D/settings")["unknown_consent"],
             country=self._pracbill.country(),
+            foreign_fields=self._mailchimp.foreign_fields(self._api.call("GET", "D/connection")["audience"]["id"]),
         ).compare()
         self._say(f"Checked from outside: {report.summary()}")
         return report.differences

@@ -113,6 +113,29 @@ def test_long_values_are_cut_at_a_character() -> None:
     assert check([customer(company_name="é" * 200)], {"ann@clinic.test": member(COMPANY="é" * 127)}).differences == []
 
 
+def test_a_field_that_is_not_ours_to_fill_is_not_judged() -> None:
+    wrong = {"ann@clinic.test": member(COMPANY=7, ADDRESS="", PHONE="(049) 157-0156")}
+    foreign = {"COMPANY", "ADDRESS", "PHONE"}
+    assert check([customer()], wrong, foreign_fields=foreign).differences == []
+    assert check([customer()], {"ann@clinic.test": member(FNAME="")}, foreign_fields=foreign).differences
+
+
+@pytest.mark.parametrize("odd", [{"status": "maybe"}, {"status": True}, "subscribed", {}])
+def test_what_is_not_a_clear_yes_is_silence(odd: Any) -> None:
+    assert check([customer(marketing_consent=odd)], {"ann@clinic.test": member("transactional")}).differences == []
+
+
+def test_a_number_counts_as_it_was_written() -> None:
+    assert check([customer(phone=39000)], {"ann@clinic.test": member(PHONE="39000")}).differences == []
+
+
+@pytest.mark.parametrize("moment", ["2026-03-04T05:06:07z", "2026-03-04t05:06:07.5+10:30"])
+def test_times_may_have_every_form_of_rfc_3339(moment: str) -> None:
+    latest = customer("2", first_name="Later", updated_at="2026-09-01T00:00:00Z")
+    members = {"ann@clinic.test": member(FNAME="Later")}
+    assert check([customer(updated_at=moment), latest], members).differences == []
+
+
 def test_a_refused_address_may_be_missing_but_not_there() -> None:
     assert check([customer()], {}, refused=("ann@clinic.test",)).refused == 1
     assert check([customer()], {"ann@clinic.test": member()}, refused=("ann@clinic.test",)).differences
@@ -131,6 +154,17 @@ class TestFirstContact:
     def test_an_opt_out_that_was_overruled_is_seen(self) -> None:
         before = {"ann@clinic.test": member("unsubscribed")}
         assert check([customer()], {"ann@clinic.test": member("subscribed")}, before=before).differences
+
+    @pytest.mark.parametrize(
+        ("given", "status"),
+        [("2026-03-02T00:00:00z", "subscribed"), ("2026-03-01T00:00:00Z", "transactional"), (None, "transactional")],
+    )
+    def test_only_a_yes_that_came_later_raises_a_non_subscribed_member(self, given: str | None, status: str) -> None:
+        before = {"ann@clinic.test": {**member("transactional"), "last_changed": "2026-03-01T12:00:00+00:00"}}
+        agreed = customer(marketing_consent={"status": "subscribed", "changed_at": given})
+        assert check([agreed], {"ann@clinic.test": member(status)}, before=before).differences == []
+        other = "subscribed" if status == "transactional" else "transactional"
+        assert check([agreed], {"ann@clinic.test": member(other)}, before=before).differences
 
     def test_pracbills_no_unsubscribes(self) -> None:
         before = {"ann@clinic.test": member("subscribed")}
