@@ -178,7 +178,16 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
         ),
     ),
     ("previously_unsubscribed", (("previously unsubscribed",), ("unsubscribed", "opt in again"))),
-    ("compliance_state", (("compliance",),)),
+    (
+        "compliance_state",
+        (
+            ("compliance",),
+            # Not without the reason: a plan's limit may also be why somebody cannot be subscribed.
+            ("not be subscribed", "unsubscribed"),
+            ("not be subscribed", "bounce"),
+            ("not be subscribed", "cleaned"),
+        ),
+    ),
     (
         "signup_throttle",
         (("signed up", "lot of lists"), ("signed up", "too many"), ("more signups",), ("more sign-ups",)),
