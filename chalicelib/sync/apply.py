@@ -99,25 +99,18 @@ class ChunkApplier:
             raise interruption
         return self._count(run, number, settled)
 
-    def fail(self, run: Run, number: int) -> Run:
-        """Close a chunk that could not be delivered; its customers stay marked and go with a later run."""
+    def fail(self, run: Run, department: Department, number: int) -> Run:
+        """Close a chunk that could not be delivered to its end; whom it left out goes with a later run."""
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        now = self._clock()
-        lost = [Settled(operation, "unsettled") for operation in operations]
-        self._members.write([request for one in lost for request in self._mark_requests(run.department_id, one)])
-        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in lost])
-
-        def counted(stored: Run) -> Run:
-            return replace(
-                stored,
-                chunks_failed=stored.chunks_failed + 1,
-                failed=stored.failed + len(operations),
-                progress_at=now,
-            )
-
-        return self._runs.complete_chunk(run, number, "failed", counted)
+        known = self._members.facets(department.id, _keys(operations))
+        fresh, settled = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
+        settled += [Settled(operation, "unsettled") for operation in fresh]
+        later = [one for one in settled if one.result in ("held", "unsettled")]
+        self._logs.add_records(run.department_id, run.id, [_record(one, self._clock()) for one in later])
+        self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
+        return self._count(run, number, settled, is_failed=True)
 
     # ------------------------------------------------------------------------------------------------ calls
 
@@ -260,12 +253,14 @@ class ChunkApplier:
 
         self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
 
-    def _count(self, run: Run, number: int, settled: Sequence[Settled]) -> Run:
+    def _count(self, run: Run, number: int, settled: Sequence[Settled], *, is_failed: bool = False) -> Run:
         now = self._clock()
         counts: dict[str, int] = {}
         for one in settled:
-            name = _counted_as(one)
-            counts[name] = counts.get(name, 0) + 1
+            # Of a chunk that failed the run's message says that its customers come again.
+            if not (is_failed and one.result == "unsettled"):
+                name = _counted_as(one)
+                counts[name] = counts.get(name, 0) + 1
         done = sum(1 for one in settled if one.result in ("done", "held"))
         lost = sum(1 for one in settled if one.result == "unsettled")
         refused = counts.get("refused", 0)
@@ -275,14 +270,15 @@ class ChunkApplier:
         def counted(stored: Run) -> Run:
             return replace(
                 stored,
-                chunks_done=stored.chunks_done + 1,
+                chunks_done=stored.chunks_done + (not is_failed),
+                chunks_failed=stored.chunks_failed + is_failed,
                 done=stored.done + done,
                 failed=stored.failed + refused + lost,
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
             )
 
-        return self._runs.complete_chunk(run, number, "done", counted)
+        return self._runs.complete_chunk(run, number, "failed" if is_failed else "done", counted)
 
 
 def member_object(operation: Operation) -> dict[str, Any]:

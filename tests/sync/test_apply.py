@@ -199,6 +199,19 @@ def test_a_chunk_that_fails_again_and_again_is_closed_and_its_customers_go_with_
     assert {m["merge_fields"]["FNAME"] for m in practice.control.members(practice.audience_id)} == {"Changed"}
 
 
+def test_a_chunk_that_fails_in_the_midst_counts_whom_it_reached(practice: Practice) -> None:
+    practice.customers(4)
+    practice.sync("full")
+    practice.remove("1", "2", "3")
+    practice.fail(path="/members/*", skip=1, status=503)
+    run = practice.sync()
+    assert (run.status, run.chunks_failed, run.done, run.failed, run.counts) == ("error", 1, 1, 2, {"archive": 1})
+    assert len(practice.records(run, "done")) == 1
+    assert len(practice.records(run, "failed")) == 2
+    practice.control.clear_faults()
+    assert practice.sync().counts == {"archive": 2}
+
+
 def test_retry_sends_what_failed(practice: Practice) -> None:
     practice.customers(2)
     practice.sync("full")
