@@ -185,6 +185,17 @@ def test_metrics_do_not_hold_hashes(client: MailchimpClient, server: ScriptedSer
     assert [call.template for call in waiting.calls] == ["/lists/{audience}/members/{member}"]
 
 
+def test_where_a_field_is_not_known_members_are_read_with_all_their_fields(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    unknown = Reply(400, {"title": "Bad Request", "detail": "The requested fields are invalid: members.contact_id"})
+    server.will(unknown, Reply(200, {"members": [document()], "total_items": 1}))
+    (page,) = client.members_changed("list1", since=None)
+    assert [member.address for member in page] == ["ann@clinic.test"]
+    with_fields, without = (asked.query for asked in server.asked)
+    assert without == {name: value for name, value in with_fields.items() if name != "fields"}
+
+
 def test_changes_are_asked_for_in_the_form_that_survives_changes(
     client: MailchimpClient, server: ScriptedServer
 ) -> None:
