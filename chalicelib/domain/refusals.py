@@ -140,6 +140,14 @@ REFUSALS: Mapping[str, Refusal] = {
             _ON_CONSENT,
         ),
         Refusal(
+            "stays_archived",
+            "Stays archived",
+            "The customer is back, but Mailchimp does not take the contact out of its archive without a consent.",
+            "Record the person's consent in PracBill, or restore the contact in Mailchimp: Audience, All contacts, "
+            "Archived contacts.",
+            _ON_EDIT,
+        ),
+        Refusal(
             "cannot_rename",
             "Address not changed",
             "Mailchimp changes the e-mail address of subscribed contacts only.",

@@ -378,6 +378,9 @@ def _sort_out(
 
 
 def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> Settled:
+    if good is not None and good.status == "archived" and operation.action in ("subscribe", "ask"):
+        # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
+        return Settled(operation, "refused", refusal=refusal("stays_archived"))
     if good is not None:
         return Settled(operation, "done", status=good.status)
     if refused is None:

@@ -154,6 +154,23 @@ def test_removed_customers_are_kept_where_the_department_wants_it(practice: Prac
     assert practice.marks() == {}
 
 
+def test_where_mailchimp_keeps_a_returned_customer_archived_it_is_told_and_not_tried_again(practice: Practice) -> None:
+    practice.customers(1)
+    practice.customer("2", "c2@clinic.test", None)
+    practice.sync("full")
+    practice.remove("2")
+    practice.sync()
+    practice.customer("3", "c2@clinic.test", None)
+    run = practice.sync()
+    assert run.counts == {"refused": 1}
+    assert practice.codes(run, "refused") == [("3", "stays_archived")]
+    assert practice.sync("full").status == "skipped"
+    practice.engine.clock.move(minutes=10)
+    practice.edit("3", marketing_consent={"status": "subscribed", "changed_at": "2026-03-02T12:05:00Z"})
+    assert practice.sync().counts == {"subscribe": 1}
+    assert practice.audience()["c2@clinic.test"] == "subscribed"
+
+
 def test_a_member_that_was_there_before_its_customer_is_never_archived(practice: Practice) -> None:
     practice.join("c1@clinic.test")
     practice.customers(2)
