@@ -68,7 +68,8 @@ class PushCalls(Resource):
                 spoilers, rest = _part_spoilers(part, refusal)
                 answer += PushAnswer(refused=spoilers)
                 waiting += rest
-                in_vain += 1
+                # Who is named by Mailchimp is out of the way, even where it names one a call.
+                in_vain = 0 if spoilers and rest else in_vain + 1
             except RetryLater:
                 if answer == PushAnswer():
                     raise

@@ -167,6 +167,23 @@ def test_however_many_spoil_the_call_the_others_go(client: MailchimpClient, serv
     assert (answer.unsettled, answer.untried) == ((), ())
 
 
+def test_spoilers_that_are_named_one_a_call_do_not_stop_the_others(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    everybody = refusing_whole(lambda m: "bad" in m, named=True)
+
+    def first_only(asked: Asked) -> Reply:
+        reply = everybody(asked)
+        if reply.status == 400 and isinstance(reply.body, dict):
+            reply.body["errors"] = reply.body["errors"][:1]
+        return reply
+
+    server.otherwise = first_only
+    members = [member(n, **({"bad": 1} if n % 2 else {})) for n in range(100)]
+    answer = client.push_surely("list1", members)
+    assert (len(answer.created), len(answer.refused), answer.unsettled) == (50, 50, ())
+
+
 def test_without_time_for_another_call_the_rest_is_left_untried(
     client: MailchimpClient, server: ScriptedServer
 ) -> None:
