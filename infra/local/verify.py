@@ -53,7 +53,7 @@ class Mailchimp:
         offset = 0
         while True:
             answer = _get(
-                self.url.replace("{dc}", self.api_key.rpartition("-")[2]) + path,
+                self.url.rstrip("/").replace("{dc}", self.api_key.rpartition("-")[2]) + path,
                 {**query, "count": str(_PAGE), "offset": str(offset)},
                 auth=("verify", self.api_key),
             )
@@ -85,7 +85,7 @@ class PracBill:
             query["after"] = page["next_after"]
 
     def _get(self, path: str, query: Mapping[str, str]) -> Any:
-        return _get(self.url + path, query, headers={"Authorization": f"Bearer {self.token}"})
+        return _get(self.url.rstrip("/") + path, query, headers={"Authorization": f"Bearer {self.token}"})
 
 
 def _get(url: str, query: Mapping[str, str], **options: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.verify import Report, Verification
+from infra.local.verify import Mailchimp, PracBill, Report, Verification
+from tests.outbound.scripted import Reply, scripted_server
 
 ADDRESS = {"line1": "1 High St", "line2": "", "city": "Perth", "state": "WA", "postcode": "0800", "country": "au"}
 MEMBER_ADDRESS = {"addr1": "1 High St", "addr2": "", "city": "Perth", "state": "WA", "zip": "0800", "country": "AU"}
@@ -184,3 +185,11 @@ def test_differences_show_no_whole_address() -> None:
     (difference,) = check([customer()], {}).differences
     assert "ann@clinic.test" not in difference
     assert "a***@clinic.test" in difference
+
+
+def test_addresses_of_servers_may_end_with_a_slash() -> None:
+    with scripted_server() as server:
+        server.will(Reply(200, {"lists": [{"id": "l1"}], "total_items": 1}), Reply(200, {"country": "AU"}))
+        assert Mailchimp(f"{server.url}/3.0/", "key-us21").audience_ids() == ["l1"]
+        assert PracBill(f"{server.url}/", "token", "d1").country() == "AU"
+        assert [asked.path for asked in server.asked] == ["/3.0/lists", "/departments/d1"]
