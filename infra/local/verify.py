@@ -217,7 +217,7 @@ class Verification:
             self._report.note(address, (), "was a member before and is gone")
             return
         for name in ("status", "merge_fields", "tags"):
-            if member.get(name) != before.get(name):
+            if _filled(member.get(name)) != _filled(before.get(name)):
                 self._report.note(address, (), f"belongs to no customer, and its {name} changed")
 
 
@@ -231,6 +231,11 @@ def _status_at_first_contact(word: str | None, sharers: list[Document], before: 
         if all(given) and min(map(_time, given)) > _time(str(before["last_changed"])):
             return "subscribed"
     return known
+
+
+def _filled(value: Any) -> Any:
+    """Merge fields without the empty ones: a field that was created for the audience is one for every member."""
+    return {tag: held for tag, held in value.items() if held != ""} if isinstance(value, Mapping) else value
 
 
 def _is_as_ours(field: Document) -> bool:

@@ -176,6 +176,7 @@ class TestFirstContact:
     def test_foreign_members_are_as_they_were(self) -> None:
         before = {"x@y.test": member()}
         assert check([], before, before=before).differences == []
+        assert check([], {"x@y.test": member(COMPANY2="")}, before=before).differences == []
         assert check([], {}, before=before).differences
         assert check([], {"x@y.test": member("archived")}, before=before).differences
         assert check([], {"x@y.test": member(FNAME="Other")}, before=before).differences
