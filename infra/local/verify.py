@@ -172,7 +172,7 @@ class Verification:
             self._report.note(address, sharers, f"is missing, should be {wanted}")
         elif member["status"] != wanted:
             self._report.note(address, sharers, f"is {member['status']}, should be {wanted}")
-        elif wanted not in OPTED_OUT | {"archived"}:
+        elif wanted not in OPTED_OUT | {"archived"} and not self._is_refused(address):
             self._compare_values(address, sharers, member)
 
     def _wanted_status(self, sharers: list[Document], before: Document | None) -> str | None:

@@ -167,6 +167,11 @@ class TestFirstContact:
         other = "subscribed" if status == "transactional" else "transactional"
         assert check([agreed], {"ann@clinic.test": member(other)}, before=before).differences
 
+    def test_a_member_whose_changes_mailchimp_refuses_keeps_its_values(self) -> None:
+        before = {"ann@clinic.test": member(FNAME="Anna")}
+        assert check([customer()], before, before=before, refused=("ann@clinic.test",)).differences == []
+        assert check([customer()], before, before=before).differences
+
     def test_pracbills_no_unsubscribes(self) -> None:
         before = {"ann@clinic.test": member("subscribed")}
         after = {"ann@clinic.test": member("unsubscribed")}
