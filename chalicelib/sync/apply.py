@@ -124,9 +124,10 @@ class ChunkApplier:
         answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
         good = {member.address: member for member in answer.created + answer.updated}
         refused = {member.address: member for member in answer.refused}
-        tried = [o for o in operations if o.address not in set(answer.untried)]
+        untried = frozenset(answer.untried)
+        tried = [o for o in operations if o.address not in untried]
         settled = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
-        return settled, RetryLater(_REST_FOLLOWS) if answer.untried else None
+        return settled, RetryLater(_REST_FOLLOWS) if untried else None
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
