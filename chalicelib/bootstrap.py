@@ -194,6 +194,7 @@ def _joined() -> _Joined:
         vault,
         secret_name=lambda department: env.secret("hooks", department),
         public_url=lambda: env.public_url,
+        clock=now,
     )
     lifecycle = Runs(
         departments=departments,

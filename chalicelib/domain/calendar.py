@@ -11,6 +11,8 @@ import calendar
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from chalicelib.domain.moments import read_time
+
 # Longer texts are no times; the longest honest one (nanoseconds, offset) has 35 characters.
 _LONGEST_MOMENT = 40
 _DATE_LENGTH = len("YYYY-MM-DD")
@@ -58,16 +60,4 @@ def _read(moment: str) -> datetime | None:
     promises, and which of them Python reads depends on its version."""
     if len(moment) > _LONGEST_MOMENT or moment[4:5] != "-" or moment[7:8] != "-":
         return None
-    try:
-        return datetime.fromisoformat(moment)
-    except ValueError:
-        return _read_rare(moment)
-
-
-def _read_rare(moment: str) -> datetime | None:
-    """Two forms that RFC 3339 allows and Python refuses: small letters (`t`, `z`) and a leap second (`23:59:60`)."""
-    upper = moment.upper()
-    try:
-        return datetime.fromisoformat(upper[:16] + upper[16:].replace(":60", ":59", 1))
-    except ValueError:
-        return None
+    return read_time(moment)

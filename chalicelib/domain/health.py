@@ -76,8 +76,8 @@ def webhook_missing(why: str) -> Finding:
         "webhook_missing",
         "warning",
         f"The webhook is missing, so opt-outs arrive with the next sync instead of at once. {why}",
-        "Nothing is lost: each sync reads opt-outs and tries to register the webhook again, and so does selecting the "
-        "audience again.",
+        "Nothing is lost: each sync reads opt-outs, and the webhook is tried again at least once a day. Select the "
+        "audience again to try at once.",
     )
 
 

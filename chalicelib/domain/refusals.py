@@ -140,6 +140,14 @@ REFUSALS: Mapping[str, Refusal] = {
             _ON_CONSENT,
         ),
         Refusal(
+            "stays_archived",
+            "Stays archived",
+            "The customer is back, but Mailchimp does not take the contact out of its archive without a consent.",
+            "Record the person's consent in PracBill, or restore the contact in Mailchimp: Audience, All contacts, "
+            "Archived contacts.",
+            _ON_EDIT,
+        ),
+        Refusal(
             "cannot_rename",
             "Address not changed",
             "Mailchimp changes the e-mail address of subscribed contacts only.",
@@ -178,7 +186,16 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
         ),
     ),
     ("previously_unsubscribed", (("previously unsubscribed",), ("unsubscribed", "opt in again"))),
-    ("compliance_state", (("compliance",),)),
+    (
+        "compliance_state",
+        (
+            ("compliance",),
+            # Not without the reason: a plan's limit may also be why somebody cannot be subscribed.
+            ("not be subscribed", "unsubscribed"),
+            ("not be subscribed", "bounce"),
+            ("not be subscribed", "cleaned"),
+        ),
+    ),
     (
         "signup_throttle",
         (("signed up", "lot of lists"), ("signed up", "too many"), ("more signups",), ("more sign-ups",)),

@@ -102,10 +102,11 @@ class MemberAnswer:
     """What became of a call about one member.
 
     `done`: carried out, or it was so already. `absent`: nobody with this address is in the audience. `refused`:
-    Mailchimp does not do it; `refused` holds its words. `member` is how the member is now, where Mailchimp tells.
+    Mailchimp does not do it; `refused` holds its words. `unmoved`: Mailchimp took a rename and left the address as it
+    was. `member` is how the member is now, where Mailchimp tells.
     """
 
-    outcome: Literal["done", "absent", "refused"]
+    outcome: Literal["done", "absent", "refused", "unmoved"]
     member: RemoteMember | None = None
     refused: RefusedMember | None = None
 
@@ -114,14 +115,15 @@ class MemberAnswer:
 class PushAnswer:
     """What became of each member of a push.
 
-    `unsettled` are addresses of which nothing is known: sent but not spoken of, or not tried. They are neither good
-    nor refused and belong into a later push.
+    `unsettled` are addresses of which nothing is known, though the push is over: they belong into a later one.
+    `untried` are those that the push did not get to: it is to be taken up again with them.
     """
 
     created: tuple[RemoteMember, ...] = ()
     updated: tuple[RemoteMember, ...] = ()
     refused: tuple[RefusedMember, ...] = ()
     unsettled: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
 
     def __add__(self, other: PushAnswer) -> PushAnswer:
         return PushAnswer(
@@ -129,6 +131,7 @@ class PushAnswer:
             self.updated + other.updated,
             self.refused + other.refused,
             self.unsettled + other.unsettled,
+            self.untried + other.untried,
         )
 
 

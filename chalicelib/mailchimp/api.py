@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Unpack
 
 from chalicelib.mailchimp.answers import Document, objects, total_items
@@ -38,7 +39,12 @@ class MailchimpApi:
 
     def read(self, call: Call, *, missing: NotFound | None = None) -> Document:
         """The JSON object of a success; every other answer is raised."""
-        return object_of(self.send(call), missing=missing)
+        answer = self.send(call)
+        if answer.status == 400 and "fields" in call.query:
+            # A field that Mailchimp does not know is an error, and an older contract knows fewer of them.
+            all_fields = {name: value for name, value in call.query.items() if name != "fields"}
+            answer = self.send(replace(call, query=all_fields))
+        return object_of(answer, missing=missing)
 
     def read_all(
         self, template: str, name: str, *, ids: Mapping[str, str], query: Mapping[str, str], missing: NotFound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
@@ -104,12 +105,16 @@ class MemberCalls(Resource):
     def rename_member(self, audience_id: str, old: str, new: str, merge_fields: Mapping[str, object]) -> MemberAnswer:
         """Move a member to another address; only a subscribed one can be moved, and only to an address that is free.
 
-        `absent` also when an earlier try did it already: send the new address as an ordinary update then.
+        `absent` also when an earlier try did it already: send the new address as an ordinary update then. `unmoved`
+        when Mailchimp took the call and left the address as it was.
         """
         # PATCH, not PUT: for an unknown old address PUT would create the new one.
         body = {"email_address": new, "merge_fields": dict(merge_fields)}
         call = Call("PATCH", _ONE, query={"skip_merge_validation": "true"}, body=body)
-        return _member_answer(self._about(call, audience_id, old), new)
+        answer = _member_answer(self._about(call, audience_id, old), new)
+        # That PATCH moves a member is practice, not documented, so the answer is not taken at its status alone.
+        is_unmoved = answer.member is not None and answer.member.address == mail_address(old)
+        return replace(answer, outcome="unmoved") if is_unmoved else answer
 
     def delete_permanently(self, audience_id: str, address: str) -> MemberAnswer:
         """Erase a member for good: Mailchimp never takes the address again by API."""

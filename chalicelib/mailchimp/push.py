@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.domain.customers import mail_address
+from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import Document, PushAnswer, RefusedMember, objects, read_member, read_refused
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, WholeCallRefused, problem_of, refused_whole
 from chalicelib.outbound.calls import Call
 
 MOST_MEMBERS_A_CALL = 500
-# Two culprits that Mailchimp does not name are found among 500 members in 36 calls.
-MOST_CALLS_A_PUSH = 40
+# A culprit that Mailchimp does not name is found among 500 members in 18 calls, half of which get somebody through.
+# Where that many get nobody through, the members are not to blame.
+MOST_CALLS_IN_VAIN = 40
 # Our own code, beside Mailchimp's ERROR_GENERIC and ERROR_CONTACT_EXISTS: the member spoiled the call for all.
 SPOILED_CALL = "SPOILED_CALL"
 
@@ -44,25 +46,36 @@ class PushCalls(Resource):
         return _read_answer(object_of(answer, missing=AudienceGone()), members)
 
     def push_surely(
-        self, audience_id: str, members: Sequence[PushMember], *, most_calls: int = MOST_CALLS_A_PUSH
+        self, audience_id: str, members: Sequence[PushMember], *, go_on: Callable[[], bool] = lambda: True
     ) -> PushAnswer:
         """Push, and when the call is refused as a whole find those who spoil it: they are refused, the others go.
 
-        Members that Mailchimp names are taken out; where it names none the call is halved. After `most_calls` calls
-        the rest is left `unsettled`. Raises what `push` raises, but not WholeCallRefused.
+        Members that Mailchimp names are taken out; where it names none the call is halved. The rest is left `untried`
+        when `go_on` says no between two calls, or when a fault comes after somebody was settled; it is `unsettled`
+        when Mailchimp refuses all and everything. Raises what `push` raises, but not WholeCallRefused.
         """
-        answer, waiting = PushAnswer(), [tuple(members)]
-        for _ in range(most_calls):
-            if not waiting:
+        answer, waiting, in_vain = PushAnswer(), [tuple(members)], 0
+        while waiting:
+            if in_vain >= MOST_CALLS_IN_VAIN:
+                return answer + PushAnswer(unsettled=_addresses(waiting))
+            if answer != PushAnswer() and not go_on():
                 break
             part = waiting.pop()
             try:
                 answer += self.push(audience_id, part)
+                in_vain = 0
             except WholeCallRefused as refusal:
                 spoilers, rest = _part_spoilers(part, refusal)
                 answer += PushAnswer(refused=spoilers)
                 waiting += rest
-        return answer + PushAnswer(unsettled=tuple(_address(member) for part in waiting for member in part))
+                # Who is named by Mailchimp is out of the way, even where it names one a call.
+                in_vain = 0 if spoilers and rest else in_vain + 1
+            except RetryLater:
+                if answer == PushAnswer():
+                    raise
+                waiting.append(part)
+                break
+        return answer + PushAnswer(untried=_addresses(waiting))
 
 
 def _part_spoilers(
@@ -93,6 +106,10 @@ def _read_answer(document: Document, members: Sequence[PushMember]) -> PushAnswe
     spoken_of = {member.address for group in (created, updated, refused) for member in group}
     sent = (_address(member) for member in members)
     return PushAnswer(created, updated, refused, tuple(address for address in sent if address not in spoken_of))
+
+
+def _addresses(parts: Iterable[Sequence[PushMember]]) -> tuple[str, ...]:
+    return tuple(_address(member) for part in parts for member in part)
 
 
 def _address(member: PushMember) -> str:

@@ -47,22 +47,29 @@ class IdOrder:
 
 
 class ChangeOrder:
-    """Follows the list of changes, which ascends by time and within one time by id."""
+    """Follows the list of changes, which ascends by time and within one time by id.
+
+    Nothing is concluded from the order of ids here, so they may come by number or by bytes; only not at random.
+    """
 
     def __init__(self) -> None:
         self._text = ""
         self._moment = parse_moment("0001-01-01T00:00:00Z")
-        self._ids = IdOrder()
+        self._ids, self._last_id = IdOrder(), ""
+        self._numbers_fit = self._bytes_fit = True
 
     def follows(self, updated_at: str, customer_id: str) -> bool:
         """Whether this change may come next. A time that cannot be read is not judged."""
         if updated_at == self._text:
-            return self._ids.follows(customer_id)
+            self._numbers_fit = self._ids.follows(customer_id) and self._numbers_fit
+            self._bytes_fit = self._bytes_fit and _bytes(customer_id) > _bytes(self._last_id)
+            self._last_id = customer_id
+            return self._numbers_fit or self._bytes_fit
         moment = parse_moment(updated_at)
         in_order = moment is None or self._moment is None or moment >= self._moment
         self._text, self._moment = updated_at, moment or self._moment
-        self._ids = IdOrder()
-        self._ids.follows(customer_id)
+        self._ids, self._last_id = IdOrder(customer_id), customer_id
+        self._numbers_fit = self._bytes_fit = True
         return in_order
 
 

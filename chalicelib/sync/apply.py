@@ -34,6 +34,9 @@ from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 _CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 _SECONDS_FOR_A_CALL = 20.0
+# The halves of a refused bulk call take their time as well.
+_SECONDS_FOR_A_BULK_CALL = 60.0
+_REST_FOLLOWS = "There was no time for all; the rest of this part of the sync follows."
 # The touched mark of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
@@ -85,43 +88,46 @@ class ChunkApplier:
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
         fresh, settled = _sort_out(operations, known, audience_id, since=run.apply_started_at)
-        settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
-        singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
-        settled += singles
+        pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp, remaining)
+        settled += pushed
+        if interruption is None:
+            single = [o for o in fresh if not o.is_bulk]
+            singles, interruption = self._singles(audience_id, single, mailchimp, remaining)
+            settled += singles
         self._keep(run, department, settled, known, asked_at)
         if interruption is not None:
             raise interruption
         return self._count(run, number, settled)
 
-    def fail(self, run: Run, number: int) -> Run:
-        """Close a chunk that could not be delivered; its customers stay marked and go with a later run."""
+    def fail(self, run: Run, department: Department, number: int) -> Run:
+        """Close a chunk that could not be delivered to its end; whom it left out goes with a later run."""
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        now = self._clock()
-        lost = [Settled(operation, "unsettled") for operation in operations]
-        self._members.write([request for one in lost for request in self._mark_requests(run.department_id, one)])
-        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in lost])
-
-        def counted(stored: Run) -> Run:
-            return replace(
-                stored,
-                chunks_failed=stored.chunks_failed + 1,
-                failed=stored.failed + len(operations),
-                progress_at=now,
-            )
-
-        return self._runs.complete_chunk(run, number, "failed", counted)
+        known = self._members.facets(department.id, _keys(operations))
+        fresh, settled = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
+        settled += [Settled(operation, "unsettled") for operation in fresh]
+        later = [one for one in settled if one.result in ("held", "unsettled")]
+        self._logs.add_records(run.department_id, run.id, [_record(one, self._clock()) for one in later])
+        self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
+        return self._count(run, number, settled, is_failed=True)
 
     # ------------------------------------------------------------------------------------------------ calls
 
-    def _bulk(self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient) -> list[Settled]:
+    def _bulk(
+        self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """The bulk call, divided where Mailchimp refuses it as a whole. What interrupted it is answered too."""
         if not operations:
-            return []
-        answer = mailchimp.push_surely(audience_id, [member_object(o) for o in operations])
+            return [], None
+        objects = [member_object(o) for o in operations]
+        answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
         good = {member.address: member for member in answer.created + answer.updated}
         refused = {member.address: member for member in answer.refused}
-        return [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in operations]
+        untried = frozenset(answer.untried)
+        tried = [o for o in operations if o.address not in untried]
+        settled = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
+        return settled, RetryLater(_REST_FOLLOWS) if untried else None
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
@@ -130,7 +136,7 @@ class ChunkApplier:
         settled: list[Settled] = []
         for operation in operations:
             if remaining() < _SECONDS_FOR_A_CALL:
-                return settled, RetryLater("Time was over; the rest of this part of the sync follows.")
+                return settled, RetryLater(_REST_FOLLOWS)
             try:
                 settled.append(self._single(audience_id, operation, mailchimp))
             except RetryLater as later:
@@ -248,12 +254,14 @@ class ChunkApplier:
 
         self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
 
-    def _count(self, run: Run, number: int, settled: Sequence[Settled]) -> Run:
+    def _count(self, run: Run, number: int, settled: Sequence[Settled], *, is_failed: bool = False) -> Run:
         now = self._clock()
         counts: dict[str, int] = {}
         for one in settled:
-            name = _counted_as(one)
-            counts[name] = counts.get(name, 0) + 1
+            # Of a chunk that failed the run's message says that its customers come again.
+            if not (is_failed and one.result == "unsettled"):
+                name = _counted_as(one)
+                counts[name] = counts.get(name, 0) + 1
         done = sum(1 for one in settled if one.result in ("done", "held"))
         lost = sum(1 for one in settled if one.result == "unsettled")
         refused = counts.get("refused", 0)
@@ -263,14 +271,15 @@ class ChunkApplier:
         def counted(stored: Run) -> Run:
             return replace(
                 stored,
-                chunks_done=stored.chunks_done + 1,
+                chunks_done=stored.chunks_done + (not is_failed),
+                chunks_failed=stored.chunks_failed + is_failed,
                 done=stored.done + done,
                 failed=stored.failed + refused + lost,
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
             )
 
-        return self._runs.complete_chunk(run, number, "done", counted)
+        return self._runs.complete_chunk(run, number, "failed" if is_failed else "done", counted)
 
 
 def member_object(operation: Operation) -> dict[str, Any]:
@@ -370,6 +379,9 @@ def _sort_out(
 
 
 def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> Settled:
+    if good is not None and good.status == "archived" and operation.action in ("subscribe", "ask"):
+        # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
+        return Settled(operation, "refused", refusal=refusal("stays_archived"))
     if good is not None:
         return Settled(operation, "done", status=good.status)
     if refused is None:

@@ -15,12 +15,14 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from urllib.parse import quote, urlsplit
 
 from chalicelib.domain.departments import Audience, Department, Finding
 from chalicelib.domain.health import webhook_missing, with_hook_finding
+from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.errors import KeyRejected, RetryLater, ServiceError, StopRun
 from chalicelib.mailchimp.answers import Webhook
 from chalicelib.mailchimp.client import MailchimpClient
@@ -35,13 +37,16 @@ WANTED_EVENTS = frozenset({"subscribe", "unsubscribe", "profile", "cleaned", "up
 # Our own writes must not come back to us as events; other API clients' changes are read by the pull.
 WANTED_SOURCES = frozenset({"user", "admin"})
 _TOKEN_BYTES = 32
+# Mailchimp does not change its mind from one sync to the next, and a department without changes writes nothing there.
+_REFUSED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class HookRecord:
     """What we keep of our webhook. Hashes are SHA-256 in hexadecimal.
 
-    `hook_id` is empty until Mailchimp has created the hook, `signing_secret` when it signs nothing.
+    `hook_id` is empty until Mailchimp has created the hook, `signing_secret` when it signs nothing. `refused_at` is
+    when Mailchimp last refused a hook at an address that begins with `refused_prefix`.
     """
 
     token_hash: str
@@ -50,6 +55,8 @@ class HookRecord:
     audience_id: str
     hook_id: str = ""
     signing_secret: str = field(default="", repr=False)
+    refused_at: str = ""
+    refused_prefix: str = ""
 
     @classmethod
     def from_secret(cls, stored: dict[str, str]) -> HookRecord | None:
@@ -62,6 +69,10 @@ def secret_hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+class _StillRefused(Exception):
+    """Mailchimp refused this very hook not long ago; the finding that tells so stands."""
+
+
 class Hooks:
     """`public_url` is asked for when a hook is looked at; `secret_name` names the secret of a hook record."""
 
@@ -72,20 +83,22 @@ class Hooks:
         *,
         secret_name: Callable[[str], str],
         public_url: Callable[[], str],
+        clock: Callable[[], datetime],
         new_token: Callable[[], str] = lambda: secrets.token_urlsafe(_TOKEN_BYTES),
     ) -> None:
         self._departments = departments
         self._vault = vault
         self._secret_name = secret_name
         self._public_url = public_url
+        self._clock = clock
         self._new_token = new_token
 
-    def repair(self, department: Department, client: MailchimpClient) -> Department:
+    def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department:
         """See that the selected audience has our webhook and no stale one of ours; answers the department as stored.
 
         One reading call when all is well. When Mailchimp does not accept the webhook or fails, that becomes a finding
-        of the audience and not an error, since the scheduled pull brings opt-outs as well. Raises KeyRejected and
-        AudienceGone.
+        of the audience and not an error, since the scheduled pull brings opt-outs as well. `patient`: a hook that
+        Mailchimp refused is not tried again on the same day. Raises KeyRejected and AudienceGone.
         """
         audience, connection = department.audience, department.connection
         if audience is None or connection is None:
@@ -97,9 +110,12 @@ class Hooks:
         except ServiceError:
             return department  # nobody knows how it stands: the next look will
         try:
-            hook_id, finding = self._ensure(department.id, connection.account_id, audience.id, client, listed), None
+            hook_id = self._ensure(department.id, connection.account_id, audience.id, client, listed, patient)
+            finding = None
         except (KeyRejected, AudienceGone):
             raise
+        except _StillRefused:
+            return department
         except (WebhookRefused, RetryLater, StopRun) as refused:
             logger.warning("No webhook for department %s: %s", department.id, type(refused).__name__)
             hook_id, finding = "", webhook_missing(refused.message)
@@ -125,7 +141,13 @@ class Hooks:
         return tuple(host or "an unknown server" for host in hosts)
 
     def _ensure(
-        self, department_id: str, account_id: str, audience_id: str, client: MailchimpClient, listed: Sequence[Webhook]
+        self,
+        department_id: str,
+        account_id: str,
+        audience_id: str,
+        client: MailchimpClient,
+        listed: Sequence[Webhook],
+        patient: bool,
     ) -> str:
         """The id of our hook, made anew unless a good one is there; stale ones are removed first."""
         record = self._record(department_id)
@@ -134,6 +156,8 @@ class Hooks:
         _delete(client, audience_id, [hook for hook in ours if hook is not good])
         if good is not None:
             return good.id
+        if patient and record is not None and self._was_refused_lately(department_id, audience_id, record):
+            raise _StillRefused()
         if record is not None and record.audience_id != audience_id:
             self._remove_all(department_id, record.audience_id, record, client)
         return self._register(department_id, account_id, audience_id, client)
@@ -143,9 +167,23 @@ class Hooks:
         url = self._prefix(department_id) + token
         record = HookRecord(secret_hash(token), secret_hash(url), account_id, audience_id)
         self._put(department_id, record)
-        created = client.create_webhook(audience_id, url, events=WANTED_EVENTS)
+        try:
+            created = client.create_webhook(audience_id, url, events=WANTED_EVENTS)
+        except WebhookRefused:
+            refused_at, prefix = moment_text(self._clock()), self._prefix(department_id)
+            self._put(department_id, replace(record, refused_at=refused_at, refused_prefix=prefix))
+            raise
         self._put(department_id, replace(record, hook_id=created.id, signing_secret=created.signing_secret or ""))
         return created.id
+
+    def _was_refused_lately(self, department_id: str, audience_id: str, record: HookRecord) -> bool:
+        refused_at = parse_moment(record.refused_at)
+        return (
+            refused_at is not None
+            and record.audience_id == audience_id
+            and record.refused_prefix == self._prefix(department_id)
+            and self._clock() < refused_at + _REFUSED_FOR
+        )
 
     def _remove_all(
         self, department_id: str, audience_id: str, record: HookRecord | None, client: MailchimpClient

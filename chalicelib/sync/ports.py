@@ -47,7 +47,7 @@ class Phase(Protocol):
 class HookKeeper(Protocol):
     """Sees that the audience has our webhook, and answers the department as stored."""
 
-    def repair(self, department: Department, client: MailchimpClient) -> Department: ...
+    def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department: ...
 
 
 class ConsentHearing(Protocol):

@@ -94,7 +94,7 @@ class Steps:
         if department is None or run is None or not run.is_open:
             return
         if step.kind == "chunk":
-            self._after_chunk(self._applier.fail(run, step.number), department)
+            self._after_chunk(self._applier.fail(run, department, step.number), department)
         elif step.number == run.step_number:
             self._lifecycle.finish(run, "error", given_up_message(run, reason))
 
@@ -148,7 +148,7 @@ class Steps:
 
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
         if not run.cursor:
-            department = self._hooks.repair(department, self._mailchimp_for(department, remaining))
+            department = self._hooks.repair(department, self._mailchimp_for(department, remaining), patient=True)
         self._on(department, run, self._puller.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -94,22 +94,23 @@ class Demonstration:
             customers,
             members,
             before=before,
-            is_refused=self._judge_of_refusals(members, customers, runs),
+            is_refused=self._judge_of_refusals(members.keys() - before.keys(), customers, runs),
             unknown_consent=self._api.call("GET", "D/settings")["unknown_consent"],
             country=self._pracbill.country(),
+            foreign_fields=self._mailchimp.foreign_fields(self._api.call("GET", "D/connection")["audience"]["id"]),
         ).compare()
         self._say(f"Checked from outside: {report.summary()}")
         return report.differences
 
     def _judge_of_refusals(
-        self, members: Mapping[str, verify.Document], customers: Sequence[verify.Document], runs: list[dict[str, Any]]
+        self, added: Collection[str], customers: Sequence[verify.Document], runs: list[dict[str, Any]]
     ) -> Callable[[str], bool]:
         """Our stand-in's own rule; what another Mailchimp refused only the records of the runs can tell."""
         if not self._servers.has_mailchimp:
             return lambda address: not is_well_formed(address) or looks_fake(address)
         ids = {record["customer_id"] for run in runs for record in self._refusals(run["id"])}
         refused = {a for a, sharers in verify.by_address(customers).items() if ids & {str(c["id"]) for c in sharers}}
-        return lambda address: address not in members and (address in refused or not is_well_formed(address))
+        return lambda address: address not in added and (address in refused or not is_well_formed(address))
 
     def _refusals(self, run_id: str) -> Iterator[dict[str, Any]]:
         path, cursor = f"D/syncs/{run_id}/records?outcome=refused&limit=100", ""

@@ -7,9 +7,9 @@ product (README, "What it promises"), so a mistake in the service and the same m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -44,17 +44,23 @@ class Mailchimp:
     def audience_ids(self) -> list[str]:
         return [str(audience["id"]) for audience in self._listing("/lists", "lists")]
 
+    def foreign_fields(self, audience_id: str) -> frozenset[str]:
+        """Merge fields that somebody made with another type or form than ours: they hold nothing of PracBill's."""
+        found = self._listing(f"/lists/{audience_id}/merge-fields", "merge_fields")
+        return frozenset(str(field["tag"]) for field in found if not _is_as_ours(field))
+
     def _listing(self, path: str, kind: str, **query: str) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            page = _get(
-                self.url.replace("{dc}", self.api_key.rpartition("-")[2]) + path,
+            answer = _get(
+                self.url.rstrip("/").replace("{dc}", self.api_key.rpartition("-")[2]) + path,
                 {**query, "count": str(_PAGE), "offset": str(offset)},
                 auth=("verify", self.api_key),
-            )[kind]
+            )
+            page = answer[kind]
             yield from page
             offset += len(page)
-            if len(page) < _PAGE:
+            if not page or offset >= answer.get("total_items", offset):
                 return
 
 
@@ -74,12 +80,12 @@ class PracBill:
         while True:
             page = self._get(f"/departments/{self.department_id}/customers", query)
             yield from page["customers"]
-            if page["next_after"] is None:
+            if page.get("next_after") is None:
                 return
             query["after"] = page["next_after"]
 
     def _get(self, path: str, query: Mapping[str, str]) -> Any:
-        return _get(self.url + path, query, headers={"Authorization": f"Bearer {self.token}"})
+        return _get(self.url.rstrip("/") + path, query, headers={"Authorization": f"Bearer {self.token}"})
 
 
 def _get(url: str, query: Mapping[str, str], **options: Any) -> Any:
@@ -116,7 +122,8 @@ class Verification:
     """Compares the two sides after a sync.
 
     `before` are the members that the audience held before the service first saw it: their status wins, and those
-    without a customer must be as they were. `is_refused` tells the addresses that Mailchimp does not take.
+    without a customer must be as they were. `is_refused` tells the addresses that Mailchimp does not take,
+    `foreign_fields` the merge fields that are not for us to fill.
     """
 
     def __init__(
@@ -128,6 +135,7 @@ class Verification:
         is_refused: Callable[[str], bool],
         unknown_consent: str = "transactional",
         country: str = "",
+        foreign_fields: Collection[str] = (),
     ) -> None:
         self._sharers = by_address(customers)
         self._members = members
@@ -135,6 +143,7 @@ class Verification:
         self._is_refused = is_refused
         self._unknown_consent = unknown_consent
         self._country = country
+        self._foreign_fields = foreign_fields
         self._report = Report()
 
     def compare(self) -> Report:
@@ -163,17 +172,14 @@ class Verification:
             self._report.note(address, sharers, f"is missing, should be {wanted}")
         elif member["status"] != wanted:
             self._report.note(address, sharers, f"is {member['status']}, should be {wanted}")
-        elif wanted not in OPTED_OUT | {"archived"}:
+        elif wanted not in OPTED_OUT | {"archived"} and not self._is_refused(address):
             self._compare_values(address, sharers, member)
 
     def _wanted_status(self, sharers: list[Document], before: Document | None) -> str | None:
         """The status an address should have; None: it should not be in the audience."""
         word = strictest_consent(sharers)
         if before is not None:
-            # First contact: what Mailchimp holds stands, unless PracBill's own word is a no.
-            known = str(before["status"])
-            may_be_mailed = known in {"subscribed", "pending", "transactional"}
-            return "unsubscribed" if word == "unsubscribed" and may_be_mailed else known
+            return _status_at_first_contact(word, sharers, before)
         if word == "unsubscribed":
             return None
         if word == "subscribed":
@@ -182,7 +188,7 @@ class Verification:
 
     def _compare_values(self, address: str, sharers: list[Document], member: Document) -> None:
         """Any of the customers that may speak for the address must match in all fields."""
-        found = member["merge_fields"]
+        found = member.get("merge_fields") or {}
         faults = [list(self._value_faults(customer, found)) for customer in speakers(sharers)]
         if all(faults):
             fewest = min(faults, key=len)
@@ -190,10 +196,14 @@ class Verification:
 
     def _value_faults(self, customer: Document, found: Document) -> Iterator[str]:
         for tag, name in _TEXT_FIELDS.items():
+            if tag in self._foreign_fields:
+                continue
             wanted = cut(text_of(customer.get(name)))
             if text_of(found.get(tag)) != wanted.strip():
                 yield f"{tag} is not what the customer has"
         address = found.get("ADDRESS") or ""
+        if "ADDRESS" in self._foreign_fields:
+            return
         if not is_right_address(address, customer.get("address"), self._country):
             yield "ADDRESS is not what the customer has"
 
@@ -207,8 +217,32 @@ class Verification:
             self._report.note(address, (), "was a member before and is gone")
             return
         for name in ("status", "merge_fields", "tags"):
-            if member.get(name) != before.get(name):
+            if _filled(member.get(name)) != _filled(before.get(name)):
                 self._report.note(address, (), f"belongs to no customer, and its {name} changed")
+
+
+def _status_at_first_contact(word: str | None, sharers: list[Document], before: Document) -> str:
+    """What Mailchimp holds stands, unless PracBill's own word is a no, or a yes that came after a mere silence."""
+    known = str(before["status"])
+    if word == "unsubscribed" and known in {"subscribed", "pending", "transactional"}:
+        return "unsubscribed"
+    if word == "subscribed" and known == "transactional":
+        given = [str(consent_of(customer).get("changed_at") or "") for customer in sharers]
+        if all(given) and min(map(_time, given)) > _time(str(before["last_changed"])):
+            return "subscribed"
+    return known
+
+
+def _filled(value: Any) -> Any:
+    """Merge fields without the empty ones: a field that was created for the audience is one for every member."""
+    return {tag: held for tag, held in value.items() if held != ""} if isinstance(value, Mapping) else value
+
+
+def _is_as_ours(field: Document) -> bool:
+    tag, kind = field["tag"], field["type"]
+    if tag == "PHONE":
+        return kind == "phone" and (field.get("options") or {}).get("phone_format", "none") != "US"
+    return kind == ("address" if tag == "ADDRESS" else "text")
 
 
 def by_address(customers: Iterable[Document]) -> dict[str, list[Document]]:
@@ -222,11 +256,16 @@ def by_address(customers: Iterable[Document]) -> dict[str, list[Document]]:
 
 
 def strictest_consent(sharers: Iterable[Document]) -> str | None:
-    """One no is a no, one silence is silence."""
-    words = {(customer.get("marketing_consent") or {}).get("status") for customer in sharers}
+    """One no is a no; what is not a clear yes is silence."""
+    words = [consent_of(customer).get("status") for customer in sharers]
     if "unsubscribed" in words:
         return "unsubscribed"
-    return None if None in words else "subscribed"
+    return "subscribed" if all(word == "subscribed" for word in words) else None
+
+
+def consent_of(customer: Document) -> Document:
+    consent = customer.get("marketing_consent")
+    return consent if isinstance(consent, Mapping) else {}
 
 
 def speakers(sharers: list[Document]) -> list[Document]:
@@ -237,7 +276,13 @@ def speakers(sharers: list[Document]) -> list[Document]:
 
 
 def _moment(customer: Document) -> datetime:
-    return datetime.fromisoformat(str(customer["updated_at"]))
+    return _time(str(customer["updated_at"]))
+
+
+def _time(text: str) -> datetime:
+    """RFC 3339 allows small letters, Python does not."""
+    moment = datetime.fromisoformat(text.upper())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def is_right_address(found: Any, wanted: Any, default_country: str) -> bool:
@@ -255,6 +300,9 @@ def is_right_address(found: Any, wanted: Any, default_country: str) -> bool:
 
 
 def text_of(value: Any) -> str:
+    """A number counts as PracBill wrote it; everything that is not one value counts as missing."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     return value.strip() if isinstance(value, str) else ""
 
 

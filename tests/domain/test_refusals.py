@@ -23,6 +23,9 @@ WORDINGS = [
         "compliance_state",
     ),
     ("Member In Compliance State: something worded anew about <e>", "compliance_state"),
+    ("<e> has been cleaned and can not be subscribed.", "compliance_state"),
+    ("<e> cannot be subscribed, because mail to it bounced.", "compliance_state"),
+    ("<e> cannot be subscribed: the plan's number of contacts is used up.", "unknown"),
     (
         "<e> was permanently deleted and cannot be re-imported. The contact must re-subscribe to get back on the list.",
         "forgotten",

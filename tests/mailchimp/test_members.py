@@ -165,6 +165,13 @@ def test_renaming_that_mailchimp_refuses_is_told(client: MailchimpClient, server
     assert client.rename_member("list1", ADDRESS, "bea@clinic.test", {}).outcome == "absent"
 
 
+def test_renaming_that_mailchimp_passes_over_is_not_taken_for_done(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.will(Reply(200, document(status="subscribed")))
+    assert client.rename_member("list1", ADDRESS, "bea@clinic.test", {}).outcome == "unmoved"
+
+
 def test_erasing(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(Reply(204), NOT_FOUND, NOT_FOUND)
     assert client.delete_permanently("list1", ADDRESS).outcome == "done"
@@ -176,6 +183,17 @@ def test_metrics_do_not_hold_hashes(client: MailchimpClient, server: ScriptedSer
     server.will(Reply(204))
     client.archive_member("list1", ADDRESS)
     assert [call.template for call in waiting.calls] == ["/lists/{audience}/members/{member}"]
+
+
+def test_where_a_field_is_not_known_members_are_read_with_all_their_fields(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    unknown = Reply(400, {"title": "Bad Request", "detail": "The requested fields are invalid: members.contact_id"})
+    server.will(unknown, Reply(200, {"members": [document()], "total_items": 1}))
+    (page,) = client.members_changed("list1", since=None)
+    assert [member.address for member in page] == ["ann@clinic.test"]
+    with_fields, without = (asked.query for asked in server.asked)
+    assert without == {name: value for name, value in with_fields.items() if name != "fields"}
 
 
 def test_changes_are_asked_for_in_the_form_that_survives_changes(

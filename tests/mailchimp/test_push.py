@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, WholeCallRefused
-from chalicelib.mailchimp.push import SPOILED_CALL
+from chalicelib.mailchimp.push import MOST_CALLS_IN_VAIN, SPOILED_CALL
 from tests.outbound.scripted import Asked, Reply, ScriptedServer, Waiting
 
 NOT_VALIDATED = "The resource submitted could not be validated. For field-specific details, see the 'errors' array."
@@ -157,12 +158,62 @@ def test_members_that_spoil_only_together_all_go(client: MailchimpClient, server
     assert result.refused == ()
 
 
-def test_the_number_of_calls_is_bounded_and_the_rest_is_left_unsettled(
+def test_however_many_spoil_the_call_the_others_go(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=False)
+    members = [member(n, **({"bad": 1} if n % 16 == 5 else {})) for n in range(500)]
+    answer = client.push_surely("list1", members)
+    assert {r.address for r in answer.refused} == {f"m{n}@clinic.test" for n in range(5, 500, 16)}
+    assert len(answer.created) == 500 - len(answer.refused)
+    assert (answer.unsettled, answer.untried) == ((), ())
+
+
+def test_spoilers_that_are_named_one_a_call_do_not_stop_the_others(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    everybody = refusing_whole(lambda m: "bad" in m, named=True)
+
+    def first_only(asked: Asked) -> Reply:
+        reply = everybody(asked)
+        if reply.status == 400 and isinstance(reply.body, dict):
+            reply.body["errors"] = reply.body["errors"][:1]
+        return reply
+
+    server.otherwise = first_only
+    members = [member(n, **({"bad": 1} if n % 2 else {})) for n in range(100)]
+    answer = client.push_surely("list1", members)
+    assert (len(answer.created), len(answer.refused), answer.unsettled) == (50, 50, ())
+
+
+def test_without_time_for_another_call_the_rest_is_left_untried(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=False)
+    members = [member(n, **({"bad": 1} if n == 0 else {})) for n in range(8)]
+    answer = client.push_surely("list1", members, go_on=lambda: len(server.asked) < 4)
+    assert [r.address for r in answer.refused] == ["m0@clinic.test"]
+    assert sorted(answer.untried) == [f"m{n}@clinic.test" for n in range(1, 8)]
+    assert answer.unsettled == ()
+
+
+def test_a_fault_in_the_midst_keeps_what_was_settled(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(
+        Reply(400, {"detail": "odd"}),
+        Reply(200, {"new_members": [{"email_address": "m0@clinic.test", "status": "subscribed"}]}),
+    )
+    server.otherwise = lambda asked: Reply(503)
+    answer = client.push_surely("list1", [member(0), member(1)])
+    assert [m.address for m in answer.created] == ["m0@clinic.test"]
+    assert answer.untried == ("m1@clinic.test",)
+    with pytest.raises(RetryLater):
+        client.push_surely("list1", [member(1)])
+
+
+def test_where_mailchimp_refuses_everything_the_rest_is_left_unsettled(
     client: MailchimpClient, server: ScriptedServer
 ) -> None:
     server.otherwise = refusing_whole(lambda m: True, named=False)
-    answer = client.push_surely("list1", [member(n) for n in range(500)], most_calls=12)
-    assert len(server.asked) == 12
+    answer = client.push_surely("list1", [member(n) for n in range(500)])
+    assert len(server.asked) == MOST_CALLS_IN_VAIN
     told = {r.address for r in answer.refused} | set(answer.unsettled)
     assert told == {f"m{n}@clinic.test" for n in range(500)}
     assert len(answer.refused) + len(answer.unsettled) == 500

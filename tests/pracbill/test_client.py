@@ -260,6 +260,7 @@ def test_changes_go_on_from_a_cursor(client: PracBillClient, server: ScriptedSer
     "records",
     [
         [("1", WHEN), ("2", WHEN), ("10", WHEN)],
+        [("1", WHEN), ("10", WHEN), ("2", WHEN), ("b", WHEN)],  # ids of one time by bytes
         [("2", WHEN), ("1", "2026-01-05T10:00:00.001Z")],
         [("2", "2026-01-05T10:00:00Z"), ("1", "2026-01-05T10:00:00.000Z")],  # one instant, written in two ways
         [("2", "2026-01-05T12:00:00+02:00"), ("1", "2026-01-05T10:00:01Z")],
@@ -280,6 +281,7 @@ def test_changes_ascend_by_time_and_then_by_id(
     [
         [("2", WHEN), ("1", WHEN)],
         [("1", WHEN), ("1", WHEN)],
+        [("1", WHEN), ("10", WHEN), ("2", WHEN), ("11", WHEN)],  # neither by number nor by bytes
         [("1", "2026-01-05T10:00:01Z"), ("2", WHEN)],
         [("1", "2026-01-05T10:00:00.5Z"), ("2", "2026-01-05T10:00:00Z")],
         [("1", "2026-01-05T10:00:01Z"), ("2", "some day"), ("3", WHEN)],

@@ -127,7 +127,7 @@ class NothingToDo:
 class HookInPlace:
     """The audience has our webhook: hooks have tests of their own."""
 
-    def repair(self, department: Department, client: MailchimpClient) -> Department:
+    def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department:
         return department
 
 

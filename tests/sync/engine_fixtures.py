@@ -49,18 +49,24 @@ def lasting_pracbill() -> Iterator[tuple[PracBillStandIn, Now]]:
 
 
 @pytest.fixture
+def readings() -> Readings:
+    """How Mailchimp takes what is not published; a test may parametrize it."""
+    return Readings(stats_cached_seconds=0)
+
+
+@pytest.fixture
 def engine(
     aws: str,
     clock: Clock,
     few_shards: None,
     lasting_pracbill: tuple[PracBillStandIn, Now],
+    readings: Readings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Engine]:
     pracbill, now = lasting_pracbill
     now.clock = clock
     pracbill.faults.clear()
     monkeypatch.setattr(store_runs, "_connection", lambda: transactions(aws))
-    readings = Readings(stats_cached_seconds=0)
     with MailchimpStandIn(latency=Latency.none(), now=clock.seconds, readings=readings) as mailchimp:
         mailchimp.control.set_plan(-1)
         yield Engine(aws, mailchimp, pracbill, clock)

@@ -113,7 +113,11 @@ class Office:
         self.attempts = AttemptStore(keep=ATTEMPTS_WINDOW)
         self.accounts = LinkedAccounts(self.departments, self.vault, self.client, secret_name=self.key_secret)
         self.hooks = Hooks(
-            self.departments, self.vault, secret_name=self.hook_secret, public_url=lambda: self.public_url
+            self.departments,
+            self.vault,
+            secret_name=self.hook_secret,
+            public_url=lambda: self.public_url,
+            clock=lambda: self.now,
         )
         self.enrolment = Enrolment(self.departments, self.pracbill_client())
         self.connections = Connections(

@@ -138,6 +138,20 @@ def test_a_call_that_is_refused_as_a_whole_is_divided_until_all_are_sent(practic
     assert len(practice.audience()) == 6
 
 
+def test_parts_of_a_refused_call_that_do_not_fit_into_the_time_go_in_the_next_delivery(
+    engine: Engine, practice: Practice
+) -> None:
+    practice.customers(8)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    practice.fail(method="POST", times=3, status=400, title="Invalid Resource")
+    engine.looks, engine.little = 6, 55.0
+    engine.work()
+    run = practice.run(run_id)
+    assert (run.status, run.counts, run.failed) == ("success", {"add": 8}, 0)
+    assert engine.queue.delays, "it did not go in one delivery"
+
+
 def test_what_is_left_unsettled_goes_with_the_next_run(practice: Practice) -> None:
     practice.customers(30)
     practice.fail(method="POST", status=400, title="Invalid Resource")
@@ -183,6 +197,19 @@ def test_a_chunk_that_fails_again_and_again_is_closed_and_its_customers_go_with_
     assert (again.status, again.counts) == ("success", {"update": 2})
     assert practice.marks() == {}
     assert {m["merge_fields"]["FNAME"] for m in practice.control.members(practice.audience_id)} == {"Changed"}
+
+
+def test_a_chunk_that_fails_in_the_midst_counts_whom_it_reached(practice: Practice) -> None:
+    practice.customers(4)
+    practice.sync("full")
+    practice.remove("1", "2", "3")
+    practice.fail(path="/members/*", skip=1, status=503)
+    run = practice.sync()
+    assert (run.status, run.chunks_failed, run.done, run.failed, run.counts) == ("error", 1, 1, 2, {"archive": 1})
+    assert len(practice.records(run, "done")) == 1
+    assert len(practice.records(run, "failed")) == 2
+    practice.control.clear_faults()
+    assert practice.sync().counts == {"archive": 2}
 
 
 def test_retry_sends_what_failed(practice: Practice) -> None:

@@ -12,6 +12,7 @@ from chalicelib.domain.customers import Customer, customer_from_json, customer_k
 from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.sync import deciding
+from infra.local.mailchimp import Readings
 from tests.sync.engine import PLENTY, Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -153,6 +154,23 @@ def test_removed_customers_are_kept_where_the_department_wants_it(practice: Prac
     assert practice.marks() == {}
 
 
+def test_where_mailchimp_keeps_a_returned_customer_archived_it_is_told_and_not_tried_again(practice: Practice) -> None:
+    practice.customers(1)
+    practice.customer("2", "c2@clinic.test", None)
+    practice.sync("full")
+    practice.remove("2")
+    practice.sync()
+    practice.customer("3", "c2@clinic.test", None)
+    run = practice.sync()
+    assert run.counts == {"refused": 1}
+    assert practice.codes(run, "refused") == [("3", "stays_archived")]
+    assert practice.sync("full").status == "skipped"
+    practice.engine.clock.move(minutes=10)
+    practice.edit("3", marketing_consent={"status": "subscribed", "changed_at": "2026-03-02T12:05:00Z"})
+    assert practice.sync().counts == {"subscribe": 1}
+    assert practice.audience()["c2@clinic.test"] == "subscribed"
+
+
 def test_a_member_that_was_there_before_its_customer_is_never_archived(practice: Practice) -> None:
     practice.join("c1@clinic.test")
     practice.customers(2)
@@ -248,6 +266,17 @@ def test_onto_a_member_that_is_there_the_old_address_is_archived_and_the_other_u
     assert run.status == "success"
     assert practice.audience() == {"c1@clinic.test": "archived", "taken@clinic.test": "subscribed"}
     assert practice.member("taken@clinic.test")["merge_fields"]["FNAME"] == "Name 1"
+
+
+@pytest.mark.parametrize("readings", [Readings(patch_renames=False)])
+def test_where_mailchimp_renames_nobody_the_old_address_is_archived_and_the_new_one_added(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")
+    run = practice.sync()
+    assert (run.status, run.counts, run.planned, run.done) == ("success", {"add": 1}, 1, 1)
+    assert practice.audience() == {"c1@clinic.test": "archived", "new@clinic.test": "subscribed"}
+    assert practice.sync("full").status == "skipped"
 
 
 def test_a_clash_that_nobody_knew_of_ends_in_archive_and_add(practice: Practice) -> None:

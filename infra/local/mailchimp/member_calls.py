@@ -75,6 +75,8 @@ def _update_one(writer: Writer, member: Member, write: Write) -> None:
 def patch_member(call: Call) -> Answer:
     writer, write = call.writer(), _read_body(call, PATCH_STATUSES)
     member = _known(call, writer.audience)
+    if not writer.world.readings.patch_renames:
+        write = replace(write, address=None)
     _update_one(writer, member, write)
     return Answer(member_view(writer.audience, member))
 

@@ -30,6 +30,8 @@ class Readings:
     foreign_keys_refused: bool = True
     # Does `sync_tags` clear the tags of a member that comes without `tags`?
     sync_tags_without_tags_clears: bool = True
+    # Does PATCH move a member to another address, as PUT does, or pass over `email_address`?
+    patch_renames: bool = True
     # Does a single PUT honour `tags` for a member that exists?
     put_tags_on_existing: bool = False
     # Order of members with an equal last_changed: "stable" (arbitrary, the same in every call) or "shuffled".

@@ -158,3 +158,12 @@ def test_the_cache_of_stats_may_be_switched_off() -> None:
         home.api.get(home.path)
         home.add(ANN)
         assert home.api.get(home.path).json()["stats"]["member_count"] == 1
+
+
+def test_patch_may_pass_over_a_new_address() -> None:
+    for renames, address in ((True, "new@clinic.test"), (False, ANN)):
+        with reading(patch_renames=renames) as home:
+            home.add(ANN)
+            answer = home.api.patch(home.member_path(ANN), {"email_address": "new@clinic.test"}).json()
+            assert answer["email_address"] == address
+            assert home.listed() == [address]
