@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# A busy machine makes nothing wrong: how long an example or its making takes is no reason to fail.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
+# The tables' names follow from the stage, which is read when the modules that use them are imported.
+os.environ.setdefault("STAGE", "test")
 os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",

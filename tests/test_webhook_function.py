@@ -24,7 +24,7 @@ from chalicelib.mailchimp.webhook import HookEvent, read_event
 from chalicelib.webhook import MAX_BODY_BYTES, EventSender, handle
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.mailchimp.delivery import sign
-from tests.store.customers_table import ministack_running
+from tests.aws_emulator import emulator_running
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -354,7 +354,7 @@ def test_the_function_loads_little_so_that_it_starts_fast() -> None:
 
 @pytest.fixture(scope="module")
 def sqs() -> Iterator[SQSClient]:
-    with ministack_running() as endpoint:
+    with emulator_running() as endpoint:
         yield boto3.client("sqs", region_name="eu-central-1", endpoint_url=endpoint)
 
 
