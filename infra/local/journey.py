@@ -15,7 +15,7 @@ import requests
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 15.0  # the longest time without a line
-# A message that failed comes back after six minutes, so a run may rest that long and still be well.
+# A message that got lost is sent again after six minutes, so a run may rest that long and still be well.
 PATIENCE_SECONDS = 900.0
 # What a practice would type into "Create Audience".
 NEW_AUDIENCE = {
@@ -60,8 +60,18 @@ class Api:
         except requests.RequestException as error:
             raise JourneyFailed(f"{method} {path} got no answer: {type(error).__name__}") from error
         if not answer.ok:
-            raise JourneyFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:1000]}")
+            raise JourneyFailed(f"{method} {path} answered {answer.status_code}: {_plain_words(answer)}")
         return answer.json() if answer.content else None
+
+
+def _plain_words(answer: requests.Response) -> str:
+    """What a problem document says, without the document around it."""
+    try:
+        problem = answer.json()
+        faults = [f"{fault['field']}: {fault['message']}" for fault in problem.get("errors", [])]
+        return " ".join([str(problem["detail"]), *faults])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text[:1000]
 
 
 class Journey:
