@@ -43,7 +43,7 @@ def run(environment: Mapping[str, str]) -> int:
     stack = _stack(FOLDER, servers, environment, usual_ports=True)
     stack.start()
     try:
-        print(f"The stack is up: {stack.api_url}")
+        print(f"The stack is up: {stack.api_url}/health")
         if environment.get("SYNC") != "0":
             Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
     except BaseException:
@@ -136,7 +136,7 @@ def where_to_look(about: Mapping[str, object]) -> str:
     stored = f"""$(python3 -c 'import json; print(json.load(open("{about["logs"]}/stack.json"))["tokens"]["write"])')"""
     # Only our own issuer's tokens are kept in the file; somebody else's is in the caller's environment.
     token = stored if isinstance(tokens, Mapping) and tokens["write"] else "$ACCESS_TOKEN"
-    lines = ["", f"API         {about['api_url']}", f"description {about['api_url']}/openapi.json"]
+    lines = ["", f"API         {about['api_url']}/health", f"description {about['api_url']}/openapi.json"]
     for name in ("mailchimp", "pracbill"):
         standin = about[name]
         if isinstance(standin, Mapping):
@@ -146,7 +146,7 @@ def where_to_look(about: Mapping[str, object]) -> str:
         f"details     {about['logs']}/stack.json",
         "",
         f"TOKEN={token}",
-        f'curl -H "Authorization: Bearer $TOKEN" {about["api_url"]}/departments/{about["department_id"]}/connection',
+        f'curl -s -H "Authorization: Bearer $TOKEN" {about["api_url"]}/departments/{about["department_id"]}/connection',
         "",
         "make stop ends it; what it knows is kept for the next make run.",
     ]

@@ -68,6 +68,7 @@ def test_a_stack_without_its_emulator_ends_and_says_so(tmp_path: Path, capfd: py
     pids = stack.about["processes"]
     os.kill(pids["emulator"], signal.SIGKILL)
     wait_for(lambda: not any(processes.is_running(pid) for pid in pids.values()))
+    assert not standing.about_path(tmp_path).exists()
     assert "the emulator ended" in (tmp_path / "watch.log").read_text()
     with LocalStack(tmp_path, latency=False, customers=1) as again:
         assert again.call("GET", "/health").ok
@@ -114,7 +115,7 @@ def post(url: str, body: dict[str, Any]) -> None:
 
 def answers(url: str) -> bool:
     try:
-        requests.get(url, timeout=10)
+        requests.get(url, timeout=60)
     except requests.ConnectionError:
         return False
     return True

@@ -40,7 +40,7 @@ def test_it_describes_itself(stack: LocalStack) -> None:
     assert about.keys() == {"api_url", "webhook_base_url", "department_id", "tokens", "pids"}
     assert about["tokens"].keys() == {"read", "write"}
     assert all(processes.is_running(pid) for pid in about["pids"])
-    assert requests.get(f"{about['api_url']}/health", timeout=10).json()["status"] == "ok"
+    assert requests.get(f"{about['api_url']}/health", timeout=60).json()["status"] == "ok"
 
 
 def test_its_description_holds_tokens_and_is_for_its_owner_only(stack: LocalStack) -> None:
@@ -118,7 +118,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
     with stack:
         first = stack.about
         stack.client("dynamodb").put_item(TableName=TABLE, Item={"department_id": {"S": "kept"}})
-        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()
+        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=60).json()
         change_routes(stack)
     gone = standing.read(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
     stack = LocalStack(folder, latency=False, customers=20, environment={"SYNC_SCHEDULE": "rate(7 minutes)"})
@@ -146,7 +146,7 @@ def test_a_stop_ends_every_process_and_takes_the_description_away(restarted: Res
 def test_what_it_knows_outlives_a_stop(restarted: Restarted) -> None:
     stack = restarted.stack
     assert "Item" in stack.client("dynamodb").get_item(TableName=TABLE, Key={"department_id": {"S": "kept"}})
-    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=10).text
+    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=60).text
     assert restarted.key_made_before in accounts
     assert urlsplit(stack.api_url).path == urlsplit(restarted.first["api_url"]).path
 

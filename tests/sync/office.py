@@ -231,7 +231,7 @@ class Office:
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""
         answer = requests.request(
-            method, self.mailchimp.url + path, json=body, auth=("any", self.mailchimp.api_key), timeout=10
+            method, self.mailchimp.url + path, json=body, auth=("any", self.mailchimp.api_key), timeout=60
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None
