@@ -68,8 +68,9 @@ def _plain_words(answer: requests.Response) -> str:
     """What a problem document says, without the document around it."""
     try:
         problem = answer.json()
-        faults = [f"{fault['field']}: {fault['message']}" for fault in problem.get("errors", [])]
-        return " ".join([str(problem["detail"]), *faults])
+        detail = str(problem["detail"])
+        faults = [f"{e['field']}: {e['message']}" for e in problem.get("errors", []) if e["message"] not in detail]
+        return " ".join([detail, *faults])
     except (ValueError, KeyError, TypeError, AttributeError):
         return answer.text[:1000]
 
@@ -113,11 +114,14 @@ class Journey:
         self._say(f"Audience: {overview['name']} ({'existing' if found else 'created'})")
 
     def _finish_active_run(self) -> list[dict[str, Any]]:
-        """Choosing an audience starts a run that only plans; a full sync must wait for it."""
+        """Choosing an audience starts a run that only plans, and a stack may have been stopped in the middle of one."""
         active = self._api.call("GET", "D/connection")["active_run"]
         if not active:
             return []
-        self._say("First look at the audience, which choosing it started")
+        if active["dry_run"]:
+            self._say("First look at the audience, which choosing it started")
+        else:
+            self._say(f"{active['type'].capitalize()} sync that was under way")
         return [self._watch(active["id"])]
 
     def _watch(self, run_id: str) -> dict[str, Any]:

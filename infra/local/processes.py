@@ -79,7 +79,7 @@ def spawn(
     return process.pid
 
 
-def read_announcement(pid: int, log: Path, *, seconds: float = 30.0) -> dict[str, Any]:
+def read_announcement(pid: int, log: Path, *, seconds: float = 60.0) -> dict[str, Any]:
     """The first line of JSON in a server's log, which it writes once it listens. Raises ProcessFailed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -14,8 +14,10 @@ import pytest
 import requests
 
 from chalicelib.store.queue import HOLD_SECONDS
+from infra.local import __main__ as commands
 from infra.local import processes, standing
 from infra.local.demonstration import Demonstration
+from infra.local.journey import Journey, JourneyFailed
 from infra.local.stack import LocalStack
 
 pytestmark = pytest.mark.stack
@@ -126,3 +128,24 @@ def wait_for(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("failure", [JourneyFailed("refused"), KeyboardInterrupt()])
+def test_a_first_sync_that_fails_or_is_interrupted_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    started: list[int] = []
+
+    def fail(journey: Journey, api_key: str) -> None:
+        known = standing.read(tmp_path)
+        assert known is not None
+        started.extend(known["pids"])
+        raise failure
+
+    monkeypatch.setattr(commands, "FOLDER", tmp_path)
+    monkeypatch.setattr(Journey, "travel", fail)
+    with pytest.raises(type(failure)):
+        commands.run({"MAILCHIMP_LATENCY": "off"})
+    assert len(started) == 7
+    assert not [pid for pid in started if processes.is_running(pid)]
+    assert standing.read(tmp_path) is None
