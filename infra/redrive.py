@@ -65,7 +65,7 @@ def _client(stage: str) -> SQSClient | None:
     """A client for the stage; None when the local stack is meant and does not run."""
     if stage != LOCAL:
         return boto3.client("sqs")
-    about: Mapping[str, Any] | None = standing.read(PROJECT / ".local")
+    about: Mapping[str, Any] | None = standing.answering(PROJECT / ".local")
     client: SQSClient | None = emulator.client("sqs", str(about["emulator_url"])) if about else None
     return client
 

@@ -107,7 +107,7 @@ def stop(environment: Mapping[str, str]) -> int:
 
 def logs(environment: Mapping[str, str]) -> int:
     """Print what the functions behind the API logged; the others' logs are files."""
-    about = standing.read(FOLDER)
+    about = standing.answering(FOLDER)
     if about is None:
         print("No stack is running.", file=sys.stderr)
         return 1

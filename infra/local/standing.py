@@ -38,6 +38,12 @@ def read(folder: Path) -> dict[str, Any] | None:
     return known
 
 
+def answering(folder: Path) -> dict[str, Any] | None:
+    """As `read`, but None also for a stack that broke down: one whose emulator is gone."""
+    known = read(folder)
+    return known if known and "emulator" not in missing(folder, known) else None
+
+
 def write(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a running stack. Returns what `read` answers from now on."""
     described = {**known, "pids": sorted(known["processes"].values())}

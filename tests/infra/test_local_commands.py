@@ -44,6 +44,12 @@ def test_stopping_what_broke_down_says_so(folder: Path, capsys: pytest.CaptureFi
     assert not standing.about_path(folder).exists()
 
 
+def test_what_broke_down_has_no_logs_to_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    described(folder)
+    assert commands.logs({}) == 1
+    assert capsys.readouterr().err == "No stack is running.\n"
+
+
 def test_a_stack_that_is_being_started_is_not_stopped_halfway(folder: Path) -> None:
     with locked(folder), pytest.raises(AlreadyRunning, match="being started or stopped"):
         commands.stop({})
