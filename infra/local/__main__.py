@@ -112,9 +112,11 @@ def logs(environment: Mapping[str, str]) -> int:
         print("No stack is running.", file=sys.stderr)
         return 1
     cloudwatch = client("logs", about["emulator_url"])
-    for group in cloudwatch.describe_log_groups()["logGroups"]:
-        for event in cloudwatch.filter_log_events(logGroupName=group["logGroupName"])["events"]:
-            print(group["logGroupName"].rpartition("-")[2], event["message"].rstrip())
+    groups = cloudwatch.get_paginator("describe_log_groups").paginate()
+    for name in [group["logGroupName"] for page in groups for group in page["logGroups"]]:
+        for page in cloudwatch.get_paginator("filter_log_events").paginate(logGroupName=name):
+            for event in page["events"]:
+                print(name.rpartition("-")[2], event["message"].rstrip())
     return 0
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from infra.local import __main__ as commands
 from infra.local import processes, standing
 from infra.local.deployment import DataChanged
 from infra.local.stack import AlreadyRunning, LocalStack
@@ -198,3 +199,13 @@ def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path
         assert processes.is_running(stranger)
     finally:
         processes.stop([stranger], seconds=5)
+
+
+def test_the_logs_of_the_functions_behind_the_api_are_printed(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "FOLDER", stack.folder)
+    assert stack.call("GET", "/health").ok
+    assert commands.logs({}) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("api_handler START")]
