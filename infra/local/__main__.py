@@ -57,8 +57,9 @@ def run(environment: Mapping[str, str]) -> int:
 def _forget_state() -> None:
     """Remove what the last stack knew; one that runs is left alone, and demos have folders of their own."""
     with locked(FOLDER):
-        if standing.read(FOLDER) is not None:
+        if standing.answering(FOLDER) is not None:
             return
+        standing.stop(FOLDER)  # what may be left of one that broke down
         for path in FOLDER.iterdir():
             if path.is_dir() and not path.name.startswith("demo-"):
                 shutil.rmtree(path, ignore_errors=True)

@@ -63,11 +63,16 @@ def test_a_fresh_start_forgets_the_state_but_no_demo_that_runs_beside(folder: Pa
     assert {path.name for path in folder.iterdir()} == {"demo-x", "lock"}
 
 
-def test_a_fresh_start_forgets_nothing_of_a_stack_that_runs(folder: Path) -> None:
+@pytest.mark.parametrize("broken", [[], ["emulator"]])
+def test_a_fresh_start_forgets_nothing_of_a_stack_that_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, broken: list[str]
+) -> None:
     described(folder)
+    monkeypatch.setattr(standing, "missing", lambda folder, known: broken)
     (folder / "mailchimp.json").touch()
     commands._forget_state()
-    assert (folder / "mailchimp.json").exists()
+    assert (folder / "mailchimp.json").exists() is not bool(broken)
+    assert (standing.read(folder) is None) is bool(broken)
 
 
 @pytest.mark.parametrize(("said", "forgotten"), [("1", True), ("yes", True), ("0", False), ("", False)])
