@@ -19,7 +19,9 @@ from infra.local import processes
 REGION = "us-east-1"  # the emulator's own default
 ACCOUNT = "000000000000"
 DEFAULT_PORT = 4566
-COMMAND_PART = "ministack"
+# As `python -m ministack`, with the folder of its state in the command line: by it a stack knows its own emulator from
+# another's that was given the same process id later.
+_START = "import sys; from ministack.app import main; del sys.argv[1:]; main()"
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 # Made up: the emulator takes any key, and functions must not find real ones.
 CREDENTIALS = {
@@ -87,7 +89,7 @@ def launch(*, port: int, state: Path, scratch: Path, log: Path, further: Mapping
         "LAMBDA_STATE_TRANSITION_SECONDS": "0",
         **further,
     }
-    command = [sys.executable, "-m", "ministack"]
+    command = [sys.executable, "-c", _START, str(state)]
     pid = processes.spawn(command, environment=environment, log=log, directory=scratch)
     return Emulator(pid=pid, port=port)
 

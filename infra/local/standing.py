@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local import emulator, processes
+from infra.local import processes
 
 WATCH = "watch"
 PROMISED = ("api_url", "webhook_base_url", "department_id", "tokens", "pids")
@@ -65,15 +65,14 @@ def _put(path: Path, content: Mapping[str, Any]) -> None:
     scratch.rename(path)
 
 
-def is_alive(folder: Path, name: str, pid: int) -> bool:
+def is_alive(folder: Path, pid: int) -> bool:
     """Whether a process of the stack lives. Ids are used again, so its command must be one of this folder's."""
-    part = emulator.COMMAND_PART if name == "emulator" else str(folder.resolve())
-    return processes.is_running(pid, command_part=part)
+    return processes.is_running(pid, command_part=str(folder.resolve()))
 
 
 def missing(folder: Path, known: Mapping[str, Any]) -> list[str]:
     """Names of the processes that should run and do not."""
-    return [name for name, pid in known["processes"].items() if not is_alive(folder, name, pid)]
+    return [name for name, pid in known["processes"].items() if not is_alive(folder, pid)]
 
 
 def stop(folder: Path) -> dict[str, Any] | None:
@@ -82,7 +81,7 @@ def stop(folder: Path) -> dict[str, Any] | None:
     if known is None:
         return None
     watch = known["processes"].get(WATCH, 0)
-    if is_alive(folder, WATCH, watch):
+    if is_alive(folder, watch):
         processes.stop([watch], seconds=_STOP_SECONDS)
         known = read(folder) or known  # it may have started something again meanwhile
     end(folder, known["processes"])
@@ -92,7 +91,7 @@ def stop(folder: Path) -> dict[str, Any] | None:
 
 def end(folder: Path, running: Mapping[str, int]) -> None:
     """End processes: the watch, then what takes messages, then the stand-ins, last the emulator with the state."""
-    alive = {name: pid for name, pid in running.items() if is_alive(folder, name, pid)}
+    alive = {name: pid for name, pid in running.items() if is_alive(folder, pid)}
     processes.stop([alive[WATCH]] if WATCH in alive else [], seconds=_STOP_SECONDS)
     processes.stop([pid for name, pid in alive.items() if name not in (WATCH, *_LAST)], seconds=_STOP_SECONDS)
     for name in _LAST:

@@ -42,14 +42,14 @@ class Watch:
         stack = standing.read(self._folder)
         if stack is None:
             return False
-        if not standing.is_alive(self._folder, "emulator", stack["processes"]["emulator"]):
+        if not standing.is_alive(self._folder, stack["processes"]["emulator"]):
             self._say("the emulator ended: its state since its start is lost, and the others are of no use without it")
             others = {name: pid for name, pid in stack["processes"].items() if name != standing.WATCH}
             standing.end(self._folder, others)
             standing.about_path(self._folder).unlink(missing_ok=True)  # for others, no stack runs any more
             return False
         for name, pid in stack["processes"].items():
-            if name != standing.WATCH and not standing.is_alive(self._folder, name, pid) and self._is_due(name):
+            if name != standing.WATCH and not standing.is_alive(self._folder, pid) and self._is_due(name):
                 self._start_again(name, pid, stack)
         return True
 
