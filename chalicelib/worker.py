@@ -70,7 +70,7 @@ class SyncWorker:
         return False
 
     def _delay(self, record: Record, seconds: float) -> None:
-        """Let the message come back after `seconds`, twice as long with each delivery."""
+        """Let the message come back after `seconds`, three times as long with each delivery."""
         self._queue.delay(record["receiptHandle"], _growing(seconds, record))
 
     def _dead(self, record: Record) -> bool:
@@ -134,8 +134,11 @@ def _held(queue: SyncQueue, record: Record) -> Heartbeat:
 
 
 def _growing(seconds: float, record: Record) -> float:
-    """A delay that doubles with each delivery, up to a bound."""
-    return min(seconds * 2.0 ** (_deliveries(record) - 1), _LONGEST_DELAY_SECONDS)
+    """A delay that grows with each delivery, up to a bound.
+
+    A hitch costs seconds, and the five deliveries of a step still outlast some minutes in which nothing works.
+    """
+    return min(seconds * 3.0 ** (_deliveries(record) - 1), _LONGEST_DELAY_SECONDS)
 
 
 def _deliveries(record: Record) -> int:

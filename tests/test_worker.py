@@ -95,7 +95,7 @@ def test_messages_are_answered_one_by_one() -> None:
     assert [step.number for step in desk.steps.handled] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("deliveries", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40)])
+@pytest.mark.parametrize(("deliveries", "seconds"), [(1, 5), (2, 15), (3, 45), (4, 120)])
 def test_what_may_pass_comes_back_later_and_later(deliveries: int, seconds: float) -> None:
     desk = Desk(_3=RetryLater("Busy."))
     assert desk.handle(record(deliveries=deliveries)) == ["message-3"]
@@ -121,7 +121,7 @@ def test_a_fault_of_our_own_comes_back_soon_and_in_the_end_is_a_dead_letter() ->
     desk = Desk(_3=KeyError("x"))
     for deliveries in range(1, MAX_DELIVERIES + 1):
         assert desk.handle(record(deliveries=deliveries)) == ["message-3"]
-    assert [seconds for _, seconds in desk.queue.delays] == [30, 60, 120, 120, 120]
+    assert [seconds for _, seconds in desk.queue.delays] == [30, 90, 120, 120, 120]
     assert desk.steps.given_up == []
 
 
@@ -222,12 +222,12 @@ def test_a_message_that_is_no_event_is_dropped(body: str) -> None:
 @pytest.mark.parametrize(
     ("error", "delays"),
     [
-        (RetryLater("PracBill cannot be reached."), [10, 20, 40, 80, 120]),
-        (StopRun("PracBill refuses our token."), [10, 20, 40, 80, 120]),
-        (OSError("the table is away"), [30, 60, 120, 120, 120]),
+        (RetryLater("PracBill cannot be reached."), [10, 30, 90, 120, 120]),
+        (StopRun("PracBill refuses our token."), [10, 30, 90, 120, 120]),
+        (OSError("the table is away"), [30, 90, 120, 120, 120]),
         # What a fault of ours, or a document that we cannot read, looks like: it must not be taken for a bad event.
-        (KeyError("status"), [30, 60, 120, 120, 120]),
-        (ValueError("ann@clinic.test"), [30, 60, 120, 120, 120]),
+        (KeyError("status"), [30, 90, 120, 120, 120]),
+        (ValueError("ann@clinic.test"), [30, 90, 120, 120, 120]),
     ],
 )
 def test_no_event_is_given_up(error: Exception, delays: list[float], caplog: pytest.LogCaptureFixture) -> None:
