@@ -23,7 +23,7 @@ from infra.local import processes, standing
 _LOOK_SECONDS = 0.5
 # Before what ended is started again: at once, and more slowly if it goes on ending.
 _PAUSES = (0.0, 1.0, 5.0, 30.0)
-_WELL_SECONDS = 60.0
+_WELL_SECONDS = 300.0
 
 
 class Watch:
