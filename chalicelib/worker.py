@@ -1,7 +1,8 @@
 """Queue messages in: each is handled by itself, and answered by itself.
 
 What may pass is brought back by the queue, soon at first and later more slowly. The last delivery closes what it
-belongs to, so that nobody waits for the dead-letter queue to be read.
+belongs to, so that nobody waits for the dead-letter queue to be read. While a message is worked on it is held back by a
+heartbeat: when the function dies, the message comes back within half a minute.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.heartbeat import Heartbeat
+from chalicelib.mailchimp.webhook import read_event
 from chalicelib.observability import MetricsMeter, log_failure, logger
-from chalicelib.store.queue import Step, SyncQueue, read_step
+from chalicelib.store.queue import HOLD_AGAIN_SECONDS, Step, SyncQueue, read_step
 from chalicelib.sync.events import Events
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.steps import Steps
@@ -47,7 +50,8 @@ class SyncWorker:
             return True
         logger().append_keys(department_id=step.department_id, run_id=step.run_id, step=step.kind, number=step.number)
         try:
-            self._steps.handle(step, remaining)
+            with _held(self._queue, record):
+                self._steps.handle(step, remaining)
         except RetryLater as later:
             return self._again_later(record, step, later)
         except Exception as error:  # noqa: BLE001 - the table may be away, or the fault ours: the queue counts the tries
@@ -66,9 +70,8 @@ class SyncWorker:
         return False
 
     def _delay(self, record: Record, seconds: float) -> None:
-        """Let the message come back after `seconds`, twice as long with each delivery."""
-        seconds *= 2 ** (_deliveries(record) - 1)
-        self._queue.delay(record["receiptHandle"], min(seconds, _LONGEST_DELAY_SECONDS))
+        """Let the message come back after `seconds`, three times as long with each delivery."""
+        self._queue.delay(record["receiptHandle"], _growing(seconds, record))
 
     def _dead(self, record: Record) -> bool:
         step = _step(record)
@@ -92,18 +95,22 @@ class EventWorker:
         return _each(event, lambda record: self._one(record, remaining), self._meter)
 
     def _one(self, record: Record, remaining: Remaining) -> bool:
+        if not _is_event(record):
+            return True
         try:
-            self._events.apply_event(record["body"], remaining)
+            with _held(self._queue, record):
+                self._events.apply_event(record["body"], remaining)
         except (RetryLater, StopRun) as passing:
-            deliveries = int(record["attributes"]["ApproximateReceiveCount"])
-            logger().warning("event comes again", extra={"deliveries": deliveries, "why": passing.message})
-            self._queue.delay(
-                record["receiptHandle"], min(_FIRST_DELAY_SECONDS * 2**deliveries, _LONGEST_DELAY_SECONDS)
-            )
-            return False
-        except (ValueError, KeyError, TypeError) as error:
-            log_failure("message is not an event", error, message_id=record.get("messageId"))
+            logger().warning("event comes again", extra={"deliveries": _deliveries(record), "why": passing.message})
+            return self._again(record, 2 * _FIRST_DELAY_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the table may be away, or the fault ours: no event may be lost by it
+            log_failure("event failed", error, message_id=record.get("messageId"))
+            return self._again(record, _FAULT_DELAY_SECONDS)
         return True
+
+    def _again(self, record: Record, seconds: float) -> bool:
+        self._queue.delay(record["receiptHandle"], _growing(seconds, record))
+        return False
 
 
 def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: MetricsMeter) -> Answer:
@@ -121,8 +128,31 @@ def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: Met
     return {"batchItemFailures": failed}
 
 
+def _held(queue: SyncQueue, record: Record) -> Heartbeat:
+    """Keeps the message away from others for the length of a block. What `delay` says after the block stands."""
+    return Heartbeat(lambda: queue.hold(record["receiptHandle"]), every=HOLD_AGAIN_SECONDS)
+
+
+def _growing(seconds: float, record: Record) -> float:
+    """A delay that grows with each delivery, up to a bound.
+
+    A hitch costs seconds, and the five deliveries of a step still outlast some minutes in which nothing works.
+    """
+    return min(seconds * 3.0 ** (_deliveries(record) - 1), _LONGEST_DELAY_SECONDS)
+
+
 def _deliveries(record: Record) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+def _is_event(record: Record) -> bool:
+    """Whether the message is an event; one that is none of ours is logged and dropped."""
+    try:
+        read_event(record["body"])
+    except (ValueError, KeyError, TypeError) as error:
+        log_failure("message is not an event", error, message_id=record.get("messageId"))
+        return False
+    return True
 
 
 def _step(record: Record) -> Step | None:

@@ -140,7 +140,7 @@ def job_cost(job: Job, each: float) -> float:
     return (
         (job.writes + job.each_write * each) * WRITE_UNIT
         + (job.reads + job.each_read * each) * READ_UNIT
-        + steps * 3 * QUEUE_REQUEST  # sent, received, deleted
+        + steps * 4 * QUEUE_REQUEST  # sent, received, held, deleted; a step of more than ten seconds is held again
         + steps * (FUNCTION_CALL + LOG_BYTES_A_CALL * GB_LOGGED / 1e9)
         + seconds * FUNCTION_GB_SECOND  # sync_worker has one GB
         + job.secret_reads * SECRET_READ
@@ -178,7 +178,7 @@ def _event_cost() -> float:
     return (
         API_REQUEST
         + functions
-        + 3 * QUEUE_REQUEST
+        + 4 * QUEUE_REQUEST
         + 2 * SECRET_READ
         + EVENT_WRITES * WRITE_UNIT
         + EVENT_READS * READ_UNIT

@@ -195,6 +195,7 @@ def _create_packager(config: ServiceConfig, zip_builder: ZipBuilder, *, stage: s
     osutils = OSUtils()
     session = Session()
     session.set_config_variable("region", ANY_REGION)
+    session.set_credentials("none", "none")  # nothing is asked of AWS; else they are looked for, over the network too
     build_stage = BuildStage(
         steps=[
             InjectDefaults(),

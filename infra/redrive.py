@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.local import emulator
-from infra.local.stack import read_about
+from infra.local import emulator, standing
 from infra.package import PROJECT
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _client(stage: str) -> SQSClient | None:
     """A client for the stage; None when the local stack is meant and does not run."""
     if stage != LOCAL:
         return boto3.client("sqs")
-    about: Mapping[str, Any] | None = read_about(PROJECT / ".local")
+    about: Mapping[str, Any] | None = standing.answering(PROJECT / ".local")
     client: SQSClient | None = emulator.client("sqs", str(about["emulator_url"])) if about else None
     return client
 

@@ -17,6 +17,8 @@ settings.load_profile("any machine")
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
+# The tables' names follow from the stage, which is read when the modules that use them are imported.
+os.environ.setdefault("STAGE", "test")
 os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",

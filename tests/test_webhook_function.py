@@ -24,7 +24,7 @@ from chalicelib.mailchimp.webhook import HookEvent, read_event
 from chalicelib.webhook import MAX_BODY_BYTES, EventSender, handle
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.mailchimp.delivery import sign
-from tests.store.customers_table import ministack_running
+from tests.aws_emulator import emulator_running
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -232,9 +232,9 @@ def test_the_signature_is_checked_over_the_raw_bytes(function: Function) -> None
 
 def test_five_megabytes_of_form_are_refused_without_being_read(function: Function) -> None:
     body = BODY + "&x=" + "y" * 5_000_000
-    started_at = time.monotonic()
+    started_at = time.process_time()  # what others on this machine do does not count
     assert function.status(call(body)) == 413
-    assert time.monotonic() - started_at < 0.5
+    assert time.process_time() - started_at < 0.5
     assert function.sent == []
 
 
@@ -354,7 +354,7 @@ def test_the_function_loads_little_so_that_it_starts_fast() -> None:
 
 @pytest.fixture(scope="module")
 def sqs() -> Iterator[SQSClient]:
-    with ministack_running() as endpoint:
+    with emulator_running() as endpoint:
         yield boto3.client("sqs", region_name="eu-central-1", endpoint_url=endpoint)
 
 
@@ -493,7 +493,7 @@ def _create_hook(mailchimp: MailchimpStandIn, audience_id: str, url: str) -> dic
     events = dict.fromkeys(["subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign"], True)
     body = {"url": url, "events": events, "sources": {"user": True, "admin": True, "api": False}}
     answer = requests.post(
-        f"{mailchimp.url}/lists/{audience_id}/webhooks", json=body, auth=("any", mailchimp.api_key), timeout=10
+        f"{mailchimp.url}/lists/{audience_id}/webhooks", json=body, auth=("any", mailchimp.api_key), timeout=60
     )
     answer.raise_for_status()
     hook: dict[str, Any] = answer.json()

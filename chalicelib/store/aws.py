@@ -38,7 +38,9 @@ def dynamodb() -> DynamoDBClient:
 
 @lru_cache(maxsize=1)
 def sqs() -> SQSClient:
-    client: SQSClient = boto3.client("sqs", region_name=region())
+    # Nothing here waits for messages. A call that hangs would hold up the end of a step: its heartbeat is waited for.
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
+    client: SQSClient = boto3.client("sqs", region_name=region(), config=config)
     return client
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 LANES = 8
+# How long a message rests after the function that worked on it died. A beat may fail twice in a row before another
+# function takes the message beside the first one, which would do no harm, but break the promise of eight lanes.
+HOLD_SECONDS = 30
+HOLD_AGAIN_SECONDS = 10.0
 _MESSAGES_A_CALL = 10
 StepKind = Literal["step", "chunk", "start"]
 
@@ -63,8 +67,19 @@ class SyncQueue:
             if answer.get("Failed"):
                 raise RetryLater("The queue did not take every message. The step is repeated by itself.")
 
+    def hold(self, receipt_handle: str) -> None:
+        """Keep a message that is being worked on from others for a short while more; to be repeated until it is done.
+
+        The queue's own visibility must be longer than the function may run, or AWS refuses the mapping. A message whose
+        function died would rest that long, and its lane with it.
+        """
+        self._show_in(receipt_handle, HOLD_SECONDS)
+
     def delay(self, receipt_handle: str, seconds: float) -> None:
         """Let a message that is being worked on come back after `seconds`."""
+        self._show_in(receipt_handle, seconds)
+
+    def _show_in(self, receipt_handle: str, seconds: float) -> None:
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=max(0, min(int(seconds), 3600))
         )

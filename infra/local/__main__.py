@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from infra.local import standing
 from infra.local.demonstration import Demonstration, api_key_of, open_api
 from infra.local.deployment import DataChanged, DeploymentFailed
 from infra.local.emulator import client
@@ -18,7 +20,7 @@ from infra.local.journey import Journey, JourneyFailed
 from infra.local.processes import ProcessFailed
 from infra.local.servers import ExternalServers, IncompleteServers
 from infra.local.smoke import SmokeTestFailed
-from infra.local.stack import PASSED_ON, AlreadyRunning, LocalStack, read_about, stop_stack
+from infra.local.stack import PASSED_ON, AlreadyRunning, LocalStack, locked
 from infra.package import PROJECT
 
 FOLDER = PROJECT / ".local"
@@ -34,17 +36,35 @@ _EXPECTED = (
 
 
 def run(environment: Mapping[str, str]) -> int:
-    """Start the stack and go through a newcomer's first steps; leave it running."""
+    """Start the stack and go through a newcomer's first steps; leave it running, unless they fail."""
     servers = ExternalServers.from_environment(environment)
-    if environment.get("FRESH") and read_about(FOLDER) is None:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+    if environment.get("FRESH", "0") not in ("", "0"):
+        _forget_state()
     stack = _stack(FOLDER, servers, environment, usual_ports=True)
     stack.start()
-    print(f"The stack is up: {stack.api_url}")
-    if environment.get("SYNC") != "0":
-        Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
+    try:
+        print(f"The stack is up: {stack.api_url}/health")
+        if environment.get("SYNC") != "0":
+            Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
+    except BaseException:
+        print(f"Stopping what was started; the logs are in {FOLDER}", file=sys.stderr)
+        stack.stop()
+        raise
     print(where_to_look(stack.about))
     return 0
+
+
+def _forget_state() -> None:
+    """Remove what the last stack knew; one that runs is left alone, and demos have folders of their own."""
+    with locked(FOLDER):
+        if standing.answering(FOLDER) is not None:
+            return
+        standing.stop(FOLDER)  # what may be left of one that broke down
+        for path in FOLDER.iterdir():
+            if path.is_dir() and not path.name.startswith("demo-"):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file() and path.name != "lock":
+                path.unlink()
 
 
 def demo(environment: Mapping[str, str]) -> int:
@@ -55,6 +75,9 @@ def demo(environment: Mapping[str, str]) -> int:
     try:
         with _stack(folder, servers, environment) as stack:
             differences = Demonstration(stack, servers).give()
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder)
+        raise
     except BaseException:
         print(f"The logs of the failed demo are in {folder}", file=sys.stderr)
         raise
@@ -67,23 +90,34 @@ def demo(environment: Mapping[str, str]) -> int:
 
 def stop(environment: Mapping[str, str]) -> int:
     """End the running stack; its state is kept."""
-    if stop_stack(FOLDER):
-        print("The stack is stopped; make run goes on where it was.")
-    else:
+    if not FOLDER.exists():
         print("No stack is running.")
+        return 0
+    with locked(FOLDER):
+        known = standing.read(FOLDER)
+        broken = standing.missing(FOLDER, known) if known else []
+        standing.stop(FOLDER)
+    if known is None:
+        print("No stack is running.")
+    elif "emulator" in broken:
+        print("The stack had broken down: the emulator's state since its start is lost. What was left is ended.")
+    else:
+        print("The stack is stopped; make run goes on where it was.")
     return 0
 
 
 def logs(environment: Mapping[str, str]) -> int:
     """Print what the functions behind the API logged; the others' logs are files."""
-    about = read_about(FOLDER)
+    about = standing.answering(FOLDER)
     if about is None:
         print("No stack is running.", file=sys.stderr)
         return 1
     cloudwatch = client("logs", about["emulator_url"])
-    for group in cloudwatch.describe_log_groups()["logGroups"]:
-        for event in cloudwatch.filter_log_events(logGroupName=group["logGroupName"])["events"]:
-            print(group["logGroupName"].rpartition("-")[2], event["message"].rstrip())
+    groups = cloudwatch.get_paginator("describe_log_groups").paginate()
+    for name in [group["logGroupName"] for page in groups for group in page["logGroups"]]:
+        for page in cloudwatch.get_paginator("filter_log_events").paginate(logGroupName=name):
+            for event in page["events"]:
+                print(name.rpartition("-")[2], event["message"].rstrip())
     return 0
 
 
@@ -105,7 +139,7 @@ def where_to_look(about: Mapping[str, object]) -> str:
     stored = f"""$(python3 -c 'import json; print(json.load(open("{about["logs"]}/stack.json"))["tokens"]["write"])')"""
     # Only our own issuer's tokens are kept in the file; somebody else's is in the caller's environment.
     token = stored if isinstance(tokens, Mapping) and tokens["write"] else "$ACCESS_TOKEN"
-    lines = ["", f"API         {about['api_url']}", f"description {about['api_url']}/openapi.json"]
+    lines = ["", f"API         {about['api_url']}/health", f"description {about['api_url']}/openapi.json"]
     for name in ("mailchimp", "pracbill"):
         standin = about[name]
         if isinstance(standin, Mapping):
@@ -115,7 +149,7 @@ def where_to_look(about: Mapping[str, object]) -> str:
         f"details     {about['logs']}/stack.json",
         "",
         f"TOKEN={token}",
-        f'curl -H "Authorization: Bearer $TOKEN" {about["api_url"]}/departments/{about["department_id"]}/connection',
+        f'curl -s -H "Authorization: Bearer $TOKEN" {about["api_url"]}/departments/{about["department_id"]}/connection',
         "",
         "make stop ends it; what it knows is kept for the next make run.",
     ]
@@ -125,15 +159,27 @@ def where_to_look(about: Mapping[str, object]) -> str:
 COMMANDS: dict[str, Callable[[Mapping[str, str]], int]] = {"run": run, "demo": demo, "stop": stop, "logs": logs}
 
 
+def _interrupt_once(*_: object) -> None:
+    """A second Ctrl-C must not leave half of the stack behind while the first one ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local")
     parser.add_argument("command", choices=COMMANDS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that what was started is ended
+    signal.signal(signal.SIGINT, _interrupt_once)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a pipe shows each line when it is told, as a terminal does
     try:
         return COMMANDS[parser.parse_args().command](os.environ)
     except _EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; nothing is left running.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ from infra.local import processes
 REGION = "us-east-1"  # the emulator's own default
 ACCOUNT = "000000000000"
 DEFAULT_PORT = 4566
-COMMAND_PART = "ministack"
+# As `python -m ministack`, with the folder of its state in the command line: by it a stack knows its own emulator from
+# another's that was given the same process id later.
+_START = "import sys; from ministack.app import main; del sys.argv[1:]; main()"
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 # Made up: the emulator takes any key, and functions must not find real ones.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": ACCOUNT,
@@ -54,7 +57,7 @@ def client(service: str, endpoint: str) -> Any:
         region_name=REGION,
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"}),
+        config=Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"}, proxies={}),
     )
 
 
@@ -86,21 +89,30 @@ def launch(*, port: int, state: Path, scratch: Path, log: Path, further: Mapping
         "LAMBDA_STATE_TRANSITION_SECONDS": "0",
         **further,
     }
-    command = [sys.executable, "-m", "ministack"]
+    command = [sys.executable, "-c", _START, str(state)]
     pid = processes.spawn(command, environment=environment, log=log, directory=scratch)
     return Emulator(pid=pid, port=port)
 
 
-def wait_until_ready(emulator: Emulator, log: Path, *, seconds: float = 30.0) -> None:
-    """Raises ProcessFailed when the emulator ends or keeps silent."""
+def wait_until_ready(emulator: Emulator, log: Path, *, seconds: float = 60.0) -> None:
+    """Raises ProcessFailed when the emulator ends or keeps silent.
+
+    Its own log must say that it listens: an answer alone may be that of another server on the same port.
+    """
+    listening = f"Running on {emulator.url}"
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{emulator.url}/_ministack/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            if not processes.is_running(emulator.pid):
-                break
-            time.sleep(0.03)
+        if not processes.is_running(emulator.pid):
+            break
+        if listening in log.read_text(encoding="utf-8", errors="replace") and _is_healthy(emulator):
+            return
+        time.sleep(0.03)
     raise processes.ProcessFailed(f"the emulator did not start; see {log}")
+
+
+def _is_healthy(emulator: Emulator) -> bool:
+    try:
+        with _DIRECT.open(f"{emulator.url}/_ministack/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -15,7 +15,7 @@ import requests
 
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 15.0  # the longest time without a line
-# A message that failed comes back after six minutes, so a run may rest that long and still be well.
+# A message that got lost is sent again after six minutes, so a run may rest that long and still be well.
 PATIENCE_SECONDS = 900.0
 # What a practice would type into "Create Audience".
 NEW_AUDIENCE = {
@@ -60,8 +60,19 @@ class Api:
         except requests.RequestException as error:
             raise JourneyFailed(f"{method} {path} got no answer: {type(error).__name__}") from error
         if not answer.ok:
-            raise JourneyFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:1000]}")
+            raise JourneyFailed(f"{method} {path} answered {answer.status_code}: {_plain_words(answer)}")
         return answer.json() if answer.content else None
+
+
+def _plain_words(answer: requests.Response) -> str:
+    """What a problem document says, without the document around it."""
+    try:
+        problem = answer.json()
+        detail = str(problem["detail"])
+        faults = [f"{e['field']}: {e['message']}" for e in problem.get("errors", []) if e["message"] not in detail]
+        return " ".join([detail, *faults])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text[:1000]
 
 
 class Journey:
@@ -103,11 +114,14 @@ class Journey:
         self._say(f"Audience: {overview['name']} ({'existing' if found else 'created'})")
 
     def _finish_active_run(self) -> list[dict[str, Any]]:
-        """Choosing an audience starts a run that only plans; a full sync must wait for it."""
+        """Choosing an audience starts a run that only plans, and a stack may have been stopped in the middle of one."""
         active = self._api.call("GET", "D/connection")["active_run"]
         if not active:
             return []
-        self._say("First look at the audience, which choosing it started")
+        if active["dry_run"]:
+            self._say("First look at the audience, which choosing it started")
+        else:
+            self._say(f"{active['type'].capitalize()} sync that was under way")
         return [self._watch(active["id"])]
 
     def _watch(self, run_id: str) -> dict[str, Any]:

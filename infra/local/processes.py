@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ def choose_port(*preferred: int | None) -> int:
     Not one of those that the system hands to outgoing connections: it might be taken when we want it back.
     """
     others = random.sample(_QUIET_PORTS, 100)
-    return next(port for port in (*preferred, *others) if port and _is_free(port))
+    return next(port for port in (*preferred, *others) if port and is_free(port))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port of loopback."""
     with socket.socket() as probe:
         # As servers do: a port whose last connections still linger counts as free, one that is listened on does not.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,10 +45,27 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, directory: Path) -> int:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a process is started; plain values, so that it can be written down and started again by others."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    log: str
+    directory: str
+
+    def start(self, *, afresh: bool = True) -> int:
+        """Start it and return its id; `afresh`: with an empty log."""
+        log, directory = Path(self.log), Path(self.directory)
+        return spawn(self.arguments, environment=self.environment, log=log, directory=directory, afresh=afresh)
+
+
+def spawn(
+    command: Sequence[str], *, environment: Mapping[str, str], log: Path, directory: Path, afresh: bool = True
+) -> int:
     """Start a process in a session of its own, so that it outlives us and our terminal. Returns its id."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with log.open("wb" if afresh else "ab") as output:
         process = subprocess.Popen(
             list(command),
             env=dict(environment),
@@ -60,7 +79,7 @@ def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, 
     return process.pid
 
 
-def read_announcement(pid: int, log: Path, *, seconds: float = 30.0) -> dict[str, Any]:
+def read_announcement(pid: int, log: Path, *, seconds: float = 60.0) -> dict[str, Any]:
     """The first line of JSON in a server's log, which it writes once it listens. Raises ProcessFailed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -100,8 +119,11 @@ def _describe(pid: int) -> tuple[str, str]:
 
 
 def stop(pids: Iterable[int], *, seconds: float) -> list[int]:
-    """Ask the processes to end, wait, and kill what is left. Returns the ids that had to be killed."""
-    running = [pid for pid in pids if is_running(pid)]
+    """Ask the processes to end, wait, and kill what is left. Returns the ids that had to be killed.
+
+    What they started themselves goes with them: the emulator does not wait for its functions.
+    """
+    started = running = [pid for pid in pids if is_running(pid)]
     for pid in running:
         ask_to_end(pid)
     deadline = time.monotonic() + seconds
@@ -109,7 +131,16 @@ def stop(pids: Iterable[int], *, seconds: float) -> list[int]:
         time.sleep(0.02)
     for pid in running:
         _signal(pid, signal.SIGKILL)
+    for pid in started:
+        _end_descendants(pid)
     return running
+
+
+def _end_descendants(leader: int) -> None:
+    """Kill what is left of the group that a spawned process led; it ended a moment ago, so the id is still its own."""
+    if leader != os.getpgrp():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def ask_to_end(pid: int) -> None:

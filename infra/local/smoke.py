@@ -22,7 +22,9 @@ from infra.local.emulator import Emulator
 # The last catches every path that no route has, and answers that there is nothing.
 PUBLIC_PATHS = frozenset({"/health", "/openapi.json", "/{proxy+}"})
 _WEBHOOK = "/webhooks/"
-_MEETING_SECONDS = 8.0
+# Only a stack that does not keep its promise takes that long; a busy machine is no such stack.
+_MEETING_SECONDS = 20.0
+_CHECK_SECONDS = 60.0
 
 
 class SmokeTestFailed(Exception):
@@ -126,7 +128,7 @@ class GroupRehearsal:
 
     def check(self) -> None:
         """Wait for the messages. Raises SmokeTestFailed."""
-        deadline = time.monotonic() + _MEETING_SECONDS + 5
+        deadline = time.monotonic() + _CHECK_SECONDS
         while not _marks(self._folder) >= {"third.end", "second.end"} and time.monotonic() < deadline:
             time.sleep(0.02)
         marks = _marks(self._folder)

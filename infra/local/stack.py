@@ -3,8 +3,8 @@
     with LocalStack(folder, latency=False, customers=200) as stack:
         stack.call("GET", f"/departments/{stack.department_id}/connection", access="read")
 
-Everything lives in one folder: state, logs, the deployed code, and `stack.json`, which describes a running stack and
-is gone when none runs. State survives `stop` and the next `start` in the same folder.
+Everything lives in one folder: state, logs, the deployed code, and the description of a running stack (standing.py).
+State survives `stop` and the next `start` in the same folder. What ends by itself is started again (watch.py).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import requests
 
-from infra.local import emulator, permissions, processes, smoke
+from infra.local import emulator, permissions, processes, smoke, standing
 from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
 from infra.local.emulator import Emulator
 from infra.local.servers import ExternalServers
@@ -38,7 +38,11 @@ TRACE_FOLDER = PROJECT / "infra" / "local" / "trace"
 _USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590}
 # What a developer may set for the functions of the local stack.
 PASSED_ON = ("ALLOWED_ORIGINS", "LOG_LEVEL", "LOG_RETENTION_DAYS", "PUBLIC_URL", "SYNC_SCHEDULE")
-_STOP_SECONDS = 20.0
+
+
+def _plain() -> dict[str, str]:
+    """The environment of a process that is no function."""
+    return {**emulator.bare_environment(), "PYTHONPATH": str(PROJECT)}
 
 
 class AlreadyRunning(Exception):
@@ -50,6 +54,7 @@ class _Started:
     """What a stack is made of while it comes up and runs."""
 
     processes: dict[str, int] = field(default_factory=dict)
+    commands: dict[str, processes.Command] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     mailchimp: dict[str, Any] = field(default_factory=dict)
     pracbill: dict[str, Any] = field(default_factory=dict)
@@ -150,34 +155,34 @@ class LocalStack:
         Raises AlreadyRunning, ProcessFailed, DeploymentFailed, DataChanged or SmokeTestFailed; nothing is left
         running then.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._locked():
+        with locked(self.folder):
             self._refuse_second()
-            try:
-                self._bring_up()
-            except BaseException:
-                _end(self._started.processes)
-                raise
-            self._write_about()
+            self._bring_up_somewhere()
         return self.about
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunning(f"A stack is being started or stopped in {self.folder}.") from None
-            yield
-
     def _refuse_second(self) -> None:
-        about = read_about(self.folder)
-        if about is None:
+        known = standing.read(self.folder)
+        if known is None:
             return
-        if _is_alive("emulator", about["processes"].get("emulator", 0)):
-            raise AlreadyRunning(f"A stack is running already: {about['api_url']} (make stop ends it).")
-        _end(about["processes"])
+        if "emulator" not in (gone := standing.missing(self.folder, known)):
+            trouble = f" Of it {', '.join(gone)} ended: make stop and make run again mend that." if gone else ""
+            raise AlreadyRunning(f"A stack is running already: {known['api_url']} (make stop ends it).{trouble}")
+        standing.end(self.folder, known["processes"])
+        standing.forget(self.folder)
         print("The last stack was not stopped but broke down: the emulator's state since its start is lost.")
+
+    def _bring_up_somewhere(self) -> None:
+        """Bring everything up; on other ports when another server was faster to take one."""
+        for last in (False, False, True):
+            try:
+                return self._bring_up()
+            except BaseException as error:
+                standing.end(self.folder, self._started.processes)
+                standing.forget(self.folder)
+                taken = [port for port in self._started.ports.values() if not processes.is_free(port)]
+                if last or not taken or not isinstance(error, processes.ProcessFailed):
+                    raise
+                self._started = _Started()
 
     def _bring_up(self) -> None:
         self._choose_ports()
@@ -247,7 +252,7 @@ class LocalStack:
     def _start_standin(self, name: str, options: Sequence[str]) -> None:
         state, port = self.folder / f"{name}.json", self._started.ports[name]
         command = [sys.executable, "-m", f"infra.local.{name}", "--port", str(port), "--state", str(state), *options]
-        self._spawn(name, command, environment={**emulator.bare_environment(), "PYTHONPATH": str(PROJECT)})
+        self._start(name, command, environment=_plain())
 
     def _tracing(self) -> dict[str, str]:
         """What makes a function's process note its calls."""
@@ -260,10 +265,11 @@ class LocalStack:
                 announced = processes.read_announcement(self._started.processes[name], log)
                 setattr(self._started, name, announced)
 
-    def _spawn(self, name: str, command: Sequence[str], *, environment: Mapping[str, str]) -> None:
-        self._started.processes[name] = processes.spawn(
-            command, environment=environment, log=self.folder / f"{name}.log", directory=self.folder
-        )
+    def _start(self, name: str, arguments: list[str], *, environment: dict[str, str]) -> None:
+        log = self.folder / f"{name}.log"
+        command = processes.Command(arguments, environment, log=str(log), directory=str(self.folder))
+        self._started.commands[name] = command
+        self._started.processes[name] = command.start()
 
     # deployment
 
@@ -327,7 +333,7 @@ class LocalStack:
         path = self.folder / f"{name}.poller.json"
         path.write_text(json.dumps(configuration))
         command = [sys.executable, "-m", "infra.local.pollers", str(path)]
-        self._spawn(name, command, environment=self._poller_environment(consumer.function, function, running))
+        self._start(name, command, environment=self._poller_environment(consumer.function, function, running))
 
     def _poller_environment(self, name: str, function: Mapping[str, Any], running: Emulator) -> dict[str, str]:
         return {
@@ -356,6 +362,7 @@ class LocalStack:
             rehearsal.check()
         finally:
             processes.ask_to_end(self._started.processes.pop(_REHEARSAL))
+            del self._started.commands[_REHEARSAL]
             rehearsal.clean_up()
 
     # telling, and stopping
@@ -367,59 +374,31 @@ class LocalStack:
             "webhook_base_url": self._environment.get("PUBLIC_URL", deployment.api_url),
             "department_id": self._servers.department_id or pracbill["department_id"],
             "tokens": pracbill.get("tokens") or {"read": None, "write": None},
-            "pids": sorted(self._started.processes.values()),
-            "processes": self._started.processes,
+            "processes": dict(self._started.processes),
+            "commands": {name: asdict(command) for name, command in self._started.commands.items()},
             "emulator_url": running.url,
             "mailchimp": self._started.mailchimp or None,
             "pracbill": {k: v for k, v in pracbill.items() if k != "tokens"} or None,
             "logs": str(self.folder),
         }
-
-    def _write_about(self) -> None:
-        path = about_path(self.folder)
-        scratch = path.with_suffix(".new")
-        scratch.touch(mode=0o600)
-        scratch.write_text(json.dumps(self.about, indent=2) + "\n")
-        scratch.rename(path)
+        standing.write(self.folder, self.about)  # the watch reads it
+        command = [sys.executable, "-m", "infra.local.watch", str(self.folder)]
+        self._start(standing.WATCH, command, environment=_plain())
+        self.about["processes"][standing.WATCH] = self._started.processes[standing.WATCH]
+        self.about = standing.write(self.folder, self.about)
 
     def stop(self) -> bool:
         """End everything, state saved. Whether there was anything to end."""
-        return stop_stack(self.folder)
+        return standing.stop(self.folder) is not None
 
 
-def stop_stack(folder: Path) -> bool:
-    """End the stack that runs from this folder, state saved. Whether there was one."""
-    about = read_about(folder)
-    if about is None:
-        return False
-    _end(about["processes"])
-    about_path(folder).unlink(missing_ok=True)
-    return True
-
-
-def _end(running: Mapping[str, int]) -> None:
-    """End a stack's processes: first what takes messages, then the stand-ins, last the emulator with the state."""
-    alive = {name: pid for name, pid in running.items() if _is_alive(name, pid)}
-    last = [name for name in ("mailchimp", "pracbill", "emulator") if name in alive]
-    processes.stop([pid for name, pid in alive.items() if name not in last], seconds=_STOP_SECONDS)
-    for name in last:
-        if processes.stop([alive[name]], seconds=_STOP_SECONDS):
-            print(f"{name} had to be killed; what it did not save is lost", file=sys.stderr)
-
-
-def _is_alive(name: str, pid: int) -> bool:
-    part = emulator.COMMAND_PART if name == "emulator" else "infra.local"
-    return processes.is_running(pid, command_part=part)
-
-
-def about_path(folder: Path) -> Path:
-    return folder / "stack.json"
-
-
-def read_about(folder: Path) -> dict[str, Any] | None:
-    """What stack.json says, or None when no stack runs from this folder."""
-    try:
-        about: dict[str, Any] = json.loads(about_path(folder).read_text())
-    except FileNotFoundError:
-        return None
-    return about
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else starts or stops a stack in the folder meanwhile. Raises AlreadyRunning."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"A stack is being started or stopped in {folder} by somebody else.") from None
+        yield

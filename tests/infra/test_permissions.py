@@ -21,6 +21,8 @@ ALLOWED = [
     ("sync_worker", "dynamodb:PutItem", "pracbill-mailchimp-dev-ledger"),
     ("sync_worker", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/pracbill-token"),
     ("sync_worker", "sqs:ReceiveMessage", "pracbill-mailchimp-dev-sync.fifo"),
+    ("sync_worker", "sqs:ChangeMessageVisibility", "pracbill-mailchimp-dev-sync.fifo"),
+    ("event_worker", "sqs:ChangeMessageVisibility", "pracbill-mailchimp-dev-events.fifo"),
     ("api_handler", "secretsmanager:CreateSecret", "pracbill-mailchimp/dev/departments/melbourne"),
     ("dispatcher", "dynamodb:Scan", "pracbill-mailchimp-dev-departments"),
 ]

@@ -11,7 +11,7 @@ import pytest
 
 from infra import redrive
 from infra.redrive import redrive_events
-from tests.emulator import emulator_running
+from tests.aws_emulator import emulator_running
 
 _STAGES = count()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 import uuid
@@ -51,7 +53,7 @@ def deliveries(trace: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in trace.read_text().splitlines()] if trace.exists() else []
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 15) -> None:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "did not come true in time"
@@ -71,7 +73,7 @@ def poll(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         return queue
 
     yield start
-    assert processes.stop([queue.pid for queue in polled], seconds=15) == []
+    assert processes.stop([queue.pid for queue in polled], seconds=60) == []
 
 
 def make_queue(sqs: Any, name: str, *, visibility: int, folder: Path) -> PolledQueue:
@@ -113,39 +115,45 @@ def start_workers(queue: PolledQueue, emulator_url: str, options: dict[str, floa
 
 @pytest.fixture(scope="module")
 def queue(poll: Callable[..., PolledQueue]) -> PolledQueue:
-    return poll("polled", visibility=1)
+    """Its messages come back soon: on a busy machine perhaps once more than they should."""
+    return poll("polled", visibility=3)
 
 
-def test_a_handled_message_is_gone(queue: PolledQueue) -> None:
-    trace = queue.send("succeed")
-    wait_until(lambda: bool(deliveries(trace)) and queue.left() == 0)
+@pytest.fixture(scope="module")
+def patient_queue(poll: Callable[..., PolledQueue]) -> PolledQueue:
+    return poll("patient", visibility=300, timeout=100)
+
+
+def test_a_handled_message_is_gone(patient_queue: PolledQueue) -> None:
+    trace = patient_queue.send("succeed")
+    wait_until(lambda: bool(deliveries(trace)) and patient_queue.left() == 0)
     assert len(deliveries(trace)) == 1
 
 
-def test_the_event_is_that_of_a_fifo_queue(queue: PolledQueue) -> None:
-    trace = queue.send("succeed", group="account#3")
+def test_the_event_is_that_of_a_fifo_queue(patient_queue: PolledQueue) -> None:
+    trace = patient_queue.send("succeed", group="account#3")
     wait_until(lambda: bool(deliveries(trace)))
     (delivery,) = deliveries(trace)
     (record,) = delivery["event"]["Records"]
     assert record["eventSource"] == "aws:sqs"
-    assert record["eventSourceARN"] == queue.arn
+    assert record["eventSourceARN"] == patient_queue.arn
     assert record["attributes"]["MessageGroupId"] == "account#3"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert {"MessageDeduplicationId", "SequenceNumber", "SentTimestamp"} <= record["attributes"].keys()
-    assert 0 < delivery["left"] <= 1000
+    assert 0 < delivery["left"] <= 100_000
 
 
 @pytest.mark.parametrize("failure", ["report", "raise", "crash", "hang"])
 def test_a_failed_message_comes_back_and_its_worker_is_there_again(queue: PolledQueue, failure: str) -> None:
     trace = queue.send(failure)
-    wait_until(lambda: len(deliveries(trace)) == 2 and queue.left() == 0)
-    first, second = (delivery["event"]["Records"][0]["attributes"] for delivery in deliveries(trace))
+    wait_until(lambda: len(deliveries(trace)) >= 2 and queue.left() == 0)
+    first, second = (delivery["event"]["Records"][0]["attributes"] for delivery in deliveries(trace)[:2])
     assert (first["ApproximateReceiveCount"], second["ApproximateReceiveCount"]) == ("1", "2")
 
 
 def test_the_next_message_of_a_group_waits_for_a_failed_one(queue: PolledQueue) -> None:
     failing, waiting = queue.send("report", group="ordered"), queue.send("succeed", group="ordered")
-    wait_until(lambda: len(deliveries(failing)) == 2 and bool(deliveries(waiting)))
+    wait_until(lambda: len(deliveries(failing)) >= 2 and bool(deliveries(waiting)))
     assert waiting.stat().st_mtime >= failing.stat().st_mtime
 
 
@@ -160,7 +168,7 @@ def test_a_message_in_hand_is_given_back_when_the_stack_stops(poll: Callable[...
     queue = poll("stopped", visibility=600, timeout=60, grace=0.2, workers=1)
     trace = queue.send("hang")
     wait_until(lambda: bool(deliveries(trace)))
-    assert processes.stop([queue.pid], seconds=10) == []
+    assert processes.stop([queue.pid], seconds=60) == []
     (message,) = queue.sqs.receive_message(QueueUrl=queue.url)["Messages"]
     assert json.loads(message["Body"])["trace"] == str(trace)
 
@@ -171,5 +179,5 @@ def test_workers_without_their_parent_end(poll: Callable[..., PolledQueue]) -> N
     wait_until(lambda: bool(deliveries(trace)))
     worker = deliveries(trace)[0]["pid"]
     assert processes.is_running(worker)
-    processes.stop([queue.pid], seconds=0)  # no time: killed
+    os.kill(queue.pid, signal.SIGKILL)
     wait_until(lambda: not processes.is_running(worker))

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from infra.local import processes
+from infra.local import __main__ as commands
+from infra.local import processes, standing
 from infra.local.deployment import DataChanged
-from infra.local.stack import AlreadyRunning, LocalStack, about_path, read_about, stop_stack
+from infra.local.stack import AlreadyRunning, LocalStack
 
 pytestmark = pytest.mark.stack
 
@@ -36,16 +37,16 @@ ALL_INTERFACES = {"00000000", "0" * 32}
 
 
 def test_it_describes_itself(stack: LocalStack) -> None:
-    about = read_about(stack.folder)
-    assert about is not None
-    assert {"api_url", "webhook_base_url", "department_id", "tokens", "pids"} <= about.keys()
+    about = json.loads(standing.about_path(stack.folder).read_text())
+    assert about.keys() == {"api_url", "webhook_base_url", "department_id", "tokens", "pids"}
     assert about["tokens"].keys() == {"read", "write"}
     assert all(processes.is_running(pid) for pid in about["pids"])
-    assert requests.get(f"{about['api_url']}/health", timeout=10).json()["status"] == "ok"
+    assert requests.get(f"{about['api_url']}/health", timeout=60).json()["status"] == "ok"
 
 
 def test_its_description_holds_tokens_and_is_for_its_owner_only(stack: LocalStack) -> None:
-    assert stat.S_IMODE(about_path(stack.folder).stat().st_mode) == 0o600
+    for path in (standing.about_path(stack.folder), stack.folder / "running.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_tokens_are_those_of_the_issuer_the_functions_trust(stack: LocalStack) -> None:
@@ -118,9 +119,9 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
     with stack:
         first = stack.about
         stack.client("dynamodb").put_item(TableName=TABLE, Item={"department_id": {"S": "kept"}})
-        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=10).json()
+        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=60).json()
         change_routes(stack)
-    gone = read_about(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
+    gone = standing.read(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
     stack = LocalStack(folder, latency=False, customers=20, environment={"SYNC_SCHEDULE": "rate(7 minutes)"})
     with stack:
         yield Restarted(stack, first=first, was_gone=gone, key_made_before=created["api_key"])
@@ -146,7 +147,7 @@ def test_a_stop_ends_every_process_and_takes_the_description_away(restarted: Res
 def test_what_it_knows_outlives_a_stop(restarted: Restarted) -> None:
     stack = restarted.stack
     assert "Item" in stack.client("dynamodb").get_item(TableName=TABLE, Key={"department_id": {"S": "kept"}})
-    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=10).text
+    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=60).text
     assert restarted.key_made_before in accounts
     assert urlsplit(stack.api_url).path == urlsplit(restarted.first["api_url"]).path
 
@@ -172,7 +173,7 @@ def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shape.json").write_text(json.dumps({"functions": [], "resources": {}}))
     with pytest.raises(DataChanged, match="FRESH=1 make run"):
         LocalStack(tmp_path).start()
-    assert read_about(tmp_path) is None
+    assert standing.read(tmp_path) is None
 
 
 def test_a_server_that_cannot_start_takes_the_others_with_it(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_a_server_that_cannot_start_takes_the_others_with_it(tmp_path: Path) -> 
     with pytest.raises(processes.ProcessFailed, match=r"mailchimp\.log"):
         stack.start()
     assert not [pid for pid in stack.started_pids() if processes.is_running(pid)]
-    assert not stop_stack(tmp_path)
+    assert not standing.stop(tmp_path)
 
 
 def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path) -> None:
@@ -192,8 +193,19 @@ def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path
         directory=tmp_path,
     )
     try:
-        about_path(tmp_path).write_text(json.dumps({"api_url": "gone", "processes": {"emulator": stranger}}))
-        assert stop_stack(tmp_path)
+        ids = {"emulator": stranger, "mailchimp": stranger, "watch": stranger}
+        (tmp_path / "running.json").write_text(json.dumps({"api_url": "gone", "processes": ids}))
+        assert standing.stop(tmp_path)
         assert processes.is_running(stranger)
     finally:
         processes.stop([stranger], seconds=5)
+
+
+def test_the_logs_of_the_functions_behind_the_api_are_printed(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "FOLDER", stack.folder)
+    assert stack.call("GET", "/health").ok
+    assert commands.logs({}) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("api_handler START")]

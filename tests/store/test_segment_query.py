@@ -35,8 +35,9 @@ from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_conditions import compile_selection
 from chalicelib.store.segment_query import Found, RuleCounts, SegmentQuery
 from tests import dynamodb_local
+from tests.aws_emulator import emulator_running
 from tests.domain.messy_customers import ZONES, customers, days, rule_lists, rules
-from tests.store.customers_table import TABLE, CustomersTable, Stored, create_table, ministack_running
+from tests.store.customers_table import TABLE, CustomersTable, Stored, create_table
 
 TODAY = date(2026, 7, 15)
 VIC = (Rule("state", "equals", "VIC"),)
@@ -48,7 +49,7 @@ EXAMPLES = int(os.environ.get("SEGMENT_EXAMPLES", "10"))
 @pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
 def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
     if request.param == "ministack":
-        with ministack_running() as endpoint:
+        with emulator_running() as endpoint:
             yield create_table(endpoint)
         return
     try:

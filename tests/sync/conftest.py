@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import pytest
-
-# Read when the tables' models are imported.
-os.environ.setdefault("STAGE", "test")
-
 import boto3
+import pytest
 
 from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, LedgerItem, LogItem, RunItem, SegmentItem
 from infra.local.mailchimp import Latency, MailchimpStandIn
 from infra.local.pracbill import PracBillStandIn
-from tests.emulator import emulator_running
+from tests.aws_emulator import emulator_running
 from tests.sync.office import HookAddress, Office
 from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here
 

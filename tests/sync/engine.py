@@ -419,7 +419,7 @@ class Practice:
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""
         url = f"{self.engine.mailchimp.url}/lists/{self.audience_id}{path}"
-        answer = requests.request(method, url, json=body, auth=("any", self.engine.mailchimp.api_key), timeout=10)
+        answer = requests.request(method, url, json=body, auth=("any", self.engine.mailchimp.api_key), timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

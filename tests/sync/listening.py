@@ -221,7 +221,7 @@ class Desk:
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""
         url = f"{self.mailchimp.url}/lists/{self.audience_id}{path}"
-        answer = requests.request(method, url, json=body, auth=("any", self.mailchimp.api_key), timeout=10)
+        answer = requests.request(method, url, json=body, auth=("any", self.mailchimp.api_key), timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -25,7 +25,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.vault import Vault
 from chalicelib.sync.accounts import LinkedAccounts
 from chalicelib.sync.audiences import Audiences
-from chalicelib.sync.connect import ATTEMPTS_WINDOW, Connections, RunCalls
+from chalicelib.sync.connect import Connections, RunCalls
 from chalicelib.sync.department_settings import DepartmentSettings
 from chalicelib.sync.enrolment import Enrolment
 from chalicelib.sync.hooks import HookRecord, Hooks, secret_hash
@@ -35,6 +35,8 @@ from infra.local.pracbill import PracBillStandIn
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+# The emulator removes what has expired by the real clock, which is not the office's.
+_KEEP = timedelta(days=3650)
 NEW_AUDIENCE = NewAudience(
     name="Customer Newsletter",
     from_name="North Practice",
@@ -110,7 +112,7 @@ class Office:
         pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
         self.departments = DepartmentStore()
         self.vault = Vault(secrets, sleep=lambda seconds: None)
-        self.attempts = AttemptStore(keep=ATTEMPTS_WINDOW)
+        self.attempts = AttemptStore(keep=_KEEP)
         self.accounts = LinkedAccounts(self.departments, self.vault, self.client, secret_name=self.key_secret)
         self.hooks = Hooks(
             self.departments,
@@ -235,7 +237,7 @@ class Office:
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""
         answer = requests.request(
-            method, self.mailchimp.url + path, json=body, auth=("any", self.mailchimp.api_key), timeout=10
+            method, self.mailchimp.url + path, json=body, auth=("any", self.mailchimp.api_key), timeout=60
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None

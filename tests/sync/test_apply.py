@@ -171,7 +171,7 @@ def test_a_fault_that_passes_delays_the_chunk_and_nothing_else(practice: Practic
     practice.customers(3)
     practice.fail(method="POST", times=4, **fault)
     run = practice.sync("full")
-    assert practice.engine.queue.delays == [5.0, 10.0]
+    assert practice.engine.queue.delays == [5.0, 15.0]
     assert (run.status, run.done, run.failed) == ("success", 3, 0)
     assert set(practice.audience().values()) == {"subscribed"}
     assert len(practice.log()) == 1

@@ -212,7 +212,7 @@ def test_a_fault_in_the_middle_of_the_list_goes_on_at_the_page_where_it_was(
     practice.engine.pracbill.inject("status", status=503, path="/customers", skip=2, calls=5)
     run = practice.sync("full")
     assert (run.status, run.counts, run.customers_read) == ("success", {"add": 7}, 7)
-    assert practice.engine.queue.delays == [5.0, 10.0]
+    assert practice.engine.queue.delays == [5.0, 15.0]
 
 
 def test_an_unusable_record_is_told_and_removes_nobody(practice: Practice) -> None:

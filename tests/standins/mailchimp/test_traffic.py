@@ -40,7 +40,7 @@ def at_once(count: int, call: Callable[[], Any]) -> list[Any]:
 
 
 def ping(home: Home, key: str | None = None) -> requests.Response:
-    return requests.get(home.api.url + "/ping", auth=("x", key or home.api.key), timeout=10)
+    return requests.get(home.api.url + "/ping", auth=("x", key or home.api.key), timeout=60)
 
 
 # --- ten connections ---
@@ -48,7 +48,7 @@ def ping(home: Home, key: str | None = None) -> requests.Response:
 
 def test_the_eleventh_simultaneous_call_of_a_user_is_refused(own: MailchimpStandIn) -> None:
     home = settle(own)
-    own.control.set_latency(single=0.4)
+    own.control.set_latency(single=2.0)
     responses = at_once(12, lambda: ping(home))
     refused = [response for response in responses if response.status_code == 429]
     assert len(refused) == 2
@@ -70,7 +70,7 @@ def test_keys_of_one_user_share_the_ten_and_other_users_have_their_own(own: Mail
     home = settle(own)
     same = own.control.create_key(home.account_id)["api_key"]
     other = own.control.create_key(home.account_id, user_id="colleague")["api_key"]
-    own.control.set_latency(single=0.4)
+    own.control.set_latency(single=2.0)
     keys = iter([home.api.key] * 6 + [same] * 6 + [other] * 6)
     lock = threading.Lock()
 
@@ -86,11 +86,11 @@ def test_keys_of_one_user_share_the_ten_and_other_users_have_their_own(own: Mail
 
 def test_an_abandoned_request_holds_its_slot_until_it_ends(own: MailchimpStandIn) -> None:
     home = settle(own)
-    own.control.set_latency(single=1.0)
+    own.control.set_latency(single=3.0)
 
     def give_up() -> None:
         with pytest.raises(requests.Timeout):
-            requests.get(home.api.url + "/ping", auth=("x", home.api.key), timeout=0.1)
+            requests.get(home.api.url + "/ping", auth=("x", home.api.key), timeout=(30, 0.1))
 
     at_once(10, give_up)
     assert ping(home).status_code == 429
@@ -103,14 +103,14 @@ def test_a_write_whose_client_gave_up_is_carried_out(own: MailchimpStandIn) -> N
     own.control.set_latency(bulk_base=0.3)
     body = {"members": [{"email_address": "ann@clinic.test", "status": "subscribed"}]}
     with pytest.raises(requests.Timeout):
-        requests.post(home.api.url + home.path, json=body, auth=("x", home.api.key), timeout=0.1)
+        requests.post(home.api.url + home.path, json=body, auth=("x", home.api.key), timeout=(30, 0.1))
     wait_until(lambda: [member["email_address"] for member in own.control.members(home.id)] == ["ann@clinic.test"])
 
 
 def test_a_retry_after_header_can_be_switched_on() -> None:
     with MailchimpStandIn(latency=Latency.none(), readings=Readings(retry_after=7)) as other:
         home = settle(other)
-        other.control.set_latency(single=0.3)
+        other.control.set_latency(single=2.0)
         refused = [response for response in at_once(11, lambda: ping(home)) if response.status_code == 429]
         assert refused[0].headers["Retry-After"] == "7"
 
@@ -123,15 +123,15 @@ def test_a_bulk_call_takes_its_base_and_a_bit_for_each_member(own: MailchimpStan
     own.control.set_latency(bulk_base=0.1, bulk_per_member=0.01)
     start = time.monotonic()
     home.bulk(*[{"email_address": f"p{number}@clinic.test", "status": "subscribed"} for number in range(20)])
-    assert 0.3 <= time.monotonic() - start < 2.0
+    assert 0.3 <= time.monotonic() - start < 15
 
 
 def test_waiting_calls_do_not_wait_for_each_other(own: MailchimpStandIn) -> None:
     home = settle(own)
-    own.control.set_latency(single=0.4)
+    own.control.set_latency(single=1.0)
     start = time.monotonic()
     at_once(8, lambda: ping(home))
-    assert time.monotonic() - start < 2.4
+    assert time.monotonic() - start < 7  # one after another would take eight
 
 
 def test_the_usual_latency_is_the_documented_one() -> None:
@@ -192,7 +192,7 @@ def test_a_call_can_hang_until_the_client_gives_up(own: MailchimpStandIn) -> Non
     home = settle(own)
     own.control.inject_fault(path="/ping", kind="hang", seconds=60)
     with pytest.raises(requests.Timeout):
-        requests.get(home.api.url + "/ping", auth=("x", home.api.key), timeout=0.1)
+        requests.get(home.api.url + "/ping", auth=("x", home.api.key), timeout=(30, 0.1))
 
 
 def test_a_call_can_be_delayed_and_then_answered(own: MailchimpStandIn) -> None:

@@ -40,14 +40,14 @@ class Caller:
 
     def get(self, path: str = "", *, department: str | None = None, **options: Any) -> requests.Response:
         base = f"{self.standin.url}/departments/{department or self.standin.department_id}"
-        return self.session.get(f"{base}{path}", timeout=5, **options)
+        return self.session.get(f"{base}{path}", timeout=60, **options)
 
     def post_consent(self, *changes: dict[str, Any], department: str | None = None) -> requests.Response:
         url = f"{self.standin.url}/departments/{department or self.standin.department_id}/marketing-consent"
-        return self.session.post(url, json={"changes": list(changes)}, timeout=5)
+        return self.session.post(url, json={"changes": list(changes)}, timeout=60)
 
     def control(self, method: str, path: str = "", **options: Any) -> requests.Response:
-        return self.session.request(method, f"{self.standin.control_url}{path}", timeout=5, **options)
+        return self.session.request(method, f"{self.standin.control_url}{path}", timeout=60, **options)
 
     def all_customers(self, *, limit: int = 500) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -53,5 +53,5 @@ def test_options_of_the_suite_that_the_guide_names_exist() -> None:
 def test_the_javascript_of_the_guide_is_javascript(tmp_path: Path) -> None:
     script = tmp_path / "guide.mjs"
     script.write_text("\n".join(blocks("js")), encoding="utf-8")
-    result = subprocess.run(["node", "--check", str(script)], capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(["node", "--check", str(script)], capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stderr

@@ -33,7 +33,7 @@ def running(*arguments: str) -> Iterator[dict]:
             yield json.loads(process.stdout.readline())
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=60) == 0
 
 
 def test_it_announces_itself_keeps_its_state_and_its_tokens_over_a_restart(tmp_path: Path) -> None:
@@ -42,14 +42,14 @@ def test_it_announces_itself_keeps_its_state_and_its_tokens_over_a_restart(tmp_p
         assert first.keys() >= {"url", "control_url", "token", "jwks_url", "issuer", "department_id", "tokens"}
         headers = {"Authorization": f"Bearer {first['token']}"}
         base = f"{first['url']}/departments/{first['department_id']}"
-        customers = requests.get(f"{base}/customers", headers=headers, timeout=5).json()["customers"]
+        customers = requests.get(f"{base}/customers", headers=headers, timeout=60).json()["customers"]
         assert len(customers) == 60
         path = f"{first['control_url']}/departments/{first['department_id']}/customers"
-        requests.post(path, json={"id": "77777", "email": "kept@clinic.test"}, timeout=5)
+        requests.post(path, json={"id": "77777", "email": "kept@clinic.test"}, timeout=60)
     assert state.stat().st_mode & 0o077 == 0
     with running("--state", str(state), "--customers", "5") as second:
         base = f"{second['url']}/departments/{second['department_id']}"
-        kept = requests.get(f"{base}/customers", headers=headers, timeout=5).json()["customers"]
+        kept = requests.get(f"{base}/customers", headers=headers, timeout=60).json()["customers"]
         assert kept[:59] == customers[:59]
         assert len(kept) == 61
         key = jwt.PyJWKClient(second["jwks_url"]).get_signing_key_from_jwt(first["tokens"]["write"])
@@ -108,7 +108,7 @@ def test_the_state_may_be_saved_at_any_time(tmp_path: Path) -> None:
     state = tmp_path / "s.json"
     with PracBillStandIn(customers=0, state=state) as standin:
         standin.upsert("1")
-        assert requests.post(f"{standin.control_url}/save", timeout=5).json() == {"saved": True}
+        assert requests.post(f"{standin.control_url}/save", timeout=60).json() == {"saved": True}
         assert "melbourne-north" in state.read_text()
         assert os.listdir(tmp_path) == ["s.json"]
 
@@ -118,7 +118,7 @@ def test_a_state_it_cannot_read_is_left_alone_and_said(tmp_path: Path, content: 
     state = tmp_path / "s.json"
     state.write_text(content)
     command = [sys.executable, "-m", "infra.local.pracbill", "--state", str(state)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 1
     assert "s.json" in result.stderr
     assert state.read_text() == content

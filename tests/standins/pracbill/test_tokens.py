@@ -43,7 +43,7 @@ def test_a_token_verifies_against_the_key_set(issuing: PracBillStandIn, alg: str
 
 
 def test_the_key_set_shows_public_halves_only(issuing: PracBillStandIn) -> None:
-    answer = requests.get(issuing.jwks_url, timeout=5)
+    answer = requests.get(issuing.jwks_url, timeout=60)
     keys = answer.json()["keys"]
     assert [(key["kty"], key["alg"], key["use"]) for key in keys] == [("RSA", "RS256", "sig"), ("EC", "ES256", "sig")]
     assert not {"d", "p", "q", "k"} & {name for key in keys for name in key}
@@ -98,7 +98,7 @@ def test_keys_may_vanish_at_once(issuing: PracBillStandIn) -> None:
 
 def test_tokens_are_minted_over_http(issuing: PracBillStandIn) -> None:
     body = {"subject": "u", "mailchimp_access": {"*": "read"}, "expires_in": 60, "alg": "RS256"}
-    answer = requests.post(f"{issuing.control_url}/tokens", json=body, timeout=5)
+    answer = requests.post(f"{issuing.control_url}/tokens", json=body, timeout=60)
     claims = verify(issuing, answer.json()["token"])
     assert claims["mailchimp_access"] == {"*": "read"}
     assert abs(claims["exp"] - time.time() - 60) < 10
@@ -106,12 +106,12 @@ def test_tokens_are_minted_over_http(issuing: PracBillStandIn) -> None:
 
 def test_an_unknown_algorithm_is_refused(issuing: PracBillStandIn) -> None:
     body = {"subject": "u", "mailchimp_access": {}, "alg": "none"}
-    assert requests.post(f"{issuing.control_url}/tokens", json=body, timeout=5).status_code == 400
+    assert requests.post(f"{issuing.control_url}/tokens", json=body, timeout=60).status_code == 400
 
 
 def test_keys_rotate_over_http(issuing: PracBillStandIn) -> None:
     old = issuing.mint()
-    kids = requests.post(f"{issuing.control_url}/keys/rotate", json={}, timeout=5).json()["kids"]
-    gone = requests.post(f"{issuing.control_url}/keys/retire", timeout=5).json()["kids"]
+    kids = requests.post(f"{issuing.control_url}/keys/rotate", json={}, timeout=60).json()["kids"]
+    gone = requests.post(f"{issuing.control_url}/keys/retire", timeout=60).json()["kids"]
     assert jwt.get_unverified_header(old)["kid"] in gone
-    assert {key["kid"] for key in requests.get(issuing.jwks_url, timeout=5).json()["keys"]} == set(kids)
+    assert {key["kid"] for key in requests.get(issuing.jwks_url, timeout=60).json()["keys"]} == set(kids)

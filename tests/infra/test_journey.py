@@ -1,0 +1,45 @@
+"""What a newcomer reads when a call of the journey is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from infra.local.journey import Api, JourneyFailed
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, status: int, body: str) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    answer._content = body.encode()
+    monkeypatch.setattr(requests.Session, "request", lambda *arguments, **options: answer)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ({"detail": "Mailchimp cannot be reached."}, "Mailchimp cannot be reached."),
+        (
+            {"detail": "Some of it cannot be used.", "errors": [{"field": "name", "message": "is missing"}]},
+            "Some of it cannot be used. name: is missing",
+        ),
+        ({"detail": "Not a key.", "errors": [{"field": "api_key", "message": "Not a key."}]}, "Not a key."),
+    ],
+)
+def test_a_refusal_is_told_in_the_problems_words(
+    monkeypatch: pytest.MonkeyPatch, problem: dict[str, Any], words: str
+) -> None:
+    answering(monkeypatch, 400, json.dumps(problem))
+    with pytest.raises(JourneyFailed) as failed:
+        Api("http://127.0.0.1:1", "north", "t").call("PUT", "D/connection", {})
+    assert str(failed.value) == f"PUT /departments/north/connection answered 400: {words}"
+
+
+@pytest.mark.parametrize("body", ["Bad Gateway", "[]", "{}", "null"])
+def test_an_answer_that_is_no_problem_document_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    answering(monkeypatch, 502, body)
+    with pytest.raises(JourneyFailed, match="answered 502"):
+        Api("http://127.0.0.1:1", "north", "t").call("GET", "D/connection")
