@@ -127,6 +127,31 @@ def test_the_watermark_stays_after_a_run_that_did_not_come_to_a_good_end(practic
     assert practice.sync().counts == {"update": 1}
 
 
+def last_failed(practice: Practice) -> str | None:
+    view = practice.engine.lifecycle.last_failed(practice.department)
+    return view.id if view else None
+
+
+def test_a_failed_sync_is_told_of_until_one_comes_to_a_good_end(practice: Practice) -> None:
+    practice.customers(2)
+    practice.sync("full")
+    assert last_failed(practice) is None
+    practice.engine.clock.move(minutes=10)
+    practice.engine.pracbill.inject("status", status=401, path="customers")
+    failed = practice.sync()
+    assert (failed.status, last_failed(practice)) == ("error", failed.id)
+    # Neither a plan nor a sync that somebody cancelled shows that it works again.
+    practice.engine.clock.move(minutes=1)
+    practice.sync(dry_run=True)
+    practice.engine.clock.move(minutes=1)
+    practice.engine.lifecycle.cancel(practice.id, practice.start(), by="user-2")
+    practice.engine.work()
+    assert last_failed(practice) == failed.id
+    practice.engine.clock.move(minutes=1)
+    assert practice.sync().status == "skipped"
+    assert last_failed(practice) is None
+
+
 # ------------------------------------------------------------------------------------------------------------ dry runs
 
 
