@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.domain.refusals import refusal
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -36,7 +38,8 @@ HELD: dict[str, Explanation] = {
         "Record the person's consent in PracBill, or change the setting for unknown consent.",
     ),
     "compliance_state": Explanation(
-        "Compliance state: the person unsubscribed before and cannot be added again without their own consent.",
+        "Compliance state: this address was unsubscribed in Mailchimp before and cannot be added again without the "
+        "person's own consent.",
         "Ask the person to sign up through a Mailchimp form of this audience. With the setting 'ask again', a consent "
         "recorded in PracBill after the opt-out makes Mailchimp send them a confirmation.",
     ),
@@ -77,3 +80,11 @@ HELD: dict[str, Explanation] = {
         "Nothing to do: the next sync sends it again. Retry starts one at once.",
     ),
 }
+
+
+def explanation(code: str, words: str = "") -> Explanation:
+    """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`."""
+    if code in HELD:
+        return HELD[code]
+    known = refusal(code, words=words)
+    return Explanation(known.told, known.fix)

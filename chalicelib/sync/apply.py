@@ -425,7 +425,7 @@ def _ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerE
         recorded_at=now,
         was=was,
         became=one.status,
-        who="sync",
+        who="this service",
         route="sync",
         rule=one.operation.rule,
         evidence={"run": run.id},
@@ -463,9 +463,7 @@ def _record(one: Settled, at: datetime) -> Record:
     if one.result == "done":
         return record
     if one.refusal is not None:
-        words = f" Mailchimp says: {one.refusal.words}" if one.refusal.words else ""
-        cause = f"{one.refusal.title}: {one.refusal.cause}{words}"
-        return replace(record, outcome="refused", code=one.refusal.code, cause=cause, fix=one.refusal.fix)
+        return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
     code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
     outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
     return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)

@@ -15,10 +15,9 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.members import Heard, Member, OptOut
 from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, pracbill_opt_out
-from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.outcomes import explanation
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
 from chalicelib.domain.reach import gets_mail
-from chalicelib.domain.refusals import refusal
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE
 from chalicelib.store.batches import ahead, side_by_side
@@ -277,7 +276,7 @@ def planned_record(operation: Operation, at: datetime) -> Record:
 
 def held_record(held: Held, at: datetime) -> Record:
     """The record of an address for which nothing was sent."""
-    words = HELD[held.code] if held.code in HELD else refusal(held.code)
+    words = explanation(held.code, held.words)
     return Record(
         key=held.address_key,
         customer_id=held.customer_id,
