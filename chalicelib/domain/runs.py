@@ -29,7 +29,7 @@ _ACTION_WORDS = {
     "rename": "renamed",
     "refused": "refused by Mailchimp",
     "lost": "not sent (the next sync sends them again)",
-    "invalid_email": "with an invalid e-mail address",
+    "invalid_email": "not sent (Invalid email)",
     "segment_added": "added to segments",
     "segment_removed": "removed from segments",
 }

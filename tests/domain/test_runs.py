@@ -92,7 +92,7 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
         (
             {"counts": {"held": 1, "invalid_email": 2}},
-            "No changes to sync. 2 with an invalid e-mail address. 1 customer is held back; the records say why.",
+            "No changes to sync. 2 not sent (Invalid email). 1 customer is held back; the records say why.",
         ),
         (
             {"done": 4, "counts": {"update": 3, "add": 1, "refused": 2}, "failed": 2},
