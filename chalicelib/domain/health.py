@@ -74,8 +74,7 @@ def health(
     if department is None or department.connection is None:
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
-    # A key that is refused ends every sync: that is said once, with what mends it.
-    if failed is not None and department.is_connected:
+    if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
     return worst_first(findings)
 
@@ -117,6 +116,11 @@ def _schedule(department: Department, run: RunView | None, now: datetime) -> lis
     if run is not None and run.status == "awaiting_approval":
         return [*findings, _waiting(run)]
     return findings + ([_overdue(department)] if _is_overdue(department, now) else [])
+
+
+def _still_concerns(connection: Connection, failed: RunView) -> bool:
+    """A refused key ends every sync: that is said once, with what mends it, and no more once a new key is there."""
+    return connection.state == "connected" and connection.connected_at <= (failed.finished_at or failed.started_at)
 
 
 def _failed(run: RunView) -> Finding:

@@ -59,7 +59,7 @@ class Refusal:
     @property
     def told(self) -> str:
         """What happened, under the name that the user guide gives it, and in Mailchimp's own words as well."""
-        quoted = f" Mailchimp says: {self.words}" if self.words else ""
+        quoted = f" Mailchimp says: {self.words.rstrip('.')}." if self.words else ""
         return f"{self.title}: {self.cause}{quoted}"
 
 

@@ -410,7 +410,7 @@ class LedgerEntryView:
     """One change of consent: from which status to which, by whom, by which route and under which rule.
 
     `at` is when it happened by the clock of who told us, `recorded_at` when we noted it. `evidence` is what came with
-    it, such as `reason`, `campaign_id`, `mailchimp_time` or `run`.
+    it, such as `reason`, `campaign_id`, `mailchimp_time` or `run`, in the words of who sent it.
     """
 
     at: datetime

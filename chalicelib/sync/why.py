@@ -224,8 +224,10 @@ def _explanation(department: Department, member: Member, held: Held, ledger: Seq
     if held.code not in ("opted_out", "compliance_state") or no is None or no.route not in _WHO_UNSUBSCRIBED:
         return explanation(held.code, held.words)
     day = no.at.astimezone(ZoneInfo(department.timezone))
+    complained = bool(ledger) and ledger[0].rule == "complained-there"
+    what = "the person reported a campaign as spam" if complained else _WHO_UNSUBSCRIBED[no.route]
     return Explanation(
-        f"Compliance state: {_WHO_UNSUBSCRIBED[no.route]} in Mailchimp on {day:%Y-%m-%d}, so the address cannot be "
+        f"Compliance state: {what} in Mailchimp on {day:%Y-%m-%d}, so the address cannot be "
         "added again without the person's own consent.",
         HELD["compliance_state"].fix,
     )

@@ -141,6 +141,11 @@ def test_a_failed_sync_of_a_disconnected_department_is_no_finding() -> None:
     assert codes(replace(DEPARTMENT, connection=None), failed=run_view("error")) == []
 
 
+def test_what_failed_before_a_new_key_was_given_is_no_finding_any_more() -> None:
+    for moment, expected in ((START - timedelta(seconds=1), []), (START, ["last_sync_failed"])):
+        assert codes(DEPARTMENT, failed=run_view("error", finished_at=moment)) == expected
+
+
 def test_a_running_sync_is_no_finding() -> None:
     assert codes(DEPARTMENT, run=run_view("running")) == []
 
