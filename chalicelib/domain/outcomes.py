@@ -81,6 +81,32 @@ HELD: dict[str, Explanation] = {
     ),
 }
 
+# Why something was done, or is planned, for an address: by the rule of consent behind it, else by the action.
+_RULES: dict[str, str] = {
+    "yes-absent": "PracBill has this customer's consent, and the address was not in the audience.",
+    "consent-given-again": "PracBill has taken its own opt-out back.",
+    "unknown-add-transactional": "No consent is recorded in PracBill, so the address is added as non-subscribed: "
+    "campaigns do not reach it.",
+    "unknown-add-subscribed": "No consent is recorded in PracBill, and the settings say to subscribe such customers.",
+    "opt-out-carried": "An opt-out is known for this address.",
+    "removed-opt-out-carried": "An opt-out is known for this address.",
+    "archived-restored": "The customer is back in PracBill.",
+}
+_ACTIONS: dict[str, str] = {
+    "add": "The address was not in the audience.",
+    "update": "The customer's data differ from what was sent before.",
+    "subscribe": "PracBill has this customer's consent.",
+    "unsubscribe": "PracBill has recorded that this person does not want marketing mail.",
+    "ask": "PracBill has a consent from after an opt-out, so Mailchimp asks the person to confirm.",
+    "archive": "No customer in PracBill has this address any more.",
+    "rename": "The customer's e-mail address changed in PracBill.",
+}
+
+
+def reason(action: str, rule: str) -> str:
+    """Why something was done, or is planned; empty for what needs no reason."""
+    return _RULES.get(rule) or _ACTIONS.get(action, "")
+
 
 def explanation(code: str, words: str = "") -> Explanation:
     """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`."""

@@ -109,6 +109,7 @@ class ChunkApplier:
                 chunks_failed=stored.chunks_failed + 1,
                 failed=stored.failed + len(operations),
                 progress_at=now,
+                last_chunk_at=now,
             )
 
         return self._runs.complete_chunk(run, number, "failed", counted)
@@ -268,6 +269,7 @@ class ChunkApplier:
                 failed=stored.failed + refused + lost,
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
+                last_chunk_at=now,
             )
 
         return self._runs.complete_chunk(run, number, "done", counted)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from chalicelib.domain.departments import Department
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Record
+from chalicelib.domain.outcomes import reason
 from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, rate_and_finish
 from chalicelib.domain.views import BrakeStop, LogEntryView, RecordView, RunPhase, RunProgress, RunView
 from chalicelib.errors import RefuseRequest, conflict, not_found
@@ -444,7 +445,8 @@ def _record_view(record: Record) -> RecordView:
         address=record.address or None,
         action=record.action,
         outcome=record.outcome,
-        cause=record.cause,
+        # Thousands of records have the same one, so it is told when they are read.
+        cause=record.cause or reason(record.action, record.code),
         fix=record.fix or None,
         at=record.at,
     )

@@ -131,6 +131,15 @@ def test_rate_and_finish_follow_from_what_is_done() -> None:
     assert rate_and_finish(going, NOON + timedelta(seconds=50)) == (2.0, NOON + timedelta(seconds=150))
 
 
+def test_once_all_is_through_the_rate_stays_and_no_finish_lies_in_the_past() -> None:
+    last = NOON + timedelta(seconds=10)
+    through = run(apply_started_at=NOON, last_chunk_at=last, planned=20, done=18, failed=2, phase="segments")
+    for later in (last, last + timedelta(minutes=5)):
+        assert rate_and_finish(through, later) == (2.0, None)
+    ended = replace(through, status="success", finished_at=last + timedelta(minutes=5))
+    assert rate_and_finish(ended, NOON + timedelta(days=1)) == (2.0, None)
+
+
 def test_rate_and_finish_are_unknown_before_anything_is_done() -> None:
     assert rate_and_finish(run(), NOON) == (None, None)
     assert rate_and_finish(run(apply_started_at=NOON, planned=3), NOON + timedelta(seconds=9)) == (None, None)
