@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
+from chalicelib.domain.members import SPAM_REPORT, OptOut, OptOutRoute
 from chalicelib.domain.refusals import refusal
 
 
@@ -81,6 +83,11 @@ HELD: dict[str, Explanation] = {
     ),
 }
 
+# Who said a no in Mailchimp -> how a sentence begins that tells of it.
+_WHO_UNSUBSCRIBED: dict[OptOutRoute, str] = {
+    "person": "the person unsubscribed",
+    "admin": "somebody unsubscribed this contact",
+}
 # Why something was done, or is planned, for an address: by the rule of consent behind it, else by the action.
 _RULES: dict[str, str] = {
     "yes-absent": "PracBill has this customer's consent, and the address was not in the audience.",
@@ -108,9 +115,24 @@ def reason(action: str, rule: str) -> str:
     return _RULES.get(rule) or _ACTIONS.get(action, "")
 
 
-def explanation(code: str, words: str = "") -> Explanation:
-    """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`."""
+def explanation(code: str, words: str = "", *, no: OptOut | None = None, zone: tzinfo = UTC) -> Explanation:
+    """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`.
+
+    `no` is the last known one; its day is told in `zone`. PracBill hears of what was said in Mailchimp and repeats it,
+    so its own no does not tell who can take it back.
+    """
+    if code in ("opted_out", "compliance_state") and no is not None and no.route in _WHO_UNSUBSCRIBED:
+        return _unsubscribed_there(no, zone)
     if code in HELD:
         return HELD[code]
     known = refusal(code, words=words)
     return Explanation(known.told, known.fix)
+
+
+def _unsubscribed_there(no: OptOut, zone: tzinfo) -> Explanation:
+    who = "the person reported a campaign as spam" if no.reason == SPAM_REPORT else _WHO_UNSUBSCRIBED[no.route]
+    return Explanation(
+        f"Compliance state: {who} in Mailchimp on {no.at.astimezone(zone):%Y-%m-%d}, so the address cannot be added "
+        "again without the person's own consent.",
+        HELD["compliance_state"].fix,
+    )

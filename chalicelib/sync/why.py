@@ -6,7 +6,7 @@ Both answers ask the same pure functions as the plan does, so they cannot tell a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.filterable import Filterable, sample_from_document
 from chalicelib.domain.logs import LedgerEntry
-from chalicelib.domain.members import Member, OptOutRoute, Sharers, Status
+from chalicelib.domain.members import Member, Sharers, Status
 from chalicelib.domain.outcomes import HELD, Explanation, explanation
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import refusal
@@ -47,11 +47,6 @@ _MEMBER_WORDS: dict[Status, str] = {
     "transactional": "In the audience as non-subscribed: no consent is recorded, so no campaign reaches this person.",
     "pending": "In the audience, waiting for the person to confirm by e-mail.",
     "unsubscribed": "In the audience as unsubscribed: this person is never mailed.",
-}
-# Who said a no in Mailchimp -> how a sentence begins that tells of it.
-_WHO_UNSUBSCRIBED: Mapping[OptOutRoute, str] = {
-    "person": "the person unsubscribed",
-    "admin": "somebody unsubscribed this contact",
 }
 _ADDRESS_CHANGED = Explanation(
     "Address changed: the person changed the e-mail address in Mailchimp, so this one is no longer there and no sync "
@@ -217,20 +212,10 @@ def verdict_of(
 
 
 def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:
-    """The words of a record, and where more is known of who said no and when, that."""
-    no = member.opt_out
+    """The words of the records, but for what only the ledger knows."""
     if held.code == "forgotten" and ledger and ledger[0].rule == "address-changed":
         return _ADDRESS_CHANGED
-    if held.code not in ("opted_out", "compliance_state") or no is None or no.route not in _WHO_UNSUBSCRIBED:
-        return explanation(held.code, held.words)
-    day = no.at.astimezone(ZoneInfo(department.timezone))
-    complained = bool(ledger) and ledger[0].rule == "complained-there"
-    what = "the person reported a campaign as spam" if complained else _WHO_UNSUBSCRIBED[no.route]
-    return Explanation(
-        f"Compliance state: {what} in Mailchimp on {day:%Y-%m-%d}, so the address cannot be "
-        "added again without the person's own consent.",
-        HELD["compliance_state"].fix,
-    )
+    return explanation(held.code, held.words, no=member.opt_out, zone=ZoneInfo(department.timezone))
 
 
 def _planned_words(action: Action, there: str | None) -> str:
