@@ -148,7 +148,8 @@ def _query_parameter(name: str, schema: Json) -> Json:
     kept |= _PARAMETERS.get(name, {})
     if schema.get("default") is not None:
         kept["default"] = schema["default"]
-    return {"name": name, "in": "query", "description": schema.get("description", ""), "schema": kept}
+    described = {"name": name, "in": "query", "description": schema.get("description", ""), "schema": kept}
+    return {**described, "allowEmptyValue": True}  # which counts as left out
 
 
 def _responses(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json:

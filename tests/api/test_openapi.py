@@ -111,6 +111,7 @@ def test_query_parameters_tell_their_form(document: dict[str, Any]) -> None:
     )
     assert not re.search(in_query["schema"]["pattern"], "../x")
     assert not re.search(by_name["cursor"]["schema"]["pattern"], "a b")
+    assert all(p.get("allowEmptyValue", False) is (p["in"] == "query") for p in by_name.values())
 
 
 def test_every_schema_is_described_and_used(document: dict[str, Any]) -> None:
