@@ -19,7 +19,7 @@ from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.members import Member, Sharers, Status
 from chalicelib.domain.outcomes import HELD, Explanation, explanation
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
-from chalicelib.domain.refusals import refusal
+from chalicelib.domain.refusals import mask_addresses, refusal
 from chalicelib.domain.segments import Rule, explain
 from chalicelib.domain.views import (
     CustomerView,
@@ -316,7 +316,8 @@ def _ledger_view(entry: LedgerEntry) -> LedgerEntryView:
         who=entry.who,
         route=entry.route,
         rule=entry.rule,
-        evidence=entry.evidence,
+        # A person may have typed anything for a reason, an address as well.
+        evidence={name: mask_addresses(text) if name == "reason" else text for name, text in entry.evidence.items()},
     )
 
 

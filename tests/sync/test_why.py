@@ -152,6 +152,18 @@ def test_the_ledger_tells_what_came_with_a_change(practice: Practice) -> None:
     assert entry.at <= entry.recorded_at <= practice.engine.clock()
 
 
+def test_an_address_in_a_persons_own_reason_is_masked(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.engine.clock.move(minutes=1)
+    now = practice.engine.clock()
+    evidence = {"reason": "Write to me@home.test instead", "campaign_id": "cb398d21d2"}
+    entry = LedgerEntry(now, now, "subscribed", "unsubscribed", "the person", "webhook", "unsubscribed-there", evidence)
+    practice.engine.ledger.append(practice.id, practice.key("c1@clinic.test"), entry)
+    (told,) = explain(practice, "1").consent_ledger
+    assert told.evidence == {"reason": "Write to (address) instead", "campaign_id": "cb398d21d2"}
+
+
 def test_what_this_service_did_is_in_the_ledger_under_its_name(practice: Practice) -> None:
     practice.customers(1)
     practice.sync("full")
