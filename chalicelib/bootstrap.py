@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # A request of the API must be answered within API Gateway's 29 seconds, its start on a new machine included.
 _API_SECONDS = 25.0
+# What a panel may wait for Mailchimp; three of them are the margin that every call leaves.
+_GLANCE_SECONDS = 7.0
 # Runs and chunks are kept as long as somebody may ask for them.
 _KEEP_RUNS = timedelta(days=180)
 
@@ -158,6 +160,7 @@ def _joined() -> _Joined:
     from chalicelib.store.tag_checks import TagCheckStore
     from chalicelib.sync.accounts import LinkedAccounts
     from chalicelib.sync.apply import ChunkApplier
+    from chalicelib.sync.audience_looks import AudienceLooks
     from chalicelib.sync.audiences import Audiences
     from chalicelib.sync.connect import Connections, RunCalls
     from chalicelib.sync.deciding import Decider
@@ -306,22 +309,26 @@ def _joined() -> _Joined:
         pracbill_for=pracbill_for,
         clock=now,
     )
+    looks = AudienceLooks(accounts, open_quickly=_mailchimp_for_a_glance, clock=now)
     joined = JoinedServices(
         connections=Connections(
             departments,
             accounts,
             hooks,
             enrolment=enrolment,
+            looks=looks,
             open_mailchimp=_mailchimp_of_key,
             attempts=AttemptStore(keep=timedelta(days=1)),
-            runs=RunCalls(active=lifecycle.active, stop=lifecycle.stop_active),
+            runs=RunCalls(active=lifecycle.active, last_failed=lifecycle.last_failed, stop=lifecycle.stop_active),
             clock=now,
         ),
         audiences=Audiences(
             departments,
             accounts,
             hooks,
+            looks=looks,
             active_run=lifecycle.active,
+            last_failed=lifecycle.last_failed,
             segment_count=lambda department_id: len(segments.list(department_id)),
             first_plan=lifecycle.first_plan,
             clock=now,
@@ -382,6 +389,12 @@ def _pracbill_token() -> str:
 
 def _mailchimp_of_key(key: ApiKey) -> MailchimpClient:
     return _mailchimp(key, request_time.left)
+
+
+def _mailchimp_for_a_glance(key: ApiKey) -> MailchimpClient:
+    """A client for what is nice to know: it gives up a few seconds after it was made."""
+    end = time.monotonic() + _GLANCE_SECONDS
+    return _mailchimp(key, lambda: end - time.monotonic())
 
 
 def _mailchimp(key: ApiKey, remaining: Callable[[], float]) -> MailchimpClient:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -44,6 +45,7 @@ USABLE_SECONDS = 3600
 FETCH_PAUSE_SECONDS = 30
 FETCHES_AT_ONCE = 4
 _FETCH_TIMEOUT = (3.05, 5)
+_LONGEST_FETCH_SECONDS = 8.0
 _LARGEST_KEY_SET = 256 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -110,17 +112,44 @@ def fetch_key_set(url: str) -> tuple[SigningKey, ...]:
     # Who can change the keys can sign tokens. Plain http is for a PracBill on this very machine.
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise KeySetUnreadable("PRACBILL_JWKS_URL must be an https address")
-    try:
-        with requests.get(url, timeout=_FETCH_TIMEOUT, allow_redirects=False, stream=True) as response:
-            if response.status_code != 200:
-                raise KeySetUnreadable(f"status {response.status_code}")
-            document = json.loads(_read_limited(response))
-    except (requests.RequestException, ValueError, RecursionError) as error:
-        raise KeySetUnreadable(type(error).__name__) from error
+    document = _in_time(lambda: _fetch(url))
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
         raise KeySetUnreadable("not a key set")
     return tuple(key for entry in keys if (key := _signing_key(entry)) is not None)
+
+
+def _fetch(url: str) -> object:
+    try:
+        with requests.get(url, timeout=_FETCH_TIMEOUT, allow_redirects=False, stream=True) as response:
+            if response.status_code != 200:
+                raise KeySetUnreadable(f"status {response.status_code}")
+            return json.loads(_read_limited(response))
+    except (requests.RequestException, ValueError, RecursionError) as error:
+        raise KeySetUnreadable(type(error).__name__) from error
+
+
+def _in_time(fetch: Callable[[], object]) -> object:
+    """What `fetch` answers. A server that sends a byte now and then never runs into a time-out of the connection."""
+    answered: list[object] = []
+    failed: list[KeySetUnreadable] = []
+
+    def run() -> None:
+        try:
+            answered.append(fetch())
+        except KeySetUnreadable as error:
+            failed.append(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it in this thread
+            failed.append(KeySetUnreadable(type(error).__name__))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_LONGEST_FETCH_SECONDS)
+    if failed:
+        raise failed[0]
+    if not answered:
+        raise KeySetUnreadable("too slow")
+    return answered[0]
 
 
 def _read_limited(response: requests.Response) -> bytes:

@@ -24,6 +24,7 @@ from pydantic import (
 
 from chalicelib.api.faults import field_errors
 from chalicelib.domain.consent import OnRemoved, UnknownConsent
+from chalicelib.domain.segment_fields import FIELDS, OPERATOR_LABELS
 from chalicelib.domain.views import (
     BrakeChanges,
     NewAudience,
@@ -35,6 +36,8 @@ from chalicelib.domain.views import (
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
 
 LARGEST_BODY = 64 * 1024
+# For the API description; whether a key is one says chalicelib/mailchimp/keys.py, with words that help.
+_KEY_FORM = r"^\s*[0-9a-f]{32}-[a-z]{2,3}[0-9]{1,3}\s*$"
 _LONGEST_RULE_VALUE = 1000
 # What DynamoDB can hold of a number.
 _MOST_DIGITS = 38
@@ -56,9 +59,9 @@ def read_body(raw: bytes, model: type[BodyModel]) -> BodyModel:
     Raises RefuseRequest: 413 for a body over 64 KiB, else 400 with one entry for each fault.
     """
     if len(raw) > LARGEST_BODY:
-        raise RefuseRequest(
-            f"A body may have at most {LARGEST_BODY} bytes.", status=413, title="Body too large", code="body-too-large"
-        )
+        words = f"A body may have at most {LARGEST_BODY} bytes."
+        errors = (FieldError("body", words),)
+        raise RefuseRequest(words, status=413, title="Body too large", code="body-too-large", errors=errors)
     if not raw.strip() and model is NoBody:
         raw = b"{}"
     try:
@@ -118,8 +121,14 @@ def _rule_value(value: object) -> RuleValue:
     raise ValueError("must be text or a number")
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_one_line)]
+# What a check in code demands is told to readers of the API description too, as far as a pattern can say it.
+_NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line), _NOT_BLANK
+]
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_one_line), _NOT_BLANK
+]
 OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_one_line)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Limit = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -137,7 +146,7 @@ class NoBody(Body):
 class ConnectBody(Body):
     """A Mailchimp API key, as Mailchimp shows it once when it is created."""
 
-    api_key: Line
+    api_key: Annotated[Line, Field(json_schema_extra={"pattern": _KEY_FORM})]
 
 
 class AddressBody(Body):
@@ -157,7 +166,10 @@ class NewAudienceBody(Body):
     name: Name
     from_name: Name
     from_email: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_looks_like_an_address)
+        str,
+        StringConstraints(strip_whitespace=True, max_length=254),
+        AfterValidator(_looks_like_an_address),
+        Field(json_schema_extra={"pattern": rf"^\s*{_MAIL_ADDRESS.pattern}\s*$"}),
     ]
     company: Line
     address: AddressBody
@@ -203,8 +215,12 @@ class SettingsBody(Body):
 class RuleBody(Body):
     """One filter rule; GET /segment-fields tells the fields, their operators and which of them take a value."""
 
-    field: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    operator: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    field: Annotated[
+        str, StringConstraints(min_length=1, max_length=64), Field(json_schema_extra={"enum": list(FIELDS)})
+    ]
+    operator: Annotated[
+        str, StringConstraints(min_length=1, max_length=64), Field(json_schema_extra={"enum": list(OPERATOR_LABELS)})
+    ]
     value: Value = None
 
     def to_rule(self) -> SegmentRule:

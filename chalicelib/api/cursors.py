@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,6 +22,8 @@ from chalicelib.errors import FieldError, RefuseRequest, bad_input
 Item = TypeVar("Item")
 _VERSION = 1
 _LONGEST_CURSOR = 2048
+# Keys of ours are short and plain. DynamoDB would refuse a longer one, an empty one, or half a character.
+_KEY = re.compile(r"[!-~]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Listing:
         if cursor is None:
             return None
         version, digest, key = _unpack(cursor)
-        if version != _VERSION or digest != self._digest() or not isinstance(key, str):
+        if version != _VERSION or digest != self._digest() or not isinstance(key, str) or not _KEY.fullmatch(key):
             raise _refused()
         return key
 

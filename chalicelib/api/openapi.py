@@ -49,7 +49,9 @@ _PROBLEMS = {
 
 _PARAMETERS: dict[str, Json] = {
     "department_id": {"type": "string", "pattern": f"^{DEPARTMENT_ID.pattern}$"},
-    "customer_id": {"type": "string", "minLength": 1, "maxLength": 200},
+    # PracBill's ids are its own; only characters that cannot be seen are refused.
+    "customer_id": {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f]{1,200}$"},
+    "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
 }
 _OTHER_PARAMETER: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
@@ -143,9 +145,11 @@ def _query_parameter(name: str, schema: Json) -> Json:
     # A parameter is text or left out, never null.
     choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
     kept = {key: value for key, value in choices[0].items() if key not in ("title", "description")}
+    kept |= _PARAMETERS.get(name, {})
     if schema.get("default") is not None:
         kept["default"] = schema["default"]
-    return {"name": name, "in": "query", "description": schema.get("description", ""), "schema": kept}
+    described = {"name": name, "in": "query", "description": schema.get("description", ""), "schema": kept}
+    return {**described, "allowEmptyValue": True}  # which counts as left out
 
 
 def _responses(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json:

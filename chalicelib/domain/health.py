@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding
+from chalicelib.domain.runs import RunType
 from chalicelib.domain.views import RunView
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
@@ -23,6 +24,12 @@ _STATES: Mapping[ConnectionState, tuple[str, str]] = {
         "still there.",
     ),
     "wrong_data_centre": ("Invalid API key: it belongs to another Mailchimp server than its ending says.", _NEW_KEY),
+}
+# A run's type in a sentence.
+_RUN_WORDS: Mapping[RunType, str] = {
+    "incremental": "incremental sync",
+    "full": "full sync",
+    "segments": "sync of segments",
 }
 _NO_AUDIENCE = Finding(
     "no_audience",
@@ -56,11 +63,23 @@ HOOK_LEFT_BEHIND = Finding(
 )
 
 
-def health(department: Department | None, *, run: RunView | None, now: datetime) -> tuple[Finding, ...]:
-    """What staff should see, the worst first. `run` is the active one; a department that is not connected is well."""
+def health(
+    department: Department | None, *, run: RunView | None, failed: RunView | None, now: datetime
+) -> tuple[Finding, ...]:
+    """What staff should see, the worst first; a department that is not connected is well.
+
+    `run` is the active one. `failed` is the last sync if it ended in an error, None when one has come to a good end
+    since.
+    """
     if department is None or department.connection is None:
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
+    if failed is not None and _still_concerns(department.connection, failed):
+        findings.append(_failed(failed))
+    return worst_first(findings)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity)))
 
 
@@ -97,6 +116,24 @@ def _schedule(department: Department, run: RunView | None, now: datetime) -> lis
     if run is not None and run.status == "awaiting_approval":
         return [*findings, _waiting(run)]
     return findings + ([_overdue(department)] if _is_overdue(department, now) else [])
+
+
+def _still_concerns(connection: Connection, failed: RunView) -> bool:
+    """A refused key ends every sync: that is said once, with what mends it, and no more once a new key is there."""
+    return connection.state == "connected" and connection.connected_at <= (failed.finished_at or failed.started_at)
+
+
+def _failed(run: RunView) -> Finding:
+    """The run's own message says what failed and what to check; the fix says where to go on."""
+    when = run.finished_at or run.started_at
+    what = "look at the audience" if run.trigger == "selection" else _RUN_WORDS[run.type]
+    return Finding(
+        "last_sync_failed",
+        "error",
+        f"The last {what} ended in an error on {when:%Y-%m-%d %H:%M} UTC. {run.message}".strip(),
+        "When the cause is mended, press Sync Now. The Sync Logs show it as Error, and the run's records name each "
+        "customer that was not synced.",
+    )
 
 
 def _waiting(run: RunView) -> Finding:

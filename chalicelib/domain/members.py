@@ -20,6 +20,7 @@ from chalicelib.domain.moments import parse_moment
 Status = Literal["absent", "subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"]
 # Who said the last no: the person (unsubscribe, complaint), a bounce, somebody in Mailchimp, or PracBill's staff.
 OptOutRoute = Literal["person", "bounce", "admin", "pracbill"]
+SPAM_REPORT = "reported as spam"  # the reason of an opt-out that was a complaint
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+from chalicelib.domain.members import SPAM_REPORT, OptOut, OptOutRoute
+from chalicelib.domain.refusals import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ HELD: dict[str, Explanation] = {
         "Record the person's consent in PracBill, or change the setting for unknown consent.",
     ),
     "compliance_state": Explanation(
-        "Compliance state: the person unsubscribed before and cannot be added again without their own consent.",
+        "Compliance state: this address was unsubscribed in Mailchimp before and cannot be added again without the "
+        "person's own consent.",
         "Ask the person to sign up through a Mailchimp form of this audience. With the setting 'ask again', a consent "
         "recorded in PracBill after the opt-out makes Mailchimp send them a confirmation.",
     ),
@@ -77,3 +82,57 @@ HELD: dict[str, Explanation] = {
         "Nothing to do: the next sync sends it again. Retry starts one at once.",
     ),
 }
+
+# Who said a no in Mailchimp -> how a sentence begins that tells of it.
+_WHO_UNSUBSCRIBED: dict[OptOutRoute, str] = {
+    "person": "the person unsubscribed",
+    "admin": "somebody unsubscribed this contact",
+}
+# Why something was done, or is planned, for an address: by the rule of consent behind it, else by the action.
+_RULES: dict[str, str] = {
+    "yes-absent": "PracBill has this customer's consent, and the address was not in the audience.",
+    "consent-given-again": "PracBill has taken its own opt-out back.",
+    "unknown-add-transactional": "No consent is recorded in PracBill, so the address is added as non-subscribed: "
+    "campaigns do not reach it.",
+    "unknown-add-subscribed": "No consent is recorded in PracBill, and the settings say to subscribe such customers.",
+    "opt-out-carried": "An opt-out is known for this address.",
+    "removed-opt-out-carried": "An opt-out is known for this address.",
+    "archived-restored": "The customer is back in PracBill.",
+}
+_ACTIONS: dict[str, str] = {
+    "add": "The address was not in the audience.",
+    "update": "The customer's data differ from what was sent before.",
+    "subscribe": "PracBill has this customer's consent.",
+    "unsubscribe": "PracBill has recorded that this person does not want marketing mail.",
+    "ask": "PracBill has a consent from after an opt-out, so Mailchimp asks the person to confirm.",
+    "archive": "No customer in PracBill has this address any more.",
+    "rename": "The customer's e-mail address changed in PracBill.",
+}
+
+
+def reason(action: str, rule: str) -> str:
+    """Why something was done, or is planned; empty for what needs no reason."""
+    return _RULES.get(rule) or _ACTIONS.get(action, "")
+
+
+def explanation(code: str, words: str = "", *, no: OptOut | None = None, zone: tzinfo = UTC) -> Explanation:
+    """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`.
+
+    `no` is the last known one; its day is told in `zone`. PracBill hears of what was said in Mailchimp and repeats it,
+    so its own no does not tell who can take it back.
+    """
+    if code in ("opted_out", "compliance_state") and no is not None and no.route in _WHO_UNSUBSCRIBED:
+        return _unsubscribed_there(no, zone)
+    if code in HELD:
+        return HELD[code]
+    known = refusal(code, words=words)
+    return Explanation(known.told, known.fix)
+
+
+def _unsubscribed_there(no: OptOut, zone: tzinfo) -> Explanation:
+    who = "the person reported a campaign as spam" if no.reason == SPAM_REPORT else _WHO_UNSUBSCRIBED[no.route]
+    return Explanation(
+        f"Compliance state: {who} in Mailchimp on {no.at.astimezone(zone):%Y-%m-%d}, so the address cannot be added "
+        "again without the person's own consent.",
+        HELD["compliance_state"].fix,
+    )

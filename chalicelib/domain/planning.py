@@ -65,6 +65,7 @@ class Held:
     rule: str
     marks: tuple[str, ...] = ()
     waits: bool = False  # refused before, its back-off still running: decided again by each run
+    words: str = ""  # Mailchimp's own, of a refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     fingerprint = values_fingerprint(values)
     inputs = f"{fingerprint}:{verdict.act}:{verdict.status}"
     if refusal := _running_refusal(state.member, inputs, now):
-        return replace(_held(state, verdict), code=refusal.code, waits=refusal.retry_at is not None)
+        return _quarantined(_held(state, verdict), refusal)
     if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
         return _held(state, verdict)
     return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
@@ -106,7 +107,7 @@ def _plan_removed(state: AddressState, verdict: Verdict, now: datetime) -> Opera
     if verdict.act is not Act.ARCHIVE:
         return _held(state, verdict)
     if refusal := _running_refusal(state.member, inputs, now):
-        return replace(_held(state, verdict), code=refusal.code, waits=refusal.retry_at is not None)
+        return _quarantined(_held(state, verdict), refusal)
     # Archiving hides what the member was; it is kept, for the day on which the customer comes back.
     return replace(_operation(state, verdict), status=state.member.status, inputs=inputs)
 
@@ -150,6 +151,10 @@ def _running_refusal(member: Member, inputs: str, now: datetime) -> PushRefusal 
     if refusal is None or refusal.inputs != inputs:
         return None
     return refusal if refusal.retry_at is None or refusal.retry_at > now else None
+
+
+def _quarantined(held: Held, refusal: PushRefusal) -> Held:
+    return replace(held, code=refusal.code, waits=refusal.retry_at is not None, words=refusal.text)
 
 
 def _operation(state: AddressState, verdict: Verdict) -> Operation:

@@ -56,6 +56,12 @@ class Refusal:
     retry: RetryRule
     words: str = ""
 
+    @property
+    def told(self) -> str:
+        """What happened, under the name that the user guide gives it, and in Mailchimp's own words as well."""
+        quoted = f" Mailchimp says: {self.words.rstrip('.')}." if self.words else ""
+        return f"{self.title}: {self.cause}{quoted}"
+
 
 _ON_EDIT = RetryRule("on_edit")
 _ON_CONSENT = RetryRule("on_consent")

@@ -29,7 +29,7 @@ _ACTION_WORDS = {
     "rename": "renamed",
     "refused": "refused by Mailchimp",
     "lost": "not sent (the next sync sends them again)",
-    "invalid_email": "with an invalid e-mail address",
+    "invalid_email": "not sent (Invalid email)",
     "segment_added": "added to segments",
     "segment_removed": "removed from segments",
 }
@@ -52,6 +52,7 @@ class Run:
     status: RunStatus = "running"
     progress_at: datetime | None = None
     apply_started_at: datetime | None = None
+    last_chunk_at: datetime | None = None  # when a chunk was closed the last time
     finished_at: datetime | None = None
     cursor: dict[str, str] = field(default_factory=dict)  # where the current phase continues
     chunks_total: int = 0
@@ -80,16 +81,21 @@ class Run:
 
 
 def rate_and_finish(run: Run, now: datetime) -> tuple[float | None, datetime | None]:
-    """Operations a second in the apply phase so far, and when it will be through; None while unknown."""
+    """Operations a second in the apply phase so far, and when it will be through; None while unknown.
+
+    Once all are through, the rate stays what it was then, whatever time the segments take.
+    """
     if run.apply_started_at is None or run.done + run.failed == 0:
         return None, None
-    seconds = ((run.finished_at or now) - run.apply_started_at).total_seconds()
+    rest = run.planned - run.done - run.failed
+    end = (run.last_chunk_at if rest <= 0 else None) or run.finished_at or now
+    seconds = (end - run.apply_started_at).total_seconds()
     if seconds <= 0:
         return None, None
     rate = (run.done + run.failed) / seconds
-    if not run.is_open:
+    if rest <= 0 or not run.is_open:
         return rate, None
-    return rate, now + timedelta(seconds=(run.planned - run.done - run.failed) / rate)
+    return rate, now + timedelta(seconds=rest / rate)
 
 
 def brake_reason(run: Run, audience_size: int, limits: BrakeLimits) -> str:

@@ -367,7 +367,7 @@ class SegmentTemplate:
 
 @dataclass(frozen=True, slots=True)
 class LastPush:
-    """What was last sent for a customer's address."""
+    """What was last sent for a customer's address; `status` is what that left the member as, whatever came since."""
 
     at: datetime
     status: Status
@@ -407,20 +407,27 @@ class RefusalView:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntryView:
-    """One change of consent: from which status to which, by whom, by which route and under which rule."""
+    """One change of consent: from which status to which, by whom, by which route and under which rule.
+
+    `at` is when it happened by the clock of who told us, `recorded_at` when we noted it. `evidence` is what came with
+    it, such as `reason`, `campaign_id`, `mailchimp_time` or `run`, in the words of who sent it.
+    """
 
     at: datetime
+    recorded_at: datetime
     before: str | None
     after: str
     who: str
     route: str
     rule: str
+    evidence: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerView:
-    """Why a customer is, or is not, in the audience; `verdict` says it in one sentence.
+    """Why a customer is, or is not, in the audience; `verdict` says it in plain words, with what would change it.
 
+    `in_audience` counts whoever Mailchimp shows there, unsubscribed people too; `member_status` tells who gets mail.
     `shared_with` are the ids of other customers with the same address: together they are one member.
     """
 

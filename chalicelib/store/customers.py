@@ -37,6 +37,11 @@ class CustomerStore:
         keys = [_key(department_id, key) for key in customer_keys]
         return {s.customer_key: s for s in map(_stored, get_all(self._client, self._table, keys, attributes=_KNOWN))}
 
+    def whole(self, department_id: str, customer_key: str) -> tuple[StoredCustomer, Item] | None:
+        """One customer and its whole filterable copy."""
+        found = self.item(department_id, customer_key)
+        return (_stored(found), found) if found else None
+
     def item(self, department_id: str, customer_key: str) -> Item | None:
         """The whole filterable copy of one customer."""
         found = get_all(self._client, self._table, [_key(department_id, customer_key)])

@@ -277,6 +277,7 @@ class ChunkApplier:
                 failed=stored.failed + refused + lost,
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
+                last_chunk_at=now,
             )
 
         return self._runs.complete_chunk(run, number, "failed" if is_failed else "done", counted)
@@ -437,7 +438,7 @@ def _ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerE
         recorded_at=now,
         was=was,
         became=one.status,
-        who="sync",
+        who="this service",
         route="sync",
         rule=one.operation.rule,
         evidence={"run": run.id},
@@ -475,9 +476,7 @@ def _record(one: Settled, at: datetime) -> Record:
     if one.result == "done":
         return record
     if one.refusal is not None:
-        words = f" Mailchimp says: {one.refusal.words}" if one.refusal.words else ""
-        cause = f"{one.refusal.title}: {one.refusal.cause}{words}"
-        return replace(record, outcome="refused", code=one.refusal.code, cause=cause, fix=one.refusal.fix)
+        return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
     code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
     outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
     return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)

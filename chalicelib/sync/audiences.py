@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from chalicelib.domain.departments import Audience, Department, Finding
-from chalicelib.domain.health import AUDIENCE_GONE, MAILCHIMP_AWAY, health
+from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.health import health, worst_first
 from chalicelib.domain.preflight import AudienceTraits, PreFlight, check_audience, missing_fields
 from chalicelib.domain.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
-from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict, not_found
+from chalicelib.errors import FieldError, RefuseRequest, conflict, not_found
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
 from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
 from chalicelib.mailchimp.answers import MergeField
@@ -27,6 +27,7 @@ from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestR
 from chalicelib.outbound.calls import UncertainCreation
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.accounts import LinkedAccount, LinkedAccounts, not_connected
+from chalicelib.sync.audience_looks import AudienceLooks
 from chalicelib.sync.connect import ActiveRun, for_another_audience
 from chalicelib.sync.hooks import Hooks
 
@@ -48,7 +49,8 @@ _FORM_FIELDS = {
 
 
 class Audiences:
-    """`active_run` gives a department's active run as a view, `segment_count` the number of its segments.
+    """`active_run` gives a department's active run as a view, `last_failed` its last sync if that failed,
+    `segment_count` the number of its segments.
 
     `first_plan(department_id, by)` has a first plan made for a newly selected audience: a full dry run, unless a run
     is active. None leaves that to somebody else.
@@ -60,7 +62,9 @@ class Audiences:
         accounts: LinkedAccounts,
         hooks: Hooks,
         *,
+        looks: AudienceLooks,
         active_run: ActiveRun,
+        last_failed: ActiveRun,
         segment_count: Callable[[str], int],
         first_plan: Callable[[str, str], object] | None,
         clock: Callable[[], datetime],
@@ -68,7 +72,9 @@ class Audiences:
         self._departments = departments
         self._accounts = accounts
         self._hooks = hooks
+        self._looks = looks
         self._active_run = active_run
+        self._last_failed = last_failed
         self._segment_count = segment_count
         self._first_plan = first_plan
         self._clock = clock
@@ -109,29 +115,14 @@ class Audiences:
         logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
         if is_other and self._first_plan is not None:
             self._first_plan(department_id, by)
-        return self._view(self._department(department_id), remote.name, remote.member_count)
+        return self._panel(department_id)
 
     def overview(self, department_id: str) -> AudienceOverview:
         """The overview panel. Without Mailchimp's answer the member count is missing, and a finding says why.
 
         Raises RefuseRequest (404) when no audience is selected.
         """
-        department = self._department(department_id)
-        audience = department.audience
-        if audience is None:
-            raise not_found("No audience is selected for this department yet.")
-        if not department.is_connected:
-            return self._view(department, audience.name, None)
-        try:
-            with self._accounts.open(department_id) as linked:
-                remote = linked.client.audience(audience.id)
-                subscribed = linked.client.subscribed_count(audience.id)
-        except AudienceGone:
-            return self._view(department, audience.name, None, AUDIENCE_GONE)
-        except ServiceError:
-            # A refused key is part of the department's state by now.
-            return self._view(self._department(department_id), audience.name, None, MAILCHIMP_AWAY)
-        return self._view(department, remote.name, subscribed)
+        return self._panel(department_id)
 
     def _department(self, department_id: str) -> Department:
         department = self._departments.get(department_id)
@@ -176,17 +167,21 @@ class Audiences:
             extra={"run": self._active_run(department)},
         )
 
-    def _view(self, department: Department, name: str, member_count: int | None, *more: Finding) -> AudienceOverview:
-        assert department.audience is not None
+    def _panel(self, department_id: str) -> AudienceOverview:
+        look = self._looks.fresh(self._department(department_id))
+        department = self._department(department_id)  # read after the look, which may have found the key refused
+        if look is None or department.audience is None:
+            raise not_found("No audience is selected for this department yet.")
         run: RunView | None = self._active_run(department) if department.active_run_id else None
+        findings = health(department, run=run, failed=self._last_failed(department), now=self._clock())
         return AudienceOverview(
             id=department.audience.id,
-            name=name,
-            member_count=member_count,
+            name=look.name,
+            member_count=look.member_count,
             segments=self._segment_count(department.id),
             last_synced_at=department.last_synced_at,
             active_run=run,
-            health=(*more, *health(department, run=run, now=self._clock())),
+            health=worst_first((*findings, *look.findings)),
         )
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from math import ceil
 
 from chalicelib.domain.departments import Connection, Department, Finding
-from chalicelib.domain.health import HOOK_LEFT_BEHIND, health
+from chalicelib.domain.health import HOOK_LEFT_BEHIND, health, worst_first
 from chalicelib.domain.views import AudienceSummary, ConnectionStatus, RunView
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, bad_input, conflict
 from chalicelib.mailchimp.answers import Account
@@ -28,6 +28,7 @@ from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.accounts import LinkedAccounts, OpenMailchimp
+from chalicelib.sync.audience_looks import AudienceLook, AudienceLooks
 from chalicelib.sync.enrolment import Enrolment
 from chalicelib.sync.hooks import Hooks, without_hook
 
@@ -44,9 +45,11 @@ ActiveRun = Callable[[Department], RunView | None]
 
 @dataclass(frozen=True, slots=True)
 class RunCalls:
-    """What the connection needs of runs: the department's active one as a view, and `stop(department_id, reason)`."""
+    """What the connection needs of runs: the department's active one and its last one if that failed, as views, and
+    `stop(department_id, reason)`."""
 
     active: ActiveRun
+    last_failed: ActiveRun
     stop: Callable[[str, str], None]
 
 
@@ -60,6 +63,7 @@ class Connections:
         hooks: Hooks,
         *,
         enrolment: Enrolment,
+        looks: AudienceLooks,
         open_mailchimp: OpenMailchimp,
         attempts: AttemptStore,
         runs: RunCalls,
@@ -69,13 +73,14 @@ class Connections:
         self._accounts = accounts
         self._hooks = hooks
         self._enrolment = enrolment
+        self._looks = looks
         self._open_mailchimp = open_mailchimp
         self._attempts = attempts
         self._runs = runs
         self._clock = clock
 
     def status(self, department_id: str) -> ConnectionStatus:
-        """The status panel, from what is stored: neither PracBill nor Mailchimp is asked.
+        """The status panel. Mailchimp is asked at most once a minute, and never waited for long.
 
         A department that was never connected is simply not connected, whether PracBill knows it or not.
         """
@@ -151,21 +156,32 @@ class Connections:
             return department
 
     def _view(self, department: Department | None, more: tuple[Finding, ...] = ()) -> ConnectionStatus:
-        run = self._runs.active(department) if department is not None and department.active_run_id else None
-        findings = health(department, run=run, now=self._clock())
+        look = self._looks.recent(department) if department is not None and department.is_connected else None
+        if department is not None and look is not None and look.member_count is None:
+            department = self._departments.get(department.id)  # its key may be known as refused by now
+        connected = department if department is not None and department.connection is not None else None
+        run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
+        failed = self._runs.last_failed(connected) if connected is not None else None
+        findings = health(department, run=run, failed=failed, now=self._clock())
         connection = department.connection if department else None
-        audience = department.audience if department else None
         return ConnectionStatus(
             state=connection.state if connection else "not_connected",
             account_name=connection.account_name if connection else None,
             server_prefix=connection.server_prefix if connection else None,
             key_hint=connection.key_hint if connection else None,
-            # The panel is drawn often: the member count, which only Mailchimp knows, is left to the overview.
-            audience=AudienceSummary(audience.id, audience.name, None) if audience else None,
+            audience=_summary(department, look),
             last_synced_at=department.last_synced_at if department else None,
             active_run=run,
-            health=(*findings, *more),
+            health=worst_first((*findings, *(look.findings if look else ()), *more)),
         )
+
+
+def _summary(department: Department | None, look: AudienceLook | None) -> AudienceSummary | None:
+    """The selected audience, which stays selected while the department is disconnected."""
+    audience = department.audience if department else None
+    if audience is None:
+        return None
+    return AudienceSummary(audience.id, look.name if look else audience.name, look.member_count if look else None)
 
 
 def for_another_audience(department: Department) -> Department:

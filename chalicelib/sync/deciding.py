@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.members import Heard, Member, OptOut
 from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, pracbill_opt_out
-from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.outcomes import explanation
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
 from chalicelib.domain.reach import gets_mail
-from chalicelib.domain.refusals import refusal
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE
 from chalicelib.store.batches import ahead, side_by_side
@@ -120,10 +120,11 @@ class Decider:
         for operation in operations:
             tally.add(operation.action)
         held = [decision for decision in decisions if isinstance(decision, Held)]
-        for one in held:
-            if one.code and not (one.waits and one.marks):
+        zone = ZoneInfo(department.timezone)
+        for state, one in zip(batch, decisions, strict=True):
+            if isinstance(one, Held) and one.code and not (one.waits and one.marks):
                 tally.add("held")
-                tally.records.append(held_record(one, now))
+                tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
         self._note_reach(run, department, batch, decisions)
         if not run.dry_run:
             self._hearing.owe_pracbill(department, batch)
@@ -275,9 +276,9 @@ def planned_record(operation: Operation, at: datetime) -> Record:
     )
 
 
-def held_record(held: Held, at: datetime) -> Record:
-    """The record of an address for which nothing was sent."""
-    words = HELD[held.code] if held.code in HELD else refusal(held.code)
+def held_record(held: Held, at: datetime, *, no: OptOut | None, zone: tzinfo) -> Record:
+    """The record of an address for which nothing was sent; `no` is its last known opt-out, `zone` the department's."""
+    words = explanation(held.code, held.words, no=no, zone=zone)
     return Record(
         key=held.address_key,
         customer_id=held.customer_id,

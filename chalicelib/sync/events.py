@@ -16,7 +16,7 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.hearing import News
 from chalicelib.domain.logs import LogEntry
-from chalicelib.domain.members import OptOut
+from chalicelib.domain.members import SPAM_REPORT, OptOut
 from chalicelib.errors import KeyRejected
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
@@ -226,7 +226,7 @@ def _news_without_member(
 def _no_of(event: HookEvent, at: datetime) -> tuple[OptOut | None, str]:
     """The no that an event itself tells of. An unsubscribe whose action is not `unsub` is an admin's tidying up."""
     if event.reason == "abuse" and event.type in ("unsubscribe", "cleaned"):
-        return OptOut(at, "person", "reported as spam"), "complained-there"
+        return OptOut(at, "person", SPAM_REPORT), "complained-there"
     if event.type == "cleaned":
         return OptOut(at, "bounce", "bounced"), "bounced-there"
     if event.type == "unsubscribe" and event.action == "unsub":

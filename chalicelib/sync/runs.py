@@ -8,6 +8,7 @@ from dataclasses import replace
 from chalicelib.domain.departments import Department
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Record
+from chalicelib.domain.outcomes import reason
 from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, rate_and_finish
 from chalicelib.domain.views import BrakeStop, LogEntryView, RecordView, RunPhase, RunProgress, RunView
 from chalicelib.errors import RefuseRequest, conflict, not_found
@@ -31,6 +32,8 @@ _PHASES: dict[str, RunPhase] = {
 # In these phases a run speaks to Mailchimp, so its steps queue up in the account's lanes.
 _MAILCHIMP_PHASES = frozenset({"pull", "segments"})
 _RECORDS_A_PAGE = 100
+# Among so many a sync that ended is found, unless nothing but first plans and segments were run for a while.
+_RUNS_LOOKED_AT = 10
 _MOST_TRIES = 5
 
 
@@ -80,6 +83,20 @@ class Runs:
         """The run that holds the department, if it is still open."""
         run = self._runs.get(department.id, department.active_run_id) if department.active_run_id else None
         return self.view(run) if run is not None and run.is_open else None
+
+    def last_failed(self, department: Department) -> RunView | None:
+        """The last sync if it ended in an error; None when one has come to a good end since.
+
+        A dry run that went well says nothing about syncs, nor does a cancelled one, and a good end of a run for
+        segments nothing about customers.
+        """
+        runs, _ = self._runs.page(department.id, limit=_RUNS_LOOKED_AT, after=None)
+        for run in runs:
+            if run.status == "error":
+                return self.view(run)
+            if run.status in ("success", "skipped") and not run.dry_run and run.type != "segments":
+                return None
+        return None
 
     def view(self, run: Run) -> RunView:
         rate, eta = rate_and_finish(run, self._clock())
@@ -428,7 +445,8 @@ def _record_view(record: Record) -> RecordView:
         address=record.address or None,
         action=record.action,
         outcome=record.outcome,
-        cause=record.cause,
+        # Thousands of records have the same one, so it is told when they are read.
+        cause=record.cause or reason(record.action, record.code),
         fix=record.fix or None,
         at=record.at,
     )

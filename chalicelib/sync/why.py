@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
-from chalicelib.domain.filterable import filterable
+from chalicelib.domain.filterable import Filterable, sample_from_document
 from chalicelib.domain.logs import LedgerEntry
-from chalicelib.domain.members import Member, Status
-from chalicelib.domain.outcomes import HELD
-from chalicelib.domain.planning import AddressState, Held, plan_address
-from chalicelib.domain.refusals import refusal
+from chalicelib.domain.members import Member, Sharers, Status
+from chalicelib.domain.outcomes import HELD, Explanation, explanation
+from chalicelib.domain.planning import Action, AddressState, Held, plan_address
+from chalicelib.domain.refusals import mask_addresses, refusal
 from chalicelib.domain.segments import Rule, explain
 from chalicelib.domain.views import (
     CustomerView,
@@ -35,6 +35,7 @@ from chalicelib.domain.views import (
 from chalicelib.errors import conflict, not_found
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.sync.ports import Clock, MailchimpFor
@@ -47,6 +48,12 @@ _MEMBER_WORDS: dict[Status, str] = {
     "pending": "In the audience, waiting for the person to confirm by e-mail.",
     "unsubscribed": "In the audience as unsubscribed: this person is never mailed.",
 }
+_ADDRESS_CHANGED = Explanation(
+    "Address changed: the person changed the e-mail address in Mailchimp, so this one is no longer there and no sync "
+    "adds it again.",
+    "Ask the customer for the new address and enter it in PracBill.",
+)
+_MOST_NAMED = 3
 # Reasons of the difference in the order in which they are told.
 _REASONS = {
     "no_address": "Customers without a usable e-mail address.",
@@ -107,16 +114,19 @@ class Customers:
     def explain(self, department_id: str, customer_id: str) -> CustomerView:
         """Why this customer is, or is not, in the audience. Raises RefuseRequest (404) for one we never saw."""
         department = _selected(self._departments, department_id)
-        stored = self._customers.get(department_id, [customer_key(customer_id)]).get(customer_key(customer_id))
-        if stored is None:
+        found = self._customers.whole(department_id, customer_key(customer_id))
+        if found is None:
             raise not_found(
-                "No customer with this id is kept here. A new one comes with the next sync, an erased one does not."
+                "No customer with this id is known here. Check the id. A customer who is new in PracBill comes with "
+                "the next sync; one who was removed there, or whose data was erased, is no longer kept."
             )
+        stored, copy = found
+        segments = tuple(self._segment_verdicts(department, from_attributes(copy), stored.in_segments))
         if not stored.address_key:
-            return _without_address(customer_id)
+            return _without_address(customer_id, sample_from_document(copy["sample"]["S"]).email or "", segments)
         state = self._members.state(department_id, stored.address_key, _audience(department).id)
-        in_audience, verdict = verdict_of(department, state, self._clock())
         ledger = self._ledger.entries(department_id, stored.address_key)
+        in_audience, verdict = verdict_of(department, state, customer_id, ledger, self._clock())
         return CustomerView(
             customer_id=customer_id,
             in_audience=in_audience,
@@ -125,20 +135,15 @@ class Customers:
             member_status=state.member.status,
             shared_with=_others(state, customer_id),
             last_push=_last_push(state.member),
-            segments=tuple(self._segment_verdicts(department, state, customer_id, stored.in_segments)),
+            segments=segments,
             last_refusal=_refusal_view(state.member),
             consent_ledger=tuple(_ledger_view(entry) for entry in ledger),
         )
 
     def _segment_verdicts(
-        self, department: Department, state: AddressState, customer_id: str, tagged: Sequence[str]
+        self, department: Department, fields: Filterable, tagged: Sequence[str]
     ) -> Iterable[SegmentVerdict]:
-        customers = state.sharers.customers if state.sharers else ()
-        customer = next((c for c in customers if c.id == customer_id), None)
-        if customer is None:
-            return
-        zone = ZoneInfo(department.timezone)
-        fields, today = filterable(customer, zone), self._clock().astimezone(zone).date()
+        today = self._clock().astimezone(ZoneInfo(department.timezone)).date()
         for segment in self._segments(department.id):
             rules = tuple(
                 RuleVerdict(rule.field, rule.operator, rule.value, verdict.passes)
@@ -190,19 +195,47 @@ class Reconciliations:
         )
 
 
-def verdict_of(department: Department, state: AddressState, now: datetime) -> tuple[bool, str]:
-    """Whether the address is a member that counts, and one sentence that says why."""
-    audience = _audience(department)
+def verdict_of(
+    department: Department, state: AddressState, customer_id: str, ledger: Sequence[LedgerEntry], now: datetime
+) -> tuple[bool, str]:
+    """Whether the customer's address is in the audience, and plain words that say why and what would change it."""
+    audience, there = _audience(department), _MEMBER_WORDS.get(state.member.status)
     decision = plan_address(state, policy=department.settings.consent, fields=audience.fields, now=now)
-    if isinstance(decision, Held) and decision.code:
-        words = HELD.get(decision.code) or refusal(decision.code)
-        return state.member.status in _MEMBER_WORDS, f"{words.cause} {words.fix}"
-    there = _MEMBER_WORDS.get(state.member.status)
-    if isinstance(decision, Held):
-        return there is not None, there or "Not in the audience, and nothing is planned for this address."
-    if decision.action in ("add", "rename"):
-        return False, "Not in the audience yet: the next sync adds this customer."
-    return there is not None, f"{there or 'Not in the audience.'} The next sync will {_planned(decision.action)}."
+    if not isinstance(decision, Held):
+        words = _planned_words(decision.action, there)
+    elif decision.code:
+        told = _explanation(department, state.member, decision, ledger)
+        words = f"{told.cause} {told.fix}"
+    else:
+        words = there or "Not in the audience, and nothing is planned for this address."
+    return there is not None, words + _sharing_words(state.sharers, customer_id)
+
+
+def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:
+    """The words of the records, but for what only the ledger knows."""
+    if held.code == "forgotten" and ledger and ledger[0].rule == "address-changed":
+        return _ADDRESS_CHANGED
+    return explanation(held.code, held.words, no=member.opt_out, zone=ZoneInfo(department.timezone))
+
+
+def _planned_words(action: Action, there: str | None) -> str:
+    if action in ("add", "rename"):
+        return "Not in the audience yet: the next sync adds this customer."
+    return f"{there or 'Not in the audience.'} The next sync will {_planned(action)}."
+
+
+def _sharing_words(sharers: Sharers | None, customer_id: str) -> str:
+    """Why another customer's consent counts, where it is not the customer's own."""
+    own = next((c for c in sharers.customers if c.id == customer_id), None) if sharers else None
+    if sharers is None or own is None or own.consent == sharers.consent:
+        return ""
+    others = [c.id for c in sharers.customers if c.consent == sharers.consent]
+    named = ", ".join(others[:_MOST_NAMED]) + (" and others" if len(others) > _MOST_NAMED else "")
+    said = "opted out" if sharers.consent == "unsubscribed" else "has no consent recorded"
+    return (
+        f" The customer shares this address with {named}, who {said}: together they are one member, and the strictest "
+        "consent counts."
+    )
 
 
 def difference_of(department: Department, state: AddressState, now: datetime) -> Counter[str]:
@@ -239,17 +272,17 @@ def _planned(action: str) -> str:
     }[action]
 
 
-def _without_address(customer_id: str) -> CustomerView:
-    words = HELD["no_email"]
+def _without_address(customer_id: str, email: str, segments: tuple[SegmentVerdict, ...]) -> CustomerView:
+    words = HELD["invalid_email" if email else "no_email"]
     return CustomerView(
         customer_id=customer_id,
         in_audience=False,
-        verdict="The customer has no usable e-mail address: it is missing, or its format is invalid. " + words.fix,
-        address=None,
+        verdict=f"{words.cause} {words.fix}",
+        address=mask_address(email) if email else None,
         member_status="absent",
         shared_with=(),
         last_push=None,
-        segments=(),
+        segments=segments,
         last_refusal=None,
         consent_ledger=(),
     )
@@ -261,7 +294,9 @@ def _others(state: AddressState, customer_id: str) -> tuple[str, ...]:
 
 
 def _last_push(member: Member) -> LastPush | None:
-    return LastPush(at=member.pushed_at, status=member.status) if member.pushed_at else None
+    if member.pushed_at is None or member.pushed_status is None:
+        return None
+    return LastPush(at=member.pushed_at, status=member.pushed_status)
 
 
 def _refusal_view(member: Member) -> RefusalView | None:
@@ -269,14 +304,20 @@ def _refusal_view(member: Member) -> RefusalView | None:
     if kept is None:
         return None
     words = refusal(kept.code, words=kept.text)
-    return RefusalView(
-        at=kept.at, code=kept.code, cause=f"{words.title}: {words.cause}", fix=words.fix, retry_at=kept.retry_at
-    )
+    return RefusalView(at=kept.at, code=kept.code, cause=words.told, fix=words.fix, retry_at=kept.retry_at)
 
 
 def _ledger_view(entry: LedgerEntry) -> LedgerEntryView:
     return LedgerEntryView(
-        at=entry.at, before=entry.was or None, after=entry.became, who=entry.who, route=entry.route, rule=entry.rule
+        at=entry.at,
+        recorded_at=entry.recorded_at,
+        before=entry.was or None,
+        after=entry.became,
+        who=entry.who,
+        route=entry.route,
+        rule=entry.rule,
+        # A person may have typed anything for a reason, an address as well.
+        evidence={name: mask_addresses(text) if name == "reason" else text for name, text in entry.evidence.items()},
     )
 
 

@@ -197,7 +197,11 @@ class FakeCustomers(Fake):
             LastPush(AT, "subscribed"),
             (verdict,),
             RefusalView(AT, "compliance_state", "Unsubscribed before.", "Ask the person.", None),
-            (LedgerEntryView(AT, None, "unsubscribed", "the person", "webhook", "opt-out-stands"),),
+            (
+                LedgerEntryView(
+                    AT, AT, None, "unsubscribed", "the person", "webhook", "opt-out-stands", {"reason": "x"}
+                ),
+            ),
         )
 
     def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt:

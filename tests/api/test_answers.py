@@ -87,11 +87,18 @@ def test_an_empty_list_is_one_empty_page() -> None:
     assert page(10, None, []) == Page((), None)
 
 
-@pytest.mark.parametrize("key", ["", "ä", "x" * 500, '"]', "2026-01-01T00:00:00Z#run"])
+@pytest.mark.parametrize("key", ["7", "x" * 200, '"]', "2026-01-01T00:00:00Z#run"])
 def test_a_cursor_brings_its_key_back(key: str) -> None:
     cursor = LISTING.page(((), key)).next_cursor
     assert cursor is not None and cursor.isascii()
     assert LISTING.key_after(cursor) == key
+
+
+@pytest.mark.parametrize("key", ["", "ä", "a b", "a\x00", "\ud800", "x" * 201])
+def test_a_key_that_no_table_of_ours_has_is_refused_before_a_table_is_asked(key: str) -> None:
+    with pytest.raises(RefuseRequest) as refusal:
+        LISTING.key_after(LISTING.page(((), key)).next_cursor)
+    assert [error.field for error in refusal.value.errors] == ["cursor"]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_body_that_is_no_object_is_refused_everywhere(
 def test_a_megabyte_is_refused_before_it_is_read(call: Api, writer: str, services: FakeServices) -> None:
     for raw in (b"x" * 1_000_000, b'{"name": "' + b"x" * 1_000_000 + b'"}', b" " * (LARGEST_BODY + 1)):
         for method, path in WITH_BODY + WITHOUT_BODY:
-            assert_problem(call(method, example(path), raw=raw, token=writer), 413)
+            assert_problem(call(method, example(path), raw=raw, token=writer), 413, "body")
     assert services.asked == []
 
 

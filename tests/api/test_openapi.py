@@ -13,8 +13,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from chalicelib import api
 from chalicelib.api.gate import ANY_OTHER_PATH
 from chalicelib.api.openapi import WEBHOOK_PATH
+from chalicelib.errors import KeyRejected
+from chalicelib.mailchimp.keys import parse_api_key
 from tests.api.conftest import Api
-from tests.api.test_access import NEEDS, body_of, example
+from tests.api.test_access import BODIES, NEEDS, body_of, example
 from tests.api.test_routes import CALLS
 
 
@@ -72,6 +74,44 @@ def test_path_parameters_are_those_of_the_path(document: dict[str, Any]) -> None
     for (_, path), operation in operations(document).items():
         named = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
         assert named == re.findall(r"{(\w+)}", path)
+
+
+FORBIDDEN: list[tuple[str, dict[str, Any]]] = [
+    ("ConnectBody", {"api_key": "0123456789abcdef-us21"}),
+    ("ConnectBody", {"api_key": " "}),
+    ("NewAudienceBody", {**BODIES["create_audience"], "from_email": "nobody"}),
+    ("NewAudienceBody", {**BODIES["create_audience"], "company": " "}),
+    ("RuleBody", {"field": "colour", "operator": "equals", "value": "red"}),
+    ("RuleBody", {"field": "state", "operator": "begins_with", "value": "V"}),
+]
+
+
+@pytest.mark.parametrize(("schema", "body"), FORBIDDEN)
+def test_what_is_always_refused_is_no_valid_body(schema: str, body: dict[str, Any], document: dict[str, Any]) -> None:
+    assert not validator(document, {"$ref": f"#/components/schemas/{schema}"}).is_valid(body)
+
+
+def test_the_form_of_a_key_is_the_one_that_is_checked(document: dict[str, Any]) -> None:
+    schema = document["components"]["schemas"]["ConnectBody"]["properties"]["api_key"]
+    for key in ("0123456789abcdef" * 2 + "-us21", "f" * 32 + "-usx9", "f" * 32 + "-us2100", "F" * 32 + "-us1"):
+        try:
+            parse_api_key(key)
+        except KeyRejected:
+            assert not re.search(schema["pattern"], key)
+        else:
+            assert re.search(schema["pattern"], key)
+
+
+def test_query_parameters_tell_their_form(document: dict[str, Any]) -> None:
+    by_name = {p["name"]: p for op in operations(document).values() for p in op.get("parameters", [])}
+    assert re.search(by_name["customer_id"]["schema"]["pattern"], "Z\u00fcrich 7")
+    assert not re.search(by_name["customer_id"]["schema"]["pattern"], "a\x00b")
+    in_query = next(
+        p for p in operations(document)["GET", "/segment-fields"]["parameters"] if p["name"] == "department_id"
+    )
+    assert not re.search(in_query["schema"]["pattern"], "../x")
+    assert not re.search(by_name["cursor"]["schema"]["pattern"], "a b")
+    assert all(p.get("allowEmptyValue", False) is (p["in"] == "query") for p in by_name.values())
 
 
 def test_every_schema_is_described_and_used(document: dict[str, Any]) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from chalicelib.api import access
 from chalicelib.api.access import (
     FETCH_PAUSE_SECONDS,
     FETCHES_AT_ONCE,
@@ -180,6 +185,36 @@ def test_a_redirection_is_not_followed(server: KeySetServer) -> None:
 def test_a_key_set_without_end_is_not_read_to_its_end(server: KeySetServer) -> None:
     server.body = b'{"keys": [' + b" " * 1_000_000 + b"]}"
     with pytest.raises(KeySetUnreadable, match="too large"):
+        fetch_key_set(server.url)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_a_server_that_answers_drop_by_drop_is_not_waited_for(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_LONGEST_FETCH_SECONDS", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(start)
+                while not over.wait(0.05):
+                    connection.sendall(b" ")
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(KeySetUnreadable, match="too slow"):
+            fetch_key_set(f"http://127.0.0.1:{listener.getsockname()[1]}/jwks")
+        assert time.monotonic() - began < access._FETCH_TIMEOUT[1]
+        over.set()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"null", b'{"keys": 7}', b'{"keys"', b"\xff\xfe", b"[" * 100_000]
+)
+def test_rubbish_is_no_key_set(body: bytes, server: KeySetServer) -> None:
+    server.body = body
+    with pytest.raises(KeySetUnreadable):
         fetch_key_set(server.url)
 
 

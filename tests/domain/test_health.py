@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ DEPARTMENT = Department(
 )
 
 
-def run_view(status: RunStatus, *, brake: BrakeStop | None = None) -> RunView:
-    return RunView(
+def run_view(status: RunStatus, *, brake: BrakeStop | None = None, **changes: Any) -> RunView:
+    view = RunView(
         id="r1",
         type="full",
         dry_run=False,
@@ -59,10 +60,13 @@ def run_view(status: RunStatus, *, brake: BrakeStop | None = None) -> RunView:
         message="",
         brake=brake,
     )
+    return replace(view, **changes)
 
 
-def codes(department: Department | None, *, run: RunView | None = None, now: datetime = SOON) -> list[str]:
-    return [finding.code for finding in health(department, run=run, now=now)]
+def codes(
+    department: Department | None, *, run: RunView | None = None, failed: RunView | None = None, now: datetime = SOON
+) -> list[str]:
+    return [finding.code for finding in health(department, run=run, failed=failed, now=now)]
 
 
 def test_a_department_that_works_has_nothing_to_say() -> None:
@@ -77,7 +81,7 @@ def test_a_department_that_is_not_connected_is_well(department: Department | Non
 @pytest.mark.parametrize("state", ["key_rejected", "account_deactivated", "wrong_data_centre"])
 def test_a_connection_that_does_not_work_is_an_error_of_its_own_code_and_not_overdue(state: ConnectionState) -> None:
     department = replace(DEPARTMENT, connection=replace(CONNECTION, state=state))
-    (finding,) = health(department, run=None, now=LATE)
+    (finding,) = health(department, run=None, failed=run_view("error"), now=LATE)
     assert (finding.code, finding.severity) == (state, "error")
     assert "Syncs are stopped" in finding.message
     assert finding.fix
@@ -101,13 +105,45 @@ def test_a_paused_department_is_told_so_and_never_overdue() -> None:
 
 def test_a_run_that_waits_for_approval_says_why() -> None:
     run = run_view("awaiting_approval", brake=BrakeStop(reason="It would archive 400 members.", planned_counts={}))
-    (finding,) = health(DEPARTMENT, run=run, now=SOON)
+    (finding,) = health(DEPARTMENT, run=run, failed=None, now=SOON)
     assert finding.code == "approval_needed"
     assert "archive 400 members" in finding.message
 
 
 def test_a_department_that_waits_for_approval_is_not_called_overdue_as_well() -> None:
     assert codes(DEPARTMENT, run=run_view("awaiting_approval"), now=LATE) == ["approval_needed"]
+
+
+def test_a_sync_that_failed_says_when_and_why_and_where_to_go_on() -> None:
+    failed = run_view("error", finished_at=START, message="PracBill does not answer. Check that it works.")
+    (finding,) = health(DEPARTMENT, run=None, failed=failed, now=SOON)
+    assert (finding.code, finding.severity) == ("last_sync_failed", "error")
+    assert finding.message == (
+        "The last full sync ended in an error on 2026-03-01 08:00 UTC. PracBill does not answer. Check that it works."
+    )
+    assert "Sync Now" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"type": "incremental"}, "The last incremental sync"),
+        ({"type": "segments"}, "The last sync of segments"),
+        ({"trigger": "selection", "dry_run": True}, "The last look at the audience"),
+    ],
+)
+def test_what_failed_is_named(changes: dict[str, Any], words: str) -> None:
+    (finding,) = health(DEPARTMENT, run=None, failed=run_view("error", **changes), now=SOON)
+    assert finding.message.startswith(words)
+
+
+def test_a_failed_sync_of_a_disconnected_department_is_no_finding() -> None:
+    assert codes(replace(DEPARTMENT, connection=None), failed=run_view("error")) == []
+
+
+def test_what_failed_before_a_new_key_was_given_is_no_finding_any_more() -> None:
+    for moment, expected in ((START - timedelta(seconds=1), []), (START, ["last_sync_failed"])):
+        assert codes(DEPARTMENT, failed=run_view("error", finished_at=moment)) == expected
 
 
 def test_a_running_sync_is_no_finding() -> None:

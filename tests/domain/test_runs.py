@@ -92,7 +92,7 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
         (
             {"counts": {"held": 1, "invalid_email": 2}},
-            "No changes to sync. 2 with an invalid e-mail address. 1 customer is held back; the records say why.",
+            "No changes to sync. 2 not sent (Invalid email). 1 customer is held back; the records say why.",
         ),
         (
             {"done": 4, "counts": {"update": 3, "add": 1, "refused": 2}, "failed": 2},
@@ -129,6 +129,15 @@ def test_a_run_that_failed_never_says_that_there_was_nothing_to_sync() -> None:
 def test_rate_and_finish_follow_from_what_is_done() -> None:
     going = run(apply_started_at=NOON, planned=300, done=90, failed=10)
     assert rate_and_finish(going, NOON + timedelta(seconds=50)) == (2.0, NOON + timedelta(seconds=150))
+
+
+def test_once_all_is_through_the_rate_stays_and_no_finish_lies_in_the_past() -> None:
+    last = NOON + timedelta(seconds=10)
+    through = run(apply_started_at=NOON, last_chunk_at=last, planned=20, done=18, failed=2, phase="segments")
+    for later in (last, last + timedelta(minutes=5)):
+        assert rate_and_finish(through, later) == (2.0, None)
+    ended = replace(through, status="success", finished_at=last + timedelta(minutes=5))
+    assert rate_and_finish(ended, NOON + timedelta(days=1)) == (2.0, None)
 
 
 def test_rate_and_finish_are_unknown_before_anything_is_done() -> None:

@@ -24,6 +24,7 @@ from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.vault import Vault
 from chalicelib.sync.accounts import LinkedAccounts
+from chalicelib.sync.audience_looks import AudienceLooks
 from chalicelib.sync.audiences import Audiences
 from chalicelib.sync.connect import Connections, RunCalls
 from chalicelib.sync.department_settings import DepartmentSettings
@@ -94,7 +95,8 @@ class HookAddress:
 
 
 class Office:
-    """One department's workflows. `now` is the time they see; `stopped` and `planned` what they asked of runs."""
+    """One department's workflows. `now` is the time they see; `stopped` and `planned` what they asked of runs,
+    `failed` the last run if it failed."""
 
     def __init__(
         self,
@@ -109,6 +111,7 @@ class Office:
         self.public_url = hook_address.url
         self.stopped: list[tuple[str, str]] = []
         self.planned: list[tuple[str, str]] = []
+        self.failed: RunView | None = None
         pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
         self.departments = DepartmentStore()
         self.vault = Vault(secrets, sleep=lambda seconds: None)
@@ -122,21 +125,29 @@ class Office:
             clock=lambda: self.now,
         )
         self.enrolment = Enrolment(self.departments, self.pracbill_client())
+        self.looks = AudienceLooks(self.accounts, open_quickly=self.client, clock=lambda: self.now)
         self.connections = Connections(
             self.departments,
             self.accounts,
             self.hooks,
             enrolment=self.enrolment,
+            looks=self.looks,
             open_mailchimp=self.client,
             attempts=self.attempts,
-            runs=RunCalls(active=self.active_run, stop=lambda *stop: self.stopped.append(stop)),
+            runs=RunCalls(
+                active=self.active_run,
+                last_failed=lambda department: self.failed,
+                stop=lambda *stop: self.stopped.append(stop),
+            ),
             clock=lambda: self.now,
         )
         self.audiences = Audiences(
             self.departments,
             self.accounts,
             self.hooks,
+            looks=self.looks,
             active_run=self.active_run,
+            last_failed=lambda department: self.failed,
             segment_count=lambda department_id: 3,
             first_plan=lambda *plan: self.planned.append(plan),
             clock=lambda: self.now,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.departments import Department
+from chalicelib.domain.views import AudienceSummary
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.sync.connect import ATTEMPTS_WINDOW, MOST_ATTEMPTS
 from tests.sync.office import Office
@@ -326,16 +327,62 @@ def test_a_department_that_was_never_seen_is_not_connected_and_nobody_is_asked(o
     assert office.calls() == []
 
 
-def test_the_status_of_a_connected_department_asks_nobody(office: Office) -> None:
+def test_the_status_shows_the_audience_and_asks_for_its_members_once_a_minute(office: Office) -> None:
     audience_id = office.connect_and_select()
+    office.mailchimp.control.admin_import([{"email_address": "a@clinic.test", "status": "subscribed"}], audience_id)
     office.pracbill.calls.clear()
     office.mailchimp.control.reset_journal()
-    status = office.connections.status(office.department_id)
-    assert status.audience is not None
-    assert (status.audience.id, status.audience.name) == (audience_id, "Clients")
+    for seconds, members, calls in ((59, 0, 0), (1, 1, 2), (59, 1, 2)):
+        office.later(seconds=seconds)
+        status = office.connections.status(office.department_id)
+        assert status.audience == AudienceSummary(audience_id, "Clients", members)
+        assert len(office.calls()) == calls
     assert status.health == ()
     assert list(office.pracbill.calls) == []
-    assert office.calls() == []
+
+
+def test_without_mailchimp_the_status_lacks_the_count_and_says_so(office: Office) -> None:
+    audience_id = office.connect_and_select()
+    office.later(minutes=1)
+    office.fail("/lists/*", times=4)
+    office.mailchimp.control.reset_journal()
+    for _ in range(2):
+        status = office.connections.status(office.department_id)
+        assert status.audience == AudienceSummary(audience_id, "Clients", None)
+        assert [finding.code for finding in status.health] == ["mailchimp_away"]
+    assert len(office.calls()) == 2, "nobody waits for a Mailchimp that was away a moment ago"
+
+
+def test_a_key_that_was_revoked_shows_in_the_status_before_any_sync(office: Office) -> None:
+    office.connect_and_select()
+    office.later(minutes=1)
+    office.mailchimp.control.revoke_key(office.mailchimp.api_key)
+    status = office.connections.status(office.department_id)
+    assert (status.state, [finding.code for finding in status.health]) == ("key_rejected", ["key_rejected"])
+
+
+def test_an_audience_that_was_deleted_in_mailchimp_shows_in_the_status(office: Office) -> None:
+    audience_id = office.connect_and_select()
+    office.later(minutes=1)
+    office.api("DELETE", f"/lists/{audience_id}")
+    status = office.connections.status(office.department_id)
+    assert [(f.code, f.severity) for f in status.health] == [("audience_gone", "error")]
+
+
+def test_another_audience_or_key_is_looked_at_at_once(office: Office) -> None:
+    office.connect_and_select()
+    other = office.new_audience("Friends")
+    office.change(audience=replace(office.audience, id=other))
+    status = office.connections.status(office.department_id)
+    assert status.audience == AudienceSummary(other, "Friends", 0)
+
+
+def test_both_panels_tell_of_a_sync_that_failed(office: Office) -> None:
+    office.connect_and_select()
+    office.failed = replace(office.active_run(office.department), status="error", message="PracBill is away.")
+    for panel in (office.connections.status(office.department_id), office.audiences.overview(office.department_id)):
+        assert [finding.code for finding in panel.health] == ["last_sync_failed"]
+        assert "PracBill is away." in panel.health[0].message
 
 
 def test_the_status_shows_the_active_run_and_the_last_sync(office: Office) -> None:

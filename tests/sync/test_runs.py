@@ -127,6 +127,59 @@ def test_the_watermark_stays_after_a_run_that_did_not_come_to_a_good_end(practic
     assert practice.sync().counts == {"update": 1}
 
 
+def causes(practice: Practice, run: Run) -> dict[str, str]:
+    """The cause of each customer's record as staff read it."""
+    records, _ = practice.engine.lifecycle.records(practice.id, run.id, outcome=None, limit=100, after=None)
+    return {record.customer_id: record.cause for record in records}
+
+
+def test_records_say_why_something_was_done_or_is_planned(practice: Practice) -> None:
+    practice.customers(3)
+    practice.customer("4", "silent@clinic.test", None)
+    added = {
+        "1": "PracBill has this customer's consent, and the address was not in the audience.",
+        "4": "No consent is recorded in PracBill, so the address is added as non-subscribed: "
+        "campaigns do not reach it.",
+    }
+    for dry_run in (True, False):
+        told = causes(practice, practice.sync("full", dry_run=dry_run))
+        assert {"1": told["1"], "4": told["4"]} == added
+    practice.engine.clock.move(minutes=10)
+    practice.edit("1", first_name="Anna")
+    practice.customer("2", "c2@clinic.test", "unsubscribed")
+    practice.remove("3")
+    assert causes(practice, practice.sync()) == {
+        "1": "The customer's data differ from what was sent before.",
+        "2": "PracBill has recorded that this person does not want marketing mail.",
+        "3": "No customer in PracBill has this address any more.",
+    }
+
+
+def last_failed(practice: Practice) -> str | None:
+    view = practice.engine.lifecycle.last_failed(practice.department)
+    return view.id if view else None
+
+
+def test_a_failed_sync_is_told_of_until_one_comes_to_a_good_end(practice: Practice) -> None:
+    practice.customers(2)
+    practice.sync("full")
+    assert last_failed(practice) is None
+    practice.engine.clock.move(minutes=10)
+    practice.engine.pracbill.inject("status", status=401, path="customers")
+    failed = practice.sync()
+    assert (failed.status, last_failed(practice)) == ("error", failed.id)
+    # Neither a plan nor a sync that somebody cancelled shows that it works again.
+    practice.engine.clock.move(minutes=1)
+    practice.sync(dry_run=True)
+    practice.engine.clock.move(minutes=1)
+    practice.engine.lifecycle.cancel(practice.id, practice.start(), by="user-2")
+    practice.engine.work()
+    assert last_failed(practice) == failed.id
+    practice.engine.clock.move(minutes=1)
+    assert practice.sync().status == "skipped"
+    assert last_failed(practice) is None
+
+
 # ------------------------------------------------------------------------------------------------------------ dry runs
 
 

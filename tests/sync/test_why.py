@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.segments import Rule
 from chalicelib.domain.views import CustomerView, Reconciliation
 from chalicelib.errors import RefuseRequest
@@ -68,22 +69,32 @@ def test_a_synced_customer_is_explained_with_its_last_push(practice: Practice) -
     [
         ("silent", True, "no consent is recorded"),
         ("opted out", False, "Opted out"),
-        ("no address", False, "no usable e-mail address"),
-        ("fake", False, "Check the part after the @"),
-        ("unsubscribed", True, "unsubscribed before and cannot be added again"),
+        ("no address", False, "No e-mail address: the customer has none in PracBill."),
+        ("bad address", False, "Invalid email: the customer has an invalid e-mail format in PracBill."),
+        ("fake", False, "Invalid email: Mailchimp takes the e-mail address for a fake or mistyped one."),
+        ("unsubscribed", True, "Compliance state: the person unsubscribed in Mailchimp on 2026-"),
+        ("unsubscribed by a colleague", True, "Compliance state: somebody unsubscribed this contact in Mailchimp on"),
+        ("bounced", False, "Bounced"),
+        ("archived there", False, "Archived in Mailchimp"),
         ("changed", True, "The next sync will update its data."),
         ("gone from mailchimp", False, "No longer in Mailchimp"),
     ],
 )
 def test_each_case_says_why_in_plain_words(practice: Practice, case: str, there: bool, words: str) -> None:
     consent = {"silent": None, "opted out": "unsubscribed"}.get(case, "subscribed")
-    address = {"no address": "nothing", "fake": "foo@example.com"}.get(case, "c1@clinic.test")
+    special = {"no address": " ", "bad address": "nothing", "fake": "foo@example.com"}
+    address = special.get(case, "c1@clinic.test")
     practice.customer("1", address, consent)
     practice.sync("full")
-    if case == "unsubscribed":
-        practice.act("unsubscribe", address)
-    if case == "gone from mailchimp":
-        practice.act("admin_delete", address)
+    acts = {
+        "unsubscribed": "unsubscribe",
+        "unsubscribed by a colleague": "admin_unsubscribe",
+        "bounced": "bounce",
+        "archived there": "admin_archive",
+        "gone from mailchimp": "admin_delete",
+    }
+    if case in acts:
+        practice.act(acts[case], address)
     if case == "changed":
         practice.edit("1", first_name="Changed")
     practice.sync("full", dry_run=True)
@@ -91,6 +102,112 @@ def test_each_case_says_why_in_plain_words(practice: Practice, case: str, there:
     assert words in view.verdict
     assert view.in_audience is there
     assert "@clinic" not in view.verdict
+
+
+def test_an_address_that_the_person_changed_is_told_apart_from_a_deleted_one(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.act("admin_delete", "c1@clinic.test")
+    practice.sync("full")
+    practice.engine.clock.move(minutes=1)
+    now = practice.engine.clock()
+    entry = LedgerEntry(now, now, "subscribed", "forgotten", "the person", "webhook", "address-changed")
+    practice.engine.ledger.append(practice.id, practice.key("c1@clinic.test"), entry)
+    verdict = explain(practice, "1").verdict
+    assert verdict.startswith("Address changed: the person changed the e-mail address in Mailchimp")
+
+
+def test_after_pracbill_heard_of_it_verdict_and_record_still_say_who_unsubscribed(practice: Practice) -> None:
+    # PracBill's own word is a no by now, but only the person can take this one back.
+    practice.customers(1)
+    practice.sync("full")
+    practice.act("unsubscribe", "c1@clinic.test")
+    practice.sync("full")
+    practice.customer("1", "c1@clinic.test", "unsubscribed")
+    (record,) = practice.records(practice.sync("full"))
+    verdict = explain(practice, "1").verdict
+    assert verdict == f"{record.cause} {record.fix}"
+    assert verdict.startswith("Compliance state: the person unsubscribed in Mailchimp on ")
+    assert "sign up through a Mailchimp form" in verdict
+
+
+def test_the_last_push_is_what_was_sent_whatever_came_since(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.act("unsubscribe", "c1@clinic.test")
+    practice.sync("full")
+    view = explain(practice, "1")
+    assert view.last_push is not None
+    assert (view.member_status, view.last_push.status) == ("unsubscribed", "subscribed")
+
+
+def test_the_ledger_tells_what_came_with_a_change(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.act("unsubscribe", "c1@clinic.test", reason="NO_SIGNUP")
+    practice.sync("full")
+    (entry,) = explain(practice, "1").consent_ledger
+    assert (entry.who, entry.route, entry.rule) == ("the person", "pull", "unsubscribed-there")
+    assert "mailchimp_time" in entry.evidence
+    assert entry.at <= entry.recorded_at <= practice.engine.clock()
+
+
+def test_an_address_in_a_persons_own_reason_is_masked(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.engine.clock.move(minutes=1)
+    now = practice.engine.clock()
+    evidence = {"reason": "Write to me@home.test instead", "campaign_id": "cb398d21d2"}
+    entry = LedgerEntry(now, now, "subscribed", "unsubscribed", "the person", "webhook", "unsubscribed-there", evidence)
+    practice.engine.ledger.append(practice.id, practice.key("c1@clinic.test"), entry)
+    (told,) = explain(practice, "1").consent_ledger
+    assert told.evidence == {"reason": "Write to (address) instead", "campaign_id": "cb398d21d2"}
+
+
+def test_what_this_service_did_is_in_the_ledger_under_its_name(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.engine.clock.move(minutes=10)
+    practice.customer("1", "c1@clinic.test", "unsubscribed")
+    run = practice.sync()
+    entry = next(e for e in explain(practice, "1").consent_ledger if e.route == "sync")
+    assert (entry.who, entry.evidence) == ("this service", {"run": run.id})
+
+
+@pytest.mark.parametrize(("other", "said"), [("unsubscribed", "who opted out"), (None, "who has no consent recorded")])
+def test_where_another_customers_consent_counts_that_customer_is_named(
+    practice: Practice, other: str | None, said: str
+) -> None:
+    practice.customer("1", "both@clinic.test")
+    practice.customer("2", "both@clinic.test", other)
+    practice.sync("full")
+    verdict = explain(practice, "1").verdict
+    assert f"The customer shares this address with 2, {said}" in verdict
+    assert "shares" not in explain(practice, "2").verdict
+
+
+def test_a_customer_without_a_usable_address_has_its_rules_explained_too(practice: Practice) -> None:
+    practice.customer("1", "front desk@clinic.test", company_name="Ann & Sons", inactive="0")
+    practice.sync("full")
+    view = explain(practice, "1", Segment())
+    assert view.address == "f***@clinic.test"
+    assert [(s.name, s.matches, s.tagged) for s in view.segments] == [("Anns", True, False)]
+
+
+def test_a_refused_address_is_told_in_mailchimps_words_also_by_later_runs(practice: Practice) -> None:
+    practice.control.throttle("c1@clinic.test", audience_id=practice.audience_id)
+    practice.customers(1)
+    refused = practice.sync("full")
+    held = practice.sync("full", minutes=1)
+    (first,), (later,) = practice.records(refused), practice.records(held)
+    assert (first.outcome, later.outcome) == ("refused", "held")
+    assert later.cause == first.cause
+    assert later.cause.startswith("Too many sign-ups: ")
+    assert "Mailchimp says: " in later.cause
+    view = explain(practice, "1")
+    assert view.last_refusal is not None
+    assert view.last_refusal.cause == first.cause
+    assert view.verdict == f"{first.cause} {first.fix}"
 
 
 def test_a_refusal_is_told_with_its_fix(practice: Practice) -> None:
