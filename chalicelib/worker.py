@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.mailchimp.webhook import NotAnEvent
 from chalicelib.observability import MetricsMeter, log_failure, logger
 from chalicelib.store.queue import Step, SyncQueue, read_step
 from chalicelib.sync.events import Events
@@ -95,15 +96,20 @@ class EventWorker:
         try:
             self._events.apply_event(record["body"], remaining)
         except (RetryLater, StopRun) as passing:
-            deliveries = int(record["attributes"]["ApproximateReceiveCount"])
-            logger().warning("event comes again", extra={"deliveries": deliveries, "why": passing.message})
-            self._queue.delay(
-                record["receiptHandle"], min(_FIRST_DELAY_SECONDS * 2**deliveries, _LONGEST_DELAY_SECONDS)
-            )
+            logger().warning("event comes again", extra={"deliveries": _deliveries(record), "why": passing.message})
+            self._delay(record, _FIRST_DELAY_SECONDS)
             return False
-        except (ValueError, KeyError, TypeError) as error:
+        except NotAnEvent as error:
             log_failure("message is not an event", error, message_id=record.get("messageId"))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event must not get lost over it
+            log_failure("event failed", error, message_id=record.get("messageId"))
+            self._delay(record, _FAULT_DELAY_SECONDS)
+            return False
         return True
+
+    def _delay(self, record: Record, seconds: float) -> None:
+        """Let the event come back later with each delivery; those behind it wait meanwhile."""
+        self._queue.delay(record["receiptHandle"], min(seconds * 2 ** _deliveries(record), _LONGEST_DELAY_SECONDS))
 
 
 def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: MetricsMeter) -> Answer:

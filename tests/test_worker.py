@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import RetryLater
+from chalicelib.mailchimp.webhook import read_event
 from chalicelib.store.queue import Step
-from chalicelib.worker import MAX_DELIVERIES, SyncWorker
+from chalicelib.worker import MAX_DELIVERIES, EventWorker, SyncWorker
 
 STEP = {"kind": "step", "department_id": "north", "run_id": "run-1", "number": 3, "nudge": 0}
 
@@ -145,3 +146,51 @@ def test_a_dead_letter_that_cannot_be_closed_now_comes_again(monkeypatch: pytest
 def test_logs_hold_no_words_of_the_error(capsys: pytest.CaptureFixture[str]) -> None:
     Desk(_3=ValueError("ann@clinic.test")).handle(record())
     assert "ann@clinic.test" not in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------------- webhook events
+
+EVENT = {
+    "type": "unsubscribe",
+    "department_id": "north",
+    "audience_id": "abc123def4",
+    "address": "ann@clinic.test",
+    "fired_at": "2026-01-05 10:00:00",
+}
+
+
+class EventDesk:
+    """Events are read as in production; then `error` is raised, if any."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.queue, self.applied = error, NotedDelays(), 0
+        self.worker = EventWorker(self, self.queue, CountingMeter())  # type: ignore[arg-type]
+
+    def apply_event(self, body: str, remaining: Any) -> None:
+        read_event(body)
+        self.applied += 1
+        if self.error is not None:
+            raise self.error
+
+    def handle(self, body: str, *, deliveries: int = 1) -> list[str]:
+        answer = self.worker.handle({"Records": [record(body=body, deliveries=deliveries)]}, lambda: 100.0)
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyError("x"), TypeError("x"), OSError("away"), RetryLater("Busy.")]
+)
+def test_an_event_is_never_dropped_over_an_error_in_applying_it(error: Exception) -> None:
+    desk = EventDesk(error)
+    for deliveries in (1, 2):
+        assert desk.handle(json.dumps(EVENT), deliveries=deliveries) == ["message-3"]
+    delays = [seconds for _, seconds in desk.queue.delays]
+    assert len(delays) == 2
+    assert 0 < delays[0] < delays[1] <= 120
+
+
+@pytest.mark.parametrize("body", ["", "no JSON", "[]", "{}", "null", json.dumps({**EVENT, "x": 1})])
+def test_a_message_that_is_no_event_is_dropped(body: str) -> None:
+    desk = EventDesk()
+    assert desk.handle(body) == []
+    assert desk.applied == 0
