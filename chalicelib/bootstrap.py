@@ -193,7 +193,7 @@ def _joined() -> _Joined:
         return _mailchimp(accounts.key_for(department), remaining)
 
     sightings = SightingsStore(dynamodb(), env.table("runs"), keep=_KEEP_RUNS)
-    hearing = Hearing(members=members, ledger=ledger, clock=now)
+    hearing = Hearing(departments=departments, members=members, ledger=ledger, clock=now)
     puller = Puller(
         hearing=hearing,
         members=members,

@@ -50,6 +50,7 @@ class Settled:
     refusal: Refusal | None = None
     action: str = ""  # what was really done, where it differs from what was planned
     old: Status | None = None  # what became of the old address of a rename
+    contact_id: str = ""
     is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
 
 
@@ -143,7 +144,8 @@ class ChunkApplier:
         values = operation.values or {}
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
-            return Settled(operation, "done", status="subscribed", old="absent")
+            contact_id = answer.member.contact_id if answer.member is not None else ""
+            return Settled(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
         if answer.refused is not None and _classified(answer.refused).code == "cannot_rename":
             old = mailchimp.member(audience_id, operation.old_address)
             if old is None or old.status != "archived":
@@ -199,6 +201,7 @@ class ChunkApplier:
                 owner=operation.customer_id,
                 sent=operation.values_fingerprint if operation.values is not None else member.sent,
                 rule=operation.rule,
+                contact_id=one.contact_id or member.contact_id,
             )
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
             if one.old == "absent":
@@ -213,6 +216,7 @@ class ChunkApplier:
             owner=member.owner or operation.customer_id,
             sent=member.sent,
             refusal=_next_refusal(member, one.refusal, operation.inputs, now),
+            contact_id=member.contact_id,
         )
         # Previews count whom campaigns reach: this one is not.
         check = put_check(department_id, operation.address_key)
@@ -244,7 +248,7 @@ class ChunkApplier:
         def left(facet: Heard) -> Heard:
             if facet.audience_id != department.audience_id or _is_newer(facet, now):
                 return facet
-            return replace(facet, status="absent", heard_at=now)
+            return replace(facet, status="absent", heard_at=now, contact_id="")
 
         self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
 
@@ -371,7 +375,7 @@ def _sort_out(
 
 def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> Settled:
     if good is not None:
-        return Settled(operation, "done", status=good.status)
+        return Settled(operation, "done", status=good.status, contact_id=good.contact_id)
     if refused is None:
         return Settled(operation, "unsettled")
     return Settled(operation, "refused", refusal=_classified(refused))

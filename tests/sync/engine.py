@@ -173,7 +173,7 @@ class Engine:
 
     def _join(self) -> None:
         clock, meter = self.clock, self.meter
-        self.hearing = Hearing(members=self.members, ledger=self.ledger, clock=clock)
+        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
         self.lifecycle = Runs(
             departments=self.departments,
             runs=self.runs,
