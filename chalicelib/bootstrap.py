@@ -267,7 +267,14 @@ def _joined() -> _Joined:
     storer = Storer(customers=customers, members=members, runs=runs, logs=logs, clock=now)
     decider = Decider(members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now)
     applier = ChunkApplier(
-        members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now, meter=meter
+        departments=departments,
+        members=members,
+        runs=runs,
+        logs=logs,
+        ledger=ledger,
+        hearing=hearing,
+        clock=now,
+        meter=meter,
     )
     steps = Steps(
         departments=departments,

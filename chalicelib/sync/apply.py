@@ -24,10 +24,12 @@ from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, side_by_side
+from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_checks import put_check
+from chalicelib.sync.erase import erased_among
 from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
@@ -58,6 +60,7 @@ class ChunkApplier:
     def __init__(
         self,
         *,
+        departments: DepartmentStore,
         members: MemberStore,
         runs: RunStore,
         logs: LogStore,
@@ -66,6 +69,7 @@ class ChunkApplier:
         clock: Clock,
         meter: Meter,
     ) -> None:
+        self._departments = departments
         self._members = members
         self._runs = runs
         self._logs = logs
@@ -89,10 +93,23 @@ class ChunkApplier:
         settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
         singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
         settled += singles
+        # Who was erased while the call ran may be there by it: the erasure came too early to find them.
+        erased = self._erased(department, settled)
+        settled = [Settled(o, "held") if (o := one.operation).address_key in erased else one for one in settled]
         self._keep(run, department, settled, known, asked_at)
+        for address in {one.operation.address for one in settled if one.operation.address_key in erased}:
+            mailchimp.delete_permanently(audience_id, address)
         if interruption is not None:
             raise interruption
         return self._count(run, number, settled)
+
+    def _erased(self, department: Department, settled: Sequence[Settled]) -> frozenset[str]:
+        """Whose data were erased by now, of those to whom more was to be done than archiving."""
+        now = self._departments.get(department.id)
+        if now is None or not now.has_erasures:
+            return frozenset()
+        keys = [one.operation.address_key for one in settled if one.operation.action != "archive"]
+        return erased_among(self._members, department.id, keys)
 
     def fail(self, run: Run, number: int) -> Run:
         """Close a chunk that could not be delivered; its customers stay marked and go with a later run."""

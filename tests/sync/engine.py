@@ -212,6 +212,7 @@ class Engine:
                 clock=clock,
             ),
             applier=ChunkApplier(
+                departments=self.departments,
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,

@@ -9,8 +9,11 @@ import pytest
 
 from chalicelib.domain import planning
 from chalicelib.errors import KeyRejected, RetryLater
+from chalicelib.mailchimp.push import PushCalls
+from chalicelib.store.logs import LogStore
+from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import news_of
-from tests.sync.engine import Engine, Practice
+from tests.sync.engine import Engine, Killed, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -312,3 +315,47 @@ def test_departments_of_one_account_share_its_lanes_and_nothing_else(engine: Eng
     other.remove("2")
     assert other.sync("full").counts == {"archive": 1}
     assert practice.audience()["c2@clinic.test"] == "subscribed"
+
+
+# ----------------------------------------------------------------------------------------------------------- erasures
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_is_erased_while_the_call_runs_is_not_there_by_it(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """The erasure found nobody to delete in Mailchimp, since the person was only just being added."""
+    practice.customers(2)
+    engine.clock.move(minutes=10)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    eraser = Erasure(
+        departments=engine.departments,
+        customers=engine.customers,
+        members=engine.members,
+        ledger=engine.ledger,
+        logs=engine.logs,
+        mailchimp_for=engine.mailchimp_for,
+        clock=engine.clock,
+    )
+    push, add_records = PushCalls.push, LogStore.add_records
+
+    def pushed(self: Any, audience_id: str, members: Any) -> Any:
+        monkeypatch.setattr(PushCalls, "push", push)
+        eraser.erase(practice.id, "1", by="user-1")
+        return push(self, audience_id, members)
+
+    def killed(self: Any, *arguments: Any) -> None:
+        monkeypatch.setattr(LogStore, "add_records", add_records)
+        raise Killed
+
+    monkeypatch.setattr(PushCalls, "push", pushed)
+    if dies:
+        monkeypatch.setattr(LogStore, "add_records", killed)
+    engine.work()
+    assert practice.audience() == {"c2@clinic.test": "subscribed"}
+    facets = engine.members.facets(practice.id, [practice.key("c1@clinic.test")])[practice.key("c1@clinic.test")]
+    assert (facets.address, facets.push) == ("", None)
+    assert practice.run(run_id).status == "success"
+    practice.sync("full")
+    assert practice.audience() == {"c2@clinic.test": "subscribed"}
