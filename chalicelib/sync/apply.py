@@ -163,12 +163,14 @@ class ChunkApplier:
         if answer.outcome == "done":
             contact_id = answer.member.contact_id if answer.member is not None else ""
             return Settled(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
-        if answer.refused is not None and _classified(answer.refused).code == "cannot_rename":
+        refused = _classified(answer.refused).code if answer.refused is not None else ""
+        if refused in ("cannot_rename", "rename_clash"):
             old = mailchimp.member(audience_id, operation.old_address)
-            if old is None or old.status != "archived":
+            # Archived: an earlier delivery of the chunk got as far as that.
+            movable = ("archived",) if refused == "cannot_rename" else ("archived", "subscribed")
+            if old is None or old.status not in movable:
                 # The member is not subscribed any more: that is news, and the next plan decides with it.
                 return Settled(operation, "held")
-            # Archived: an earlier delivery of the chunk got as far as that.
         return self._archive_and_add(audience_id, operation, mailchimp)
 
     def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
