@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal, cast, get_args
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 EventType = Literal["subscribe", "unsubscribe", "profile", "cleaned", "upemail"]
@@ -134,6 +135,6 @@ def _text(fields: Mapping[str, str], name: str) -> str:
 
 
 def _address(fields: Mapping[str, str], name: str) -> str:
-    """Trimmed and lower case, as members are compared; empty for what cannot be an address."""
-    address = fields.get(f"data[{name}]", "").strip().lower()
+    """As members are compared (domain/customers.mail_address); empty for what cannot be an address."""
+    address = normalize("NFC", fields.get(f"data[{name}]", "").strip().lower())
     return address if "@" in address and len(address) <= _LONGEST_ADDRESS else ""
