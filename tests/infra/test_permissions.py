@@ -23,6 +23,7 @@ ALLOWED = [
     ("sync_worker", "sqs:ReceiveMessage", "pracbill-mailchimp-dev-sync.fifo"),
     ("api_handler", "secretsmanager:CreateSecret", "pracbill-mailchimp/dev/departments/melbourne"),
     ("dispatcher", "dynamodb:Scan", "pracbill-mailchimp-dev-departments"),
+    ("event_worker", "dynamodb:PutItem", "pracbill-mailchimp-dev-departments"),
 ]
 DENIED = [
     ("webhook", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/departments/melbourne"),
