@@ -194,7 +194,9 @@ def _status_after(known: Heard, member: Member, ours: Push | None, audience_id: 
         pre_existing = ours is None if news.pre_existing is None else news.pre_existing
         heard = Heard(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
     heard = replace(heard, status=news.status, status_at=news.status_at, heard_at=news.heard_at)
-    heard = replace(heard, contact_id=news.contact_id, left_for=news.left_for)
+    # Who is gone has no contact any more; a word that names none is about the one that was known.
+    contact_id = news.contact_id or ("" if news.status == "forgotten" else heard.contact_id)
+    heard = replace(heard, contact_id=contact_id, left_for=news.left_for)
     if news.status != "archived":
         return replace(heard, archived_by_us=False, before_archive=None)
     if heard.archived_by_us or member.status in ("archived", "absent"):

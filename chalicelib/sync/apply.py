@@ -30,6 +30,7 @@ from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.erase import erased_among
+from chalicelib.sync.moves import Move, Moves
 from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
@@ -75,6 +76,7 @@ class ChunkApplier:
         self._logs = logs
         self._ledger = ledger
         self._hearing = hearing
+        self._moves = Moves(members, hearing)
         self._clock = clock
         self._meter = meter
 
@@ -93,6 +95,7 @@ class ChunkApplier:
         settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
         singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
         settled += singles
+        settled = [self._moved_unheard(department, one, known, mailchimp) for one in settled]
         # Who was erased while the call ran may be there by it: the erasure came too early to find them.
         erased = self._erased(department, settled)
         settled = [Settled(o, "held") if (o := one.operation).address_key in erased else one for one in settled]
@@ -102,6 +105,27 @@ class ChunkApplier:
         if interruption is not None:
             raise interruption
         return self._count(run, number, settled)
+
+    def _moved_unheard(
+        self, department: Department, one: Settled, known: dict[str, Facets], mailchimp: MailchimpClient
+    ) -> Settled:
+        """A write that met another contact than the one we knew: when that one is found under another address, the
+        person changed it without our hearing, and the write made a new member of the old address. It goes again, and a
+        no goes to where the person is.
+        """
+        operation, audience_id = one.operation, department.audience_id
+        facets = known.get(operation.address_key)
+        before = facets.member(audience_id).contact_id if facets else ""
+        if operation.action in ("add", "rename") or not before or one.contact_id in ("", before):
+            return one
+        asked_at = self._clock()
+        found = mailchimp.contact(audience_id, before)
+        if found is None or found.address in ("", operation.address):
+            return one
+        mailchimp.archive_member(audience_id, operation.address)
+        move = Move(operation.address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
+        self._moves.hear(department, mailchimp, move, was_there=True)
+        return Settled(operation, "held")
 
     def _erased(self, department: Department, settled: Sequence[Settled]) -> frozenset[str]:
         """Whose data were erased by now, of those to whom more was to be done than archiving."""

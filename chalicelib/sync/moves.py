@@ -1,7 +1,8 @@
-"""A person changed the address in Mailchimp, as the webhook tells or a full pull finds out.
+"""A person changed the address in Mailchimp, as the webhook tells, or a full pull or an update finds out.
 
 What is known of the person goes along to the new address, a no as well. The old one is noted as left: it is not added
-again although PracBill still has it, and PracBill is told nothing, since nobody opted out.
+again although PracBill still has it, and PracBill is told nothing, since nobody opted out; unless the person has by now
+unsubscribed under the new address, which PracBill would not know.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.hearing import News
 from chalicelib.domain.logs import Route
+from chalicelib.domain.members import OptOut
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStore
-from chalicelib.sync.hearing import Hearing, news_of
+from chalicelib.sync.hearing import news_of
+from chalicelib.sync.ports import ConsentHearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Move:
 
 
 class Moves:
-    def __init__(self, members: MemberStore, hearing: Hearing) -> None:
+    def __init__(self, members: MemberStore, hearing: ConsentHearing) -> None:
         self._members = members
         self._hearing = hearing
 
@@ -46,6 +49,7 @@ class Moves:
             move.asked_at,
             move.route,
             "address-changed",
+            opt_out=_own_no(move),
             left_for=address_key(department.salt, move.new_address),
         )
         departures = [left] if was_there else []
@@ -71,3 +75,9 @@ class Moves:
         carried = known.opt_out if known.opt_out is not None and known.opt_out.route != "bounce" else None
         no = carried if own is None or (own.route == "admin" and carried is not None) else own
         return replace(news, opt_out=no, pre_existing=not known.is_ours)
+
+
+def _own_no(move: Move) -> OptOut | None:
+    """The no that the person said after the move. An admin's may be our own, and a bounce is the new address's."""
+    no = news_of(move.member, move.asked_at, move.route).opt_out if move.member is not None else None
+    return no if no is not None and no.route == "person" else None

@@ -130,6 +130,23 @@ def test_who_opts_out_unheard_is_not_overruled_and_heard_by_the_refusal(engine: 
     assert known.opt_out is not None and known.status == "unsubscribed"
 
 
+def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Engine, practice: Practice) -> None:
+    practice.customer("1", "c1@clinic.test")
+    practice.sync("full")
+    practice.customer("2", "c2@clinic.test")
+    practice.join("c2@clinic.test")
+    practice.act("admin_delete", "c2@clinic.test")
+    engine.pracbill.inject("status", status=503, calls=9, path="marketing-consent")
+    run = practice.sync()
+    assert (run.status, run.counts["refused"]) == ("success", 1)
+    assert "1 change of consent waits to be told to PracBill" in practice.log()[0].message
+    assert practice.department.untold is not None
+    engine.pracbill.faults.clear()
+    practice.sync()
+    assert practice.department.untold is None
+    assert "PracBill was told of 1." in practice.log("pull")[0].message
+
+
 # -------------------------------------------------------------------------------------------------------- whole chunks
 
 

@@ -53,6 +53,57 @@ def test_a_member_of_ours_whose_address_changed_unheard_is_no_opt_out(practice: 
     assert (practice.audience(), consent_of(practice, "1")) == ({BOB: "subscribed"}, "subscribed")
 
 
+def test_who_changed_the_address_and_unsubscribed_unheard_is_not_subscribed_anew_by_an_update(
+    practice: Practice,
+) -> None:
+    """The update of the old address finds nobody, and makes a subscribed member of it."""
+    practice.customer("1", ANN, first_name="Ann")
+    practice.sync("full")
+    practice.act("change_address", ANN, BOB)
+    practice.act("unsubscribe", BOB)
+    practice.edit("1", first_name="Anna")
+    practice.sync()
+    assert practice.audience() == {ANN: "archived", BOB: "unsubscribed"}
+    assert consent_of(practice, "1") == "unsubscribed"
+    practice.edit("1", first_name="Anne")
+    practice.sync()
+    practice.sync("full")
+    assert practice.audience() == {ANN: "archived", BOB: "unsubscribed"}
+
+
+def test_pracbill_hears_of_who_unsubscribed_under_a_new_address(practice: Practice) -> None:
+    practice.customer("1", ANN)
+    practice.sync("full")
+    practice.act("change_address", ANN, BOB)
+    practice.act("unsubscribe", BOB)
+    practice.sync("full")
+    assert consent_of(practice, "1") == "unsubscribed"
+    practice.edit("1", email="cat@clinic.test")
+    practice.sync()
+    assert "cat@clinic.test" not in practice.audience()
+
+
+def test_pracbills_no_reaches_who_changed_the_address_unheard(practice: Practice) -> None:
+    practice.customer("1", ANN)
+    practice.sync("full")
+    practice.act("change_address", ANN, BOB)
+    practice.edit("1", marketing_consent=said_no_now(practice))
+    practice.sync()
+    assert practice.audience() == {ANN: "archived", BOB: "unsubscribed"}
+
+
+def test_a_member_who_came_back_as_a_new_contact_is_updated(practice: Practice) -> None:
+    practice.customer("1", ANN, first_name="Ann")
+    practice.sync("full")
+    practice.act("change_address", ANN, BOB)
+    practice.act("admin_delete", BOB)
+    practice.join(ANN)
+    practice.edit("1", first_name="Anna")
+    practice.sync()
+    assert practice.audience() == {ANN: "subscribed"}
+    assert practice.member(ANN)["merge_fields"]["FNAME"] == "Anna"
+
+
 def test_pracbills_no_holds_for_the_address_that_its_customer_moved_to_in_mailchimp(practice: Practice) -> None:
     practice.customer("1", ANN)
     practice.sync("full")

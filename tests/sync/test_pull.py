@@ -412,9 +412,13 @@ def test_while_pracbill_is_down_the_run_waits_before_the_plan_and_loses_no_opt_o
         step(desk, run)
     assert desk.stored_run(run).cursor["part"] == "tell"
     assert desk.stored_run(run).members_until is None
+    (waiting,) = desk.log_entries()
+    assert (waiting.status, waiting.counts) == ("error", {"opted_out": 1, "waiting": 1})
+    assert "1 change of consent waits to be told to PracBill since" in waiting.message
 
     assert step(desk, run) is None
     assert desk.consent_in_pracbill("1") == "unsubscribed"
+    assert desk.department.untold is None
     (entry,) = desk.log_entries()
     assert entry.counts == {"opted_out": 1, "told": 1}
 
