@@ -37,6 +37,8 @@ from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 _CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 _SECONDS_FOR_A_CALL = 20.0
+# New contacts are rare; should an audience get many at once, the next full pull finds who moved.
+_MOST_CONTACTS_ASKED = 20
 # The touched mark of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
@@ -95,7 +97,8 @@ class ChunkApplier:
         settled += self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp)
         singles, interruption = self._singles(audience_id, [o for o in fresh if not o.is_bulk], mailchimp, remaining)
         settled += singles
-        settled = [self._moved_unheard(department, one, known, mailchimp) for one in settled]
+        settled, unasked = self._find_moved(department, settled, known, mailchimp)
+        interruption = interruption or unasked
         # Who was erased while the call ran may be there by it: the erasure came too early to find them.
         erased = self._erased(department, settled)
         settled = [Settled(o, "held") if (o := one.operation).address_key in erased else one for one in settled]
@@ -106,18 +109,32 @@ class ChunkApplier:
             raise interruption
         return self._count(run, number, settled)
 
-    def _moved_unheard(
-        self, department: Department, one: Settled, known: dict[str, Facets], mailchimp: MailchimpClient
-    ) -> Settled:
-        """A write that met another contact than the one we knew: when that one is found under another address, the
-        person changed it without our hearing, and the write made a new member of the old address. It goes again, and a
-        no goes to where the person is.
+    def _find_moved(
+        self, department: Department, settled: Sequence[Settled], known: dict[str, Facets], mailchimp: MailchimpClient
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
+
+        Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
+        """
+        kept: list[Settled] = []
+        asked, interruption = 0, None
+        for one in settled:
+            before = _contact_before(one, known, department.audience_id)
+            if not before or asked == _MOST_CONTACTS_ASKED:
+                kept.append(one)
+            elif interruption is None:
+                asked += 1
+                try:
+                    kept.append(self._moved_unheard(department, one, before, mailchimp))
+                except RetryLater as later:
+                    interruption = later
+        return kept, interruption
+
+    def _moved_unheard(self, department: Department, one: Settled, before: str, mailchimp: MailchimpClient) -> Settled:
+        """When the contact we knew is found under another address, the person changed it without our hearing, and the
+        write made a new member of the old address. It goes again, and a no goes to where the person is.
         """
         operation, audience_id = one.operation, department.audience_id
-        facets = known.get(operation.address_key)
-        before = facets.member(audience_id).contact_id if facets else ""
-        if operation.action in ("add", "rename") or not before or one.contact_id in ("", before):
-            return one
         asked_at = self._clock()
         found = mailchimp.contact(audience_id, before)
         if found is None or found.address in ("", operation.address):
@@ -422,6 +439,15 @@ def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: Refus
     if refused is None:
         return Settled(operation, "unsettled")
     return Settled(operation, "refused", refusal=_classified(refused))
+
+
+def _contact_before(one: Settled, known: dict[str, Facets], audience_id: str) -> str:
+    """The id of the contact that we knew under the address, if the write met another one; else nothing."""
+    facets = known.get(one.operation.address_key)
+    before = facets.member(audience_id).contact_id if facets else ""
+    if one.operation.action in ("add", "rename") or one.contact_id in ("", before):
+        return ""
+    return before
 
 
 def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:

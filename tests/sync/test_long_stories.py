@@ -71,6 +71,21 @@ def test_who_changed_the_address_and_unsubscribed_unheard_is_not_subscribed_anew
     assert practice.audience() == {ANN: "archived", BOB: "unsubscribed"}
 
 
+def test_a_fault_while_a_moved_contact_is_looked_for_leaves_it_to_the_repeat(practice: Practice) -> None:
+    practice.customer("1", ANN, first_name="Ann")
+    practice.customer("2", "cat@clinic.test")
+    practice.sync("full")
+    contact_id = practice.known(ANN).contact_id
+    practice.act("change_address", ANN, BOB)
+    practice.act("unsubscribe", BOB)
+    practice.edit("1", first_name="Anna")
+    practice.edit("2", first_name="Cat")
+    practice.fail(method="GET", path=f"/members/{contact_id}", status=503, times=3)
+    run = practice.sync()
+    assert (run.status, run.counts["update"], run.counts["held"]) == ("success", 1, 1)
+    assert practice.audience() == {ANN: "archived", BOB: "unsubscribed", "cat@clinic.test": "subscribed"}
+
+
 def test_pracbill_hears_of_who_unsubscribed_under_a_new_address(practice: Practice) -> None:
     practice.customer("1", ANN)
     practice.sync("full")
