@@ -136,6 +136,7 @@ def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Eng
     practice.customer("2", "c2@clinic.test")
     practice.join("c2@clinic.test")
     practice.act("admin_delete", "c2@clinic.test")
+    practice.edit("1", first_name="Anna")
     engine.pracbill.inject("status", status=503, calls=9, path="marketing-consent")
     run = practice.sync()
     assert (run.status, run.counts["refused"]) == ("success", 1)
