@@ -217,7 +217,7 @@ def _joined() -> _Joined:
         return mailchimp_for(department, lambda: min(remaining(), request_time.left()))
 
     sightings = SightingsStore(dynamodb(), env.table("runs"), keep=_KEEP_RUNS)
-    hearing = Hearing(members=members, ledger=ledger, clock=now)
+    hearing = Hearing(departments=departments, members=members, ledger=ledger, clock=now)
     puller = Puller(
         hearing=hearing,
         members=members,
@@ -291,7 +291,14 @@ def _joined() -> _Joined:
     storer = Storer(customers=customers, members=members, runs=runs, logs=logs, clock=now)
     decider = Decider(members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now)
     applier = ChunkApplier(
-        members=members, runs=runs, logs=logs, ledger=ledger, hearing=hearing, clock=now, meter=meter
+        departments=departments,
+        members=members,
+        runs=runs,
+        logs=logs,
+        ledger=ledger,
+        hearing=hearing,
+        clock=now,
+        meter=meter,
     )
     steps = Steps(
         departments=departments,

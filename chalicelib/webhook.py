@@ -91,7 +91,7 @@ def _take(event: Mapping[str, Any], department_id: str, record: Mapping[str, str
         # A repeat would be the same: it is taken and left. Its words may be anybody's, so they are not logged.
         logger.info("webhook event left alone: %s", "unknown or incomplete" if found is None else "other audience")
         return _answer(200)
-    send(found, record.get("account_id", ""))
+    send(found.arrived(now), record.get("account_id", ""))
     return _answer(200)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.heartbeat import Heartbeat
-from chalicelib.mailchimp.webhook import read_event
+from chalicelib.mailchimp.webhook import NotAnEvent
 from chalicelib.observability import MetricsMeter, log_failure, logger
 from chalicelib.store.queue import HOLD_AGAIN_SECONDS, Step, SyncQueue, read_step
 from chalicelib.sync.events import Events
@@ -95,11 +95,11 @@ class EventWorker:
         return _each(event, lambda record: self._one(record, remaining), self._meter)
 
     def _one(self, record: Record, remaining: Remaining) -> bool:
-        if not _is_event(record):
-            return True
         try:
             with _held(self._queue, record):
                 self._events.apply_event(record["body"], remaining)
+        except NotAnEvent as error:
+            log_failure("message is not an event", error, message_id=record.get("messageId"))
         except (RetryLater, StopRun) as passing:
             logger().warning("event comes again", extra={"deliveries": _deliveries(record), "why": passing.message})
             return self._again(record, 2 * _FIRST_DELAY_SECONDS)
@@ -143,16 +143,6 @@ def _growing(seconds: float, record: Record) -> float:
 
 def _deliveries(record: Record) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
-
-
-def _is_event(record: Record) -> bool:
-    """Whether the message is an event; one that is none of ours is logged and dropped."""
-    try:
-        read_event(record["body"])
-    except (ValueError, KeyError, TypeError) as error:
-        log_failure("message is not an event", error, message_id=record.get("messageId"))
-        return False
-    return True
 
 
 def _step(record: Record) -> Step | None:

@@ -9,6 +9,8 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -151,6 +153,19 @@ def test_a_delivery_that_is_repeated_is_queued_under_the_same_identity(function:
     statuses = [function.status(signed()), function.status(signed(at=NOW - 60))]
     assert statuses == [200, 200]
     assert len({event.identity for event, _ in function.sent}) == 1
+
+
+@pytest.mark.parametrize("fired_at", ["", "yesterday", "2026-01-05T10:00:00Z", "2026-13-05 10:00:00", None])
+def test_an_event_without_a_time_happened_when_it_arrived(function: Function, fired_at: str | None) -> None:
+    """By no time at all, every later unsubscribe of the person would pass for a repeat of the first."""
+    fields = {name: value for name, value in (UNSUBSCRIBE | {"fired_at": fired_at}).items() if value is not None}
+    body = urlencode(fields)
+    for seconds in (0.0, 0.0, 90.0):
+        now = partial(float, NOW + seconds)
+        handle(call(body), hook_of=function.hook_of, send=lambda *sent: function.sent.append(sent), now=now)
+    first, again, later = (event for event, _ in function.sent)
+    assert first.fired_at_moment == datetime.fromtimestamp(NOW, UTC)
+    assert first.identity == again.identity != later.identity
 
 
 def test_answers_tell_browsers_to_keep_and_show_nothing(function: Function) -> None:

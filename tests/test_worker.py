@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.mailchimp.webhook import HookEvent, write_event
+from chalicelib.mailchimp.webhook import HookEvent, read_event, write_event
 from chalicelib.store.queue import Step
 from chalicelib.worker import MAX_DELIVERIES, EventWorker, SyncWorker
 
@@ -192,12 +192,15 @@ EVENT = write_event(
 
 
 class EventDesk:
+    """Events are read as in production; then `raised` is raised, if anything."""
+
     def __init__(self, raised: BaseException | None = None) -> None:
         self.raised, self.applied = raised, list[str]()
         self.queue, self.meter = NotedDelays(), CountingMeter()
         self.worker = EventWorker(self, self.queue, self.meter)  # type: ignore[arg-type]
 
     def apply_event(self, body: str, remaining: Any) -> None:
+        read_event(body)
         self.applied.append(body)
         if self.raised:
             raise self.raised

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from unicodedata import normalize
 
 ConsentWord = Literal["subscribed", "unsubscribed"]
 
@@ -132,8 +133,12 @@ def customer_key(customer_id: str) -> str:
 
 
 def mail_address(email: str) -> str:
-    """The form by which addresses are compared everywhere: Mailchimp keys members by the lower-cased address."""
-    return email.strip().lower()
+    """The form by which addresses are compared everywhere: Mailchimp keys members by the lower-cased address.
+
+    A letter with an accent is one letter, whether it was written as one sign or as two.
+    """
+    address = email.strip().lower()
+    return address if address.isascii() else normalize("NFC", address)
 
 
 def address_key(salt: bytes, address: str) -> str:

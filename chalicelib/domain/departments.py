@@ -71,6 +71,20 @@ class DepartmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UntoldWords:
+    """Changes of consent that PracBill could not be told yet; nothing is lost, they are told by the next who can."""
+
+    count: int
+    since: datetime
+    why: str  # in words for staff
+
+    @property
+    def message(self) -> str:
+        what = "1 change of consent waits" if self.count == 1 else f"{self.count} changes of consent wait"
+        return f"{what} to be told to PracBill since {self.since:%Y-%m-%d %H:%M} UTC. {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Department:
     """One department of PracBill and its link to Mailchimp."""
 
@@ -94,6 +108,7 @@ class Department:
     active_run_id: str = ""
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
+    untold: UntoldWords | None = None  # noted by whoever could not tell PracBill, until everything is told
 
     @property
     def salt(self) -> bytes:

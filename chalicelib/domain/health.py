@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding
+from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, UntoldWords
 from chalicelib.domain.runs import RunType
 from chalicelib.domain.views import RunView
 
@@ -74,6 +74,7 @@ def health(
     if department is None or department.connection is None:
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
+    findings += [_untold(department.untold, now)] if department.untold else []
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
     return worst_first(findings)
@@ -143,6 +144,16 @@ def _waiting(run: RunView) -> Finding:
         "warning",
         f"A sync waits for approval, and no other can start. {why}",
         "Look at the run's records, then approve or cancel it.",
+    )
+
+
+def _untold(untold: UntoldWords, now: datetime) -> Finding:
+    return Finding(
+        "pracbill_waiting",
+        "error" if now - untold.since > OVERDUE_AFTER else "warning",
+        untold.message,
+        "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
+        "works. If it stays so, tell PracBill's developers.",
     )
 
 

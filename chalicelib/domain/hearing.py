@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.domain.customers import ConsentWord
+from chalicelib.domain.departments import UntoldWords
 from chalicelib.domain.logs import LedgerEntry, Route
 from chalicelib.domain.members import Heard, Member, OptOut, OptOutRoute, Push, Status, fold
 from chalicelib.domain.opt_outs import newest_opt_out
@@ -60,6 +61,8 @@ class News:
     opt_out: OptOut | None = None
     subscribed_at: datetime | None = None
     pre_existing: bool | None = None
+    contact_id: str = ""
+    left_for: str = ""  # address_key to which the person moved
     evidence: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -78,6 +81,14 @@ class Untold:
     occurred_at: datetime
     source: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What PracBill was told: `known` words were about customers of its own, `untold` wait still."""
+
+    known: int = 0
+    untold: UntoldWords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +176,12 @@ def _yes_at(known: Heard, member: Member, ours: Push | None, audience_id: str, n
 
 
 def _only_the_person_can(known: Heard, ours: Push | None, no: OptOut) -> bool:
-    """Mailchimp lets nobody else resubscribe who unsubscribed by themselves, or was deleted for good."""
+    """Mailchimp lets nobody else resubscribe who unsubscribed by themselves, or was deleted for good.
+
+    An address that its person left is in the audience no longer, but anybody may add it again.
+    """
     if known.status == "forgotten":
-        return True
+        return not known.left_for
     before = known.before_archive if known.status == "archived" else known.status
     unsubscribed_by_us = ours is not None and ours.status == "unsubscribed"
     return no.route == "person" and before in ("unsubscribed", "pending") and not unsubscribed_by_us
@@ -180,6 +194,9 @@ def _status_after(known: Heard, member: Member, ours: Push | None, audience_id: 
         pre_existing = ours is None if news.pre_existing is None else news.pre_existing
         heard = Heard(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
     heard = replace(heard, status=news.status, status_at=news.status_at, heard_at=news.heard_at)
+    # Who is gone has no contact any more; a word that names none is about the one that was known.
+    contact_id = news.contact_id or ("" if news.status == "forgotten" else heard.contact_id)
+    heard = replace(heard, contact_id=contact_id, left_for=news.left_for)
     if news.status != "archived":
         return replace(heard, archived_by_us=False, before_archive=None)
     if heard.archived_by_us or member.status in ("archived", "absent"):

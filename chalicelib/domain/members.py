@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from chalicelib.domain.customers import ConsentWord, Customer
-from chalicelib.domain.moments import parse_moment
+from chalicelib.domain.moments import parse_exact_moment, parse_moment
 
 # Mailchimp's statuses, and two of ours: `absent` (not in the audience) and `forgotten` (deleted for good there).
 Status = Literal["absent", "subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"]
@@ -48,6 +48,8 @@ class Heard:
     pre_existing: bool = False  # in the audience before a customer matched: never archived by us
     asked_at: datetime | None = None  # when we last had Mailchimp ask for confirmation
     erased: bool = False
+    contact_id: str = ""  # Mailchimp's, of the member in `audience_id`: it stays when the person changes the address
+    left_for: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Push:
     sent: str = ""  # fingerprint of the merge fields Mailchimp holds through us; empty: nothing
     rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
+    contact_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Member:
     pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
     refusal: PushRefusal | None = None
     is_heard: bool = False  # there is a heard facet, of whatever audience
+    contact_id: str = ""
+    left_for: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -115,6 +120,8 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
                 before_archive=heard.before_archive,
                 archived_by_us=heard.archived_by_us,
                 pre_existing=heard.pre_existing,
+                contact_id=heard.contact_id,
+                left_for=heard.left_for,
             )
     if push is None or push.audience_id != audience_id:
         return member
@@ -122,8 +129,10 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
     heard_at = heard.heard_at if heard is not None and heard.audience_id == audience_id else None
     if push.pushed_at is None:
         return member
-    member = replace(member, pushed_status=push.status)
-    return replace(member, status=push.status) if heard_at is None or push.pushed_at > heard_at else member
+    member = replace(member, pushed_status=push.status, contact_id=member.contact_id or push.contact_id)
+    if heard_at is not None and push.pushed_at <= heard_at:
+        return member
+    return replace(member, status=push.status, contact_id=push.contact_id or member.contact_id, left_for="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +169,12 @@ class Sharers:
 
         For a yes the earliest yes: all of the sharers had agreed only since the latest of them, but an opt-out between
         two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
-        latest when its record last changed.
+        latest when its record last changed. A time without an offset is none: hours decide here.
         """
         if self.consent == "unsubscribed":
             noes = (c for c in self.customers if c.consent == "unsubscribed")
-            said = (parse_moment(c.consent_changed_at) or parse_moment(c.updated_at) for c in noes)
+            said = (parse_exact_moment(c.consent_changed_at) or parse_moment(c.updated_at) for c in noes)
             return max((moment for moment in said if moment is not None), default=None)
-        times = [parse_moment(c.consent_changed_at) for c in self.customers if c.consent == self.consent]
+        times = [parse_exact_moment(c.consent_changed_at) for c in self.customers if c.consent == self.consent]
         known = [moment for moment in times if moment is not None]
         return min(known) if known and len(known) == len(times) else None

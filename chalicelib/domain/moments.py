@@ -18,6 +18,15 @@ def parse_moment(text: str) -> datetime | None:
         return None
 
 
+def parse_exact_moment(text: str) -> datetime | None:
+    """Like parse_moment, but None for a time without an offset: it may be hours from what it seems to say."""
+    try:
+        is_exact = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return None
+    return parse_moment(text) if is_exact else None
+
+
 def moment_text(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, so that texts sort as the instants do."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -275,8 +275,11 @@ def _status(word: object) -> Status:
 
 
 def _text(document: Document, name: str) -> str:
+    """Half characters (lone surrogates, which JSON can bring) become `?`: no table can store them."""
     value = document.get(name)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def _count(document: Document, name: str) -> int:

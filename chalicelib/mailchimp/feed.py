@@ -23,6 +23,7 @@ from chalicelib.mailchimp.errors import UnexpectedAnswer
 _SECOND = timedelta(seconds=1)
 # Re-reading a block of one second brings nothing new for as many pages as the block is long.
 _MOST_PAGES_WITHOUT_NEWS = 300
+_MOST_REPEATS = 2
 # Should rows be dealt anew at every call, a sweep finds a missing one with odds of about two to one.
 _SWEEPS_WITHOUT_NEWS = 10
 # Two states of one member within one second are told apart as well.
@@ -63,6 +64,7 @@ class _Reading:
         self._seen: dict[_State, datetime | None] = {}
         self._met: dict[str, datetime | None] = {}  # who was met since the window's start was last moved
         self._last: tuple[datetime | None, list[_State]] | None = None
+        self._repeats = 0
         self._idle_sweeps = 0
         self._without_news = 0
         self._met_the_end = False
@@ -107,8 +109,9 @@ class _Reading:
         return tuple(fresh)
 
     def _move_on(self, page: FeedPage) -> None:
+        # A page that is not full is the end where the total says so; any other total is checked by reading on.
         count = len(page.members)
-        at_end = not count or (count < self._page_size and (page.total is None or self.offset + count >= page.total))
+        at_end = not count or (count < self._page_size and page.total == self.offset + count)
         start = None if at_end else _next_start(page.members)
         if not at_end and (start is None or (self.after is not None and start <= self.after)):
             self.offset += max(1, count - 1)
@@ -132,10 +135,14 @@ class _Reading:
         self._seen = {state: at for state, at in self._seen.items() if not _is_left_behind(at, start) or at == start}
 
     def _guard_against_circles(self, states: list[_State]) -> None:
-        """In one window a later offset must bring other rows; a server that ignores offsets would hide the rest."""
+        """In one window later offsets must bring other rows; a server that ignores offsets would hide the rest.
+
+        Once it may be a page that was served from a cache, or rows in front of it that left: the overlap tells.
+        """
         repeated = self._last == (self.after, states) and self.offset > 0 and len(states) > 1
+        self._repeats = self._repeats + 1 if repeated else 0
         self._last = (self.after, states)
-        if repeated:
+        if self._repeats > _MOST_REPEATS:
             raise _circles()
 
     def _count_without_news(self) -> None:

@@ -47,6 +47,17 @@ class MemberCalls(Resource):
         answer = self._about(Call("GET", _ONE), audience_id, address)
         return None if answer.status == 404 else read_member(object_of(answer))
 
+    def contact(self, audience_id: str, contact_id: str) -> RemoteMember | None:
+        """The member with this contact id, under whatever address; None when there is none, or ids are not taken.
+
+        The id survives a change of the address (Marketing API, "List members"); newer contracts take it in a path.
+        """
+        answer = self._api.send(_for_member(Call("GET", _ONE), audience_id, contact_id))
+        if answer.status in (400, 404, 405):
+            return None
+        found = read_member(object_of(answer))
+        return found if found.contact_id == contact_id else None
+
     def members_changed(
         self,
         audience_id: str,

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal, cast, get_args
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 EventType = Literal["subscribe", "unsubscribe", "profile", "cleaned", "upemail"]
 
 # Older signatures may be recordings that somebody plays back.
 MAX_SIGNATURE_AGE_SECONDS = 300
+_FIRED_AT = "%Y-%m-%d %H:%M:%S"
 _MOST_FIELDS = 2_000
 _LONGEST_ADDRESS = 320
 _LONGEST_TEXT = 100
@@ -53,9 +55,22 @@ class HookEvent:
     def fired_at_moment(self) -> datetime | None:
         """When it happened; None when Mailchimp's text is no time. It names no zone; by practice it is UTC."""
         try:
-            return datetime.strptime(self.fired_at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            return datetime.strptime(self.fired_at, _FIRED_AT).replace(tzinfo=UTC)
         except ValueError:
             return None
+
+    def arrived(self, at: float) -> HookEvent:
+        """The event as it is queued: one that does not say when it happened did so when it arrived, in Unix seconds.
+
+        Without a time all events of a kind about one address would pass for repeats of the first.
+        """
+        if self.fired_at_moment is not None:
+            return self
+        return replace(self, fired_at=datetime.fromtimestamp(at, UTC).strftime(_FIRED_AT))
+
+
+class NotAnEvent(ValueError):
+    """A message that is none of ours. Nothing else may be taken for that, or an event gets lost."""
 
 
 def write_event(event: HookEvent) -> str:
@@ -64,8 +79,11 @@ def write_event(event: HookEvent) -> str:
 
 
 def read_event(body: str) -> HookEvent:
-    """The event of a message of ours. Raises ValueError, KeyError or TypeError for anything else."""
-    return HookEvent(**json.loads(body))
+    """The event of a message of ours. Raises NotAnEvent for anything else."""
+    try:
+        return HookEvent(**json.loads(body))
+    except (ValueError, TypeError) as error:
+        raise NotAnEvent from error
 
 
 def parse_form(body: bytes) -> dict[str, str]:
@@ -117,6 +135,6 @@ def _text(fields: Mapping[str, str], name: str) -> str:
 
 
 def _address(fields: Mapping[str, str], name: str) -> str:
-    """Trimmed and lower case, as members are compared; empty for what cannot be an address."""
-    address = fields.get(f"data[{name}]", "").strip().lower()
+    """As members are compared (domain/customers.mail_address); empty for what cannot be an address."""
+    address = normalize("NFC", fields.get(f"data[{name}]", "").strip().lower())
     return address if "@" in address and len(address) <= _LONGEST_ADDRESS else ""

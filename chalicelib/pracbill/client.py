@@ -29,6 +29,7 @@ from chalicelib.pracbill.errors import (
     CONSENT,
     CUSTOMERS,
     DEPARTMENT,
+    ConsentRefused,
     DepartmentUnknown,
     Place,
     PracBillNonsense,
@@ -159,13 +160,19 @@ class PracBillClient:
             cursors.add(cursor)
 
     def write_consent(self, department_id: str, changes: Sequence[ConsentChange]) -> ConsentWritten:
-        """Tell PracBill about consent that was given or withdrawn elsewhere; telling it again changes nothing."""
+        """Tell PracBill about consent that was given or withdrawn elsewhere; telling it again changes nothing.
+
+        Raises ConsentRefused when PracBill takes none of the changes of a call, though only one may be the cause.
+        """
         applied, unknown = 0, []
         for start in range(0, len(changes), MOST_CHANGES_A_CALL):
             part = changes[start : start + MOST_CHANGES_A_CALL]
             body = {"changes": [_change_body(change) for change in part]}
             call = _call("POST", _DEPARTMENT + "/marketing-consent", department_id, body=body)
             written = object_of(self._read(call, CONSENT), CONSENT)
+            if not isinstance(written.get("applied"), int):
+                # A page that is none of PracBill's answers must not pass for a word that was heard.
+                raise PracBillNonsense("did not say how many changes of consent it applied", CONSENT)
             applied += _count(written.get("applied"))
             unknown += _texts(written.get("unknown"))
         return ConsentWritten(applied, tuple(unknown))
@@ -183,6 +190,8 @@ class PracBillClient:
             raise TokenRefused(answer.status)
         if answer.status == 404:
             raise DepartmentUnknown()
+        if place is CONSENT and answer.status in (400, 422):
+            raise ConsentRefused(answer.status)
         raise PracBillNonsense(f"refused a request (HTTP {answer.status})", place)
 
 

@@ -5,6 +5,7 @@ StopRun
 ├── DepartmentUnknown 404
 ├── TokenRefused      401, 403
 └── PracBillNonsense  an answer that breaks the contract in docs/pracbill-api.yaml
+    └── ConsentRefused  400, 422 of told consent
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ class PracBillNonsense(StopRun):
 
     def __init__(self, wrong: str, place: Place) -> None:
         super().__init__(f"PracBill {wrong}. {place.consequence} PracBill's developers should check {place.call}.")
+
+
+class ConsentRefused(PracBillNonsense):
+    """PracBill takes none of the changes of consent of one call."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"refused a request (HTTP {status})", CONSENT)
 
 
 def explain_fault(fault: Fault) -> str:

@@ -25,7 +25,7 @@ from chalicelib.domain.hearing import Untold
 from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState
-from chalicelib.store.batches import Item, Request, delete, get_all, put, query, side_by_side, write_all
+from chalicelib.store.batches import Item, Request, delete, get_all, put, query, query_pages, side_by_side, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.versions import TooMuchContention
 
@@ -252,6 +252,19 @@ class MemberStore:
         )
         for item in items:
             yield from_document(Untold, item["document"]["S"])
+
+    def untold_count(self, department_id: str) -> int:
+        """How many words PracBill has not been told yet."""
+        pages = query_pages(
+            self._client,
+            TableName=self._table,
+            ExpressionAttributeNames=_SHARD_NAME,
+            KeyConditionExpression="#shard = :s",
+            ExpressionAttributeValues={":s": {"S": f"{department_id}#untold"}},
+            ConsistentRead=True,
+            Select="COUNT",
+        )
+        return sum(page["Count"] for page in pages)
 
     def delete_untold(self, department_id: str, address_key: str, word: Untold | None = None) -> None:
         """Drop the word about an address; only while it still is `word`, where one is given."""

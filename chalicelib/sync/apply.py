@@ -24,10 +24,13 @@ from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, side_by_side
+from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_checks import put_check
+from chalicelib.sync.erase import erased_among
+from chalicelib.sync.moves import Move, Moves
 from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
@@ -37,6 +40,8 @@ _SECONDS_FOR_A_CALL = 20.0
 # The halves of a refused bulk call take their time as well.
 _SECONDS_FOR_A_BULK_CALL = 60.0
 _REST_FOLLOWS = "There was no time for all; the rest of this part of the sync follows."
+# New contacts are rare; should an audience get many at once, the next full pull finds who moved.
+_MOST_CONTACTS_ASKED = 20
 # The touched mark of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
@@ -53,6 +58,7 @@ class Settled:
     refusal: Refusal | None = None
     action: str = ""  # what was really done, where it differs from what was planned
     old: Status | None = None  # what became of the old address of a rename
+    contact_id: str = ""
     is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
 
 
@@ -60,6 +66,7 @@ class ChunkApplier:
     def __init__(
         self,
         *,
+        departments: DepartmentStore,
         members: MemberStore,
         runs: RunStore,
         logs: LogStore,
@@ -68,11 +75,13 @@ class ChunkApplier:
         clock: Clock,
         meter: Meter,
     ) -> None:
+        self._departments = departments
         self._members = members
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
         self._hearing = hearing
+        self._moves = Moves(members, hearing)
         self._clock = clock
         self._meter = meter
 
@@ -94,10 +103,60 @@ class ChunkApplier:
             single = [o for o in fresh if not o.is_bulk]
             singles, interruption = self._singles(audience_id, single, mailchimp, remaining)
             settled += singles
+        settled, unasked = self._find_moved(department, settled, known, mailchimp)
+        interruption = interruption or unasked
+        # Who was erased while the call ran may be there by it: the erasure came too early to find them.
+        erased = self._erased(department, settled)
+        settled = [Settled(o, "held") if (o := one.operation).address_key in erased else one for one in settled]
         self._keep(run, department, settled, known, asked_at)
+        for address in {one.operation.address for one in settled if one.operation.address_key in erased}:
+            mailchimp.delete_permanently(audience_id, address)
         if interruption is not None:
             raise interruption
         return self._count(run, number, settled)
+
+    def _find_moved(
+        self, department: Department, settled: Sequence[Settled], known: dict[str, Facets], mailchimp: MailchimpClient
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
+
+        Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
+        """
+        kept: list[Settled] = []
+        asked, interruption = 0, None
+        for one in settled:
+            before = _contact_before(one, known, department.audience_id)
+            if not before or asked == _MOST_CONTACTS_ASKED:
+                kept.append(one)
+            elif interruption is None:
+                asked += 1
+                try:
+                    kept.append(self._moved_unheard(department, one, before, mailchimp))
+                except RetryLater as later:
+                    interruption = later
+        return kept, interruption
+
+    def _moved_unheard(self, department: Department, one: Settled, before: str, mailchimp: MailchimpClient) -> Settled:
+        """When the contact we knew is found under another address, the person changed it without our hearing, and the
+        write made a new member of the old address. It goes again, and a no goes to where the person is.
+        """
+        operation, audience_id = one.operation, department.audience_id
+        asked_at = self._clock()
+        found = mailchimp.contact(audience_id, before)
+        if found is None or found.address in ("", operation.address):
+            return one
+        mailchimp.archive_member(audience_id, operation.address)
+        move = Move(operation.address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
+        self._moves.hear(department, mailchimp, move, was_there=True)
+        return Settled(operation, "held")
+
+    def _erased(self, department: Department, settled: Sequence[Settled]) -> frozenset[str]:
+        """Whose data were erased by now, of those to whom more was to be done than archiving."""
+        now = self._departments.get(department.id)
+        if now is None or not now.has_erasures:
+            return frozenset()
+        keys = [one.operation.address_key for one in settled if one.operation.action != "archive"]
+        return erased_among(self._members, department.id, keys)
 
     def fail(self, run: Run, department: Department, number: int) -> Run:
         """Close a chunk that could not be delivered to its end; whom it left out goes with a later run."""
@@ -149,13 +208,16 @@ class ChunkApplier:
         values = operation.values or {}
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
-            return Settled(operation, "done", status="subscribed", old="absent")
-        if answer.refused is not None and _classified(answer.refused).code == "cannot_rename":
+            contact_id = answer.member.contact_id if answer.member is not None else ""
+            return Settled(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
+        refused = _classified(answer.refused).code if answer.refused is not None else ""
+        if refused in ("cannot_rename", "rename_clash"):
             old = mailchimp.member(audience_id, operation.old_address)
-            if old is None or old.status != "archived":
+            # Archived: an earlier delivery of the chunk got as far as that.
+            movable = ("archived",) if refused == "cannot_rename" else ("archived", "subscribed")
+            if old is None or old.status not in movable:
                 # The member is not subscribed any more: that is news, and the next plan decides with it.
                 return Settled(operation, "held")
-            # Archived: an earlier delivery of the chunk got as far as that.
         return self._archive_and_add(audience_id, operation, mailchimp)
 
     def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
@@ -205,6 +267,7 @@ class ChunkApplier:
                 owner=operation.customer_id,
                 sent=operation.values_fingerprint if operation.values is not None else member.sent,
                 rule=operation.rule,
+                contact_id=one.contact_id or member.contact_id,
             )
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
             if one.old == "absent":
@@ -219,6 +282,7 @@ class ChunkApplier:
             owner=member.owner or operation.customer_id,
             sent=member.sent,
             refusal=_next_refusal(member, one.refusal, operation.inputs, now),
+            contact_id=member.contact_id,
         )
         # Previews count whom campaigns reach: this one is not.
         check = put_check(department_id, operation.address_key)
@@ -250,7 +314,7 @@ class ChunkApplier:
         def left(facet: Heard) -> Heard:
             if facet.audience_id != department.audience_id or _is_newer(facet, now):
                 return facet
-            return replace(facet, status="absent", heard_at=now)
+            return replace(facet, status="absent", heard_at=now, contact_id="")
 
         self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
 
@@ -384,10 +448,19 @@ def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: Refus
         # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
         return Settled(operation, "refused", refusal=refusal("stays_archived"))
     if good is not None:
-        return Settled(operation, "done", status=good.status)
+        return Settled(operation, "done", status=good.status, contact_id=good.contact_id)
     if refused is None:
         return Settled(operation, "unsettled")
     return Settled(operation, "refused", refusal=_classified(refused))
+
+
+def _contact_before(one: Settled, known: dict[str, Facets], audience_id: str) -> str:
+    """The id of the contact that we knew under the address, if the write met another one; else nothing."""
+    facets = known.get(one.operation.address_key)
+    before = facets.member(audience_id).contact_id if facets else ""
+    if one.operation.action in ("add", "rename") or one.contact_id in ("", before):
+        return ""
+    return before
 
 
 def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:

@@ -198,6 +198,8 @@ class Decider:
     def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
         """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
         now, told = self._clock(), tally.opt_outs
+        for member, said in told:
+            self._follow(department, member, said, now)
         for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
             part = told[start : start + _OPT_OUTS_AT_ONCE]
             # Before the facet, by which a repeat would take the opt-out for known.
@@ -215,6 +217,25 @@ class Decider:
             return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
 
         self._members.change_heard(department.id, member.address_key, member.address, heard)
+
+    def _follow(self, department: Department, member: Member, said: OptOut, now: datetime) -> None:
+        """A no said to PracBill by who left the address in Mailchimp holds for the address they moved to.
+
+        No customer has that one, so nothing else would bring the no there.
+        """
+        followed = {member.address_key}
+        while member.left_for and member.left_for not in followed:
+            facets = self._members.facets(department.id, [member.left_for]).get(member.left_for)
+            if facets is None or not facets.address:
+                return
+            member = facets.member(department.audience_id)
+            followed.add(member.address_key)
+            entry = replace(
+                _pracbill_entry(member, said, now), who="the customer's other address", rule="no-moved-along"
+            )
+            self._ledger.append(department.id, member.address_key, entry)
+            self._remember(department, member, said)
+            self._members.write([self._members.put_mark(department.id, member.address_key, "no-moved-along")])
 
     def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
         self._runs.put_chunk(run, number, chunk)

@@ -82,14 +82,25 @@ class Erasure:
         return self._customers.get(department_id, [key]).get(key)
 
     def _states(self, department: Department, stored: StoredCustomer, audience_id: str) -> list[AddressState]:
-        """The customer's address, and the one it had before unless somebody else has that now."""
+        """The customer's address, the one it had before, and those to which the person went on in Mailchimp.
+
+        Others than the customer's own are left alone when somebody else has them now.
+        """
         if not stored.address_key:
             return []
         state = self._members.state(department.id, stored.address_key, audience_id)
-        if not state.moved_from:
-            return [state]
-        before = self._members.state(department.id, state.moved_from, audience_id)
-        return [state] if before.sharers is not None else [before, state]
+        found = {state.member.address_key: state}
+        others = [state.moved_from, state.member.left_for]
+        while others:
+            key = others.pop()
+            if not key or key in found:
+                continue
+            other = self._members.state(department.id, key, audience_id)
+            if other.sharers is None:
+                found[key] = other
+                others.append(other.member.left_for)
+        # The customer's own last: by it the others are found.
+        return [*list(found.values())[:0:-1], state]
 
     def _note(self, department_id: str, state: AddressState, audience_id: str, now: datetime) -> None:
         """The note that keeps the address out, and the address itself out of it."""
@@ -98,7 +109,9 @@ class Erasure:
             if known.erased:
                 return known
             no = newest_opt_out(known.opt_out, OptOut(now, "person", "erased", told_pracbill=True))
-            return Heard(audience_id, "forgotten", status_at=now, heard_at=now, opt_out=no, erased=True)
+            # Where the person went on is a hash as well; a repeat finds the way by it.
+            left = known.left_for if known.audience_id == audience_id else ""
+            return Heard(audience_id, "forgotten", status_at=now, heard_at=now, opt_out=no, erased=True, left_for=left)
 
         member = state.member
         self._members.change_heard(department_id, member.address_key, member.address, erased)

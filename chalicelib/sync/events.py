@@ -13,19 +13,21 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.departments import Audience, Department, UntoldWords
 from chalicelib.domain.hearing import News
 from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.members import SPAM_REPORT, OptOut
-from chalicelib.errors import KeyRejected
+from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.mailchimp.webhook import HookEvent, read_event
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.sync.hearing import Hearing, gone, news_of
+from chalicelib.sync.moves import Move, Moves
 from chalicelib.sync.ports import Clock, MailchimpFor, Meter, PracBillFor, Remaining
 
 Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
@@ -68,6 +70,7 @@ class Events:
         self._members = members
         self._events = events
         self._hearing = hearing
+        self._moves = Moves(members, hearing)
         self._logs = logs
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
@@ -77,7 +80,7 @@ class Events:
     def apply_event(self, body: str, remaining: Remaining) -> Outcome:
         """Apply the event of a queue message. Raises RetryLater or StopRun when it should come back.
 
-        A body that is not ours raises ValueError, KeyError or TypeError.
+        A body that is not ours raises NotAnEvent.
         """
         event = read_event(body)
         department = self._departments.get(event.department_id)
@@ -87,8 +90,7 @@ class Events:
         if self._events.is_known(department.id, event.identity, self._clock()):
             return self._count("repeated")
         heard = self._hear(event, department, department.audience, remaining)
-        self._log(event, department, heard)
-        self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
+        self._tell(event, department, heard, remaining)
         self._events.remember(department.id, event.identity, self._clock())
         self._meter.count("OptOutsHeard", heard["opted_out"] + heard["bounced"] + heard["deleted"])
         return self._count("applied" if heard else "nothing_new")
@@ -106,8 +108,10 @@ class Events:
                 return self._hear_move(event, department, audience, mailchimp)
             asked_at = self._clock()
             seen = Seen(mailchimp.member(audience.id, event.address), asked_at)
-        except KeyRejected:
-            # The key may stay dead for days: a no must not wait for it, everything else is read by the pull.
+            if seen.member is None:
+                mailchimp.audience(audience.id)  # all of its members are missing where the audience itself is gone
+        except (KeyRejected, AudienceGone):
+            # This may stay so for days: a no must not wait for it, everything else is read by the pull.
             seen = Seen(None, self._clock(), is_readable=False)
         news = news_of_event(event, seen)
         if news is None or (seen.member is None and not self._is_known(department, event.address)):
@@ -117,7 +121,7 @@ class Events:
     def _hear_move(
         self, event: HookEvent, department: Department, audience: Audience, mailchimp: MailchimpClient
     ) -> Counter[str]:
-        """A person changed the address: what is known of the person goes along, the old address is not added again."""
+        """A person changed the address."""
         asked_at = self._clock()
         old = mailchimp.member(audience.id, event.old_address)
         new = mailchimp.member(audience.id, event.address)
@@ -125,33 +129,8 @@ class Events:
             # It is there again, or the event is not true: then both are what they are.
             heard = [news_of(member, asked_at, "webhook") for member in (old, new) if member is not None]
             return self._hearing.hear(department, heard)
-        left_at = event.fired_at_moment or asked_at
-        left = News(event.old_address, "forgotten", left_at, asked_at, "webhook", "address-changed")
-        departures = [left] if self._is_known(department, event.old_address) else []
-        if new is None:
-            return self._hearing.hear(department, departures)
-        arrived = self._arrived(department, audience, event.old_address, new, asked_at)
-        if arrived.opt_out is not None and new.status in ("subscribed", "pending", "transactional"):
-            # The plan looks at PracBill's customers, and none has the new address: the no is carried out here.
-            mailchimp.set_member_status(audience.id, new.address, "unsubscribed")
-            arrived = replace(arrived, status="unsubscribed")
-        # The new address first: once the old one is known as left, a repeat could not read what goes along.
-        return self._hearing.hear(department, [arrived]) + self._hearing.hear(department, departures)
-
-    def _arrived(
-        self, department: Department, audience: Audience, old_address: str, new: RemoteMember, asked_at: datetime
-    ) -> News:
-        """News of the new address, with what is known of the person by the old one."""
-        key = address_key(department.salt, old_address)
-        facets = self._members.facets(department.id, [key]).get(key)
-        news = replace(news_of(new, asked_at, "webhook"), rule="address-arrived")
-        if facets is None:
-            return news
-        known, own = facets.member(audience.id), news.opt_out
-        # A bounce belongs to the address that bounced. An unsubscribe by API may be ours, from a try that died.
-        carried = known.opt_out if known.opt_out is not None and known.opt_out.route != "bounce" else None
-        no = carried if own is None or (own.route == "admin" and carried is not None) else own
-        return replace(news, opt_out=no, pre_existing=not known.is_ours)
+        move = Move(event.old_address, event.address, new, _happened_at(event, asked_at), asked_at, "webhook")
+        return self._moves.hear(department, mailchimp, move, was_there=self._is_known(department, event.old_address))
 
     def _is_known(self, department: Department, address: str) -> bool:
         """Whether the address is, or was, a member or a customer: anything else is no business of ours."""
@@ -159,9 +138,34 @@ class Events:
         state = self._members.state(department.id, key, "")
         return state.sharers is not None or bool(state.member.address)
 
+    # -------------------------------------------------------------------------------------------------- telling
+
+    def _tell(self, event: HookEvent, department: Department, heard: Counter[str], remaining: Remaining) -> None:
+        """Tell PracBill; the log says what waits where that fails, and that it was told when it was another try."""
+        self._log(event, department, heard)
+        try:
+            told = self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
+        except (RetryLater, StopRun):
+            self._log(event, department, heard, self._hearing.untold(department.id))
+            raise
+        if told.untold is not None:
+            self._log(event, department, heard, told.untold)
+        if not heard and told.known:
+            entry = LogEntry(
+                date=self._clock(),
+                direction="pull",
+                type="webhook",
+                status="success",
+                message=f"PracBill was told of {told.known} that had waited.",
+                counts={"told": told.known},
+            )
+            self._logs.add(department.id, entry, key=f"{event.identity}:told")
+
     # -------------------------------------------------------------------------------------------------- logging
 
-    def _log(self, event: HookEvent, department: Department, heard: Counter[str]) -> None:
+    def _log(
+        self, event: HookEvent, department: Department, heard: Counter[str], untold: UntoldWords | None = None
+    ) -> None:
         """One entry for an event that changed something, the same one when it is repeated; it names no address."""
         kind = next((kind for kind in _MESSAGES if heard.get(kind)), None)
         if kind is None:
@@ -169,13 +173,14 @@ class Events:
         message = _MESSAGES[kind]
         if kind == "address_changed":
             message += self._customers_of(event, department)
+        waiting = {"waiting": untold.count} if untold is not None else {}
         entry = LogEntry(
-            date=event.fired_at_moment or self._clock(),
+            date=_happened_at(event, self._clock()),
             direction="pull",
             type="webhook",
             status="success",
-            message=message,
-            counts={name: count for name, count in heard.items() if name != "status"},
+            message=f"{message} {untold.message}" if untold is not None else message,
+            counts={name: count for name, count in heard.items() if name != "status"} | waiting,
         )
         self._logs.add(department.id, entry, key=event.identity)
 
@@ -191,11 +196,11 @@ def news_of_event(event: HookEvent, seen: Seen) -> News | None:
     """What an event about one address comes to; None when Mailchimp shows nothing that it could mean."""
     evidence = {"event": event.type, "fired_at": event.fired_at}
     evidence |= {name: value for name in ("reason", "campaign_id") if (value := getattr(event, name))}
-    no, rule = _no_of(event, event.fired_at_moment or seen.asked_at)
+    no, rule = _no_of(event, _happened_at(event, seen.asked_at))
     member = seen.member
     if member is None:
         return _news_without_member(event, seen, no, rule, evidence)
-    subscribed_at = event.fired_at_moment if event.type == "subscribe" else None
+    subscribed_at = _happened_at(event, seen.asked_at) if event.type == "subscribe" and event.fired_at_moment else None
     if subscribed_at is not None and member.last_changed is not None:
         subscribed_at = min(subscribed_at, member.last_changed)
     news = news_of(member, seen.asked_at, "webhook", subscribed_at=subscribed_at, evidence=evidence)
@@ -209,10 +214,15 @@ def news_of_event(event: HookEvent, seen: Seen) -> News | None:
     return news
 
 
+def _happened_at(event: HookEvent, asked_at: datetime) -> datetime:
+    """When the event says it happened, but never later than now: a no dated in the future would outlive every yes."""
+    return min(event.fired_at_moment or asked_at, asked_at)
+
+
 def _news_without_member(
     event: HookEvent, seen: Seen, no: OptOut | None, rule: str, evidence: dict[str, str]
 ) -> News | None:
-    at = event.fired_at_moment or seen.asked_at
+    at = _happened_at(event, seen.asked_at)
     if no is not None:
         if seen.is_readable:
             return News(event.address, "forgotten", at, seen.asked_at, "webhook", rule, no, evidence=evidence)

@@ -16,15 +16,18 @@ from itertools import islice
 from typing import TypeVar
 
 from chalicelib.domain.customers import address_key, mail_address
-from chalicelib.domain.departments import Department
-from chalicelib.domain.hearing import Heeded, News, Untold, listen
+from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.hearing import Heeded, News, Told, Untold, listen
 from chalicelib.domain.logs import Route
-from chalicelib.domain.members import Heard, OptOut
+from chalicelib.domain.members import Heard, OptOut, Sharers
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Operation
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
+from chalicelib.pracbill.errors import ConsentRefused
 from chalicelib.store.batches import side_by_side
+from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.sync.ports import Clock
@@ -36,6 +39,9 @@ _FACETS_A_TRANSACTION = 100  # what DynamoDB takes
 # What Mailchimp gives as reason when an admin or an API client unsubscribed a member.
 _ADMIN_REASON = "n/a (unsubscribed by admin)"
 _LONGEST_REASON = 200
+# Finding one word among 500 that PracBill refuses takes ten refused calls.
+_MOST_REFUSED_CALLS = 30
+_OTHERS_TELL = "They were heard a moment ago and are being told."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,19 @@ class Change:
     heeded: Heeded
 
 
+@dataclass(slots=True)
+class _Telling:
+    words: int = 0
+    known: int = 0
+    refused_calls: int = 0
+    refusal: ConsentRefused | None = None
+
+
 class Hearing:
-    def __init__(self, *, members: MemberStore, ledger: LedgerStore, clock: Clock) -> None:
+    def __init__(
+        self, *, departments: DepartmentStore, members: MemberStore, ledger: LedgerStore, clock: Clock
+    ) -> None:
+        self._departments = departments
         self._members = members
         self._ledger = ledger
         self._clock = clock
@@ -130,29 +147,70 @@ class Hearing:
 
     # ------------------------------------------------------------------------------------------- telling PracBill
 
-    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> int:
-        """Tell PracBill every word it has not heard; answers how many addresses it knew.
+    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
+        """Tell PracBill every word it has not heard.
 
-        Telling twice changes nothing there. A word that was replaced while it was told stays for the next time. Raises
-        what PracBillClient raises, after everything that was told is noted.
+        Telling twice changes nothing there. A word that was replaced while it was told stays for the next time, and so
+        does one that PracBill refuses: it keeps none of the others back. Raises what PracBillClient raises for other
+        failures, after everything that was told is noted; what waits is noted with the department either way.
         """
-        known = 0
-        for words in _slices(self._members.untold(department.id), MOST_CHANGES_A_CALL):
+        telling = _Telling()
+        try:
+            for words in _slices(self._members.untold(department.id), MOST_CHANGES_A_CALL):
+                self._tell(department, pracbill, words, telling)
+        except (RetryLater, StopRun) as failed:
+            self.note_untold(department.id, failed.message)
+            raise
+        if telling.refusal is None and not telling.words and department.untold is None:
+            return Told()
+        why = telling.refusal.message if telling.refusal is not None else ""
+        return Told(telling.known, self.note_untold(department.id, why))
+
+    def note_untold(self, department_id: str, why: str) -> UntoldWords | None:
+        """Count what PracBill has not been told and note it with the department, for its health; `why` it is so."""
+        count, now = self._members.untold_count(department_id), self._clock()
+
+        def noted(known: Department) -> Department:
+            since = known.untold.since if known.untold is not None else now
+            return replace(known, untold=UntoldWords(count, since, why or _OTHERS_TELL) if count else None)
+
+        return self._departments.change(department_id, noted).untold
+
+    def untold(self, department_id: str) -> UntoldWords | None:
+        """What PracBill has not been told, as last noted."""
+        department = self._departments.get(department_id)
+        return department.untold if department is not None else None
+
+    def _tell(
+        self, department: Department, pracbill: PracBillClient, words: Sequence[Untold], telling: _Telling
+    ) -> None:
+        """Tell some words; where PracBill refuses them, half and half, until it is known which ones it means."""
+        if telling.refused_calls >= _MOST_REFUSED_CALLS:
+            return
+        telling.words += len(words)
+        try:
             written = pracbill.write_consent(department.id, [_change_of(word) for word in words])
-            unknown = {mail_address(email) for email in written.unknown}
-            told = [word for word in words if mail_address(word.email) not in unknown]
-            side_by_side(lambda word: self._note_told(department.id, word), told)
-            side_by_side(lambda word: self._members.delete_untold(department.id, word.address_key, word), words)
-            known += len(told)
-        return known
+        except ConsentRefused as refused:
+            telling.refusal, telling.refused_calls = refused, telling.refused_calls + 1
+            middle = len(words) // 2
+            for part in (words[:middle], words[middle:]) if middle else ():
+                self._tell(department, pracbill, part, telling)
+            return
+        unknown = {mail_address(email) for email in written.unknown}
+        told = [word for word in words if mail_address(word.email) not in unknown]
+        side_by_side(lambda word: self._note_told(department.id, word), told)
+        side_by_side(lambda word: self._members.delete_untold(department.id, word.address_key, word), words)
+        telling.known += len(told)
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
-        """Keep a word for PracBill about opt-outs that were heard before it had a customer with the address."""
+        """Keep a word for PracBill about opt-outs that were heard before it had this customer with the address."""
         for state in states:
             opt_out, member = state.member.opt_out, state.member
             if state.sharers is None or opt_out is None or member.erased:
                 continue
-            if opt_out.told_pracbill or opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
+            if opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
+                continue
+            if opt_out.told_pracbill and not _was_never_told(state.sharers, opt_out):
                 continue
             word = Untold(member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason)
             self._members.put_untold(department.id, word)
@@ -190,6 +248,7 @@ def news_of(
         rule=rule,
         opt_out=opt_out,
         subscribed_at=subscribed_at or member.timestamp_opt,
+        contact_id=member.contact_id,
         evidence=seen | (evidence or {}),
     )
 
@@ -219,6 +278,16 @@ def _news_of_refusal(operation: Operation, code: str, at: datetime) -> News:
         return replace(gone(operation.address, at, at, "sync"), rule="refused-forgotten")
     opt_out = OptOut(at, "person", "compliance state")
     return News(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
+
+
+def _was_never_told(sharers: Sharers, no: OptOut) -> bool:
+    """Whether PracBill, once told of the no, must have entered the customer anew: what it says now is older than that.
+
+    A yes without a time is left alone: it may be later.
+    """
+    if sharers.consent is None:
+        return True
+    return sharers.consent_at is not None and sharers.consent_at <= no.at
 
 
 def _change_of(word: Untold) -> ConsentChange:

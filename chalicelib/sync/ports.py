@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.departments import Department
+from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.hearing import News, Told
 from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
@@ -53,7 +55,11 @@ class HookKeeper(Protocol):
 class ConsentHearing(Protocol):
     """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
 
-    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> int: ...
+    def hear(self, department: Department, news: Iterable[News], *, touch: bool = True) -> Counter[str]: ...
+
+    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> Told: ...
+
+    def untold(self, department_id: str) -> UntoldWords | None: ...
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None: ...
 

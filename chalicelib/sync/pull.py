@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from typing import Literal, cast, get_args
 
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department
-from chalicelib.domain.logs import LogEntry
+from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.members import Member, Status
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.runs import Run
 from chalicelib.domain.sightings import Sightings
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.logs import LogStore
@@ -32,6 +32,7 @@ from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.sync.hearing import Hearing, gone, news_of
+from chalicelib.sync.moves import Move, Moves
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
 from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 
@@ -42,6 +43,8 @@ _GRACE = timedelta(seconds=2)
 # A look-up is a call for one address. Beyond so many the next full run goes on; what is not looked up stays as known.
 MOST_LOOK_UPS = 1000
 _NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
+
+_DRY = "A dry run tells PracBill nothing; the next sync does."
 
 _WORDS = {
     "opted_out": "opted out",
@@ -96,6 +99,8 @@ class Pull:
     remaining: Remaining
     place: Place
     sightings: Sightings | None  # None in an incremental run
+    is_audience_there: bool = False  # asked for before somebody is taken for deleted
+    untold: UntoldWords | None = None  # what PracBill could not be told in the end
 
     @property
     def is_short_of_time(self) -> bool:
@@ -129,6 +134,7 @@ class Puller:
         clock: Clock,
     ) -> None:
         self._hearing = hearing
+        self._moves = Moves(members, hearing)
         self._members = members
         self._runs = runs
         self._logs = logs
@@ -224,15 +230,41 @@ class Puller:
         pull.place.look_ups += 1
         asked_at = self._clock()
         found = pull.mailchimp.member(pull.audience_id, member.address)
-        news = news_of(found, asked_at, "pull") if found else gone(member.address, asked_at, asked_at, "pull")
-        pull.place.counts.update(self._hearing.hear(pull.department, [news]))
+        if found is not None:
+            counts = self._hearing.hear(pull.department, [news_of(found, asked_at, "pull")])
+        elif (elsewhere := self._elsewhere(pull, member)) is not None:
+            # The webhook that would have told of it never arrived.
+            moved_at = elsewhere.last_changed or asked_at
+            move = Move(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
+            counts = self._moves.hear(pull.department, pull.mailchimp, move, was_there=True)
+        else:
+            counts = self._hearing.hear(pull.department, [gone(member.address, asked_at, asked_at, "pull")])
+        pull.place.counts.update(counts)
         if pull.sightings is not None:
             pull.sightings.add(member.address_key)
 
+    def _elsewhere(self, pull: Pull, member: Member) -> RemoteMember | None:
+        """The same contact under another address; None when it is gone, or its id was never told."""
+        if not pull.is_audience_there:
+            # Nobody is found any more when the audience itself was deleted meanwhile.
+            pull.mailchimp.audience(pull.audience_id)
+            pull.is_audience_there = True
+        found = pull.mailchimp.contact(pull.audience_id, member.contact_id) if member.contact_id else None
+        return found if found is not None and found.address not in ("", member.address) else None
+
     def _tell(self, pull: Pull) -> bool:
-        if not pull.run.dry_run:
-            pracbill = self._pracbill_for(pull.remaining)
-            pull.place.counts["told"] += self._hearing.tell_pracbill(pull.department, pracbill)
+        if pull.run.dry_run:
+            pull.untold = self._hearing.note_untold(pull.department.id, _DRY)
+        else:
+            try:
+                told = self._hearing.tell_pracbill(pull.department, self._pracbill_for(pull.remaining))
+            except (RetryLater, StopRun):
+                # The end of another try replaces the entry; should the run be given up, it stays.
+                pull.untold = self._hearing.untold(pull.department.id)
+                self._log(pull, status="error")
+                raise
+            pull.place.counts["told"] += told.known
+            pull.untold = told.untold
         pull.place.move("end")
         return True
 
@@ -256,17 +288,21 @@ class Puller:
             lambda stored: replace(stored, cursor=ENDED, members_until=pull.run.started_at, progress_at=self._clock()),
         )
 
-    def _log(self, pull: Pull) -> None:
-        """One entry for a run that heard or told something; a repeated end writes the same one."""
+    def _log(self, pull: Pull, status: LogStatus = "success") -> None:
+        """One entry for a run that heard or told something, or could not tell; a repeated end writes the same one."""
         counts = {name: count for name, count in pull.place.counts.items() if count and name != "status"}
+        message = pull_message(counts)
+        if pull.untold is not None:
+            counts["waiting"] = pull.untold.count
+            message = f"{message} {pull.untold.message}".strip()
         if not counts:
             return
         entry = LogEntry(
             date=pull.run.started_at,
             direction="pull",
             type=pull.run.type,
-            status="success",
-            message=pull_message(counts),
+            status=status,
+            message=message,
             run_id=pull.run.id,
             counts=counts,
         )

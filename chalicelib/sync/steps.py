@@ -7,7 +7,6 @@ what got lost) and nothing else happens. No step relies on a message arriving on
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from chalicelib.domain.departments import ConnectionState, Department
@@ -243,9 +242,12 @@ class Steps:
     def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
         # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer. When PracBill
         # is away the words are kept for the next pull: no sync is held up for that.
-        with suppress(RetryLater, StopRun):
-            self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
-        self._lifecycle.finish(run, closing_status(run), closing_message(run))
+        try:
+            untold = self._hearing.tell_pracbill(department, self._pracbill_for(remaining)).untold
+        except (RetryLater, StopRun):
+            untold = self._hearing.untold(department.id)
+        message = closing_message(run)
+        self._lifecycle.finish(run, closing_status(run), f"{message} {untold.message}" if untold else message)
 
     # ------------------------------------------------------------------------------------------------ moving
 

@@ -162,6 +162,8 @@ def test_the_fingerprint_knows_every_field_and_the_zone() -> None:
 
 def test_addresses_are_compared_trimmed_and_in_small_letters() -> None:
     assert mail_address(" Ann@Clinic.TEST ") == "ann@clinic.test"
+    one_sign, two_signs = "jos\u00e9@clinic.test", "JOSE\u0301@clinic.test"
+    assert mail_address(two_signs) == mail_address(one_sign) == one_sign
 
 
 def test_an_address_key_tells_nothing_without_the_departments_salt() -> None:

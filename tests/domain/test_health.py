@@ -13,6 +13,7 @@ from chalicelib.domain.departments import (
     Department,
     DepartmentSettings,
     Finding,
+    UntoldWords,
 )
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.health import OVERDUE_AFTER, health, webhook_missing, with_hook_finding
@@ -165,6 +166,18 @@ def test_a_day_without_a_success_is_overdue_counted_from_when_syncs_could_first_
 ) -> None:
     department = replace(DEPARTMENT, last_synced_at=last_synced_at)
     assert ("no_recent_sync" in codes(department, now=now)) is overdue
+
+
+@pytest.mark.parametrize(("hours", "severity"), [(0, "warning"), (24, "warning"), (25, "error")])
+def test_what_pracbill_was_not_told_is_a_finding_with_count_time_and_cause(hours: int, severity: str) -> None:
+    untold = UntoldWords(3, SOON - timedelta(hours=hours), "PracBill cannot be reached.")
+    (finding,) = health(replace(DEPARTMENT, untold=untold, last_synced_at=SOON), run=None, now=SOON)
+    assert (finding.code, finding.severity) == ("pracbill_waiting", severity)
+    assert finding.message == (
+        f"3 changes of consent wait to be told to PracBill since {untold.since:%Y-%m-%d %H:%M} UTC. "
+        "PracBill cannot be reached."
+    )
+    assert finding.fix.startswith("Nothing is lost")
 
 
 def test_each_look_at_the_webhook_replaces_what_the_last_one_found() -> None:

@@ -128,3 +128,14 @@ def test_no_sharer_can_make_another_ones_no_undone(words: list[tuple[Any, dateti
     assert sharers.consent == "unsubscribed"
     assert sharers.consent_at is not None
     assert sharers.consent_at >= datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("given", ["2026-03-02T20:00:00", "2026-03-02", "20260302T200000", "evening", ""])
+def test_a_yes_without_an_offset_has_no_time_to_beat_a_no_with(given: str) -> None:
+    """Eight in the evening may be meant in Melbourne, eleven hours before it is so in UTC."""
+    assert Sharers.of((customer(consent="subscribed", consent_changed_at=given),)).consent_at is None
+
+
+def test_a_no_without_an_offset_was_said_at_the_latest_when_its_record_changed() -> None:
+    no = customer(updated_at="2026-03-02T12:00:00Z", consent="unsubscribed", consent_changed_at="2026-03-02T08:00:00")
+    assert Sharers.of((no,)).consent_at == NOON

@@ -25,6 +25,7 @@ ALLOWED = [
     ("event_worker", "sqs:ChangeMessageVisibility", "pracbill-mailchimp-dev-events.fifo"),
     ("api_handler", "secretsmanager:CreateSecret", "pracbill-mailchimp/dev/departments/melbourne"),
     ("dispatcher", "dynamodb:Scan", "pracbill-mailchimp-dev-departments"),
+    ("event_worker", "dynamodb:PutItem", "pracbill-mailchimp-dev-departments"),
 ]
 DENIED = [
     ("webhook", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/departments/melbourne"),

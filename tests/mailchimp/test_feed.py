@@ -198,6 +198,31 @@ def test_a_server_with_smaller_pages_than_asked_for_is_read_whole() -> None:
     assert set(names(read(audience, page_size=PAGE))) == {f"m{n}" for n in range(23)}
 
 
+@pytest.mark.parametrize("total", [None, 0, 1])
+def test_a_total_that_is_missing_or_too_low_ends_nothing_early(total: int | None) -> None:
+    """Pages may be smaller than asked for, so a page that is not full is no proof of the end either."""
+    audience = Audience([row(f"m{n}", n // 3) for n in range(20)], page=PAGE - 1)
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return replace(audience.fetch(after, offset), total=total)
+
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert sorted(names(found)) == sorted(f"m{n}" for n in range(20))
+
+
+@pytest.mark.parametrize("repeated", range(1, 8))
+def test_a_page_that_comes_once_more_hides_no_other(repeated: int) -> None:
+    audience = Audience([row(f"m{n}", n // 9) for n in range(20)])
+    pages: list[FeedPage] = []
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        pages.append(pages[-1] if len(pages) == repeated else audience.fetch(after, offset))
+        return pages[-1]
+
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert sorted(names(found)) == sorted(f"m{n}" for n in range(20))
+
+
 def test_rows_without_a_readable_time_are_read_by_offset() -> None:
     rows = [replace(row(f"m{n}", n), last_changed=None) for n in range(9)]
 

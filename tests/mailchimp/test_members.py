@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.mailchimp.answers import subscriber_hash
+from chalicelib.mailchimp.answers import read_member, subscriber_hash
 from chalicelib.mailchimp.client import MailchimpClient
 from tests.outbound.scripted import Reply, ScriptedServer
 
@@ -221,3 +221,25 @@ def test_a_full_listing_sends_no_start_and_no_status(client: MailchimpClient, se
     server.will(Reply(200, {"members": [], "total_items": 0}))
     assert list(client.members_changed("list1", since=None)) == []
     assert not {"since_last_changed", "before_last_changed", "status"} & set(server.asked[0].query)
+
+
+def test_a_member_is_found_by_its_contact_id_under_whatever_address(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.will(Reply(200, document(email_address="New@Clinic.test")))
+    found = client.contact("list1", "c" * 32)
+    assert found is not None and found.address == "new@clinic.test"
+    assert server.asked[0].target == f"/3.0/lists/list1/members/{'c' * 32}"
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, Reply(400, {}), Reply(405, {}), Reply(200, document(contact_id="d"))])
+def test_where_a_contact_id_finds_nobody_or_somebody_else_there_is_none(
+    client: MailchimpClient, server: ScriptedServer, answer: Reply
+) -> None:
+    server.will(answer)
+    assert client.contact("list1", "c" * 32) is None
+
+
+def test_half_a_character_in_an_answer_becomes_one_that_can_be_stored() -> None:
+    member = read_member({"email_address": "ann\ud800@clinic.test", "status": "unsubscribed"})
+    assert member.address == "ann?@clinic.test"

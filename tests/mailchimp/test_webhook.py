@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.customers import mail_address
 from chalicelib.mailchimp.webhook import (
     MAX_SIGNATURE_AGE_SECONDS,
     HookEvent,
@@ -109,6 +110,12 @@ def test_addresses_are_compared_trimmed_and_in_lower_case() -> None:
     found = event(**{"data[email]": " Ann@CLINIC.test "})
     assert found is not None
     assert found.address == "ann@clinic.test"
+
+
+def test_an_accent_written_as_two_signs_is_the_letter_written_as_one() -> None:
+    found = event(**{"data[email]": "jose\u0301@clinic.test"})
+    assert found is not None
+    assert found.address == mail_address("jos\u00e9@clinic.test")
 
 
 def test_an_address_with_a_plus_comes_through_the_form() -> None:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.customers import Customer, RemovedCustomer
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.pracbill.client import BadRecord, ConsentChange, ConsentWritten, PracBillClient
-from chalicelib.pracbill.errors import DepartmentUnknown, PracBillNonsense, TokenRefused
+from chalicelib.pracbill.errors import ConsentRefused, DepartmentUnknown, PracBillNonsense, TokenRefused
 from tests.outbound.scripted import HANG_UP, Asked, Reply, ScriptedServer, Waiting
 
 WHEN = "2026-01-05T10:00:00Z"
@@ -360,6 +360,24 @@ def test_writing_consent_is_repeated_when_its_answer_is_lost(
 def test_consent_that_pracbill_refuses_is_told_as_such(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(Reply(422, {"title": "bad"}))
     with pytest.raises(PracBillNonsense, match=r"HTTP 422.*not told of changed consent.*POST /departments"):
+        client.write_consent("d1", [consent(1)])
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_changes_that_pracbill_refuses_are_told_apart_from_other_nonsense(
+    client: PracBillClient, server: ScriptedServer, status: int
+) -> None:
+    server.will(Reply(status, {"title": "bad"}))
+    with pytest.raises(ConsentRefused):
+        client.write_consent("d1", [consent(1)])
+
+
+@pytest.mark.parametrize("body", [{}, {"applied": None, "unknown": []}, {"status": "ok"}, {"applied": "1"}])
+def test_an_answer_that_does_not_say_what_was_applied_is_no_word_that_was_heard(
+    client: PracBillClient, server: ScriptedServer, body: Any
+) -> None:
+    server.will(Reply(200, body))
+    with pytest.raises(PracBillNonsense, match="did not say how many changes"):
         client.write_consent("d1", [consent(1)])
 
 

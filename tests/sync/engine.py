@@ -173,7 +173,7 @@ class Engine:
 
     def _join(self) -> None:
         clock, meter = self.clock, self.meter
-        self.hearing = Hearing(members=self.members, ledger=self.ledger, clock=clock)
+        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
         self.lifecycle = Runs(
             departments=self.departments,
             runs=self.runs,
@@ -212,6 +212,7 @@ class Engine:
                 clock=clock,
             ),
             applier=ChunkApplier(
+                departments=self.departments,
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,

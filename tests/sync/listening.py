@@ -92,7 +92,7 @@ class Desk:
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
         self.sightings = SightingsStore(dynamodb, _RUNS, keep=_KEEP)
-        self.hearing = Hearing(members=self.members, ledger=self.ledger, clock=clock)
+        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
         self.department_id = f"practice-{uuid.uuid4().hex[:12]}"
         self.audience_id = self.new_audience()
         pracbill.faults.clear()
@@ -322,7 +322,7 @@ class Desk:
         return self.hear(self.see(address))
 
     def tell(self) -> int:
-        return self.hearing.tell_pracbill(self.department, self.pracbill_for(self.remaining))
+        return self.hearing.tell_pracbill(self.department, self.pracbill_for(self.remaining)).known
 
     def new_run(self, run_type: RunType = "incremental", **fields: Any) -> Run:
         self.clock.move(minutes=1)

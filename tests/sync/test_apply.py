@@ -9,8 +9,11 @@ import pytest
 
 from chalicelib.domain import planning
 from chalicelib.errors import KeyRejected, RetryLater
+from chalicelib.mailchimp.push import PushCalls
+from chalicelib.store.logs import LogStore
+from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import news_of
-from tests.sync.engine import Engine, Practice
+from tests.sync.engine import Engine, Killed, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -125,6 +128,24 @@ def test_who_opts_out_unheard_is_not_overruled_and_heard_by_the_refusal(engine: 
     assert practice.codes(practice.run(run_id), "refused") == [("1", "compliance_state")]
     known = practice.known("c1@clinic.test")
     assert known.opt_out is not None and known.status == "unsubscribed"
+
+
+def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Engine, practice: Practice) -> None:
+    practice.customer("1", "c1@clinic.test")
+    practice.sync("full")
+    practice.customer("2", "c2@clinic.test")
+    practice.join("c2@clinic.test")
+    practice.act("admin_delete", "c2@clinic.test")
+    practice.edit("1", first_name="Anna")
+    engine.pracbill.inject("status", status=503, calls=9, path="marketing-consent")
+    run = practice.sync()
+    assert (run.status, run.counts["refused"]) == ("success", 1)
+    assert "1 change of consent waits to be told to PracBill" in practice.log()[0].message
+    assert practice.department.untold is not None
+    engine.pracbill.faults.clear()
+    practice.sync()
+    assert practice.department.untold is None
+    assert "PracBill was told of 1." in practice.log("pull")[0].message
 
 
 # -------------------------------------------------------------------------------------------------------- whole chunks
@@ -339,3 +360,47 @@ def test_departments_of_one_account_share_its_lanes_and_nothing_else(engine: Eng
     other.remove("2")
     assert other.sync("full").counts == {"archive": 1}
     assert practice.audience()["c2@clinic.test"] == "subscribed"
+
+
+# ----------------------------------------------------------------------------------------------------------- erasures
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_is_erased_while_the_call_runs_is_not_there_by_it(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """The erasure found nobody to delete in Mailchimp, since the person was only just being added."""
+    practice.customers(2)
+    engine.clock.move(minutes=10)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    eraser = Erasure(
+        departments=engine.departments,
+        customers=engine.customers,
+        members=engine.members,
+        ledger=engine.ledger,
+        logs=engine.logs,
+        mailchimp_for=engine.mailchimp_for,
+        clock=engine.clock,
+    )
+    push, add_records = PushCalls.push, LogStore.add_records
+
+    def pushed(self: Any, audience_id: str, members: Any) -> Any:
+        monkeypatch.setattr(PushCalls, "push", push)
+        eraser.erase(practice.id, "1", by="user-1")
+        return push(self, audience_id, members)
+
+    def killed(self: Any, *arguments: Any) -> None:
+        monkeypatch.setattr(LogStore, "add_records", add_records)
+        raise Killed
+
+    monkeypatch.setattr(PushCalls, "push", pushed)
+    if dies:
+        monkeypatch.setattr(LogStore, "add_records", killed)
+    engine.work()
+    assert practice.audience() == {"c2@clinic.test": "subscribed"}
+    facets = engine.members.facets(practice.id, [practice.key("c1@clinic.test")])[practice.key("c1@clinic.test")]
+    assert (facets.address, facets.push) == ("", None)
+    assert practice.run(run_id).status == "success"
+    practice.sync("full")
+    assert practice.audience() == {"c2@clinic.test": "subscribed"}

@@ -149,6 +149,24 @@ def test_the_address_a_customer_had_before_is_erased_as_well(desk: Desk) -> None
     assert desk.member(ANN).erased
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_addresses_to_which_the_person_went_on_in_mailchimp_are_erased_as_well(desk: Desk, dies: bool) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    for old, new in ((ANN, "ann@new.test"), ("ann@new.test", "ann@newest.test")):
+        desk.act("change_address", old, new)
+        desk.apply(desk.event("upemail", new, old_address=old))
+    if dies:
+        desk.control.inject_fault(method="POST", path="/lists/*/members/**", status=503)
+        with pytest.raises(RetryLater):
+            erase(desk)
+    erase(desk)
+    assert desk.at_mailchimp("ann@newest.test") is None
+    assert [a for a in (ANN, "ann@new.test", "ann@newest.test") if a in desk.everything_stored()] == []
+    heard = desk.heard("ann@newest.test")
+    assert heard is not None and heard.erased
+
+
 def test_an_address_that_somebody_else_has_now_is_left_alone(desk: Desk) -> None:
     desk.customer("2", ANN)
     desk.push(ANN)

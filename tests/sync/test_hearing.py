@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.customers import customer_from_json
 from chalicelib.domain.hearing import News, Untold
-from chalicelib.domain.members import OptOut
+from chalicelib.domain.members import OptOut, Sharers
 from chalicelib.domain.planning import Operation
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
+from chalicelib.pracbill.client import PracBillClient
+from chalicelib.pracbill.errors import ConsentRefused
 from chalicelib.sync.hearing import gone
 from infra.local.pracbill import PracBillStandIn
 from tests.sync.listening import NOON, Clock, Desk, mailchimp_running
@@ -586,6 +589,56 @@ def test_while_pracbill_is_down_its_words_wait(desk: Desk) -> None:
     assert desk.consent_in_pracbill("1") == "unsubscribed"
 
 
+def test_a_word_that_pracbill_refuses_keeps_no_other_back_and_is_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [f"c{number}@clinic.test" for number in range(7)]
+    for number, address in enumerate([*addresses, BOB]):
+        desk.customer(str(number), address)
+        desk.members.put_untold(desk.department_id, opted_out(desk, address))
+    write = PracBillClient.write_consent
+
+    def picky(self: Any, department_id: str, changes: Any) -> Any:
+        if any(change.email == BOB for change in changes):
+            raise ConsentRefused(400)
+        return write(self, department_id, changes)
+
+    monkeypatch.setattr(PracBillClient, "write_consent", picky)
+    assert desk.tell() == 7
+    assert [word.email for word in desk.untold()] == [BOB]
+    untold = desk.department.untold
+    assert untold is not None and "1 change of consent waits to be told to PracBill" in untold.message
+    assert "HTTP 400" in untold.message
+    monkeypatch.undo()
+    assert desk.tell() == 1
+    assert desk.department.untold is None
+
+
+def test_a_pracbill_that_refuses_every_word_is_not_asked_without_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        desk.members.put_untold(desk.department_id, opted_out(desk, f"c{number}@clinic.test"))
+    calls: list[int] = []
+
+    def refuse(self: Any, department_id: str, changes: Any) -> Any:
+        calls.append(len(changes))
+        raise ConsentRefused(400)
+
+    monkeypatch.setattr(PracBillClient, "write_consent", refuse)
+    assert desk.tell() == 0
+    assert len(calls) <= 30
+    assert desk.department.untold is not None and desk.department.untold.count == 60
+
+
+def test_an_answer_that_is_none_of_pracbills_loses_no_word(desk: Desk) -> None:
+    desk.members.put_untold(desk.department_id, opted_out(desk, ANN))
+    desk.pracbill.inject("nonsense")
+    with pytest.raises((RetryLater, StopRun)):
+        desk.tell()
+    assert [word.email for word in desk.untold()] == [ANN]
+
+
 def test_of_two_words_about_an_address_the_later_is_told(desk: Desk) -> None:
     words = [opted_in(desk, ANN, 2), opted_out(desk, ANN, 1), opted_out(desk, BOB, 1), opted_in(desk, BOB, 2)]
     for word in words:
@@ -616,9 +669,36 @@ def test_a_customer_who_comes_later_is_told_of_as_well(desk: Desk) -> None:
 
     desk.hearing.owe_pracbill(desk.department, [state])
     assert desk.tell() == 1
+    desk.customer("1", ANN, "unsubscribed")  # as the next plan reads it
     told = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
     desk.hearing.owe_pracbill(desk.department, [told])
     assert desk.untold() == []
+
+
+@pytest.mark.parametrize(
+    ("consent", "owed"),
+    [
+        (None, True),
+        ({"status": "subscribed", "changed_at": "2026-01-01T00:00:00Z"}, True),
+        ({"status": "subscribed", "changed_at": "2099-01-01T00:00:00Z"}, False),
+        ({"status": "subscribed", "changed_at": None}, False),
+        ({"status": "unsubscribed", "changed_at": None}, False),
+    ],
+    ids=str,
+)
+def test_pracbill_hears_again_of_an_opt_out_when_it_enters_the_customer_anew(
+    desk: Desk, consent: dict[str, Any] | None, owed: bool
+) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    desk.hear_now(ANN)
+    desk.tell()
+    state = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
+    record = {"id": "2", "updated_at": "2099-01-01T00:00:00Z", "email": ANN, "marketing_consent": consent}
+    anew = replace(state, sharers=Sharers((customer_from_json(record),)))
+    desk.hearing.owe_pracbill(desk.department, [anew])
+    assert [word.email for word in desk.untold()] == ([ANN] if owed else [])
 
 
 def test_pracbill_is_not_told_its_own_no(desk: Desk) -> None:

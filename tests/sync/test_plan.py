@@ -297,6 +297,25 @@ def test_a_clash_that_nobody_knew_of_ends_in_archive_and_add(practice: Practice)
     assert practice.audience()["c1@clinic.test"] == "subscribed"
 
 
+def test_who_unsubscribed_unheard_is_not_added_anew_where_mailchimp_names_the_clash_first(
+    engine: Engine, practice: Practice
+) -> None:
+    practice.customer("1", "old@clinic.test")
+    practice.sync("full")
+    practice.edit("1", email="new@clinic.test")
+    engine.clock.move(minutes=10)
+    run_id = practice.start()
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    practice.act("unsubscribe", "old@clinic.test")
+    clash = '"new@clinic.test" is already in this list with a status of "Deleted".'
+    practice.fail(method="PATCH", path="/members/*", status=400, title="Invalid Resource", detail=clash, times=1)
+    engine.work()
+    practice.sync()
+    assert set(practice.audience()) == {"old@clinic.test"}
+    opt_out = practice.known("new@clinic.test").opt_out
+    assert opt_out is not None and opt_out.route == "person"
+
+
 def test_an_unsubscribed_address_is_left_and_the_new_one_decided_by_itself(practice: Practice) -> None:
     practice.customers(1)
     practice.sync("full")

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import RetryLater
+from chalicelib.domain.members import OptOut
+from chalicelib.domain.sightings import Sightings
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.sync import pull as pull_module
 from chalicelib.sync.progress import ENDED
@@ -236,6 +238,72 @@ def test_an_address_that_its_person_left_without_our_hearing_is_not_added_again(
     assert (desk.member(ANN).status, desk.member(BOB).status) == ("forgotten", "subscribed")
 
 
+def test_an_address_change_whose_webhook_never_came_is_no_deletion(desk: Desk) -> None:
+    """Mailchimp's id of the contact tells: nobody opted out, so PracBill is told nothing."""
+    desk.join(ANN)
+    desk.pull("full")
+    desk.customer("1", ANN)
+    desk.act("change_address", ANN, BOB)
+    run = desk.pull("full")
+    assert (desk.member(ANN).status, desk.member(BOB).status) == ("forgotten", "subscribed")
+    assert (desk.member(ANN).opt_out, desk.member(ANN).left_for) == (None, desk.key(BOB))
+    assert (desk.told(), desk.untold()) == ([], [])
+    assert desk.rules_of(ANN) == ["address-changed"]
+    log = next(entry for entry in desk.log_entries() if entry.run_id == run.id)
+    assert (log.counts, log.message) == (
+        {"address_changed": 1},
+        "Heard from Mailchimp: 1 changed their address in Mailchimp.",
+    )
+
+
+def test_a_no_goes_along_with_an_address_change_that_a_full_pull_finds(desk: Desk) -> None:
+    desk.join(ANN)
+    desk.pull("full")
+    desk.know(ANN, opt_out=OptOut(desk.clock(), "pracbill", told_pracbill=True))
+    desk.act("change_address", ANN, BOB)
+    desk.pull("full")
+    there = desk.at_mailchimp(BOB)
+    assert there is not None and there["status"] == "unsubscribed"
+    opt_out = desk.member(BOB).opt_out
+    assert opt_out is not None and opt_out.route == "pracbill"
+
+
+@pytest.mark.parametrize("answer", [400, 404, 405])
+def test_where_contact_ids_are_not_taken_an_address_change_still_counts_as_a_no(desk: Desk, answer: int) -> None:
+    desk.join(ANN)
+    desk.pull("full")
+    contact_id = desk.member(ANN).contact_id
+    desk.customer("1", ANN)
+    desk.act("change_address", ANN, BOB)
+    desk.control.inject_fault(method="GET", path=f"/lists/*/members/{contact_id}", status=answer)
+    desk.pull("full")
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def test_who_was_deleted_for_good_is_not_taken_for_moved(desk: Desk) -> None:
+    desk.join(ANN)
+    desk.pull("full")
+    desk.customer("1", ANN)
+    desk.act("admin_delete", ANN)
+    desk.join(BOB)
+    desk.pull("full")
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def test_an_audience_that_goes_while_missing_ones_are_looked_up_makes_nobody_opted_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.join(ANN)
+    desk.pull("full")
+    desk.customer("1", ANN)
+    monkeypatch.setattr(Sightings, "__contains__", lambda self, key: False)
+    desk.control.inject_fault(method="GET", path="/lists/*/members/*", status=404, times=5)
+    desk.control.inject_fault(method="GET", path=f"/lists/{desk.audience_id}", status=404, times=5)
+    with pytest.raises(StopRun):
+        desk.pull("full")
+    assert (desk.member(ANN).status, desk.untold(), desk.consent_in_pracbill("1")) == ("subscribed", [], "subscribed")
+
+
 def test_a_member_that_changed_too_late_for_the_listing_is_not_taken_for_deleted(desk: Desk) -> None:
     desk.push(ANN)
     run = desk.new_run("full")
@@ -344,9 +412,13 @@ def test_while_pracbill_is_down_the_run_waits_before_the_plan_and_loses_no_opt_o
         step(desk, run)
     assert desk.stored_run(run).cursor["part"] == "tell"
     assert desk.stored_run(run).members_until is None
+    (waiting,) = desk.log_entries()
+    assert (waiting.status, waiting.counts) == ("error", {"opted_out": 1, "waiting": 1})
+    assert "1 change of consent waits to be told to PracBill since" in waiting.message
 
     assert step(desk, run) is None
     assert desk.consent_in_pracbill("1") == "unsubscribed"
+    assert desk.department.untold is None
     (entry,) = desk.log_entries()
     assert entry.counts == {"opted_out": 1, "told": 1}
 
