@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 from zoneinfo import ZoneInfo
 
@@ -247,10 +247,14 @@ def _as_of(page: Mapping[str, Any]) -> str:
 
 
 def _change_body(change: ConsentChange) -> dict[str, str]:
+    """A no is told as of the next full second, a yes as of the last: a word in the same second must not overtake it."""
+    at = change.occurred_at.astimezone(UTC)
+    if change.status == "unsubscribed" and at.microsecond:
+        at += timedelta(seconds=1)
     return {
         "email": change.email,
         "status": change.status,
-        "occurred_at": change.occurred_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "occurred_at": at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "source": change.source,
         "reason": change.reason,
     }

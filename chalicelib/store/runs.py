@@ -42,7 +42,14 @@ class RunStore:
         """Runs, newest first; `after` is the id of the last one seen."""
         below = RunItem.sk < after if after else None
         items = list(
-            RunItem.query(department_id, below, scan_index_forward=False, limit=limit + 1, page_size=limit + 1)
+            RunItem.query(
+                department_id,
+                below,
+                scan_index_forward=False,
+                limit=limit + 1,
+                page_size=limit + 1,
+                consistent_read=True,  # who has just started a run looks for it here
+            )
         )
         runs = [from_document(Run, item.document) for item in items]
         return runs[:limit], runs[limit - 1].id if len(runs) > limit else None

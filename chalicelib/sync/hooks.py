@@ -37,7 +37,8 @@ WANTED_EVENTS = frozenset({"subscribe", "unsubscribe", "profile", "cleaned", "up
 # Our own writes must not come back to us as events; other API clients' changes are read by the pull.
 WANTED_SOURCES = frozenset({"user", "admin"})
 _TOKEN_BYTES = 32
-# Mailchimp does not change its mind from one sync to the next, and a department without changes writes nothing there.
+# What Mailchimp thinks of an address does not change from one sync to the next, and a department without changes writes
+# nothing there.
 _REFUSED_FOR = timedelta(days=1)
 
 
@@ -97,8 +98,9 @@ class Hooks:
         """See that the selected audience has our webhook and no stale one of ours; answers the department as stored.
 
         One reading call when all is well. When Mailchimp does not accept the webhook or fails, that becomes a finding
-        of the audience and not an error, since the scheduled pull brings opt-outs as well. `patient`: a hook that
-        Mailchimp refused is not tried again on the same day. Raises KeyRejected and AudienceGone.
+        of the audience and not an error, since the scheduled pull brings opt-outs as well. `patient`: a hook whose
+        address Mailchimp refused, for another reason than that it did not answer, is not tried again on the same day.
+        Raises KeyRejected and AudienceGone.
         """
         audience, connection = department.audience, department.connection
         if audience is None or connection is None:
@@ -169,9 +171,11 @@ class Hooks:
         self._put(department_id, record)
         try:
             created = client.create_webhook(audience_id, url, events=WANTED_EVENTS)
-        except WebhookRefused:
-            refused_at, prefix = moment_text(self._clock()), self._prefix(department_id)
-            self._put(department_id, replace(record, refused_at=refused_at, refused_prefix=prefix))
+        except WebhookRefused as refused:
+            # Who could not be reached may be up again by the next sync; what the address is, stays.
+            if refused.reason != "unreachable":
+                refused_at, prefix = moment_text(self._clock()), self._prefix(department_id)
+                self._put(department_id, replace(record, refused_at=refused_at, refused_prefix=prefix))
             raise
         self._put(department_id, replace(record, hook_id=created.id, signing_secret=created.signing_secret or ""))
         return created.id

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.customers import Customer, RemovedCustomer
+from chalicelib.domain.customers import ConsentWord, Customer, RemovedCustomer
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.pracbill.client import BadRecord, ConsentChange, ConsentWritten, PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused, DepartmentUnknown, PracBillNonsense, TokenRefused
@@ -337,11 +337,21 @@ def test_consent_is_written_in_calls_of_five_hundred(client: PracBillClient, ser
     assert server.asked[0].json()["changes"][0] == {
         "email": "c0@clinic.test",
         "status": "unsubscribed",
-        "occurred_at": "2026-01-05T10:00:00Z",
+        "occurred_at": "2026-01-05T10:00:01Z",
         "source": "mailchimp",
         "reason": "manual",
     }
     assert "clinic.test" not in repr(written) + repr(consent(1))
+
+
+@pytest.mark.parametrize(("status", "told"), [("unsubscribed", "10:00:01Z"), ("subscribed", "10:00:00Z")])
+def test_a_no_within_a_second_is_told_as_later_and_a_yes_as_earlier(
+    client: PracBillClient, server: ScriptedServer, status: ConsentWord, told: str
+) -> None:
+    server.will(Reply(200, {"applied": 1, "unknown": []}))
+    heard_at = datetime(2026, 1, 5, 10, 0, 0, 400_000, tzinfo=UTC)
+    client.write_consent("d1", [ConsentChange("ann@clinic.test", status, heard_at, "mailchimp")])
+    assert server.asked[0].json()["changes"][0]["occurred_at"] == f"2026-01-05T{told}"
 
 
 def test_no_change_is_no_call(client: PracBillClient, server: ScriptedServer) -> None:

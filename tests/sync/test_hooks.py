@@ -177,26 +177,35 @@ def test_an_address_that_mailchimp_cannot_reach_is_a_finding_that_goes_away_by_i
     assert len(office.hooks_at_mailchimp(office.audience.id)) == 1
 
 
-def test_a_refused_hook_is_tried_again_by_syncs_once_a_day_and_at_once_under_another_address(office: Office) -> None:
+def attempts_of_three_syncs(office: Office) -> int:
+    """How often the syncs of a day ask Mailchimp for the hook."""
     client = office.client(parse_api_key(office.mailchimp.api_key))
+    before = office.calls().count(("POST", "/lists/{list_id}/webhooks"))
+    for _ in range(3):
+        office.hooks.repair(office.department, client, patient=True)
+    return office.calls().count(("POST", "/lists/{list_id}/webhooks")) - before
 
-    def attempts() -> int:
-        """How often the syncs of a day ask Mailchimp for the hook."""
-        before = office.calls().count(("POST", "/lists/{list_id}/webhooks"))
-        for _ in range(3):
-            office.hooks.repair(office.department, client, patient=True)
-        return office.calls().count(("POST", "/lists/{list_id}/webhooks")) - before
 
-    office.hook_address.status_for = lambda path: 403  # type: ignore[method-assign]
+def test_a_refused_address_is_tried_again_by_syncs_once_a_day_and_at_once_when_it_is_another(office: Office) -> None:
+    good, office.public_url = office.public_url, "ftp://files.test"
     office.connect_and_select()
-    assert attempts() == 0
+    assert attempts_of_three_syncs(office) == 0
     assert [finding.code for finding in office.audience.findings] == ["webhook_missing"]
     office.now += timedelta(days=1)
-    assert attempts() == 1
-    office.public_url = office.public_url.replace("127.0.0.1", "localhost")
-    assert attempts() == 1
-    office.hook_address.status_for = lambda path: 200  # type: ignore[method-assign]
+    assert attempts_of_three_syncs(office) == 1
+    office.public_url = "ftp://other.test"
+    assert attempts_of_three_syncs(office) == 1
+    office.public_url = good
     assert repair(office) == []
+
+
+def test_an_address_that_did_not_answer_is_tried_again_by_each_sync(office: Office) -> None:
+    office.hook_address.status_for = lambda path: 403  # type: ignore[method-assign]
+    office.connect_and_select()
+    assert attempts_of_three_syncs(office) == 3
+    office.hook_address.status_for = lambda path: 200  # type: ignore[method-assign]
+    assert attempts_of_three_syncs(office) == 1
+    assert office.audience.findings == ()
 
 
 def test_an_address_that_is_none_for_mailchimp_is_told_as_such(office: Office) -> None:
