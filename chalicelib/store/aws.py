@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from chalicelib.store.wire import pass_items_through
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -33,6 +35,7 @@ def dynamodb() -> DynamoDBClient:
         retries={"mode": "standard", "max_attempts": 8},
     )
     client: DynamoDBClient = boto3.client("dynamodb", region_name=region(), config=config)
+    pass_items_through(client)
     return client
 
 
