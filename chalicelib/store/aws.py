@@ -1,4 +1,8 @@
-"""Clients of AWS, made once a process; the endpoint comes from the SDK's own variables."""
+"""Clients of AWS, made once a process; the endpoint comes from the SDK's own variables.
+
+Every new session of the SDK reads AWS's descriptions of its services anew, which takes longer than any call: a function
+that starts would read them for each table. So all sessions, PynamoDB's too (models.py), read them through one loader.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.session import Session, get_session
 
 from chalicelib.store.wire import pass_items_through
 
@@ -23,6 +29,24 @@ def region() -> str:
 
 
 @lru_cache(maxsize=1)
+def _descriptions() -> Loader:
+    loader: Loader = get_session().get_component("data_loader")
+    return loader
+
+
+def sdk_session() -> Session:
+    """A new session that need not read the descriptions of services again."""
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return session
+
+
+@lru_cache(maxsize=1)
+def _boto3() -> boto3.session.Session:
+    return boto3.session.Session(botocore_session=sdk_session())
+
+
+@lru_cache(maxsize=1)
 def dynamodb() -> DynamoDBClient:
     """For the two tables that are written by the ten thousand.
 
@@ -34,18 +58,18 @@ def dynamodb() -> DynamoDBClient:
         max_pool_connections=16,
         retries={"mode": "standard", "max_attempts": 8},
     )
-    client: DynamoDBClient = boto3.client("dynamodb", region_name=region(), config=config)
+    client: DynamoDBClient = _boto3().client("dynamodb", region_name=region(), config=config)
     pass_items_through(client)
     return client
 
 
 @lru_cache(maxsize=1)
 def sqs() -> SQSClient:
-    client: SQSClient = boto3.client("sqs", region_name=region())
+    client: SQSClient = _boto3().client("sqs", region_name=region())
     return client
 
 
 @lru_cache(maxsize=1)
 def secretsmanager() -> SecretsManagerClient:
-    client: SecretsManagerClient = boto3.client("secretsmanager", region_name=region())
+    client: SecretsManagerClient = _boto3().client("secretsmanager", region_name=region())
     return client
