@@ -20,6 +20,7 @@ ConsentWord = Literal["subscribed", "unsubscribed"]
 FINGERPRINT_VERSION = 1
 _MAX_ID_LENGTH = 200
 _MAX_TEXT_LENGTH = 2_000
+_NO_CONSENT: dict[str, Any] = {"status": None, "changed_at": ""}
 
 
 class UnusableRecord(ValueError):
@@ -150,7 +151,7 @@ def address_key(salt: bytes, address: str) -> str:
 
 
 def customer_to_document(customer: Customer) -> str:
-    """Compact JSON of a customer as we keep it; `customer_from_json(json.loads(...))` reads it back.
+    """Compact JSON of a customer as we keep it; `customer_from_document` reads it back.
 
     Empty parts are left out: the document is stored once a customer and read back for every decision.
     """
@@ -185,6 +186,14 @@ def customer_to_document(customer: Customer) -> str:
     return json.dumps(
         {name: value for name, value in document.items() if value}, ensure_ascii=False, separators=(",", ":")
     )
+
+
+def customer_from_document(document: str) -> Customer:
+    """The customer that a document holds. It was written by us, so nothing of it is checked again."""
+    fields = json.loads(document)
+    consent = fields.pop("marketing_consent", _NO_CONSENT)
+    address = Address(**fields.pop("address", {}))
+    return Customer(**fields, address=address, consent=consent["status"], consent_changed_at=consent["changed_at"])
 
 
 def fingerprint(document: str, timezone: str) -> str:

@@ -9,7 +9,7 @@ Knowledge comes in two facets that are written by different hands and never over
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -107,32 +107,42 @@ class Member:
         return self.pushed_at is not None and not self.pre_existing
 
 
+_NOTHING_HEARD = Heard()
+_NOTHING_SENT = Push(audience_id="", status="absent", pushed_at=None)
+
+
 def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, push: Push | None) -> Member:
     """Join the facets for one audience; facts of another audience count only where they belong to the person."""
-    member = Member(address_key=address_key, address=address)
-    if heard is not None:
-        member = replace(member, is_heard=True, opt_out=heard.opt_out, erased=heard.erased, asked_at=heard.asked_at)
-        if heard.audience_id == audience_id:
-            member = replace(
-                member,
-                status=heard.status,
-                status_at=heard.status_at,
-                before_archive=heard.before_archive,
-                archived_by_us=heard.archived_by_us,
-                pre_existing=heard.pre_existing,
-                contact_id=heard.contact_id,
-                left_for=heard.left_for,
-            )
-    if push is None or push.audience_id != audience_id:
-        return member
-    member = replace(member, sent=push.sent, owner=push.owner, pushed_at=push.pushed_at, refusal=push.refusal)
-    heard_at = heard.heard_at if heard is not None and heard.audience_id == audience_id else None
-    if push.pushed_at is None:
-        return member
-    member = replace(member, pushed_status=push.status, contact_id=member.contact_id or push.contact_id)
-    if heard_at is not None and push.pushed_at <= heard_at:
-        return member
-    return replace(member, status=push.status, contact_id=push.contact_id or member.contact_id, left_for="")
+    person = heard if heard is not None else _NOTHING_HEARD
+    here = person if person.audience_id == audience_id else _NOTHING_HEARD
+    sent = push if push is not None and push.audience_id == audience_id else _NOTHING_SENT
+    is_newest = sent.pushed_at is not None and (here.heard_at is None or sent.pushed_at > here.heard_at)
+    return Member(
+        address_key=address_key,
+        address=address,
+        status=sent.status if is_newest else here.status,
+        status_at=here.status_at,
+        opt_out=person.opt_out,
+        before_archive=here.before_archive,
+        archived_by_us=here.archived_by_us,
+        pre_existing=here.pre_existing,
+        asked_at=person.asked_at,
+        erased=person.erased,
+        sent=sent.sent,
+        owner=sent.owner,
+        pushed_at=sent.pushed_at,
+        pushed_status=sent.status if sent.pushed_at is not None else None,
+        refusal=sent.refusal,
+        is_heard=heard is not None,
+        contact_id=_contact_id(here, sent, is_newest=is_newest),
+        left_for="" if is_newest else here.left_for,
+    )
+
+
+def _contact_id(here: Heard, sent: Push, *, is_newest: bool) -> str:
+    """Mailchimp's id of the member as the newer facet knows it; the other's where that one knows none."""
+    pushed = sent.contact_id if sent.pushed_at is not None else ""
+    return pushed or here.contact_id if is_newest else here.contact_id or pushed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Clients of AWS, made once a process; the endpoint comes from the SDK's own variables."""
+"""Clients of AWS, made once a process; the endpoint comes from the SDK's own variables.
+
+Every new session of the SDK reads AWS's descriptions of its services anew, which takes longer than any call: a function
+that starts would read them for each table. So all sessions, PynamoDB's too (models.py), read them through one loader.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.session import Session, get_session
+
+from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,6 +26,24 @@ if TYPE_CHECKING:
 def region() -> str:
     """The region of this function; tests and the local stack set it as the AWS SDK expects."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+@lru_cache(maxsize=1)
+def _descriptions() -> Loader:
+    loader: Loader = get_session().get_component("data_loader")
+    return loader
+
+
+def sdk_session() -> Session:
+    """A new session that need not read the descriptions of services again."""
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return session
+
+
+@lru_cache(maxsize=1)
+def _boto3() -> boto3.session.Session:
+    return boto3.session.Session(botocore_session=sdk_session())
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +58,8 @@ def dynamodb() -> DynamoDBClient:
         max_pool_connections=16,
         retries={"mode": "standard", "max_attempts": 8},
     )
-    client: DynamoDBClient = boto3.client("dynamodb", region_name=region(), config=config)
+    client: DynamoDBClient = _boto3().client("dynamodb", region_name=region(), config=config)
+    pass_items_through(client)
     return client
 
 
@@ -40,11 +67,11 @@ def dynamodb() -> DynamoDBClient:
 def sqs() -> SQSClient:
     # Nothing here waits for messages. A call that hangs would hold up the end of a step: its heartbeat is waited for.
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
-    client: SQSClient = boto3.client("sqs", region_name=region(), config=config)
+    client: SQSClient = _boto3().client("sqs", region_name=region(), config=config)
     return client
 
 
 @lru_cache(maxsize=1)
 def secretsmanager() -> SecretsManagerClient:
-    client: SecretsManagerClient = boto3.client("secretsmanager", region_name=region())
+    client: SecretsManagerClient = _boto3().client("secretsmanager", region_name=region())
     return client

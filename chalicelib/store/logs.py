@@ -86,9 +86,9 @@ class LedgerStore:
 
     def append_all(self, department_id: str, entries: Iterable[tuple[str, LedgerEntry]]) -> None:
         """Store the entries of many addresses: pairs of an address_key and its entry."""
-        with LedgerItem.batch_write() as batch:
-            for address_key, entry in entries:
-                batch.save(_ledger_item(department_id, address_key, entry))
+        items = [_ledger_item(department_id, address_key, entry) for address_key, entry in entries]
+        distinct = {(item.pk, item.sk): item.to_dynamodb_dict() for item in items}
+        write_all(dynamodb(), LedgerItem.Meta.table_name, [put(item) for item in distinct.values()])
 
     def entries(self, department_id: str, address_key: str, *, most: int = 200) -> list[LedgerEntry]:
         """The ledger of an address, newest first."""

@@ -14,13 +14,12 @@ the words that PracBill has not been told yet, one an address.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.customers import Customer, customer_from_json
+from chalicelib.domain.customers import Customer, customer_from_document
 from chalicelib.domain.hearing import Untold
 from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
 from chalicelib.domain.moments import moment_text
@@ -86,7 +85,17 @@ class MemberStore:
 
     def every_state(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
         """Everything about each address of one shard, streamed in order of the keys."""
-        items = query(
+        for address_key, group in groupby(self._shard_items(department_id, shard), key=_address_key):
+            yield _state(address_key, list(group), audience_id)
+
+    def every_member(self, department_id: str, shard: str, audience_id: str) -> Iterator[Member]:
+        """The member at each address of one shard of which a facet is stored, whatever its customers are."""
+        facets = (item for item in self._shard_items(department_id, shard) if "address" in item)
+        for address_key, group in groupby(facets, key=_address_key):
+            yield _facets(address_key, list(group)).member(audience_id)
+
+    def _shard_items(self, department_id: str, shard: str) -> Iterator[Item]:
+        return query(
             self._client,
             TableName=self._table,
             ExpressionAttributeNames=_SHARD_NAME,
@@ -94,8 +103,6 @@ class MemberStore:
             ExpressionAttributeValues={":s": {"S": f"{department_id}#{shard}"}},
             ConsistentRead=True,
         )
-        for address_key, group in groupby(items, key=_address_key):
-            yield _state(address_key, list(group), audience_id)
 
     # Customers' documents
 
@@ -346,4 +353,4 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
 
 
 def _customer(item: Item) -> Customer:
-    return customer_from_json(json.loads(item["document"]["S"]))
+    return customer_from_document(item["document"]["S"])

@@ -6,11 +6,16 @@ members, which are written by the ten thousand, have leaner stores of their own 
 
 from __future__ import annotations
 
+import pynamodb.connection.base
 from pynamodb.attributes import BinaryAttribute, TTLAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.models import Model
 
 from chalicelib.config import settings
 from chalicelib.store.aws import region as _region
+from chalicelib.store.aws import sdk_session
+
+# PynamoDB makes a session for each table, and has no setting for it.
+pynamodb.connection.base.get_session = sdk_session  # type: ignore[attr-defined, assignment]
 
 
 class DepartmentItem(Model):

@@ -32,6 +32,7 @@ from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, Tally, summed
 
 _STATES_AT_ONCE = 200
 _RECORDS_AT_ONCE = 500
+_WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
 _OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
 
 
@@ -68,7 +69,7 @@ class Decider:
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
-            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE:
+            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE or len(tally.writes) >= _WRITES_AT_ONCE:
                 self._flush(run, department, tally)
             if remaining() < ENOUGH_SECONDS:
                 cursor = where
@@ -125,7 +126,7 @@ class Decider:
             if isinstance(one, Held) and one.code and not (one.waits and one.marks):
                 tally.add("held")
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
-        self._note_reach(run, department, batch, decisions)
+        self._note_reach(run, department, batch, decisions, tally)
         if not run.dry_run:
             self._hearing.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
@@ -133,7 +134,12 @@ class Decider:
         return operations
 
     def _note_reach(
-        self, run: Run, department: Department, batch: Sequence[AddressState], decisions: Sequence[Operation | Held]
+        self,
+        run: Run,
+        department: Department,
+        batch: Sequence[AddressState],
+        decisions: Sequence[Operation | Held],
+        tally: Tally,
     ) -> None:
         """Note whom campaigns will reach, for previews of segments.
 
@@ -141,10 +147,9 @@ class Decider:
         who may have left the audience, unless a full run reads back who carries the tags.
         """
         pairs = list(zip(batch, decisions, strict=True))
-        if run.type == "full" or department.decide_all:
+        if batch and (run.type == "full" or department.decide_all):
             reached = [s.member.address_key for s, decision in pairs if s.sharers and gets_mail(s, decision)]
-            first = [batch[0].member.address_key] if batch else []
-            self._members.write([put_mailable(department.id, reached, shard_of=key) for key in first])
+            tally.writes.append(put_mailable(department.id, reached, shard_of=batch[0].member.address_key))
         if run.type != "full" and not run.dry_run:
             keys = [
                 s.member.address_key for s, decision in pairs if not department.decide_all or may_leave(s, decision)
@@ -244,7 +249,9 @@ class Decider:
     def _flush(self, run: Run, department: Department, tally: Tally) -> None:
         self._remember_opt_outs(department, tally)
         self._logs.add_records(run.department_id, run.id, tally.records)
+        self._members.write(tally.writes)
         tally.records.clear()
+        tally.writes.clear()
 
     def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: Tally) -> Run:
         held = tally.counts.pop("held", 0)

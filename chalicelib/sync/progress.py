@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from chalicelib.domain.logs import Record
 from chalicelib.domain.members import Member, OptOut
+from chalicelib.store.batches import Request
 
 # Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
 ENOUGH_SECONDS = 45.0
@@ -23,6 +24,7 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
+    writes: list[Request] = field(default_factory=list)  # of members, to be carried out together; no key twice
     cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
 
     def add(self, name: str, value: int = 1) -> None:

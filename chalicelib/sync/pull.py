@@ -12,7 +12,7 @@ and hears nothing twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, cast, get_args
@@ -27,6 +27,7 @@ from chalicelib.domain.sightings import Sightings
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.batches import ahead
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
@@ -193,18 +194,24 @@ class Puller:
         """Hear the members of one listing, page by page."""
         until, began_at = pull.run.started_at + _GRACE, pull.place.since
         pages = pull.mailchimp.members_changed(pull.audience_id, since=pull.since, before=until, status=status)
-        while True:
-            asked_at = self._clock()
-            page = next(pages, None)
-            if page is None:
-                pull.place.move(then)
-                return True
+        for page, asked_at in ahead(self._timed(pages)):
             self._hear(pull, page, asked_at)
             pull.see(page)
             pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
             # The next step reads the last second again: only beyond the one where this step began is it a step forward.
             if pull.is_short_of_time and pull.place.since != began_at:
                 return False
+        pull.place.move(then)
+        return True
+
+    def _timed(self, pages: Iterator[Sequence[RemoteMember]]) -> Iterator[tuple[Sequence[RemoteMember], datetime]]:
+        """Each page with our clock before it was asked for."""
+        while True:
+            asked_at = self._clock()
+            page = next(pages, None)
+            if page is None:
+                return
+            yield page, asked_at
 
     def _hear(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
@@ -216,10 +223,10 @@ class Puller:
         """Look up the members we know of that no listing showed: deleted, or moved to another address."""
         place = pull.place
         while place.shard < len(SHARDS):
-            for state in self._members.every_state(pull.department.id, SHARDS[place.shard], pull.audience_id):
-                if not _is_missing(state.member, pull.sightings) or place.look_ups >= MOST_LOOK_UPS:
+            for member in self._members.every_member(pull.department.id, SHARDS[place.shard], pull.audience_id):
+                if not _is_missing(member, pull.sightings) or place.look_ups >= MOST_LOOK_UPS:
                     continue
-                self._look_up(pull, state.member)
+                self._look_up(pull, member)
                 if pull.is_short_of_time:
                     return False
             place.shard += 1

@@ -16,6 +16,7 @@ from chalicelib.store.batches import write_all
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.segment_query import SIDE_BY_SIDE, SegmentQuery
+from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -77,6 +78,7 @@ def connect(endpoint: str) -> CustomersTable:
         max_pool_connections=16, parameter_validation=False, retries={"mode": "standard", "max_attempts": 1}
     )
     client: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config)
+    pass_items_through(client)
     return CustomersTable(client)
 
 

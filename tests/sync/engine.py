@@ -40,6 +40,7 @@ from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
+from chalicelib.store.wire import pass_items_through
 from chalicelib.sync.apply import ChunkApplier
 from chalicelib.sync.deciding import Decider
 from chalicelib.sync.hearing import Hearing
@@ -529,7 +530,10 @@ def as_event(message: Message) -> dict[str, Any]:
 def _client(service: Any, aws: str) -> Any:
     """Making a client takes longer than most tests."""
     config = Config(parameter_validation=False, max_pool_connections=16)
-    return boto3.client(service, region_name="eu-central-1", endpoint_url=aws, config=config)
+    client = boto3.client(service, region_name="eu-central-1", endpoint_url=aws, config=config)
+    if service == "dynamodb":
+        pass_items_through(client)
+    return client
 
 
 @lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -569,3 +570,43 @@ def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_addr
         for address in ("c1@clinic.test", "first@clinic.test", "second@clinic.test")
     }
     assert [address for address, sharers in holders.items() if sharers] == ["second@clinic.test"]
+
+
+# --------------------------------------------------------------------------------------------------- what a plan costs
+
+
+def test_whom_campaigns_reach_is_noted_for_many_shards_in_one_call(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = practice.engine.members
+    write, noted = members.write, Counter[int]()
+
+    def write_and_note(requests: list[Any]) -> None:
+        reach = [one for one in requests if "keys" in one.get("PutRequest", {}).get("Item", {})]
+        noted.update([len(reach)] if reach else [])
+        write(requests)
+
+    practice.customers(10)
+    monkeypatch.setattr(members, "write", write_and_note)
+    practice.sync("full")
+    assert noted == {len(deciding.SHARDS): 1}
+
+
+def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -> None:
+    practice.customers(3)
+    practice.customer("4", "no@clinic.test", "unsubscribed")
+    practice.join("foreign@clinic.test")
+    practice.sync("full")
+    store(practice.engine, practice, ["1", "2", "3", "4", "5"])  # at other addresses, of which nothing is known yet
+    members, audience_id = practice.engine.members, practice.audience_id
+    states = [state for shard in deciding.SHARDS for state in members.every_state(practice.id, shard, audience_id)]
+    known = [state.member for state in states if state.member.status != "absent" or state.member.is_heard]
+    assert [m for shard in deciding.SHARDS for m in members.every_member(practice.id, shard, audience_id)] == known
+    assert (len(states), len(known)) == (10, 5)
+
+
+def test_stored_customers_are_read_from_behind_a_key_that_nobody_has(engine: Engine, practice: Practice) -> None:
+    store(engine, practice, ["1", "3", "a", "c"])
+    read = engine.customers.ascending
+    for after, expected in {"": ["1", "3", "a", "c"], customer_key("2"): ["3", "a", "c"], "1": ["a", "c"]}.items():
+        assert [stored.customer_id for stored in read(practice.id, after=after)] == expected

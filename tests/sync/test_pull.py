@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from chalicelib.domain.members import OptOut
 from chalicelib.domain.sightings import Sightings
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.mailchimp import members as members_module
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.sync import pull as pull_module
 from chalicelib.sync.progress import ENDED
@@ -116,6 +118,27 @@ def test_archived_members_are_heard_whether_or_not_the_listing_has_them(
         desk.act("admin_archive", ANN)
         desk.pull()
         assert (desk.member(ANN).status, desk.member(ANN).before_archive) == ("archived", "subscribed")
+
+
+def test_the_next_page_is_asked_for_while_one_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        desk.join(f"c{number}@clinic.test")
+        desk.clock.move(seconds=10)
+    monkeypatch.setattr(members_module, "PAGE_SIZE", 2)
+    hear, was_asked = desk.hearing.hear, []
+
+    def hear_and_look(*given: Any, **options: Any) -> Counter[str]:
+        deadline = time.monotonic() + 20
+        while len(queries(desk)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        was_asked.append(len(queries(desk)) >= 2)
+        return hear(*given, **options)
+
+    monkeypatch.setattr(desk.hearing, "hear", hear_and_look)
+    desk.control.reset_journal()
+    desk.pull()
+    assert was_asked[0]
+    assert [desk.member(f"c{number}@clinic.test").status for number in range(3)] == ["subscribed"] * 3
 
 
 def test_a_block_of_equal_times_longer_than_a_page_is_read_to_its_end(desk: Desk) -> None:

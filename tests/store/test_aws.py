@@ -1,0 +1,36 @@
+"""Clients of AWS, and what it costs to make them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+os.environ.setdefault("STAGE", "test")  # read when the tables' models are imported
+
+from chalicelib.store.aws import dynamodb, secretsmanager, sqs
+from chalicelib.store.models import DepartmentItem, RunItem
+
+
+def test_a_service_s_description_is_read_once_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, load = Counter[str](), JSONFileLoader.load_file
+
+    def load_and_note(loader: JSONFileLoader, path: str) -> Any:
+        found = load(loader, path)
+        read.update([path] if found else [])
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", load_and_note)
+    for model in (DepartmentItem, RunItem):
+        monkeypatch.setattr(model, "_connection", None)
+        assert model._get_connection().connection.client.meta.service_model.service_name == "dynamodb"
+    assert [client().meta.service_model.service_name for client in (dynamodb, sqs, secretsmanager)] == [
+        "dynamodb",
+        "sqs",
+        "secretsmanager",
+    ]
+    assert {path: count for path, count in read.items() if count > 1} == {}
+    assert sum("dynamodb" in path and "service-2" in path for path in read) == 1

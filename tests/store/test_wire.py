@@ -1,0 +1,98 @@
+"""Items in DynamoDB's wire form, out of our hands and back into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from chalicelib.store.wire import pass_items_through
+from tests import dynamodb_local
+from tests.store.customers_table import TABLE, CustomersTable, create_table, ministack_running
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEY = {"department_id": {"S": "north"}, "customer_key": {"S": "0"}}
+ITEM: dict[str, Any] = {
+    **KEY,
+    "text": {"S": 'Zoë "Ω" 😀\n'},
+    "number": {"N": "-12.5"},
+    "texts": {"SS": ["a", "b"]},
+    "parts": {"M": {"inner": {"L": [{"BOOL": True}, {"NULL": True}]}}},
+}
+BYTES = {"bits": {"B": b"\x00\xff"}}
+
+
+@pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
+def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
+    try:
+        with (ministack_running if request.param == "ministack" else dynamodb_local.running)() as endpoint:
+            yield create_table(endpoint)
+    except dynamodb_local.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+class Wire:
+    """A client whose calls are noted, and answered as told."""
+
+    def __init__(self, answer: str, status: int = 200) -> None:
+        self.bodies: list[bytes] = []
+        self._answer, self._status = answer, status
+        self.client: DynamoDBClient = boto3.client(
+            "dynamodb", config=Config(parameter_validation=False, retries={"mode": "standard", "total_max_attempts": 2})
+        )
+        pass_items_through(self.client)
+        self.client.meta.events.register("before-send.dynamodb.*", self._send)
+
+    def _send(self, request: Any, **_: Any) -> Any:
+        self.bodies.append(request.body)
+        response = AWSResponse(request.url, self._status, {}, None)
+        response._content = self._answer.encode()  # else it wants a socket to read from
+        return response
+
+
+@pytest.mark.parametrize("more", [{}, BYTES], ids=["no bytes", "bytes"])
+def test_every_kind_of_value_comes_back_as_it_was_written(table: CustomersTable, more: dict[str, Any]) -> None:
+    client, item = table.client, ITEM | more
+    client.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": item}}]})
+
+    got = client.batch_get_item(RequestItems={TABLE: {"Keys": [KEY], "ConsistentRead": True}})
+    assert (got["Responses"][TABLE], got["UnprocessedKeys"]) == ([item], {})
+    values = {":d": KEY["department_id"]}
+    found = client.query(TableName=TABLE, KeyConditionExpression="department_id = :d", ExpressionAttributeValues=values)
+    assert (found["Items"], found["Count"]) == ([item], 1)
+    assert client.get_item(TableName=TABLE, Key=KEY)["Item"] == item
+
+
+def test_an_error_of_the_database_is_the_sdks_error(table: CustomersTable) -> None:
+    with pytest.raises(table.client.exceptions.ResourceNotFoundException):
+        table.client.batch_write_item(RequestItems={"elsewhere": [{"PutRequest": {"Item": ITEM}}]})
+
+
+def test_neither_way_does_the_sdk_rebuild_an_item() -> None:
+    wire = Wire('{"UnprocessedItems": {}, "NotInTheSdksModel": [1]}')
+    items = {"table": [{"PutRequest": {"Item": {"sk": {"S": "é", "NotInTheSdksModel": "1"}}}}]}
+    answer: Any = wire.client.batch_write_item(RequestItems=items)  # type: ignore[typeddict-unknown-key]
+    assert answer["NotInTheSdksModel"] == [1]
+    assert [json.loads(body) for body in wire.bodies] == [{"RequestItems": items}]
+
+
+def test_a_busy_database_is_asked_again_by_the_sdk() -> None:
+    wire = Wire('{"__type": "ThrottlingException"}', 400)
+    with pytest.raises(wire.client.exceptions.ClientError, match="Throttling"):
+        wire.client.query(TableName="table", KeyConditionExpression="a = :a")
+    assert wire.bodies == [b'{"TableName":"table","KeyConditionExpression":"a = :a"}'] * 2
+
+
+def test_what_is_no_value_of_the_wire_form_is_not_sent() -> None:
+    wire = Wire("{}")
+    with pytest.raises(TypeError):
+        wire.client.batch_write_item(RequestItems={"t": [{"PutRequest": {"Item": {"sk": {"S": date(2026, 3, 2)}}}}]})  # type: ignore[dict-item]
+    assert wire.bodies == []
