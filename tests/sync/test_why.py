@@ -10,7 +10,8 @@ from chalicelib.domain.segments import Rule
 from chalicelib.domain.views import CustomerView, Reconciliation
 from chalicelib.errors import RefuseRequest
 from chalicelib.sync.why import Customers, Reconciliations
-from tests.sync.engine import Practice
+from tests.sync.engine import Engine, Practice
+from tests.sync.segment_office import SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -41,12 +42,20 @@ def explain(practice: Practice, customer_id: str, *segments: Segment) -> Custome
     return customers.explain(practice.id, customer_id)
 
 
-def reconcile(practice: Practice) -> Reconciliation:
-    engine = practice.engine
+@pytest.fixture
+def office(engine: Engine, practice: Practice) -> SegmentOffice:
+    """A practice whose runs have a segments phase: it keeps where addresses stand."""
+    return SegmentOffice(engine, practice)
+
+
+def reconcile(office: SegmentOffice) -> Reconciliation:
+    engine, practice = office.engine, office.practice
     return Reconciliations(
         departments=engine.departments,
-        customers=engine.customers,
         members=engine.members,
+        checks=office.checks,
+        standings=office.standings,
+        query_for=office.query_for,
         mailchimp_for=engine.mailchimp_for,
         clock=engine.clock,
     ).get(practice.id)
@@ -130,7 +139,8 @@ def test_a_customer_nobody_has_read_is_not_found(practice: Practice) -> None:
     assert refused.value.status == 409
 
 
-def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Practice) -> None:
+def test_the_whole_difference_between_the_counts_is_split_by_reason(office: SegmentOffice) -> None:
+    practice = office.practice
     practice.join("foreign@clinic.test", "bounces@clinic.test")
     practice.customers(4)
     practice.customer("5", "c1@clinic.test")
@@ -143,7 +153,7 @@ def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Pr
     practice.act("unsubscribe", "c2@clinic.test")
     practice.act("bounce", "bounces@clinic.test")
     practice.sync()
-    told = reconcile(practice)
+    told = reconcile(office)
     assert (told.pracbill_count, told.mailchimp_count, told.difference) == (10, 4, 6)
     assert {reason.code: reason.count for reason in told.reasons} == {
         "no_address": 1,
@@ -156,11 +166,12 @@ def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Pr
     }
 
 
-def test_customers_that_were_not_sent_yet_and_what_mailchimp_did_since_are_told_apart(practice: Practice) -> None:
+def test_customers_that_were_not_sent_yet_and_what_mailchimp_did_since_are_told_apart(office: SegmentOffice) -> None:
+    practice = office.practice
     practice.customers(2)
     practice.sync("full")
     practice.customers(2, start=10)
     practice.sync(dry_run=True)
     practice.act("resubscribe", "stranger@clinic.test")
-    told = reconcile(practice)
+    told = reconcile(office)
     assert {reason.code: reason.count for reason in told.reasons} == {"not_yet": 2, "not_counted_yet": -1}
