@@ -49,9 +49,16 @@ def lasting_pracbill() -> Iterator[tuple[PracBillStandIn, Now]]:
 
 
 @pytest.fixture
+def readings() -> Readings:
+    """How the stand-in decides what is not known of Mailchimp."""
+    return Readings(stats_cached_seconds=0)
+
+
+@pytest.fixture
 def engine(
     aws: str,
     clock: Clock,
+    readings: Readings,
     few_shards: None,
     lasting_pracbill: tuple[PracBillStandIn, Now],
     monkeypatch: pytest.MonkeyPatch,
@@ -60,7 +67,6 @@ def engine(
     now.clock = clock
     pracbill.faults.clear()
     monkeypatch.setattr(store_runs, "_connection", lambda: transactions(aws))
-    readings = Readings(stats_cached_seconds=0)
     with MailchimpStandIn(latency=Latency.none(), now=clock.seconds, readings=readings) as mailchimp:
         mailchimp.control.set_plan(-1)
         yield Engine(aws, mailchimp, pracbill, clock)
