@@ -168,6 +168,7 @@ class Previews:
             if _differs(record, known[key].fingerprint if key in known else "", department.timezone)
         }
         items = self._customers.items(department.id, list(changed))
+        reached = self._reached(department, [r for r in changed.values() if isinstance(r, Customer)])
         for key, record in changed.items():
             item = items.get(key)
             address = known[key].address_key if key in known else ""
@@ -177,18 +178,24 @@ class Previews:
                 after=filterable(record, ZoneInfo(department.timezone)) if isinstance(record, Customer) else None,
                 sample=sample_of(record) if isinstance(record, Customer) else Sample(record.id),
                 was_reached=bool(address) and standings.is_reached(address),
-                is_reached=isinstance(record, Customer) and self._is_reached(department, record),
+                is_reached=record.id in reached,
             )
 
-    def _is_reached(self, department: Department, customer: Customer) -> bool:
-        """Whether campaigns will reach a changed customer, once a sync has seen the change."""
-        address, audience = usable_address(customer.email), department.audience
-        if address is None or audience is None:
-            return False
-        key = address_key(department.salt, address)
-        state = _with(self._members.state(department.id, key, audience.id), customer, address)
-        policy, fields = department.settings.consent, audience.fields
-        return gets_mail(state, plan_address(state, policy=policy, fields=fields, now=self._clock()))
+    def _reached(self, department: Department, customers: Sequence[Customer]) -> set[str]:
+        """The ids of changed customers whom campaigns will reach, once a sync has seen the change."""
+        audience = department.audience
+        if audience is None:
+            return set()
+        placed = [(one, address) for one in customers if (address := usable_address(one.email)) is not None]
+        keys = [address_key(department.salt, address) for _, address in placed]
+        states = self._members.states(department.id, keys, audience.id)
+        policy, fields, now = department.settings.consent, audience.fields, self._clock()
+        found = set()
+        for (customer, address), known in zip(placed, states, strict=True):
+            state = _with(known, customer, address)
+            if gets_mail(state, plan_address(state, policy=policy, fields=fields, now=now)):
+                found.add(customer.id)
+        return found
 
     def _last_read(self, department: Department) -> datetime:
         """Up to when PracBill's customers were read. Runs that sent nothing, such as a first plan, count as well."""
