@@ -33,6 +33,7 @@ from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import Facets, MemberStore
 from chalicelib.store.segment_query import Difference, SegmentQuery
 from chalicelib.store.standings import Standings
+from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.progress import ENOUGH_SECONDS
 
@@ -65,6 +66,7 @@ class Work:
     looked_at: frozenset[str] = frozenset()
     facets: dict[str, Facets | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
+    wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
     made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
     carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
     # Marks to store, segments by customer: one who enters several segments is written once.
@@ -165,8 +167,10 @@ class Differences:
                 self.keep_marks(work)
                 if work.is_short_of_time:
                     return None
-        for doing in doings.values():
-            if doing.is_waiting and not self._send(doing):
+        waiting = [doing for doing in doings.values() if doing.is_waiting]
+        for sent, doing in enumerate(waiting, start=1):
+            # After the last call there is nothing left for which time could be short.
+            if not self._send(doing) and sent < len(waiting):
                 return None
         for key, doing in doings.items():
             if doing.trouble is None:
@@ -221,6 +225,14 @@ class Differences:
         others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
         wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in sightings}
         work.suspects.setdefault(segment.id, set()).update(wrong)
+        work.wrongly_tagged[segment.id] = wrong
+
+    def keep_suspects(self, work: Work) -> None:
+        """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
+        department_id = work.department.id
+        found = [(segment_id, key) for segment_id, keys in work.wrongly_tagged.items() for key in sorted(keys)]
+        # The segment takes a customer's place, so that one address can be noted for each of several segments.
+        self._members.write([put_check(department_id, key, segment_id, (segment_id,)) for segment_id, key in found])
 
     # ---------------------------------------------------------------------------------------------------- finding
 
@@ -229,25 +241,25 @@ class Differences:
         if len(work.states) + len(work.facets) + len(part) > MOST_STATES_KEPT:
             work.states.clear()
             work.facets.clear()
-        asked = {
-            one.address_key: one for one in part if one.address_key is not None and one.address_key not in work.states
-        }
-        shared = [key for key, one in asked.items() if one.leaves and not _is_alone(work, key)]
+        asked = [(one.address_key, one) for one in part if one.address_key is not None]
+        unknown = [(key, one) for key, one in asked if key not in work.states]
+        shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not _leaves_alone(work, key, one)))
         found = self._members.states(work.department.id, shared, work.audience_id)
         work.states.update(zip(shared, found, strict=True))
-        others = [key for key, one in asked.items() if one.leaves or _may_be_tagged(work, key)]
+        others = dict.fromkeys(key for key, one in unknown if one.leaves or _may_be_tagged(work, key))
         unread = [key for key in others if key not in work.states and key not in work.facets]
         known = self._members.facets(work.department.id, unread) if unread else {}
         work.facets.update({key: known.get(key) for key in unread})
 
     def _take(self, doings: Mapping[str, Doing], one: Difference) -> bool:
         """Put a customer into the calls of the segments concerned, and send those that are full."""
-        for segment_id in one.enters:
-            _take_entering(doings[segment_id], one)
-        for segment_id in one.leaves:
-            _take_leaving(doings[segment_id], one)
-        concerned = (doings[segment_id] for segment_id in (*one.enters, *one.leaves))
-        return all(self._send(doing) for doing in concerned if doing.is_due)
+        entered = [doing for segment_id in one.enters if (doing := doings[segment_id]).trouble is None]
+        left = [doing for segment_id in one.leaves if (doing := doings[segment_id]).trouble is None]
+        for doing in entered:
+            _take_entering(doing, one)
+        for doing in left:
+            _take_leaving(doing, one)
+        return all(self._send(doing) for doing in (*entered, *left) if doing.is_due)
 
     # ---------------------------------------------------------------------------------------------------- sending
 
@@ -288,7 +300,8 @@ def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int 
             if member.status in TAGGABLE:
                 sightings.add(address_key(work.department.salt, member.address))
         start += len(page)
-        if work.is_short_of_time:
+        # An empty page is the end, however little time there is.
+        if page and work.is_short_of_time:
             return start
     return None
 
@@ -355,6 +368,11 @@ def _is_alone(work: Work, key: str) -> bool:
         return sharers is None or len(sharers.customers) == 1
     known = work.standings.get(key)
     return known is not None and known.sharers == 1
+
+
+def _leaves_alone(work: Work, key: str, one: Difference) -> bool:
+    """Whether the customer who leaves has the address alone. Of an address without one it is somebody else's."""
+    return bool(one.customer_key) and _is_alone(work, key)
 
 
 def _is_tried_again(work: Work, member: Member) -> bool:

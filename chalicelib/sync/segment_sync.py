@@ -203,10 +203,12 @@ class SegmentSync:
                     stopped = self._make_ready(work, keeper, segment, place)
                     place = stopped or place.behind(segment)
                     if stopped is not None or work.is_short_of_time or not self._goes_on(run):
+                        self._differences.keep_suspects(work)
                         return self._save(run, place)
                 concerned = {segment.id for segment in segments}
                 known = (s for s in self._segments.all(department_id) if s.id in concerned)
                 if not self._carry_out(work, [s for s in known if _is_ready(s, audience_id, work.made_ready)]):
+                    self._differences.keep_suspects(work)
                     return self._save(run, place)
                 segments = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
                 if not segments:

@@ -17,6 +17,7 @@ from chalicelib.store.segments import SegmentStore
 from chalicelib.store.standings import StandingStore
 from chalicelib.store.tag_checks import TagCheckStore
 from chalicelib.sync.enrolment import Enrolment
+from chalicelib.sync.progress import ENOUGH_SECONDS
 from chalicelib.sync.segment_previews import Previews
 from chalicelib.sync.segment_sync import SegmentSync
 from chalicelib.sync.segments import Segments
@@ -24,6 +25,16 @@ from tests.sync.engine import Engine, Practice
 
 VICTORIA = SegmentRule("state", "equals", "VIC")
 NEW_IN_30_DAYS = SegmentRule("created_in_last_days", "is", 30)
+
+
+class ShortOfTime:
+    """The segments phase with next to no time in every step."""
+
+    def __init__(self, phase: SegmentSync) -> None:
+        self._phase = phase
+
+    def step(self, run: Run, department: Department, remaining: Callable[[], float]) -> Run | None:
+        return self._phase.step(run, department, lambda: ENOUGH_SECONDS - 1)
 
 
 class SegmentOffice:
@@ -87,6 +98,10 @@ class SegmentOffice:
 
     def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         return self.engine.mailchimp_for(department, remaining)
+
+    def be_short_of_time(self, *, short: bool = True) -> None:
+        """From now on no step of the segments phase has time for more than it must do."""
+        self.engine.steps._segments = ShortOfTime(self.sync_phase) if short else self.sync_phase
 
     # customers
 

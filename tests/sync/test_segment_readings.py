@@ -170,3 +170,37 @@ def test_a_tag_that_vanishes_while_members_are_sent_is_made_again_by_the_same_ru
     assert run.status == "success"
     assert office.view(created).mailchimp_segment_id != first
     assert office.marked(created) == ["ann", "ben"]
+
+
+def test_a_tag_given_by_hand_is_taken_back_however_short_the_steps_are(office: SegmentOffice) -> None:
+    office.customer("ann")
+    for name in ("ben", "cem"):
+        office.customer(name, state="TAS")
+    office.sync("full")
+    created = office.create()
+    second = office.create("Everybody", SegmentRule("email", "is_not_empty", None))
+    office.run()
+    office.practice.act("admin_tag", "ben@clinic.test", "Victoria")
+    office.be_short_of_time()
+    office.sync("full")
+    assert office.tagged() == ["ann"] == office.marked(created)
+    assert office.marked(second) == ["ann", "ben", "cem"]
+    office.be_short_of_time(short=False)
+    office.sync()
+    assert office.practice.writes() == []
+
+
+def test_an_address_that_one_of_two_sharers_left_keeps_the_tag_for_the_other(
+    office: SegmentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though what was read about the address is not remembered any more."""
+    monkeypatch.setattr("chalicelib.sync.segment_differences.MOST_STATES_KEPT", 0)
+    for number in ("1", "2"):
+        office.customer(number, email="family@clinic.test")
+    office.sync("full")
+    created = office.create()
+    office.run()
+    office.practice.remove("1")
+    office.sync()
+    assert office.tagged() == ["family"]
+    assert office.marked(created) == ["2"]
