@@ -150,13 +150,13 @@ def _joined() -> _Joined:
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.events import EventStore
     from chalicelib.store.logs import LedgerStore, LogStore
-    from chalicelib.store.mailable import MailableStore
     from chalicelib.store.members import MemberStore
     from chalicelib.store.queue import SyncQueue
     from chalicelib.store.runs import RunStore
     from chalicelib.store.segment_query import SegmentQuery
     from chalicelib.store.segments import SegmentStore
     from chalicelib.store.sightings import SightingsStore
+    from chalicelib.store.standings import StandingStore
     from chalicelib.store.tag_checks import TagCheckStore
     from chalicelib.sync.accounts import LinkedAccounts
     from chalicelib.sync.apply import ChunkApplier
@@ -253,15 +253,15 @@ def _joined() -> _Joined:
         return SegmentQuery(dynamodb(), env.table("customers"), department.id, split_points=department.split_points)
 
     segment_store, tags = SegmentStore(), CustomerTags(dynamodb(), env.table("customers"))
-    mailable = MailableStore(dynamodb(), env.table("members"))
+    standings, checks = StandingStore(dynamodb(), env.table("members")), TagCheckStore(dynamodb(), env.table("members"))
     segment_sync = SegmentSync(
         segments=segment_store,
         departments=departments,
         customers=customers,
         members=members,
         tags=tags,
-        checks=TagCheckStore(dynamodb(), env.table("members")),
-        mailable=mailable,
+        checks=checks,
+        standings=standings,
         sightings=sightings,
         runs=runs,
         logs=logs,
@@ -277,7 +277,7 @@ def _joined() -> _Joined:
         previews=Previews(
             customers=customers,
             members=members,
-            mailable=mailable,
+            standings=standings,
             runs=runs,
             query_for=query_for,
             pracbill_for=pracbill_for,
@@ -353,7 +353,13 @@ def _joined() -> _Joined:
             clock=now,
         ),
         reconciliation=Reconciliations(
-            departments=departments, customers=customers, members=members, mailchimp_for=mailchimp_in_request, clock=now
+            departments=departments,
+            members=members,
+            checks=checks,
+            standings=standings,
+            query_for=query_for,
+            mailchimp_for=mailchimp_in_request,
+            clock=now,
         ),
         segments=segments,
     )

@@ -7,38 +7,36 @@ about three minutes.
 
 The engine is measured with one request at a time and with eight, as the service asks. AWS answers them at the same
 time; DynamoDB Local hardly does, so here eight gain nothing, and on busy cores they get into each other's way.
+
+Then a thousand customers change, and the segments phase of a run brings ten segments to Mailchimp's stand-in; and what
+staff wait for is asked (bench_segment_runs.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from chalicelib.domain.customers import Address, Customer, customer_key
-from chalicelib.domain.filterable import filterable, sample_from_document
-from chalicelib.domain.key_ranges import KeyRange, SplitPoints, key_ranges
+from chalicelib.domain.filterable import sample_from_document
+from chalicelib.domain.key_ranges import KeyRange, key_ranges
 from chalicelib.domain.segment_rules import check_rules
 from chalicelib.domain.segments import matches, matching
 from chalicelib.store.batches import Item, query
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_query import key_condition
+from infra.bench_department import DEPARTMENT, TODAY
+from infra.bench_segment_runs import bench_running
 from tests import dynamodb_local
-from tests.store.customers_table import TABLE, CustomersTable, Stored, connect, create_table
+from tests.store.customers_table import TABLE, CustomersTable, connect
 
-TODAY = date(2026, 7, 15)
-ZONE = ZoneInfo("Australia/Melbourne")
-DEPARTMENT = "bench"
 SAMPLE = 10
 ROUNDS = 5
 RULES = check_rules(
@@ -69,10 +67,10 @@ def main() -> None:
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
-    with dynamodb_local.running(heap_megabytes=512) as endpoint:
-        points, seconds = _store(create_table(endpoint), customers)
-        print(f"stored {customers} customers in {seconds:.0f} s, {len(points) + 1} stretches")
-        measured = {way: _apart(way, endpoint, points) for way in _WAYS}
+    with dynamodb_local.running(heap_megabytes=512) as endpoint, bench_running(endpoint, customers) as bench:
+        print(f"{bench.fill()}, {len(bench.points) + 1} stretches", flush=True)
+        measured = {way: _apart(way, endpoint, bench.points) for way in _WAYS}
+        figures = [*bench.run_phase(), *bench.ask()]
     answers = [each.answer for each in measured.values()]
     if any(answer != answers[0] for answer in answers):
         raise SystemExit(f"the ways do not agree: {answers}")
@@ -83,47 +81,8 @@ def main() -> None:
             f"{way:>17}: {each.seconds:6.2f} s, {slowest / each.seconds:4.1f} times as fast as reading,"
             f" peak memory {each.megabytes:.0f} MB"
         )
-
-
-def _store(table: CustomersTable, count: int) -> tuple[tuple[str, ...], float]:
-    started = time.monotonic()
-    points = SplitPoints()
-    stream = _customers(count)
-    while part := list(islice(stream, 1_000)):
-        table.store(DEPARTMENT, part)
-        points = points.with_keys(customer_key(each.id) for each in part)
-    return points.points, time.monotonic() - started
-
-
-def _customers(count: int) -> Iterator[Stored]:
-    """Made-up customers, the same ones every time."""
-    chance = random.Random(7)  # noqa: S311 - nothing secret
-    for number in range(1, count + 1):
-        customer = Customer(
-            id=str(number),
-            updated_at="2026-07-01T00:00:00Z",
-            email=f"person.{number}@practice{number % 900}.example",
-            company_name=f"{chance.choice(['Acme', 'Harbour', 'Summit', 'Wattle'])} Health {number} Pty Ltd",
-            first_name=chance.choice(["Alex", "Kim", "Sam"]),
-            last_name=f"Person{number}",
-            address=Address(
-                city=chance.choice(["Melbourne", "Geelong", "Sydney", "Perth"]),
-                state=chance.choice(["VIC", "vic", "NSW", "WA", "QLD", ""]),
-                postcode=f"{chance.randrange(200, 9999):04d}",
-                country="AU",
-            ),
-            inactive=chance.choice("00001"),
-            status=chance.choice(["Active", "On hold"]),
-            customer_type=chance.choice(["Business", "Private"]),
-            created_at=_moment(chance, 2_000),
-            last_invoice_at=_moment(chance, 500) if chance.random() < 0.9 else "",
-            balance=f"{chance.uniform(-100, 2_000):.2f}",
-        )
-        yield Stored(customer.id, filterable(customer, ZONE), f"{number:032x}", customer=customer)
-
-
-def _moment(chance: random.Random, days: int) -> str:
-    return f"{TODAY - timedelta(days=chance.randrange(days))}T{chance.randrange(24):02d}:30:00Z"
+    for figure in figures:
+        print(figure)
 
 
 def _apart(way: str, endpoint: str, points: tuple[str, ...]) -> Measured:

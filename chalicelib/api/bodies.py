@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -25,6 +26,7 @@ from pydantic import (
 from chalicelib.api.faults import field_errors
 from chalicelib.domain.consent import OnRemoved, UnknownConsent
 from chalicelib.domain.segment_fields import FIELDS, OPERATOR_LABELS
+from chalicelib.domain.segment_rules import read_name, read_rules
 from chalicelib.domain.views import (
     BrakeChanges,
     NewAudience,
@@ -49,6 +51,11 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    @classmethod
+    def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:
+        """What the workflows would find wrong with a document that does not fit the model: all is told at once."""
+        return ()
+
 
 BodyModel = TypeVar("BodyModel", bound=Body)
 
@@ -64,10 +71,14 @@ def read_body(raw: bytes, model: type[BodyModel]) -> BodyModel:
         raise RefuseRequest(words, status=413, title="Body too large", code="body-too-large", errors=errors)
     if not raw.strip() and model is NoBody:
         raw = b"{}"
+    document = _parse(raw)
     try:
-        return model.model_validate(_parse(raw))
+        return model.model_validate(document)
     except ValidationError as error:
-        raise bad_input(*field_errors(error, whole="body")) from error
+        faults = field_errors(error, whole="body")
+        meant = model.faults_of_meaning(document) if isinstance(document, dict) else ()
+        named = {fault.field for fault in faults}
+        raise bad_input(*faults, *(fault for fault in meant if fault.field not in named)) from error
 
 
 def _parse(raw: bytes) -> object:
@@ -236,6 +247,10 @@ class SegmentBody(Body):
     name: Name
     rules: Rules
 
+    @classmethod
+    def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:
+        return (*read_name(document.get("name"))[1], *read_rules(document.get("rules"))[1])
+
     def to_rules(self) -> tuple[SegmentRule, ...]:
         return tuple(rule.to_rule() for rule in self.rules)
 
@@ -252,6 +267,10 @@ class PreviewBody(Body):
     rules: Rules
     segment_id: Identifier | None = None
     per_rule: bool = False
+
+    @classmethod
+    def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:
+        return read_rules(document.get("rules"))[1]
 
     def to_rules(self) -> tuple[SegmentRule, ...]:
         return tuple(rule.to_rule() for rule in self.rules)

@@ -26,6 +26,8 @@ from chalicelib.errors import FieldError, bad_input
 _RULE_KEYS = frozenset({"field", "operator", "value"})
 # Line breaks and other controls, and half characters, which no database stores.
 _NOT_IN_NAMES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# A name of these alone looks like none.
+_NOT_SEEN = frozenset({"Cf", "Zs", "Mn", "Me"})
 _LONGEST_ECHO = 50
 
 
@@ -69,9 +71,9 @@ def name_key(name: str) -> str:
 
 def read_name(raw: object) -> tuple[str, tuple[FieldError, ...]]:
     """The trimmed name and its faults."""
-    if not isinstance(raw, str) or not raw.strip():
+    name = raw.strip() if isinstance(raw, str) else ""
+    if all(unicodedata.category(character) in _NOT_SEEN for character in name):
         return "", (FieldError("name", "Give the segment a name."),)
-    name = raw.strip()
     if len(name) > LONGEST_NAME:
         return "", (FieldError("name", f"A name has at most {LONGEST_NAME} characters; this one has {len(name)}."),)
     if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
@@ -115,6 +117,7 @@ class _Reader:
         field = self._field(item.get("field"))
         operator = self._operator(field, item.get("operator"))
         if field is None or operator is None:
+            self._plain(item.get("value"))  # what no operator would take is told along with it
             return None
         value = self._value(field, field.operators[operator], item.get("value"))
         return None if self.faults else Rule(field.name, operator, value)

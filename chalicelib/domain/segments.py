@@ -73,9 +73,8 @@ class Selection:
     """Which customers are meant: those for whom `rules` hold together (`holds` false: those for whom they do not).
 
     `unless` are other rules that must not hold together. `inside` and `outside` name a segment whose tag the customer
-    must, or must not, carry already; `differs` one whose tag they carry without fulfilling the rules, or do not carry
-    though they fulfil them. `with_address` leaves out customers without a usable address, `tagged` those without any
-    tag. Without anything it is everybody.
+    must, or must not, carry already. `with_address` leaves out customers without a usable address, `tagged` those
+    without any tag. Without anything it is everybody.
     """
 
     today: date
@@ -85,7 +84,6 @@ class Selection:
     outside: str | None = None
     with_address: bool = False
     unless: tuple[Rule, ...] = ()
-    differs: str | None = None
     tagged: bool = False
 
     def __post_init__(self) -> None:
@@ -121,11 +119,6 @@ def entering(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection
 def leaving(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
     """Who carries the segment's tag and no longer matches."""
     return Selection(today, rules, holds=False, inside=segment_id)
-
-
-def differing(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
-    """Who enters (with an address or not) or leaves."""
-    return Selection(today, rules, differs=segment_id)
 
 
 def only_first(first: tuple[Rule, ...], second: tuple[Rule, ...], today: date) -> Selection:

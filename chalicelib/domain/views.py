@@ -465,7 +465,9 @@ class DifferenceReason:
 class Reconciliation:
     """PracBill's count of customers against Mailchimp's count of members.
 
-    `difference` is `pracbill_count - mailchimp_count`, and the reasons' counts add up to it.
+    `difference` is `pracbill_count - mailchimp_count`, and the reasons' counts add up to it. The counts are as they are
+    now, the reasons as of `as_of`: now, or the last run where much has happened since. What they do not know yet is the
+    reason `not_counted_yet`.
     """
 
     pracbill_count: int

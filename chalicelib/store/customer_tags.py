@@ -1,6 +1,7 @@
 """The marks on customers that say whose tags their member carries (`in_segments`), and the texts customers have.
 
-A mark follows Mailchimp's answer, so it may lag behind for a moment and never runs ahead.
+A mark follows Mailchimp's answer, so it may lag behind for a moment and never runs ahead. For which tags Mailchimp
+passed the member over is kept beside it (`passed_over`), until the tag is taken or the customer is stored anew.
 """
 
 from __future__ import annotations
@@ -28,15 +29,22 @@ class CustomerTags:
         self._client = client
         self._table = table
 
-    def change(self, department_id: str, *, mark: Marks, unmark: Marks) -> None:
-        """Set and take marks: segments' ids by customer key. Customers that are gone stay so."""
+    def change(self, department_id: str, *, mark: Marks, unmark: Marks, pass_over: Marks) -> None:
+        """Set and take marks, and note who was passed over: segments' ids by customer key.
+
+        Customers that are gone stay so.
+        """
         # One after the other: a transaction takes no customer twice.
-        self._update([self._marking(department_id, key, "ADD", ids) for key, ids in mark.items()])
-        self._update([self._marking(department_id, key, "DELETE", ids) for key, ids in unmark.items()])
+        for verbs, marks in (
+            ("ADD in_segments :segments DELETE passed_over :segments", mark),
+            ("DELETE in_segments :segments", unmark),
+            ("ADD passed_over :segments", pass_over),
+        ):
+            self._update([self._marking(department_id, key, verbs, ids) for key, ids in marks.items()])
 
     def unmark(self, department_id: str, segment_id: str, customer_keys: Iterable[str]) -> None:
         """Take the mark of one segment from some customers."""
-        self.change(department_id, mark={}, unmark=dict.fromkeys(customer_keys, (segment_id,)))
+        self.change(department_id, mark={}, unmark=dict.fromkeys(customer_keys, (segment_id,)), pass_over={})
 
     def clear(self, department_id: str, customer_keys: Iterable[str]) -> None:
         """Take all marks of some customers."""
@@ -64,10 +72,10 @@ class CustomerTags:
                 break
         return found
 
-    def _marking(self, department_id: str, customer_key: str, verb: str, segment_ids: Collection[str]) -> Item:
+    def _marking(self, department_id: str, customer_key: str, verbs: str, segment_ids: Collection[str]) -> Item:
         return {
             **self._target(department_id, customer_key),
-            "UpdateExpression": f"{verb} in_segments :segments",
+            "UpdateExpression": verbs,
             "ExpressionAttributeValues": {":segments": {"SS": sorted(segment_ids)}},
         }
 

@@ -300,8 +300,13 @@ def _heard_item(department_id: str, address_key: str, address: str, heard: Heard
     }
 
 
+def shard_of(address_key: str) -> str:
+    """The one of SHARDS in which an address lies."""
+    return address_key[:2]
+
+
 def _shard(department_id: str, address_key: str) -> Item:
-    return {"S": f"{department_id}#{address_key[:2]}"}
+    return {"S": f"{department_id}#{shard_of(address_key)}"}
 
 
 def _mark(department_id: str, mark_key: str) -> Item:

@@ -5,19 +5,31 @@ contraries holds", without NOT around anything. What a missing attribute means i
 and not left to the database.
 
 Limits of DynamoDB (Developer Guide, "Service, account, and table quotas"): an expression has at most 4 KB and 300
-operators or functions. 20 rules of the longest form stay below 1.5 KB and 120; a test counts them.
+operators or functions. 20 rules of the longest form stay below 1.5 KB and 120; a test counts them. The differences of
+several segments share a condition as far as these limits allow.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.segments import Comparison, Operand, Selection, comparison
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+
+# A little below DynamoDB's limits.
+_MOST_BYTES: Final = 4_000
+_MOST_OPERATORS: Final = 290
+_OPERATORS = re.compile(r"AND|OR|NOT|<>|<=|>=|[=<>]|attribute_\w+|contains")
+
+# What each of some segments asks of a customer, by the segments' ids.
+Asked = Mapping[str, Sequence[Comparison]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +54,7 @@ def compile_selection(selection: Selection) -> Condition:
     if selection.tagged:
         parts.append(f"attribute_exists({writer.name('in_segments')})")
     comparisons = [comparison(rule, selection.today) for rule in selection.rules]
-    if selection.differs is not None:
-        parts.append(_differing(writer, selection.differs, comparisons))
-    elif selection.holds:
+    if selection.holds:
         parts += [writer.written(each) for each in comparisons]
     else:
         parts.append(" OR ".join(writer.written(each.contrary()) for each in comparisons))
@@ -54,7 +64,34 @@ def compile_selection(selection: Selection) -> Condition:
     return Condition(_all_of(parts), writer.names, writer.values)
 
 
-def _differing(writer: _Writer, segment_id: str, comparisons: list[Comparison]) -> str:
+def compile_differences(asked: Asked) -> Iterator[tuple[Condition, Asked]]:
+    """Conditions that those fulfil who enter or leave any of the segments, each with the segments it is about.
+
+    As few as DynamoDB's limits allow, for each is a reading of all customers.
+    """
+    waiting = list(asked.items())
+    while waiting:
+        part = dict(waiting[:1])
+        for segment_id, comparisons in waiting[1:]:
+            more = {**part, segment_id: comparisons}
+            if not _fits(_differing_in(more)):
+                break
+            part = more
+        yield _differing_in(part), part
+        waiting = waiting[len(part) :]
+
+
+def _differing_in(asked: Asked) -> Condition:
+    writer = _Writer()
+    expression = " OR ".join(_differing(writer, segment_id, comparisons) for segment_id, comparisons in asked.items())
+    return Condition(expression, writer.names, writer.values)
+
+
+def _fits(condition: Condition) -> bool:
+    return len(condition.expression) <= _MOST_BYTES and len(_OPERATORS.findall(condition.expression)) <= _MOST_OPERATORS
+
+
+def _differing(writer: _Writer, segment_id: str, comparisons: Sequence[Comparison]) -> str:
     """Fulfils the rules without the tag, or carries the tag without fulfilling them."""
     enters = _all_of([writer.untagged(segment_id), *(writer.written(each) for each in comparisons)])
     contrary = " OR ".join(writer.written(each.contrary()) for each in comparisons)
@@ -74,6 +111,7 @@ class _Writer:
     """Writes comparisons with placeholders, for DynamoDB reserves some 570 words and `status` is one."""
 
     by_attribute: dict[str, str] = field(default_factory=dict)
+    by_value: dict[tuple[str, str], str] = field(default_factory=dict)
     values: dict[str, AttributeValueTypeDef] = field(default_factory=dict)
 
     @property
@@ -84,8 +122,10 @@ class _Writer:
         return self.by_attribute.setdefault(attribute, f"#f{len(self.by_attribute)}")
 
     def value(self, operand: Operand) -> str:
-        placeholder = f":v{len(self.values)}"
-        self.values[placeholder] = {"N": f"{operand:f}"} if isinstance(operand, Decimal) else {"S": operand}
+        """The placeholder of an operand; the same one for the same operand, which keeps expressions short."""
+        kind, text = ("N", f"{operand:f}") if isinstance(operand, Decimal) else ("S", operand)
+        placeholder = self.by_value.setdefault((kind, text), f":v{len(self.by_value)}")
+        self.values[placeholder] = {"N": text} if kind == "N" else {"S": text}
         return placeholder
 
     def tagged(self, segment_id: str) -> str:

@@ -8,7 +8,7 @@ missing LastEvaluatedKey ends a stretch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chalicelib.domain.filterable import Sample, sample_from_document
 from chalicelib.domain.key_ranges import KeyRange, key_ranges
-from chalicelib.domain.segments import Rule, Selection, differing, matching
-from chalicelib.store.segment_conditions import compile_selection
+from chalicelib.domain.segments import Rule, Selection, comparison, matching
+from chalicelib.store.filterable_attributes import from_attributes
+from chalicelib.store.segment_conditions import Asked, Condition, compile_differences, compile_selection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Requests under way at once. An SDK client keeps 10 connections, and a page is at most 1 MB: memory stays flat.
 SIDE_BY_SIDE: Final = 8
+_READ_OF_EACH: Final = frozenset({"customer_key", "address_key", "in_segments", "passed_over"})
 
 _Label = TypeVar("_Label", bound=Hashable)
 _Request = dict[str, Any]
@@ -38,6 +40,20 @@ class Found:
     customer_key: str
     customer_id: str
     address_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A customer who enters or leaves segments, which are told by their ids.
+
+    `passed_over` are those among `enters` for which Mailchimp passed the member over before.
+    """
+
+    customer_key: str
+    address_key: str | None
+    enters: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+    passed_over: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,11 @@ class SegmentQuery:
 
     def counts(self, selections: Sequence[Selection]) -> tuple[int, ...]:
         """How many customers each selection has, all counted side by side."""
-        totals = dict.fromkeys(selections, 0)
+        return self.counts_of_all(selections)[1]
+
+    def counts_of_all(self, selections: Sequence[Selection]) -> tuple[int, tuple[int, ...]]:
+        """How many customers there are, which every count tells by the way, and how many each selection has."""
+        totals, looked_at = dict.fromkeys(selections, 0), dict.fromkeys(selections, 0)
         requests = (
             (selection, self._request(selection, stretch, Select="COUNT"))
             for selection in totals
@@ -88,7 +108,8 @@ class SegmentQuery:
         )
         for selection, page in self._pages(requests):
             totals[selection] += page["Count"]
-        return tuple(totals[selection] for selection in selections)
+            looked_at[selection] += page["ScannedCount"]
+        return max(looked_at.values(), default=0), tuple(totals[selection] for selection in selections)
 
     def count_each(self, rules: tuple[Rule, ...], today: date) -> RuleCounts:
         """The count of all rules together and of each rule alone."""
@@ -113,11 +134,24 @@ class SegmentQuery:
         for item in self._items(selection, "customer_key", "customer_id", "address_key"):
             yield _found(item)
 
-    def differences(self, rules: tuple[Rule, ...], today: date, segment_id: str) -> Iterator[tuple[Found, bool]]:
-        """Who enters or leaves a segment, and whether they leave: carry its tag. Otherwise as `iterate`."""
-        selection = differing(rules, today, segment_id)
-        for item in self._items(selection, "customer_key", "customer_id", "address_key", "in_segments"):
-            yield _found(item), segment_id in _tags(item)
+    def address_keys(self, selection: Selection) -> Iterator[str]:
+        """The address key of every selected customer who has an address. Otherwise as `iterate`."""
+        for item in self._items(selection, "address_key"):
+            if "address_key" in item:
+                yield item["address_key"]["S"]
+
+    def differences(self, segments: Mapping[str, tuple[Rule, ...]], today: date) -> Iterator[Difference]:
+        """Who enters or leaves any of some segments (rules by id), with an address or not. Otherwise as `iterate`.
+
+        All segments are asked about in one reading, or in as few as the length of a condition allows. Of two readings
+        each may name the same customer, for other segments.
+        """
+        asked = {key: [comparison(rule, today) for rule in rules] for key, rules in segments.items()}
+        compared = {each.attribute for comparisons in asked.values() for each in comparisons}
+        projected = sorted(compared | _READ_OF_EACH)
+        for condition, part in compile_differences(asked):
+            for item in self._items(condition, *projected):
+                yield _difference(item, part)
 
     def tagged(self, today: date) -> Iterator[tuple[str | None, tuple[str, ...]]]:
         """The address key of every customer who carries tags, and the ids of their segments. Otherwise as `iterate`."""
@@ -125,10 +159,10 @@ class SegmentQuery:
             address = item.get("address_key")
             yield (address["S"] if address else None), _tags(item)
 
-    def _items(self, selection: Selection, *attributes: str) -> Iterator[_Item]:
+    def _items(self, asked: Selection | Condition, *attributes: str) -> Iterator[_Item]:
         projection = _projection(*attributes)
         requests = (
-            (stretch, self._request(selection, stretch, ConsistentRead=True, **projection)) for stretch in self._ranges
+            (stretch, self._request(asked, stretch, ConsistentRead=True, **projection)) for stretch in self._ranges
         )
         for _, page in self._pages(requests):
             yield from page["Items"]
@@ -184,8 +218,8 @@ class SegmentQuery:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _request(self, selection: Selection, stretch: KeyRange, **options: Any) -> _Request:
-        condition = compile_selection(selection)
+    def _request(self, asked: Selection | Condition, stretch: KeyRange, **options: Any) -> _Request:
+        condition = compile_selection(asked) if isinstance(asked, Selection) else asked
         keys, key_values = key_condition(stretch)
         request: _Request = {
             "TableName": self._table_name,
@@ -239,6 +273,26 @@ def _leading(kept: dict[int, list[_Item]], finished: set[int]) -> list[_Item]:
         if number not in finished:
             break
     return items
+
+
+def _difference(item: _Item, asked: Asked) -> Difference:
+    """In which of the segments the customer differs: the database answers those who differ in any."""
+    fields, tags = from_attributes(item), _tags(item)
+    enters, leaves = [], []
+    for segment_id, comparisons in asked.items():
+        if all(each.holds(fields) for each in comparisons):
+            if segment_id not in tags:
+                enters.append(segment_id)
+        elif segment_id in tags:
+            leaves.append(segment_id)
+    address, passed_over = item.get("address_key"), item.get("passed_over")
+    return Difference(
+        item["customer_key"]["S"],
+        address["S"] if address else None,
+        tuple(enters),
+        tuple(leaves),
+        frozenset(passed_over["SS"]) if passed_over else frozenset(),
+    )
 
 
 def _tags(item: _Item) -> tuple[str, ...]:

@@ -272,6 +272,8 @@ class ChunkApplier:
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
             if one.old == "absent":
                 requests.append(self._members.delete_push(department_id, operation.old_address_key))
+            if one.status != _status_foreseen(operation, member):
+                requests.append(put_check(department_id, operation.address_key))
             return requests
         if one.result != "refused" or one.refusal is None:
             return []
@@ -284,7 +286,7 @@ class ChunkApplier:
             refusal=_next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
         )
-        # Previews count whom campaigns reach: this one is not.
+        # The plan took it for granted that campaigns would reach this one.
         check = put_check(department_id, operation.address_key)
         return [self._members.put_push(department_id, operation.address_key, operation.address, push), check]
 
@@ -360,6 +362,17 @@ def member_object(operation: Operation) -> dict[str, Any]:
     if operation.action in ("subscribe", "ask"):
         return member | {"status": operation.status}
     return member | {"status_if_new": operation.status}
+
+
+def _status_foreseen(operation: Operation, member: Member) -> Status | None:
+    """What the plan expected an address to be after its operation; `member` as it was before."""
+    match operation.action:
+        case "update":
+            return member.status
+        case "archive":
+            return "archived"
+        case _:
+            return operation.status
 
 
 def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:

@@ -18,14 +18,14 @@ from chalicelib.domain.members import Heard, Member, OptOut
 from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, pracbill_opt_out
 from chalicelib.domain.outcomes import explanation
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
-from chalicelib.domain.reach import gets_mail
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE
+from chalicelib.domain.standing import standing, standing_after
 from chalicelib.store.batches import ahead, side_by_side
 from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.mailable import put_mailable
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
+from chalicelib.store.standings import put_end_of_plan, put_standings
 from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.ports import Clock, ConsentHearing, Remaining
 from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, Tally, summed
@@ -77,6 +77,10 @@ class Decider:
         for chunk in writer.rest():
             number = self._put_chunk(run, number, chunk)
         self._flush(run, department, tally)
+        if everything and cursor == ENDED:
+            department_id, audience_id = department.id, department.audience_id
+            at, is_carried_out = self._clock(), not run.dry_run
+            self._members.write(put_end_of_plan(department_id, audience_id, at, is_carried_out=is_carried_out))
         saved = self._save_decisions(run, cursor, number, tally)
         # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
         self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
@@ -126,14 +130,14 @@ class Decider:
             if isinstance(one, Held) and one.code and not (one.waits and one.marks):
                 tally.add("held")
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
-        self._note_reach(run, department, batch, decisions, tally)
+        self._note_standings(run, department, batch, decisions, tally)
         if not run.dry_run:
             self._hearing.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
         return operations
 
-    def _note_reach(
+    def _note_standings(
         self,
         run: Run,
         department: Department,
@@ -141,20 +145,27 @@ class Decider:
         decisions: Sequence[Operation | Held],
         tally: Tally,
     ) -> None:
-        """Note whom campaigns will reach, for previews of segments.
+        """Note where addresses stand, for previews, segments and the reconciliation.
 
-        Of every address in a shard that is known at once; touched ones are looked at when they were applied, and so is
-        who may have left the audience, unless a full run reads back who carries the tags.
+        All of a shard at once where every address is decided, as they are now and as they will be. Touched ones are
+        looked at when they were applied, and so are those that moved, and who may have left the audience, unless a
+        full run reads back who carries the tags.
         """
         pairs = list(zip(batch, decisions, strict=True))
-        if batch and (run.type == "full" or department.decide_all):
-            reached = [s.member.address_key for s, decision in pairs if s.sharers and gets_mail(s, decision)]
-            tally.writes.append(put_mailable(department.id, reached, shard_of=batch[0].member.address_key))
-        if run.type != "full" and not run.dry_run:
-            keys = [
-                s.member.address_key for s, decision in pairs if not department.decide_all or may_leave(s, decision)
-            ]
-            self._members.write([put_check(department.id, key) for key in keys])
+        everything = run.type == "full" or department.decide_all
+        if everything and batch:
+            now = {s.member.address_key: standing(s, decision) for s, decision in pairs}
+            planned = {s.member.address_key: standing_after(s, decision) for s, decision in pairs}
+            after = None if run.dry_run else planned
+            tally.writes += put_standings(department.id, department.audience_id, now, after)
+        if run.dry_run:
+            return
+        checked = [
+            s.member.address_key
+            for s, decision in pairs
+            if not everything or s.moved_to or s.moved_from or (run.type != "full" and may_leave(s, decision))
+        ]
+        self._members.write([put_check(department.id, key) for key in checked])
 
     def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
         """The state with an opt-out that a customer said at the address before, or says at the one after."""

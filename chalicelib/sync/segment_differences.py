@@ -1,34 +1,39 @@
-"""One segment's differences between who matches and who carries its tag: found in the database, sent, noted.
+"""The differences between who belongs to segments and who carries their tags: found in the database, sent, noted.
 
-The database answers only those who enter or leave. Their addresses go out at most 500 each way in a call, and a
-customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found again, and sent again it
-changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so what it answers is compared
-with what was asked.
+The database answers only those who enter or leave, for all segments in one reading. Their addresses go out at most 500
+each way in a call, and a customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found
+again, and sent again it changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so
+what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.filterable import filterable
+from chalicelib.domain.members import Member
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE, Segment, Tag, Tally, reason_of
 from chalicelib.domain.segments import Selection, carrying, matches
 from chalicelib.domain.sightings import Sightings
+from chalicelib.errors import RefuseRequest
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL, SegmentChange
+from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
+from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import Facets, MemberStore
-from chalicelib.store.segment_query import Found, SegmentQuery
+from chalicelib.store.segment_query import Difference, SegmentQuery
+from chalicelib.store.standings import Standings
+from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.progress import ENOUGH_SECONDS
 
@@ -45,7 +50,8 @@ MOST_STATES_KEPT = 20_000
 class Work:
     """What a step has at hand for all segments of a department.
 
-    `suspects` are addresses, by segment, that may carry its tag although no customer is marked so.
+    `suspects` are addresses, by segment, that may carry its tag although no customer is marked so. `standings` tell who
+    can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
     """
 
     run: Run
@@ -56,12 +62,21 @@ class Work:
     mailchimp: MailchimpClient
     remaining: Remaining
     suspects: dict[str, set[str]]
+    standings: Standings
+    looked_at: frozenset[str] = frozenset()
     facets: dict[str, Facets | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
+    wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
+    made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
     carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
     # Marks to store, segments by customer: one who enters several segments is written once.
     to_mark: dict[str, set[str]] = field(default_factory=dict)
     to_unmark: dict[str, set[str]] = field(default_factory=dict)
+    to_pass_over: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def has_many_marks(self) -> bool:
+        return len(self.to_mark) + len(self.to_unmark) + len(self.to_pass_over) >= _MARKS_AT_ONCE
 
     @property
     def is_short_of_time(self) -> bool:
@@ -86,23 +101,13 @@ class Target:
 
 @dataclass(slots=True)
 class Batch:
-    """Addresses of one call by their keys, and customers whose mark changes without one."""
+    """Addresses of one direction of a call by their keys."""
 
     targets: dict[str, Target] = field(default_factory=dict)
-    quiet: list[str] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
         return len(self.targets) == MOST_MEMBERS_A_CALL
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.targets and not self.quiet
-
-    def take_quiet(self) -> Batch:
-        """The customers without a call as a batch of their own."""
-        taken, self.quiet = Batch(quiet=self.quiet), []
-        return taken
 
     @property
     def addresses(self) -> list[str]:
@@ -115,14 +120,28 @@ class Batch:
 
 @dataclass(slots=True)
 class Doing:
-    """One segment's pass. `left_out` counts customers who match and carry no tag, by reason."""
+    """One segment's part of a pass. `left_out` counts customers who match and carry no tag, by reason.
+
+    Of addresses that several customers have, `tagged` and `passed_over` tell what became of them.
+    """
 
     work: Work
     segment: Segment
     tag: Tag
+    adding: Batch = field(default_factory=Batch)
+    removing: Batch = field(default_factory=Batch)
     left_out: Counter[str] = field(default_factory=Counter)
     tagged: set[str] = field(default_factory=set)
     passed_over: set[str] = field(default_factory=set)
+    trouble: Exception | None = None  # why nothing more is done for the segment
+
+    @property
+    def is_due(self) -> bool:
+        return self.trouble is None and (self.adding.is_full or self.removing.is_full)
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.trouble is None and bool(self.adding.targets or self.removing.targets)
 
 
 class Differences:
@@ -133,34 +152,57 @@ class Differences:
         self._tags = tags
         self._note = note
 
-    def carry_out(self, work: Work, segment: Segment, tag: Tag) -> bool:
-        """Send all differences of a segment; False when time was over before the end."""
-        doing = Doing(work, segment, tag)
-        for adding, removing in self._batches(doing):
-            if not self._send(doing, adding, removing):
-                return False
-        work.carried_out[segment.id] = CarriedOut(segment, doing.left_out)
-        return True
+    def carry_out(self, work: Work, segments: Sequence[Segment]) -> dict[str, Exception] | None:
+        """Send all differences of some segments that have their tags; None when time was over before the end.
+
+        Answers what stands in the way of single ones, by their ids: SegmentGone, RefuseRequest or WholeCallRefused.
+        """
+        doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
+        found = work.query.differences({key: doing.segment.rules for key, doing in doings.items()}, work.today)
+        for part in _slices(chain(found, _suspicions(work, doings)), _CUSTOMERS_AT_ONCE):
+            self._look_up(work, part)
+            if not all(self._take(doings, one) for one in part):
+                return None
+            if work.has_many_marks:
+                self.keep_marks(work)
+                if work.is_short_of_time:
+                    return None
+        waiting = [doing for doing in doings.values() if doing.is_waiting]
+        for sent, doing in enumerate(waiting, start=1):
+            # After the last call there is nothing left for which time could be short.
+            if not self._send(doing) and sent < len(waiting):
+                return None
+        for key, doing in doings.items():
+            if doing.trouble is None:
+                work.carried_out[key] = CarriedOut(doing.segment, doing.left_out)
+        return {key: doing.trouble for key, doing in doings.items() if doing.trouble is not None}
 
     def keep_marks(self, work: Work) -> None:
         """Store the marks that Mailchimp's answers asked for so far."""
-        mark, unmark = work.to_mark, work.to_unmark
-        work.to_mark, work.to_unmark = {}, {}
-        self._tags.change(work.department.id, mark=mark, unmark=unmark)
+        mark, unmark, pass_over = work.to_mark, work.to_unmark, work.to_pass_over
+        work.to_mark, work.to_unmark, work.to_pass_over = {}, {}, {}
+        self._tags.change(work.department.id, mark=mark, unmark=unmark, pass_over=pass_over)
 
     def tallies(self, work: Work) -> Iterator[tuple[Segment, Tally]]:
         """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
         self.keep_marks(work)
-        marked: Counter[str] = Counter()
-        addresses: dict[str, set[str | None]] = {segment_id: set() for segment_id in work.carried_out}
-        for address, segment_ids in work.query.tagged(work.today) if work.carried_out else ():
-            for segment_id in addresses.keys() & segment_ids:
-                marked[segment_id] += 1
-                addresses[segment_id].add(address)
+        marked, members = Counter[str](), Counter[str]()
+        # One number an address, a bit a segment: this grows with the department and not with its segments.
+        bits = {segment_id: 1 << place for place, segment_id in enumerate(work.carried_out)}
+        known: dict[str | None, int] = {}
+        for address, segment_ids in work.query.tagged(work.today) if bits else ():
+            before = known.get(address, 0)
+            after = before
+            for segment_id in segment_ids:
+                bit = bits.get(segment_id, 0)
+                if bit:
+                    marked[segment_id] += 1
+                    members[segment_id] += not before & bit
+                    after |= bit
+            known[address] = after
         for segment_id, done in work.carried_out.items():
-            members = len(addresses[segment_id])
-            left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members})
-            yield done.segment, Tally(marked[segment_id] + done.left_out.total(), members, dict(left_out))
+            left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members[segment_id]})
+            yield done.segment, Tally(marked[segment_id] + done.left_out.total(), members[segment_id], dict(left_out))
         work.carried_out.clear()
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
@@ -183,73 +225,68 @@ class Differences:
         others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
         wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in sightings}
         work.suspects.setdefault(segment.id, set()).update(wrong)
+        work.wrongly_tagged[segment.id] = wrong
+
+    def keep_suspects(self, work: Work) -> None:
+        """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
+        department_id = work.department.id
+        found = [(segment_id, key) for segment_id, keys in work.wrongly_tagged.items() for key in sorted(keys)]
+        # The segment takes a customer's place, so that one address can be noted for each of several segments.
+        self._members.write([put_check(department_id, key, segment_id, (segment_id,)) for segment_id, key in found])
 
     # ---------------------------------------------------------------------------------------------------- finding
 
-    def _batches(self, doing: Doing) -> Iterator[tuple[Batch, Batch]]:
-        """Whom to tag and whom to untag, a call's worth at a time."""
-        work, segment = doing.work, doing.segment
-        adding, removing = Batch(), Batch()
-        found = work.query.differences(segment.rules, work.today, segment.id)
-        suspects = ((Found("", "", key), True) for key in sorted(work.suspects.get(segment.id, ())))
-        for part in _slices((each for source in (found, suspects) for each in source), _CUSTOMERS_AT_ONCE):
-            known = self._facets(work, [one.address_key for one, leaves in part if one.address_key and not leaves])
-            states = self._states(work, [one.address_key for one, leaves in part if one.address_key and leaves])
-            for one, leaves in part:
-                if leaves:
-                    _take_leaving(doing, removing, one, states)
-                else:
-                    _take_entering(doing, adding, one, known)
-                if adding.is_full or removing.is_full:
-                    yield adding, removing
-                    adding, removing = Batch(), Batch()
-            if len(adding.quiet) + len(removing.quiet) >= _CUSTOMERS_AT_ONCE:
-                yield adding.take_quiet(), removing.take_quiet()
-        if not (adding.is_empty and removing.is_empty):
-            yield adding, removing
-
-    def _facets(self, work: Work, keys: Sequence[str]) -> dict[str, Facets | None]:
-        """What is known of some addresses; remembered, since one customer is often in several segments."""
-        missing = [key for key in dict.fromkeys(keys) if key not in work.facets]
-        if len(work.facets) + len(missing) > MOST_STATES_KEPT:
-            work.facets.clear()
-            missing = list(dict.fromkeys(keys))
-        known = self._members.facets(work.department.id, missing) if missing else {}
-        work.facets.update({key: known.get(key) for key in missing})
-        return work.facets
-
-    def _states(self, work: Work, keys: Sequence[str]) -> dict[str, AddressState]:
-        missing = [key for key in dict.fromkeys(keys) if key not in work.states]
-        if len(work.states) + len(missing) > MOST_STATES_KEPT:
+    def _look_up(self, work: Work, part: Sequence[Difference]) -> None:
+        """Read what is known of addresses that may be sent; what was read before is remembered."""
+        if len(work.states) + len(work.facets) + len(part) > MOST_STATES_KEPT:
             work.states.clear()
-            missing = list(dict.fromkeys(keys))
-        found = self._members.states(work.department.id, missing, work.audience_id)
-        work.states.update(zip(missing, found, strict=True))
-        return work.states
+            work.facets.clear()
+        asked = [(one.address_key, one) for one in part if one.address_key is not None]
+        unknown = [(key, one) for key, one in asked if key not in work.states]
+        shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not _leaves_alone(work, key, one)))
+        found = self._members.states(work.department.id, shared, work.audience_id)
+        work.states.update(zip(shared, found, strict=True))
+        others = dict.fromkeys(key for key, one in unknown if one.leaves or _may_be_tagged(work, key))
+        unread = [key for key in others if key not in work.states and key not in work.facets]
+        known = self._members.facets(work.department.id, unread) if unread else {}
+        work.facets.update({key: known.get(key) for key in unread})
+
+    def _take(self, doings: Mapping[str, Doing], one: Difference) -> bool:
+        """Put a customer into the calls of the segments concerned, and send those that are full."""
+        entered = [doing for segment_id in one.enters if (doing := doings[segment_id]).trouble is None]
+        left = [doing for segment_id in one.leaves if (doing := doings[segment_id]).trouble is None]
+        for doing in entered:
+            _take_entering(doing, one)
+        for doing in left:
+            _take_leaving(doing, one)
+        return all(self._send(doing) for doing in (*entered, *left) if doing.is_due)
 
     # ---------------------------------------------------------------------------------------------------- sending
 
-    def _send(self, doing: Doing, adding: Batch, removing: Batch) -> bool:
+    def _send(self, doing: Doing) -> bool:
         """One call, its answer noted; False when the step should end."""
-        work, segment = doing.work, doing.segment
-        change = SegmentChange()
-        if adding.targets or removing.targets:
+        work, segment_id = doing.work, doing.segment.id
+        adding, removing = doing.adding, doing.removing
+        doing.adding, doing.removing = Batch(), Batch()
+        try:
             change = work.mailchimp.change_segment_members(
                 work.audience_id, doing.tag.id, add=adding.addresses, remove=removing.addresses
             )
+        except (SegmentGone, RefuseRequest, WholeCallRefused) as trouble:
+            doing.trouble = trouble
+            return True
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
         outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
-        _note_marks(work.to_mark, segment.id, [*adding.quiet, *_customers(inside.values())])
-        _note_marks(work.to_unmark, segment.id, [*removing.quiet, *_customers(outside.values())])
-        if len(work.to_mark) + len(work.to_unmark) >= _MARKS_AT_ONCE:
-            self.keep_marks(work)
-        doing.tagged |= inside.keys()
         passed_over = {key: target for key, target in adding.targets.items() if key not in inside}
-        doing.passed_over |= passed_over.keys()
+        _note_marks(work.to_mark, segment_id, _customers(inside.values()))
+        _note_marks(work.to_unmark, segment_id, _customers(outside.values()))
+        _note_marks(work.to_pass_over, segment_id, _customers(passed_over.values()))
+        if work.has_many_marks:
+            self.keep_marks(work)
+        doing.tagged |= {key for key in inside if not _is_alone(work, key)}
+        doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
         doing.left_out["not_taken"] += len(_customers(passed_over.values()))
-        if not adding.targets and not removing.targets:
-            return not work.is_short_of_time
         return self._note(work.run, len(change.added), len(change.removed)) and not work.is_short_of_time
 
 
@@ -263,51 +300,100 @@ def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int 
             if member.status in TAGGABLE:
                 sightings.add(address_key(work.department.salt, member.address))
         start += len(page)
-        if work.is_short_of_time:
+        # An empty page is the end, however little time there is.
+        if page and work.is_short_of_time:
             return start
     return None
 
 
-def _take_entering(doing: Doing, batch: Batch, found: Found, known: dict[str, Facets | None]) -> None:
-    key = found.address_key
+def _suspicions(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:
+    """Addresses that may carry a tag without a marked customer, as if they left the segment."""
+    for segment_id in doings:
+        for key in sorted(work.suspects.get(segment_id, ())):
+            yield Difference("", key, leaves=(segment_id,))
+
+
+def _take_entering(doing: Doing, one: Difference) -> None:
+    work, key, segment_id = doing.work, one.address_key, doing.segment.id
     if key is None:
         doing.left_out["no_address"] += 1
     elif key in doing.tagged:
-        batch.quiet.append(found.customer_key)
+        _note_marks(work.to_mark, segment_id, [one.customer_key])
     elif key in doing.passed_over:
         doing.left_out["not_taken"] += 1
-    elif key in batch.targets:
-        batch.targets[key].customers.append(found.customer_key)
+        _note_marks(work.to_pass_over, segment_id, [one.customer_key])
+    elif key in doing.adding.targets:
+        doing.adding.targets[key].customers.append(one.customer_key)
     else:
-        facets = known.get(key)
-        status = facets.member(doing.work.audience_id).status if facets else "absent"
-        if facets is None or not _is_taggable(status, facets.address):
-            doing.left_out[reason_of(status)] += 1
-            return
-        batch.targets[key] = Target(facets.address, [found.customer_key])
+        member = _member(work, key)
+        if not _is_taggable(member):
+            doing.left_out[reason_of(member.status)] += 1
+        elif segment_id in one.passed_over and not _is_tried_again(work, member):
+            doing.left_out["not_taken"] += 1
+        else:
+            doing.adding.targets[key] = Target(member.address, [one.customer_key])
 
 
-def _take_leaving(doing: Doing, batch: Batch, found: Found, states: dict[str, AddressState]) -> None:
+def _take_leaving(doing: Doing, one: Difference) -> None:
     """Untag, unless the member carries no tag anyway, or must keep it for another customer with the address."""
-    state = states.get(found.address_key or "")
-    if state is None or not _is_taggable(state.member.status, state.member.address) or _holds(doing, state):
-        batch.quiet += [found.customer_key] if found.customer_key else []
+    work, key = doing.work, one.address_key
+    customers = [one.customer_key] if one.customer_key else []
+    member = _member(work, key) if key is not None else None
+    if key is None or member is None or not _is_taggable(member) or _holds(doing, work.states.get(key)):
+        _note_marks(work.to_unmark, doing.segment.id, customers)
         return
-    target = batch.targets.setdefault(state.member.address_key, Target(state.member.address))
-    target.customers += [found.customer_key] if found.customer_key else []
+    doing.removing.targets.setdefault(key, Target(member.address)).customers += customers
 
 
-def _holds(doing: Doing, state: AddressState) -> bool:
-    """Whether a customer with this address belongs to the segment."""
-    if state.sharers is None:
+def _member(work: Work, key: str) -> Member:
+    """What is known of an address. One that was not looked up can carry no tag; its standing says why."""
+    state, facets = work.states.get(key), work.facets.get(key)
+    if state is not None:
+        return state.member
+    if facets is not None:
+        return facets.member(work.audience_id)
+    known = work.standings.get(key)
+    return Member(key, "", status=known.status if known is not None else "absent")
+
+
+def _may_be_tagged(work: Work, key: str) -> bool:
+    known = work.standings.get(key)
+    return known is None or known.status in TAGGABLE
+
+
+def _is_alone(work: Work, key: str) -> bool:
+    """Whether one customer at the most has the address."""
+    if key in work.states:
+        sharers = work.states[key].sharers
+        return sharers is None or len(sharers.customers) == 1
+    known = work.standings.get(key)
+    return known is not None and known.sharers == 1
+
+
+def _leaves_alone(work: Work, key: str, one: Difference) -> bool:
+    """Whether the customer who leaves has the address alone. Of an address without one it is somebody else's."""
+    return bool(one.customer_key) and _is_alone(work, key)
+
+
+def _is_tried_again(work: Work, member: Member) -> bool:
+    """Whether one whom Mailchimp passed over is sent again: once there is news of a subscribed one, and by full syncs.
+
+    Of the other statuses it is not known that they may carry tags: they wait until they are subscribed or edited.
+    """
+    return member.status == "subscribed" and (work.run.type == "full" or member.address_key in work.looked_at)
+
+
+def _holds(doing: Doing, state: AddressState | None) -> bool:
+    """Whether a customer with this address belongs to the segment; `state` is None for a customer who has it alone."""
+    if state is None or state.sharers is None:
         return False
     zone, rules = ZoneInfo(doing.work.department.timezone), doing.segment.rules
     return any(matches(rules, filterable(customer, zone), doing.work.today) for customer in state.sharers.customers)
 
 
-def _is_taggable(status: str, address: str) -> bool:
+def _is_taggable(member: Member) -> bool:
     """Whether Mailchimp has a member who may carry a tag, and we still know the address."""
-    return status in TAGGABLE and bool(address)
+    return member.status in TAGGABLE and bool(member.address)
 
 
 def _note_marks(marks: dict[str, set[str]], segment_id: str, customers: Iterable[str]) -> None:

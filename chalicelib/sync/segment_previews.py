@@ -37,10 +37,10 @@ from chalicelib.errors import ServiceError
 from chalicelib.pracbill.client import BadRecord, ChangePage
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.filterable_attributes import from_attributes
-from chalicelib.store.mailable import MailableStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.standings import Standings, StandingStore
 from chalicelib.sync.ports import Clock, PracBillFor
 from chalicelib.sync.progress import OVERLAP
 from chalicelib.sync.segment_differences import QueryFor
@@ -90,7 +90,7 @@ class Previews:
         *,
         customers: CustomerStore,
         members: MemberStore,
-        mailable: MailableStore,
+        standings: StandingStore,
         runs: RunStore,
         query_for: QueryFor,
         pracbill_for: PracBillFor,
@@ -98,7 +98,7 @@ class Previews:
     ) -> None:
         self._customers = customers
         self._members = members
-        self._mailable = mailable
+        self._standings = standings
         self._runs = runs
         self._query_for = query_for
         self._pracbill_for = pracbill_for
@@ -109,16 +109,16 @@ class Previews:
     ) -> SegmentPreview:
         """Who matches the rules; with `instead_of`, a segment's present rules, also who enters and who leaves it."""
         today = today_in(ZoneInfo(department.timezone), self._clock())
-        fresh = self._fresh(department)
+        standings = self._standings.load(department.id, department.audience_id)
+        fresh = self._fresh(department, standings)
         answers = Answers(self._query_for(department), fresh, today)
-        alone = [(rule,) for rule in rules] if per_rule else []
-        total, count, *each = answers.counts([(), rules, *alone])
+        total, count, *each = answers.counts([rules, *((rule,) for rule in rules if per_rule)])
         enter, leave = None, None
         if instead_of is not None:
             enter, leave = answers.change(rules, instead_of), answers.change(instead_of, rules)
         return SegmentPreview(
             count=count,
-            reachable_count=self._reachable_count(department, answers, rules),
+            reachable_count=answers.reachable_count(rules, standings),
             total=total,
             as_of=fresh.as_of,
             sample=answers.sample(matching(rules, today), lambda one: matches(rules, one, today)),
@@ -132,20 +132,14 @@ class Previews:
         today = today_in(ZoneInfo(department.timezone), self._clock())
         return self._query_for(department).count(matching(rules, today))
 
-    def _reachable_count(self, department: Department, answers: Answers, rules: tuple[Rule, ...]) -> int:
-        reached = self._mailable.load(department.id)
-        found = answers.query.iterate(with_address(rules, answers.today))
-        count = sum(1 for one in found if one.address_key is not None and one.address_key in reached)
-        return count + answers.fresh.reach_delta(lambda one: matches(rules, one, answers.today))
-
     # ------------------------------------------------------------------------------------------ changes since the run
 
-    def _fresh(self, department: Department) -> Fresh:
+    def _fresh(self, department: Department, standings: Standings) -> Fresh:
         page_as_of, records = self._changes(department)
         if page_as_of is None:
             return Fresh(self._last_read(department))
         latest: dict[str, Customer | RemovedCustomer] = {customer_key(record.id): record for record in records}
-        return Fresh(min(page_as_of, self._clock()), tuple(self._compare(department, latest)))
+        return Fresh(min(page_as_of, self._clock()), tuple(self._compare(department, latest, standings)))
 
     def _changes(self, department: Department) -> tuple[datetime | None, list[Customer | RemovedCustomer]]:
         """All that PracBill changed since the last run, and up to when; None when it is too much or takes too long."""
@@ -164,7 +158,9 @@ class Previews:
         records = [record for page in pages for record in page.records if not isinstance(record, BadRecord)]
         return parse_moment(pages[0].as_of), records
 
-    def _compare(self, department: Department, latest: dict[str, Customer | RemovedCustomer]) -> Iterable[Changed]:
+    def _compare(
+        self, department: Department, latest: dict[str, Customer | RemovedCustomer], standings: Standings
+    ) -> Iterable[Changed]:
         known = self._customers.get(department.id, list(latest))
         changed = {
             key: record
@@ -172,7 +168,7 @@ class Previews:
             if _differs(record, known[key].fingerprint if key in known else "", department.timezone)
         }
         items = self._customers.items(department.id, list(changed))
-        mailable = self._mailable.load(department.id) if changed else ()
+        reached = self._reached(department, [r for r in changed.values() if isinstance(r, Customer)])
         for key, record in changed.items():
             item = items.get(key)
             address = known[key].address_key if key in known else ""
@@ -181,19 +177,25 @@ class Previews:
                 before=from_attributes(item) if item is not None else None,
                 after=filterable(record, ZoneInfo(department.timezone)) if isinstance(record, Customer) else None,
                 sample=sample_of(record) if isinstance(record, Customer) else Sample(record.id),
-                was_reached=bool(address) and address in mailable,
-                is_reached=isinstance(record, Customer) and self._is_reached(department, record),
+                was_reached=bool(address) and standings.is_reached(address),
+                is_reached=record.id in reached,
             )
 
-    def _is_reached(self, department: Department, customer: Customer) -> bool:
-        """Whether campaigns will reach a changed customer, once a sync has seen the change."""
-        address, audience = usable_address(customer.email), department.audience
-        if address is None or audience is None:
-            return False
-        key = address_key(department.salt, address)
-        state = _with(self._members.state(department.id, key, audience.id), customer, address)
-        policy, fields = department.settings.consent, audience.fields
-        return gets_mail(state, plan_address(state, policy=policy, fields=fields, now=self._clock()))
+    def _reached(self, department: Department, customers: Sequence[Customer]) -> set[str]:
+        """The ids of changed customers whom campaigns will reach, once a sync has seen the change."""
+        audience = department.audience
+        if audience is None:
+            return set()
+        placed = [(one, address) for one in customers if (address := usable_address(one.email)) is not None]
+        keys = [address_key(department.salt, address) for _, address in placed]
+        states = self._members.states(department.id, keys, audience.id)
+        policy, fields, now = department.settings.consent, audience.fields, self._clock()
+        found = set()
+        for (customer, address), known in zip(placed, states, strict=True):
+            state = _with(known, customer, address)
+            if gets_mail(state, plan_address(state, policy=policy, fields=fields, now=now)):
+                found.add(customer.id)
+        return found
 
     def _last_read(self, department: Department) -> datetime:
         """Up to when PracBill's customers were read. Runs that sent nothing, such as a first plan, count as well."""
@@ -213,12 +215,18 @@ class Answers:
     today: date
 
     def counts(self, sets: Sequence[tuple[Rule, ...]]) -> list[int]:
-        """How many match each set of rules; everybody matches none."""
-        stored = self.query.counts([matching(rules, self.today) for rules in sets])
+        """How many customers there are, and how many match each set of rules."""
+        total, stored = self.query.counts_of_all([matching(rules, self.today) for rules in sets])
         return [
             count + self.fresh.delta(lambda one, rules=rules: matches(rules, one, self.today))  # type: ignore[misc]
-            for count, rules in zip(stored, sets, strict=True)
+            for count, rules in zip((total, *stored), ((), *sets), strict=True)
         ]
+
+    def reachable_count(self, rules: tuple[Rule, ...], standings: Standings) -> int:
+        """How many of those who match campaigns reach."""
+        found = self.query.address_keys(with_address(rules, self.today))
+        count = sum(1 for address_key in found if standings.is_reached(address_key))
+        return count + self.fresh.reach_delta(lambda one: matches(rules, one, self.today))
 
     def change(self, rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> MembershipChange:
         """Who matches the rules and not the others."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.calendar import today_in
@@ -16,21 +17,21 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.planning import AddressState, plan_address
-from chalicelib.domain.reach import gets_mail
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segment_state import TAGGABLE, Segment, Tag
 from chalicelib.domain.sightings import Sightings
-from chalicelib.errors import RefuseRequest
+from chalicelib.domain.standing import Standing, standing
+from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
-from chalicelib.store.mailable import MailableStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.sightings import SightingsStore
+from chalicelib.store.standings import Standings, StandingStore
 from chalicelib.store.tag_checks import TagCheck, TagCheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
 from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS
@@ -50,7 +51,10 @@ _MOST_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the phase stands: segments up to `after` are done, and `start` members of `healing` are read."""
+    """Where the phase stands: segments up to `after` are ready, and `start` members of `healing` are read.
+
+    A segment is ready when its tag is there and its marks are true: only its differences are to be sent.
+    """
 
     is_looked: bool = False
     after: str = ""
@@ -81,6 +85,10 @@ class Place:
         """After a segment; those that are being deleted are taken first, out of order."""
         return Place(is_looked=True, after=self.after if segment.deleting else max(self.after, segment.id))
 
+    def before(self, segment: Segment) -> bool:
+        """Whether the segment is still to be made ready."""
+        return segment.deleting or segment.id > self.after
+
 
 class SegmentSync:
     """The phase as sync/ports.py wants it."""
@@ -94,7 +102,7 @@ class SegmentSync:
         members: MemberStore,
         tags: CustomerTags,
         checks: TagCheckStore,
-        mailable: MailableStore,
+        standings: StandingStore,
         sightings: SightingsStore,
         runs: RunStore,
         logs: LogStore,
@@ -108,7 +116,7 @@ class SegmentSync:
         self._members = members
         self._tags = tags
         self._checks = checks
-        self._mailable = mailable
+        self._standings = standings
         self._sightings = sightings
         self._runs = runs
         self._logs = logs
@@ -130,8 +138,14 @@ class SegmentSync:
             department = self._departments.change(department.id, lambda d: replace(d, segments_waiting=False))
         place, checks = Place.of(run.cursor), self._checks.all(department.id)
         states: dict[str, AddressState] = {}
-        if not place.is_looked and not self._look_at(department, checks, states, remaining):
-            return self._save(run, place)
+        if not place.is_looked:
+            if not run.cursor and run.type != "segments" and (run.type == "full" or department.decide_all):
+                self._standings.put_in_force(department.id, department.audience_id)
+            looked_at = self._clock()
+            if not self._look_at(department, checks, states, remaining):
+                return self._save(run, place)
+            if run.type != "segments":
+                self._standings.looked_at(department.id, department.audience_id, looked_at)
         work = self._work(run, department, checks, states, remaining)
         unfinished = self._bring_all(work, replace(place, is_looked=True))
         if unfinished is not None:
@@ -149,7 +163,7 @@ class SegmentSync:
         states: dict[str, AddressState],
         remaining: Remaining,
     ) -> bool:
-        """Note whom campaigns reach by now, and unmark customers whose member has left; False when time was over.
+        """Note where addresses stand by now, and unmark customers whose member has left; False when time was over.
 
         What only changed its status is done with then. Suspects are kept until the tags were dealt with. What was read
         is added to `states`: the same addresses are those that enter and leave segments.
@@ -160,20 +174,13 @@ class SegmentSync:
             part = checks[start : start + _CHECKS_AT_ONCE]
             keys = list(dict.fromkeys(check.address_key for check in part))
             read = self._members.states(department.id, keys, department.audience_id)
-            reached = {state.member.address_key: self._is_reached(department, state) for state in read}
-            self._mailable.change(department.id, reached)
+            found = {state.member.address_key: standing_of(department, state, self._clock()) for state in read}
+            self._standings.change(department.id, department.audience_id, found)
             self._unmark(department.id, [state for state in read if state.member.status not in TAGGABLE])
             if len(states) < MOST_STATES_KEPT:
                 states.update({state.member.address_key: state for state in read})
             self._checks.remove(department.id, [check for check in part if not check.segments])
         return True
-
-    def _is_reached(self, department: Department, state: AddressState) -> bool:
-        assert department.audience is not None
-        if state.sharers is None:
-            return False
-        policy, fields = department.settings.consent, department.audience.fields
-        return gets_mail(state, plan_address(state, policy=policy, fields=fields, now=self._clock()))
 
     def _unmark(self, department_id: str, states: Sequence[AddressState]) -> None:
         keys = [customer_key(c.id) for state in states if state.sharers for c in state.sharers.customers]
@@ -189,22 +196,45 @@ class SegmentSync:
         if not segments:
             return None
         keeper = TagKeeper(self._segments, work.mailchimp, audience_id, segments)
-        # Those that are being deleted come first: their names may be wanted.
-        waiting = sorted((s for s in segments if s.deleting or s.id > place.after), key=lambda s: not s.deleting)
         try:
             for _ in range(_MOST_ROUNDS):
-                for segment in waiting:
-                    stopped = self._bring(work, keeper, segment, place)
+                # Those that are being deleted come first: their names may be wanted.
+                for segment in sorted(filter(place.before, segments), key=lambda s: not s.deleting):
+                    stopped = self._make_ready(work, keeper, segment, place)
                     place = stopped or place.behind(segment)
                     if stopped is not None or work.is_short_of_time or not self._goes_on(run):
-                        self._note_tallies(work)
+                        self._differences.keep_suspects(work)
                         return self._save(run, place)
-                self._note_tallies(work)
-                waiting = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
+                concerned = {segment.id for segment in segments}
+                known = (s for s in self._segments.all(department_id) if s.id in concerned)
+                if not self._carry_out(work, [s for s in known if _is_ready(s, audience_id, work.made_ready)]):
+                    self._differences.keep_suspects(work)
+                    return self._save(run, place)
+                segments = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
+                if not segments:
+                    break
+                place = Place(is_looked=True)
         finally:
             # What Mailchimp has answered is kept, whatever stops us.
             self._differences.keep_marks(work)
         return None
+
+    def _carry_out(self, work: Work, ready: Sequence[Segment]) -> bool:
+        """Send the differences of segments that are ready, and count; False when time was over before the end."""
+        if not ready:
+            return True
+        troubles = self._differences.carry_out(work, ready)
+        if troubles is None:
+            return False
+        self._note_tallies(work)
+        for segment in ready:
+            trouble = troubles.get(segment.id)
+            if isinstance(trouble, SegmentGone):
+                # Deleted there at this very moment: made again by the next round.
+                self._change(segment, Segment.without_tag)
+            elif isinstance(trouble, ServiceError):
+                self._note_fault(work, segment, trouble.message)
+        return True
 
     def _work(
         self,
@@ -223,13 +253,21 @@ class SegmentSync:
             mailchimp=self._mailchimp_for(department, remaining),
             remaining=remaining,
             suspects=_suspects(checks),
+            standings=self._known_standings(run, department),
+            looked_at=frozenset(check.address_key for check in checks),
             states=states,
         )
 
-    def _bring(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
-        """Bring one segment to Mailchimp; None when it is through, else where to go on."""
+    def _known_standings(self, run: Run, department: Department) -> Standings:
+        """Where addresses stand; nothing is known for sure while a plan of all of them is only partly carried out."""
+        if run.type == "segments" and department.decide_all:
+            return Standings({})
+        return self._standings.load(department.id, department.audience_id)
+
+    def _make_ready(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+        """Have the segment's tag and marks as they should be; None when they are, else where to go on."""
         try:
-            return self._bring_or_raise(work, keeper, segment, place)
+            stopped = self._make_ready_or_raise(work, keeper, segment, place)
         except SegmentGone:
             # Deleted there at this very moment: made again by the next step, unless it was us who deleted it.
             return None if self._change(segment, Segment.without_tag) is None else place
@@ -238,8 +276,11 @@ class SegmentSync:
             return None
         except KeyError:
             return None  # it was removed meanwhile, by a step that runs beside this one
+        if stopped is None:
+            work.made_ready.add(segment.id)
+        return stopped
 
-    def _bring_or_raise(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+    def _make_ready_or_raise(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
         if segment.deleting:
             return None if self._delete(work, keeper, segment) else place
         segment = self._without_lost_tag(work, keeper, segment)
@@ -251,10 +292,8 @@ class SegmentSync:
         segment = keeper.ensure(segment)
         assert segment.tag is not None
         if work.run.type == "full" and not is_new:
-            stopped = self._heal(work, segment, segment.tag, place)
-            if stopped is not None:
-                return stopped
-        return None if self._differences.carry_out(work, segment, segment.tag) else place
+            return self._heal(work, segment, segment.tag, place)
+        return None
 
     def _without_lost_tag(self, work: Work, keeper: TagKeeper, segment: Segment) -> Segment:
         """The segment, its tag forgotten where the selected audience does not have it."""
@@ -341,6 +380,21 @@ class SegmentSync:
 
     def _known(self, segment: Segment, change: Callable[[Segment], Segment]) -> Segment:
         return self._segments.change(segment.department_id, segment.id, change)
+
+
+def standing_of(department: Department, state: AddressState, now: datetime) -> Standing:
+    """Where an address of a department with an audience stands, and what its next plan makes of it."""
+    assert department.audience is not None
+    policy, fields = department.settings.consent, department.audience.fields
+    return standing(state, plan_address(state, policy=policy, fields=fields, now=now))
+
+
+def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
+    """Whether the differences can be sent. An old fault is over only for a segment that this step has made ready."""
+    tag = segment.tag
+    if segment.deleting or segment.stale_marks or tag is None or (segment.fault and segment.id not in made_ready):
+        return False
+    return tag.audience_id == audience_id and tag.name == segment.name
 
 
 def _suspects(checks: Sequence[TagCheck]) -> dict[str, set[str]]:

@@ -5,13 +5,14 @@ Both answers ask the same pure functions as the plan does, so they cannot tell a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import chain, islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.calendar import today_in
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.filterable import Filterable, sample_from_document
@@ -20,7 +21,8 @@ from chalicelib.domain.members import Member, Sharers, Status
 from chalicelib.domain.outcomes import HELD, Explanation, explanation
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import mask_addresses, refusal
-from chalicelib.domain.segments import Rule, explain
+from chalicelib.domain.segments import Rule, Selection, explain
+from chalicelib.domain.standing import REASONS
 from chalicelib.domain.views import (
     CustomerView,
     DifferenceReason,
@@ -37,8 +39,12 @@ from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.logs import LedgerStore
-from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.standings import Standings, StandingStore
+from chalicelib.store.tag_checks import TagCheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor
+from chalicelib.sync.segment_sync import standing_of
 
 _API_SECONDS = 25.0
 
@@ -54,23 +60,8 @@ _ADDRESS_CHANGED = Explanation(
     "Ask the customer for the new address and enter it in PracBill.",
 )
 _MOST_NAMED = 3
-# Reasons of the difference in the order in which they are told.
-_REASONS = {
-    "no_address": "Customers without a usable e-mail address.",
-    "shared_address": "Customers who share the address of another customer: together they are one member.",
-    "transactional": "Members without recorded consent; Mailchimp does not count them as subscribed.",
-    "pending": "People who have not confirmed yet.",
-    "opted_out": "Customers who opted out, in PracBill or in Mailchimp.",
-    "no_consent": "Customers without recorded consent, left out by the settings.",
-    "cleaned": "Addresses that bounced.",
-    "forgotten": "Contacts deleted for good in Mailchimp.",
-    "archived": "Contacts archived in Mailchimp.",
-    "erased": "People whose data was erased.",
-    "refused": "Addresses that Mailchimp refuses; see the records of the last full sync.",
-    "not_yet": "Customers that the next sync will add or change.",
-    "foreign": "Subscribed members that match no customer of this department.",
-    "not_counted_yet": "The rest: what changed on either side since the last sync.",
-}
+# Addresses of which there was news since the last run are read, if they are few enough for somebody who waits.
+_MOST_NEWS = 500
 
 
 class DefinedSegment(Protocol):
@@ -160,39 +151,69 @@ class Reconciliations:
         self,
         *,
         departments: DepartmentStore,
-        customers: CustomerStore,
         members: MemberStore,
+        checks: TagCheckStore,
+        standings: StandingStore,
+        query_for: Callable[[Department], SegmentQuery],
         mailchimp_for: MailchimpFor,
         clock: Clock,
     ) -> None:
         self._departments = departments
-        self._customers = customers
         self._members = members
+        self._checks = checks
+        self._standings = standings
+        self._query_for = query_for
         self._mailchimp_for = mailchimp_for
         self._clock = clock
 
     def get(self, department_id: str) -> Reconciliation:
+        """Both counts as they are now; the reasons as of the last run, or of now where little happened since.
+
+        Whatever the reasons cannot know yet is told as such, so they add up to the difference at any time.
+        """
         department = _selected(self._departments, department_id)
         audience, now = _audience(department), self._clock()
         theirs = self._mailchimp_for(department, lambda: _API_SECONDS).subscribed_count(audience.id)
-        ours, reasons = 0, Counter[str]()
-        for stored in self._customers.ascending(department_id):
-            ours += 1
-            if not stored.address_key:
-                reasons["no_address"] += 1
-        for shard in SHARDS:
-            for state in self._members.every_state(department_id, shard, audience.id):
-                reasons.update(difference_of(department, state, now))
+        everybody = Selection(today_in(ZoneInfo(department.timezone), now), with_address=True)
+        ours, (with_address,) = self._query_for(department).counts_of_all([everybody])
+        standings, as_of = self._up_to_date(department, now)
+        reasons = standings.reasons
+        # Foreign members count on Mailchimp's side alone.
+        reasons["foreign"] = -reasons["foreign"]
+        reasons["shared_address"] = standings.shared
+        reasons["no_address"] = ours - with_address
         reasons["not_counted_yet"] = ours - theirs - reasons.total()
         return Reconciliation(
             pracbill_count=ours,
             mailchimp_count=theirs,
             difference=ours - theirs,
             reasons=tuple(
-                DifferenceReason(code, reasons[code], text) for code, text in _REASONS.items() if reasons[code]
+                DifferenceReason(code, reasons[code], text) for code, text in REASONS.items() if reasons[code]
             ),
-            as_of=now,
+            as_of=as_of,
         )
+
+    def _up_to_date(self, department: Department, now: datetime) -> tuple[Standings, datetime]:
+        """Where addresses stand, and as of when."""
+        known = self._standings.load(department.id, department.audience_id)
+        news = self._news(department)
+        if news is None:
+            return known, known.as_of or now
+        states = self._members.states(department.id, news, department.audience_id)
+        changes = {state.member.address_key: standing_of(department, state, now) for state in states}
+        return known.with_changes(changes), now
+
+    def _news(self, department: Department) -> list[str] | None:
+        """The addresses of which there was news since they were looked at; None when they cannot be told or read now.
+
+        A full run leaves no marks: until its plan is carried out, there may be news of any address.
+        """
+        if department.decide_all:
+            return None
+        marked = (key for key, _ in self._members.touched(department.id))
+        checked = (check.address_key for check in self._checks.ascending(department.id))
+        keys = dict.fromkeys(islice(chain(marked, checked), 2 * _MOST_NEWS))
+        return list(keys) if len(keys) <= _MOST_NEWS else None
 
 
 def verdict_of(
@@ -236,30 +257,6 @@ def _sharing_words(sharers: Sharers | None, customer_id: str) -> str:
         f" The customer shares this address with {named}, who {said}: together they are one member, and the strictest "
         "consent counts."
     )
-
-
-def difference_of(department: Department, state: AddressState, now: datetime) -> Counter[str]:
-    """What one address contributes to PracBill's count less Mailchimp's count of subscribed members."""
-    status = state.member.status
-    if state.sharers is None:
-        return Counter({"foreign": -1} if status == "subscribed" else {})
-    reasons = Counter({"shared_address": len(state.sharers.customers) - 1})
-    if status == "subscribed":
-        return reasons
-    audience = _audience(department)
-    decision = plan_address(state, policy=department.settings.consent, fields=audience.fields, now=now)
-    reasons[_reason(state.member, decision.code if isinstance(decision, Held) else "not_yet")] += 1
-    return reasons
-
-
-def _reason(member: Member, code: str) -> str:
-    if code in ("opted_out", "compliance_state") or member.status == "unsubscribed":
-        return "opted_out"
-    if code in _REASONS:
-        return code
-    if member.status in ("transactional", "pending"):
-        return member.status
-    return "refused" if member.refusal is not None else "not_yet"
 
 
 def _planned(action: str) -> str:

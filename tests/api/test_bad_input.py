@@ -228,6 +228,32 @@ def test_each_fault_of_a_query_is_named(
     assert all(asked[0] in ("segments", "audiences") for asked in services.asked)
 
 
+MANY_FAULTS = [
+    {"field": "nope", "operator": "equals", "value": "x"},
+    {"field": "state", "operator": "is", "value": "x"},
+    {**RULE, "value": "x" * 10_000},
+    {"field": "created_in_last_days", "operator": "is", "value": -1},
+    {"field": "state", "operator": "is_empty", "value": "x"},
+    {"field": "state"},
+    RULE,
+    {"field": "nope", "operator": "equals", "value": "x" * 10_000},
+]
+
+
+def test_every_fault_of_a_segment_is_told_at_once_whoever_finds_it(call: Api, writer: str, reader: str) -> None:
+    faults = ["0.field", "1.operator", "2.value", "3.value", "4.value", "5.operator", "7.field", "7.value"]
+    fields = [f"rules[{place[0]}]{place[1:]}" for place in faults]
+    body = {"name": "", "rules": MANY_FAULTS}
+    for method, path, token, expected in (
+        ("POST", "segments/preview", reader, fields),
+        ("POST", "segments", writer, ["name", *fields]),
+        ("PUT", "segments/s1", writer, ["name", *fields]),
+    ):
+        sent = {"rules": MANY_FAULTS} if path.endswith("preview") else body
+        problem = call(method, f"{D}/{path}", body=sent, token=token).json_body
+        assert sorted(error["field"] for error in problem["errors"]) == expected
+
+
 @pytest.mark.parametrize(
     "path, field",
     [

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.store import members
 from chalicelib.store import runs as store_runs
-from chalicelib.sync import deciding, pull, why
+from chalicelib.sync import deciding, pull
 from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.local.pracbill import PracBillStandIn
 from tests.sync.engine import Clock, Engine, Practice, transactions
@@ -20,9 +20,9 @@ _SHARDS = ("0", "1")
 @pytest.fixture
 def few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses in two partitions a department instead of 256: each is a call, which most tests are not about."""
-    for module in (members, deciding, pull, why):
+    for module in (members, deciding, pull):
         monkeypatch.setattr(module, "SHARDS", _SHARDS)
-    monkeypatch.setattr(members, "_shard", lambda department_id, key: {"S": f"{department_id}#{int(key[0], 16) % 2}"})
+    monkeypatch.setattr(members, "shard_of", lambda address_key: str(int(address_key[0], 16) % 2))
 
 
 @pytest.fixture

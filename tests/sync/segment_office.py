@@ -12,11 +12,12 @@ from chalicelib.domain.segment_state import Segment
 from chalicelib.domain.views import SegmentPreview, SegmentRule, SegmentView
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.customer_tags import CustomerTags
-from chalicelib.store.mailable import MailableStore
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
+from chalicelib.store.standings import StandingStore
 from chalicelib.store.tag_checks import TagCheckStore
 from chalicelib.sync.enrolment import Enrolment
+from chalicelib.sync.progress import ENOUGH_SECONDS
 from chalicelib.sync.segment_previews import Previews
 from chalicelib.sync.segment_sync import SegmentSync
 from chalicelib.sync.segments import Segments
@@ -24,6 +25,16 @@ from tests.sync.engine import Engine, Practice
 
 VICTORIA = SegmentRule("state", "equals", "VIC")
 NEW_IN_30_DAYS = SegmentRule("created_in_last_days", "is", 30)
+
+
+class ShortOfTime:
+    """The segments phase with next to no time in every step."""
+
+    def __init__(self, phase: SegmentSync) -> None:
+        self._phase = phase
+
+    def step(self, run: Run, department: Department, remaining: Callable[[], float]) -> Run | None:
+        return self._phase.step(run, department, lambda: ENOUGH_SECONDS - 1)
 
 
 class SegmentOffice:
@@ -39,15 +50,11 @@ class SegmentOffice:
         engine = self.engine
         client, customers_table = engine.customers._client, engine.customers._table
         members_table = engine.members._table
-
-        def query_for(department: Department) -> SegmentQuery:
-            return SegmentQuery(client, customers_table, department.id, split_points=department.split_points)
-
         numbers = itertools.count(1)
         self.store = SegmentStore()
         self.tags = CustomerTags(client, customers_table)
         self.checks = TagCheckStore(client, members_table)
-        self.mailable = MailableStore(client, members_table)
+        self.standings = StandingStore(client, members_table)
         self.sync_phase = SegmentSync(
             segments=self.store,
             departments=engine.departments,
@@ -55,11 +62,11 @@ class SegmentOffice:
             members=engine.members,
             tags=self.tags,
             checks=self.checks,
-            mailable=self.mailable,
+            standings=self.standings,
             sightings=engine.sightings,
             runs=engine.runs,
             logs=engine.logs,
-            query_for=query_for,
+            query_for=self.query_for,
             mailchimp_for=engine.mailchimp_for,
             clock=engine.clock,
         )
@@ -67,9 +74,9 @@ class SegmentOffice:
         self.previews = Previews(
             customers=engine.customers,
             members=engine.members,
-            mailable=self.mailable,
+            standings=self.standings,
             runs=engine.runs,
-            query_for=query_for,
+            query_for=self.query_for,
             pracbill_for=engine.pracbill_for,
             clock=engine.clock,
         )
@@ -85,8 +92,16 @@ class SegmentOffice:
             entropy=lambda: f"{next(numbers):04x}",
         )
 
+    def query_for(self, department: Department) -> SegmentQuery:
+        customers = self.engine.customers
+        return SegmentQuery(customers._client, customers._table, department.id, split_points=department.split_points)
+
     def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         return self.engine.mailchimp_for(department, remaining)
+
+    def be_short_of_time(self, *, short: bool = True) -> None:
+        """From now on no step of the segments phase has time for more than it must do."""
+        self.engine.steps._segments = ShortOfTime(self.sync_phase) if short else self.sync_phase
 
     # customers
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.views import SegmentRule
-from tests.sync.engine import PLENTY, Engine, Killed, Practice
+from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -376,12 +376,12 @@ def test_steps_without_time_come_to_the_end_as_well(office: SegmentOffice) -> No
     office.sync("full")
     office.create("Victoria", VICTORIA)
     office.create("Tasmania", SegmentRule("state", "equals", "TAS"))
-    office.engine.remaining = lambda: 40.0
+    office.be_short_of_time()
     office.run()
     office.practice.act("admin_tag", "1@clinic.test", "Victoria", active=False)
     office.practice.start("full")
     office.run()
-    office.engine.remaining = lambda: PLENTY
+    office.be_short_of_time(short=False)
     assert office.tagged("Victoria") == ["1", "3", "5"]
     assert office.tagged("Tasmania") == ["2", "4"]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.segments import Rule
-from chalicelib.domain.views import CustomerView, Reconciliation
+from chalicelib.domain.views import CustomerView, Reconciliation, SegmentRule
 from chalicelib.errors import RefuseRequest
+from chalicelib.sync import why
 from chalicelib.sync.why import Customers, Reconciliations
-from tests.sync.engine import Practice
+from tests.sync.engine import Engine, Practice
+from tests.sync.segment_office import SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -42,12 +44,20 @@ def explain(practice: Practice, customer_id: str, *segments: Segment) -> Custome
     return customers.explain(practice.id, customer_id)
 
 
-def reconcile(practice: Practice) -> Reconciliation:
-    engine = practice.engine
+@pytest.fixture
+def office(engine: Engine, practice: Practice) -> SegmentOffice:
+    """A practice whose runs have a segments phase: it keeps where addresses stand."""
+    return SegmentOffice(engine, practice)
+
+
+def reconcile(office: SegmentOffice) -> Reconciliation:
+    engine, practice = office.engine, office.practice
     return Reconciliations(
         departments=engine.departments,
-        customers=engine.customers,
         members=engine.members,
+        checks=office.checks,
+        standings=office.standings,
+        query_for=office.query_for,
         mailchimp_for=engine.mailchimp_for,
         clock=engine.clock,
     ).get(practice.id)
@@ -247,7 +257,8 @@ def test_a_customer_nobody_has_read_is_not_found(practice: Practice) -> None:
     assert refused.value.status == 409
 
 
-def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Practice) -> None:
+def test_the_whole_difference_between_the_counts_is_split_by_reason(office: SegmentOffice) -> None:
+    practice = office.practice
     practice.join("foreign@clinic.test", "bounces@clinic.test")
     practice.customers(4)
     practice.customer("5", "c1@clinic.test")
@@ -260,7 +271,7 @@ def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Pr
     practice.act("unsubscribe", "c2@clinic.test")
     practice.act("bounce", "bounces@clinic.test")
     practice.sync()
-    told = reconcile(practice)
+    told = reconcile(office)
     assert (told.pracbill_count, told.mailchimp_count, told.difference) == (10, 4, 6)
     assert {reason.code: reason.count for reason in told.reasons} == {
         "no_address": 1,
@@ -273,11 +284,106 @@ def test_the_whole_difference_between_the_counts_is_split_by_reason(practice: Pr
     }
 
 
-def test_customers_that_were_not_sent_yet_and_what_mailchimp_did_since_are_told_apart(practice: Practice) -> None:
+def test_customers_that_were_not_sent_yet_and_what_mailchimp_did_since_are_told_apart(office: SegmentOffice) -> None:
+    practice = office.practice
     practice.customers(2)
     practice.sync("full")
     practice.customers(2, start=10)
     practice.sync(dry_run=True)
     practice.act("resubscribe", "stranger@clinic.test")
-    told = reconcile(practice)
+    told = reconcile(office)
     assert {reason.code: reason.count for reason in told.reasons} == {"not_yet": 2, "not_counted_yet": -1}
+
+
+def counts(told: Reconciliation) -> dict[str, int]:
+    assert sum(reason.count for reason in told.reasons) == told.difference
+    return {reason.code: reason.count for reason in told.reasons}
+
+
+def test_the_counts_are_split_without_reading_the_members(
+    office: SegmentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.practice.customers(3)
+    office.practice.customer("silent", "silent@clinic.test", None)
+    office.sync("full")
+
+    def too_many(*arguments: object) -> None:
+        raise AssertionError("every member was read")
+
+    monkeypatch.setattr(office.engine.members, "every_state", too_many)
+    monkeypatch.setattr(office.engine.members, "state", too_many)
+    monkeypatch.setattr(office.engine.customers, "ascending", too_many)
+    assert counts(reconcile(office)) == {"transactional": 1}
+
+
+def test_news_since_the_last_run_is_in_the_split(office: SegmentOffice) -> None:
+    office.practice.customers(3)
+    office.sync("full")
+    office.practice.customer("4", "c4@clinic.test", None)
+    office.practice.sync(dry_run=True)
+    asked_at = office.engine.clock()
+    told = reconcile(office)
+    assert counts(told) == {"not_yet": 1}
+    assert told.as_of >= asked_at
+
+
+def test_too_much_news_to_read_now_makes_the_answer_older(
+    office: SegmentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.practice.customers(3)
+    run = office.sync("full")
+    monkeypatch.setattr(why, "_MOST_NEWS", 1)
+    office.practice.customer("4", "c4@clinic.test", None)
+    office.practice.customer("5", "c5@clinic.test", None)
+    office.practice.sync(dry_run=True)
+    told = reconcile(office)
+    assert counts(told) == {"not_counted_yet": 2}
+    assert run.finished_at is not None and run.started_at < told.as_of < run.finished_at
+
+
+def test_a_full_sync_that_was_cancelled_foresees_nothing(office: SegmentOffice) -> None:
+    office.practice.customers(3)
+    office.practice.customer("silent", "silent@clinic.test", None)
+    office.practice.start("full")
+    office.engine.deliver_until(lambda: office.practice.latest().phase == "apply")
+    assert counts(reconcile(office)) == {"not_yet": 4}
+    office.engine.lifecycle.cancel(office.id, office.practice.latest().id, by="user-1")
+    office.engine.work()
+    assert counts(reconcile(office)) == {"not_yet": 4}
+    office.sync()
+    assert counts(reconcile(office)) == {"transactional": 1}
+
+
+def test_a_full_sync_that_moves_an_address_counts_the_new_one(office: SegmentOffice) -> None:
+    office.practice.customers(2)
+    office.sync("full")
+    office.practice.edit("1", email="moved@clinic.test")
+    office.sync("full")
+    told = reconcile(office)
+    assert (told.pracbill_count, told.mailchimp_count, counts(told)) == (2, 2, {})
+    assert office.preview(SegmentRule("inactive", "does_not_equal", "1")).reachable_count == 2
+
+
+def test_a_customer_who_went_with_a_full_sync_is_counted_no_more(office: SegmentOffice) -> None:
+    office.practice.customer("1", "c1@clinic.test", "unsubscribed")
+    office.practice.customers(1, start=2)
+    office.sync("full")
+    assert counts(reconcile(office)) == {"opted_out": 1}
+    office.practice.remove("1")
+    office.sync("full")
+    assert counts(reconcile(office)) == {}
+    office.practice.remove("2")
+    office.sync("full")
+    assert counts(reconcile(office)) == {}
+
+
+def test_another_audience_is_split_anew(office: SegmentOffice) -> None:
+    office.practice.customers(2)
+    office.sync("full")
+    audience = office.practice.department.audience
+    assert audience is not None
+    other = str(office.control.create_audience("Second")["audience_id"])
+    office.practice.change(audience=replace(audience, id=other, first_contact_done=False), decide_all=True)
+    assert counts(reconcile(office)) == {"not_counted_yet": 2}
+    office.sync("full")
+    assert counts(reconcile(office)) == {}
