@@ -171,7 +171,7 @@ def test_a_day_without_a_success_is_overdue_counted_from_when_syncs_could_first_
 @pytest.mark.parametrize(("hours", "severity"), [(0, "warning"), (24, "warning"), (25, "error")])
 def test_what_pracbill_was_not_told_is_a_finding_with_count_time_and_cause(hours: int, severity: str) -> None:
     untold = UntoldWords(3, SOON - timedelta(hours=hours), "PracBill cannot be reached.")
-    (finding,) = health(replace(DEPARTMENT, untold=untold, last_synced_at=SOON), run=None, now=SOON)
+    (finding,) = health(replace(DEPARTMENT, untold=untold, last_synced_at=SOON), run=None, failed=None, now=SOON)
     assert (finding.code, finding.severity) == ("pracbill_waiting", severity)
     assert finding.message == (
         f"3 changes of consent wait to be told to PracBill since {untold.since:%Y-%m-%d %H:%M} UTC. "

@@ -11,13 +11,13 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from chalicelib.domain.standing import REASONS, Standing
 from chalicelib.store import standings as store
 from chalicelib.store.batches import write_all
 from chalicelib.store.members import shard_of
 from chalicelib.store.standings import Standings, StandingStore, put_end_of_plan, put_standings
+from tests.aws_emulator import emulator_running
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -70,17 +70,23 @@ def test_more_sharers_than_can_be_kept_are_the_most_that_can() -> None:
     assert known.customers == 0xFFFF
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    with emulator_running() as endpoint:
+        yield endpoint
+
+
 @pytest.fixture
-def client() -> Iterator[DynamoDBClient]:
-    with mock_aws():
-        client: DynamoDBClient = boto3.client("dynamodb", region_name="eu-central-1")
-        client.create_table(
-            TableName="members",
-            KeySchema=[{"AttributeName": "shard", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("shard", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
+def client(aws: str) -> Iterator[DynamoDBClient]:
+    client: DynamoDBClient = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws)
+    client.create_table(
+        TableName="members",
+        KeySchema=[{"AttributeName": "shard", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("shard", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield client
+    client.delete_table(TableName="members")
 
 
 def plan(client: DynamoDBClient, numbers: range, *, is_carried_out: bool = True) -> None:

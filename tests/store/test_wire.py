@@ -14,7 +14,8 @@ from botocore.config import Config
 
 from chalicelib.store.wire import pass_items_through
 from tests import dynamodb_local
-from tests.store.customers_table import TABLE, CustomersTable, create_table, ministack_running
+from tests.aws_emulator import emulator_running
+from tests.store.customers_table import TABLE, CustomersTable, create_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,7 +34,7 @@ BYTES = {"bits": {"B": b"\x00\xff"}}
 @pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
 def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
     try:
-        with (ministack_running if request.param == "ministack" else dynamodb_local.running)() as endpoint:
+        with (emulator_running if request.param == "ministack" else dynamodb_local.running)() as endpoint:
             yield create_table(endpoint)
     except dynamodb_local.Unavailable as reason:
         pytest.skip(str(reason))

@@ -464,12 +464,12 @@ def test_while_pracbill_is_down_log_and_health_say_how_many_words_wait(desk: Des
         {"opted_out": 1, "waiting": 1},
     ]
     assert "2 changes of consent wait to be told to PracBill since" in desk.log_entries()[0].message
-    found = {finding.code: finding for finding in health(desk.department, run=None, now=desk.clock())}
+    found = {finding.code: finding for finding in health(desk.department, run=None, failed=None, now=desk.clock())}
     assert found["pracbill_waiting"].severity == "warning"
     assert f"2 changes of consent wait to be told to PracBill since {since:%Y-%m-%d %H:%M} UTC" in (
         found["pracbill_waiting"].message
     )
-    later = health(desk.department, run=None, now=since + timedelta(days=2))
+    later = health(desk.department, run=None, failed=None, now=since + timedelta(days=2))
     assert ("pracbill_waiting", "error") in [(finding.code, finding.severity) for finding in later]
     desk.apply(events[0])
     assert desk.department.untold is None
