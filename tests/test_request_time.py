@@ -53,7 +53,7 @@ def test_a_call_for_which_no_time_is_left_is_not_made(clock: SimpleNamespace, mo
     with MailchimpStandIn(latency=Latency.none()) as mailchimp:
         monkeypatch.setenv("MAILCHIMP_API_URL", mailchimp.url)
         bootstrap.request_time.begin()
-        client = bootstrap._mailchimp_of_key(parse_api_key(mailchimp.api_key))
+        client = bootstrap.workflows().mailchimp_of_key(parse_api_key(mailchimp.api_key))
         assert client.account().account_id
         calls = len(mailchimp.control.journal()["entries"])
         clock.now += 22  # the first calls took that long together

@@ -150,7 +150,9 @@ def closing_message(run: Run) -> str:
     if told:
         parts.append(f"{told[0].upper()}{told[1:]}.")
     if held := run.counts.get("held", 0):
-        parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back; the records say why.")
+        stuck = run.counts.get("compliance_state", 0)
+        why = f", {stuck} of them for their Compliance state" if stuck else ""
+        parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back{why}; the records say why.")
     return " ".join(parts)
 
 

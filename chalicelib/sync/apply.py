@@ -8,18 +8,32 @@ counted in its run, in a transaction that happens once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
 
-from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.departments import Department
-from chalicelib.domain.logs import LedgerEntry, Record
-from chalicelib.domain.members import Heard, Member, Push, PushRefusal, Status
-from chalicelib.domain.outcomes import HELD
-from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.members import Heard, Member, Push, Status
+from chalicelib.domain.planning import Operation
 from chalicelib.domain.refusals import Refusal, classify, refusal
 from chalicelib.domain.runs import Run
+from chalicelib.domain.settling import (
+    CONSENT_REFUSALS,
+    Settled,
+    already_done,
+    consent_news,
+    counted_as,
+    heard_after,
+    is_newer,
+    ledger_entry,
+    left_archived,
+    member_object,
+    next_refusal,
+    record_of,
+    refused_already,
+    renamed,
+    status_foreseen,
+    still_right,
+)
 from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
@@ -33,8 +47,6 @@ from chalicelib.sync.erase import erased_among
 from chalicelib.sync.moves import Move, Moves
 from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
 
-# Refusals by which Mailchimp tells of an opt-out that we did not know.
-_CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 _SECONDS_FOR_A_CALL = 20.0
 # The halves of a refused bulk call take their time as well.
@@ -44,22 +56,6 @@ _REST_FOLLOWS = "There was no time for all; the rest of this part of the sync fo
 _MOST_CONTACTS_ASKED = 20
 # The touched mark of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
-
-Result = Literal["done", "refused", "held", "unsettled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of one operation. `status` is the member's status as Mailchimp answered it."""
-
-    operation: Operation
-    result: Result
-    status: Status = "absent"
-    refusal: Refusal | None = None
-    action: str = ""  # what was really done, where it differs from what was planned
-    old: Status | None = None  # what became of the old address of a rename
-    contact_id: str = ""
-    is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
 
 
 class ChunkApplier:
@@ -167,7 +163,7 @@ class ChunkApplier:
         fresh, settled = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
         settled += [Settled(operation, "unsettled") for operation in fresh]
         later = [one for one in settled if one.result in ("held", "unsettled")]
-        self._logs.add_records(run.department_id, run.id, [_record(one, self._clock()) for one in later])
+        self._logs.add_records(run.department_id, run.id, [record_of(one, self._clock()) for one in later])
         self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
         return self._count(run, number, settled, is_failed=True)
 
@@ -237,10 +233,10 @@ class ChunkApplier:
         """Write what became of each address: consent first, then records, then what was sent, marks last."""
         audience_id = department.audience_id
         new = [one for one in settled if not one.is_kept]
-        moved = [left for one in new if (left := _left_archived(one))]
-        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), _consent_news(new + moved))
-        side_by_side(lambda one: self._keep_leaving(department, one.operation, now), _renamed(new))
-        self._logs.add_records(run.department_id, run.id, [_record(one, now) for one in new])
+        moved = [left for one in new if (left := left_archived(one))]
+        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
+        side_by_side(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
+        self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in new])
         pushes = [r for one in new + moved for r in self._push_requests(department.id, audience_id, one, known, now)]
         self._members.write(_each_once(pushes))
         marks = [request for one in settled for request in self._mark_requests(department.id, one)]
@@ -272,7 +268,7 @@ class ChunkApplier:
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
             if one.old == "absent":
                 requests.append(self._members.delete_push(department_id, operation.old_address_key))
-            if one.status != _status_foreseen(operation, member):
+            if one.status != status_foreseen(operation, member):
                 requests.append(put_check(department_id, operation.address_key))
             return requests
         if one.result != "refused" or one.refusal is None:
@@ -283,7 +279,7 @@ class ChunkApplier:
             pushed_at=member.pushed_at,
             owner=member.owner or operation.customer_id,
             sent=member.sent,
-            refusal=_next_refusal(member, one.refusal, operation.inputs, now),
+            refusal=next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
         )
         # The plan took it for granted that campaigns would reach this one.
@@ -295,7 +291,7 @@ class ChunkApplier:
     ) -> None:
         """What an outcome means for the heard facet and the ledger."""
         operation = one.operation
-        if one.refusal is not None and one.refusal.code in _CONSENT_REFUSALS:
+        if one.refusal is not None and one.refusal.code in CONSENT_REFUSALS:
             self._hearing.refused(department, operation, one.refusal.code, now)
             return
         audience_id = department.audience_id
@@ -303,7 +299,7 @@ class ChunkApplier:
         was = facets.member(audience_id).status if facets else "absent"
         if was != one.status:
             # Before the facet, by which a repeat would take the change for known. The time is the same in a repeat.
-            self._ledger.append(department.id, operation.address_key, _ledger_entry(run, one, was, now))
+            self._ledger.append(department.id, operation.address_key, ledger_entry(run, one, was, now))
 
         def heard(facet: Heard) -> Heard:
             return heard_after(facet, operation, one.status, audience_id, now)
@@ -314,7 +310,7 @@ class ChunkApplier:
         """A member was renamed: its old address is in the audience no longer, and nobody opted out."""
 
         def left(facet: Heard) -> Heard:
-            if facet.audience_id != department.audience_id or _is_newer(facet, now):
+            if facet.audience_id != department.audience_id or is_newer(facet, now):
                 return facet
             return replace(facet, status="absent", heard_at=now, contact_id="")
 
@@ -326,7 +322,7 @@ class ChunkApplier:
         for one in settled:
             # Of a chunk that failed the run's message says that its customers come again.
             if not (is_failed and one.result == "unsettled"):
-                name = _counted_as(one)
+                name = counted_as(one)
                 counts[name] = counts.get(name, 0) + 1
         done = sum(1 for one in settled if one.result in ("done", "held"))
         lost = sum(1 for one in settled if one.result == "unsettled")
@@ -347,93 +343,6 @@ class ChunkApplier:
             )
 
         return self._runs.complete_chunk(run, number, "failed" if is_failed else "done", counted)
-
-
-def member_object(operation: Operation) -> dict[str, Any]:
-    """The object of Mailchimp's bulk call for an operation.
-
-    Updates and adds carry `status_if_new` only, so that a routine push never changes a known status. Unsubscribing
-    sends nothing but the status: no merge field may stand in the way of an opt-out.
-    """
-    member: dict[str, Any] = {"email_address": operation.address}
-    if operation.action == "unsubscribe":
-        return member | {"status": "unsubscribed"}
-    member["merge_fields"] = operation.values or {}
-    if operation.action in ("subscribe", "ask"):
-        return member | {"status": operation.status}
-    return member | {"status_if_new": operation.status}
-
-
-def _status_foreseen(operation: Operation, member: Member) -> Status | None:
-    """What the plan expected an address to be after its operation; `member` as it was before."""
-    match operation.action:
-        case "update":
-            return member.status
-        case "archive":
-            return "archived"
-        case _:
-            return operation.status
-
-
-def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:
-    """The heard facet after an operation of ours that changed a status on purpose; `now`: before its call."""
-    if facet.audience_id != audience_id:
-        facet = Heard(audience_id=audience_id, opt_out=facet.opt_out, erased=facet.erased)
-    if _is_newer(facet, now):
-        return facet
-    facet = replace(facet, status=status, heard_at=now)
-    match operation.action:
-        case "archive":
-            before = facet.before_archive if facet.archived_by_us else operation.status
-            return replace(facet, archived_by_us=True, before_archive=before)
-        case "ask":
-            return replace(facet, asked_at=now)
-        case "subscribe" | "add" if operation.rule == "consent-given-again":
-            # Only the no that the yes was given after ends with it.
-            known = facet.opt_out is not None and facet.opt_out.at.isoformat() == operation.known_opt_out
-            return replace(facet, opt_out=None if known else facet.opt_out, archived_by_us=False)
-        case "subscribe" if status != "archived":
-            return replace(facet, archived_by_us=False, before_archive=None)
-        case _:
-            return facet
-
-
-def _is_newer(facet: Heard, asked_at: datetime) -> bool:
-    """Whether something was heard while the call ran: that word counts, not what we made of an older one."""
-    return facet.heard_at is not None and facet.heard_at > asked_at
-
-
-def still_right(operation: Operation, member: Member) -> bool:
-    """Whether nothing was heard since the plan that would forbid the operation."""
-    if member.erased:
-        return operation.action == "archive"
-    if operation.action == "archive":
-        return True
-    if operation.action == "unsubscribe":
-        # The plan remembered the no. When it is gone, a later yes of the person was accepted meanwhile.
-        return member.opt_out is not None
-    return opt_out_time(member) == operation.known_opt_out
-
-
-def already_done(operation: Operation, member: Member) -> bool:
-    """Whether an earlier delivery of the chunk did it: what is known says just what the operation would bring about."""
-    if member.pushed_at is None or member.refusal is not None:
-        return False
-    match operation.action:
-        case "add" | "update" | "rename":
-            return member.sent == operation.values_fingerprint and member.status not in ("absent", "archived")
-        case "subscribe" | "ask" | "unsubscribe":
-            return member.status == operation.status
-        case "archive":
-            return member.status in ("archived", "absent")
-
-
-def refused_already(operation: Operation, member: Member, since: datetime | None) -> Refusal | None:
-    """The refusal that an earlier delivery of the chunk met; `since` is when the run began to send."""
-    kept = member.refusal
-    if kept is None or since is None or kept.at < since or kept.inputs != operation.inputs:
-        return None
-    return refusal(kept.code, words=kept.text)
 
 
 def _sort_out(
@@ -486,98 +395,6 @@ def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:
 
 def _classified(refused: RefusedMember) -> Refusal:
     return classify(refused.text, refused.code, refused.field, refused.field_message, address=refused.address)
-
-
-def _consent_news(settled: Iterable[Settled]) -> list[Settled]:
-    """Outcomes that say something about consent: statuses set on purpose, and refusals for an opt-out."""
-    return [
-        one
-        for one in settled
-        if (one.refusal is not None and one.refusal.code in _CONSENT_REFUSALS)
-        or (one.result == "done" and one.operation.action not in ("add", "update", "rename"))
-        or (one.result == "done" and one.operation.rule == "consent-given-again")
-    ]
-
-
-def _renamed(settled: Iterable[Settled]) -> list[Settled]:
-    return [one for one in settled if one.old == "absent" and one.operation.action == "rename"]
-
-
-def _left_archived(one: Settled) -> Settled | None:
-    """The archiving of an old address that could not be renamed, as if it had been planned by itself."""
-    if one.old != "archived":
-        return None
-    operation = Operation(
-        action="archive",
-        address_key=one.operation.old_address_key,
-        address=one.operation.old_address,
-        rule=one.operation.rule,
-        customer_id=one.operation.customer_id,
-        status="subscribed",  # nobody else is planned to be renamed
-    )
-    return Settled(operation, "done", status="archived")
-
-
-def _ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerEntry:
-    return LedgerEntry(
-        at=run.apply_started_at or now,
-        recorded_at=now,
-        was=was,
-        became=one.status,
-        who="this service",
-        route="sync",
-        rule=one.operation.rule,
-        evidence={"run": run.id},
-    )
-
-
-def _next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -> PushRefusal:
-    before = member.refusal
-    again = before is not None and before.code == refusal.code and before.inputs == inputs
-    attempts = before.attempts + 1 if before is not None and again else 1
-    delay = refusal.retry.next_delay(attempts)
-    return PushRefusal(
-        code=refusal.code,
-        text=refusal.words,
-        at=now,
-        attempts=attempts,
-        inputs=inputs,
-        retry_at=now + delay if delay is not None else None,
-    )
-
-
-def _record(one: Settled, at: datetime) -> Record:
-    operation = one.operation
-    record = Record(
-        key=operation.address_key,
-        customer_id=operation.customer_id,
-        address=mask_address(operation.address),
-        action=one.action or operation.action,
-        outcome="done",
-        code=operation.rule,
-        cause="",
-        fix="",
-        at=at,
-    )
-    if one.result == "done":
-        return record
-    if one.refusal is not None:
-        return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
-    code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
-    outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
-    return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)
-
-
-def _counted_as(one: Settled) -> str:
-    match one.result:
-        case "done":
-            return one.action or one.operation.action
-        case "refused":
-            return "refused"
-        case "held":
-            return "held"
-        case _:
-            return "lost"
 
 
 def _each_once(requests: list[Request]) -> list[Request]:

@@ -128,7 +128,7 @@ class Decider:
         zone = ZoneInfo(department.timezone)
         for state, one in zip(batch, decisions, strict=True):
             if isinstance(one, Held) and one.code and not (one.waits and one.marks):
-                tally.add("held")
+                tally.hold(one.code)
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
         self._note_standings(run, department, batch, decisions, tally)
         if not run.dry_run:
@@ -265,8 +265,6 @@ class Decider:
         tally.writes.clear()
 
     def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: Tally) -> Run:
-        held = tally.counts.pop("held", 0)
-
         def saved(stored: Run) -> Run:
             return replace(
                 stored,
@@ -274,7 +272,7 @@ class Decider:
                 chunks_total=chunks_total,
                 planned=stored.planned + sum(tally.counts.values()),
                 planned_counts=summed(stored.planned_counts, tally.counts),
-                counts=summed(stored.counts, {"held": held} if held else {}),
+                counts=summed(stored.counts, tally.held),
                 progress_at=self._clock(),
             )
 

@@ -21,14 +21,19 @@ ENDED = {"end": "yes"}
 class Tally:
     """What a step has counted so far."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # of what is to be done, by action
+    held: dict[str, int] = field(default_factory=dict)  # of those for whom nothing is, in all and by cause
     records: list[Record] = field(default_factory=list)
     opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
     writes: list[Request] = field(default_factory=list)  # of members, to be carried out together; no key twice
     cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
 
-    def add(self, name: str, value: int = 1) -> None:
-        self.counts[name] = self.counts.get(name, 0) + value
+    def add(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def hold(self, code: str) -> None:
+        for name in ("held", code):
+            self.held[name] = self.held.get(name, 0) + 1
 
 
 def summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:

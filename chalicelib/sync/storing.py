@@ -96,7 +96,7 @@ class Storer:
                 cursor=page.cursor or ENDED,
                 points=page.points,
                 customers_read=stored.customers_read + len(page.pairs),
-                counts=summed(stored.counts, tally.counts),
+                counts=summed(stored.counts, tally.held),
                 next_watermark=page.watermark if page.is_unsure else stored.next_watermark or page.watermark,
                 progress_at=self._clock(),
             )
@@ -142,12 +142,11 @@ class Storer:
         for pair in page.pairs:
             reason = changes.take(pair)
             if reason:
-                tally.add("held")
-                tally.add(reason)
+                tally.hold(reason)
                 assert isinstance(pair.current, Customer)
                 tally.records.append(self._record_held(pair.current, reason))
         for record in page.bad:
-            tally.add("held")
+            tally.hold("unusable_record")
             tally.records.append(self._record_bad(record))
         self._members.write(list(changes.marks.values()))
         self._members.write(list(changes.documents.values()))

@@ -46,7 +46,7 @@ class WorkerMeter:
 
     def peak_megabytes(self) -> float | None:
         """The largest resident memory that any one worker had since `forget_peaks`."""
-        peaks = [peak for pid, _, _ in self._workers() if (peak := _peak_kilobytes(pid)) is not None]
+        peaks = [peak for pid, _, _ in self._workers() if (peak := peak_kilobytes(pid)) is not None]
         return max(peaks) / 1024 if peaks else None
 
     def forget_peaks(self) -> None:
@@ -64,7 +64,8 @@ class WorkerMeter:
                 yield int(folder.name), int(fields[11]), int(fields[12])
 
 
-def _peak_kilobytes(pid: int) -> int | None:
+def peak_kilobytes(pid: int) -> int | None:
+    """The largest resident memory of a process so far (Linux); None where that cannot be told."""
     try:
         found = _PEAK.search((_PROC / str(pid) / "status").read_text())
     except OSError:

@@ -21,8 +21,8 @@ from chalicelib.domain.members import Heard, Member, OptOut, Push, PushRefusal, 
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.opt_outs import newest_opt_out, pracbill_opt_out
 from chalicelib.domain.planning import AddressState, Held, Operation, plan_address, rename_of
+from chalicelib.domain.settling import already_done, heard_after, member_object, still_right
 from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.sync.apply import already_done, heard_after, member_object, still_right
 from chalicelib.sync.hearing import gone, news_of
 
 AUDIENCE = "a1"

@@ -91,6 +91,10 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ({}, "No changes to sync."),
         ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
         (
+            {"counts": {"held": 3, "compliance_state": 2, "opted_out": 1}},
+            "No changes to sync. 3 customers are held back, 2 of them for their Compliance state; the records say why.",
+        ),
+        (
             {"counts": {"held": 1, "invalid_email": 2}},
             "No changes to sync. 2 not sent (Invalid email). 1 customer is held back; the records say why.",
         ),

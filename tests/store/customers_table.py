@@ -72,8 +72,10 @@ class CustomersTable:
         )
 
 
-def connect(endpoint: str) -> CustomersTable:
-    """The table on a server where it was created before."""
+def connect(endpoint: str, *, as_it_comes: bool = False) -> CustomersTable:
+    """The table on a server where it was created before; `as_it_comes`: with a client as the SDK makes it."""
+    if as_it_comes:
+        return CustomersTable(boto3.client("dynamodb", endpoint_url=endpoint))
     config = Config(
         max_pool_connections=16, parameter_validation=False, retries={"mode": "standard", "max_attempts": 1}
     )

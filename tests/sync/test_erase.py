@@ -11,8 +11,8 @@ from chalicelib.domain.consent import ConsentPolicy, PracBillConsent, decide
 from chalicelib.domain.customers import customer_from_json, customer_key, customer_to_document
 from chalicelib.domain.members import OptOut
 from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.settling import still_right
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
-from chalicelib.sync.apply import still_right
 from chalicelib.sync.erase import erased_among
 from infra.local.pracbill import PracBillStandIn
 from tests.sync.listening import Clock, Desk, mailchimp_running
