@@ -61,12 +61,13 @@ class ConsentRefused(PracBillNonsense):
         super().__init__(f"refused a request (HTTP {status})", CONSENT)
 
 
+_GOES_ON = "A sync goes on by itself; anything else can be tried again in a minute."
+
+
 def explain_fault(fault: Fault) -> str:
-    """Words for a fault of PracBill that may pass."""
+    """Words for a fault of PracBill that may pass, in a sync or in a request of staff."""
     if fault.status == 429:
-        return "PracBill takes no more requests at the moment (HTTP 429). The sync goes on by itself."
+        return f"PracBill takes no more requests at the moment (HTTP 429). {_GOES_ON}"
     if fault.status is not None:
-        return f"PracBill has a fault at the moment (HTTP {fault.status}). The sync goes on by itself."
-    return (
-        "PracBill cannot be reached. The sync goes on by itself when it is back; check PRACBILL_API_URL if it stays so."
-    )
+        return f"PracBill has a fault at the moment (HTTP {fault.status}). {_GOES_ON}"
+    return f"PracBill cannot be reached. {_GOES_ON} Check PRACBILL_API_URL if it stays so."

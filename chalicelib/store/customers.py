@@ -11,7 +11,7 @@ from chalicelib.store.batches import Item, Request, delete, get_all, put, query,
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KNOWN = "customer_key, customer_id, fingerprint, address_key, in_segments"
+_KNOWN = "customer_key, customer_id, fingerprint, address_key, in_segments, former"
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department. DynamoDB's own
 # pages of 1 MB are smaller.
 _KEYS_A_PAGE = 5000
@@ -26,6 +26,7 @@ class StoredCustomer:
     fingerprint: str
     address_key: str = ""
     in_segments: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
 
 
 class CustomerStore:
@@ -86,6 +87,8 @@ def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, s
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:
         item["in_segments"] = {"SS": list(stored.in_segments)}
+    if stored.former:
+        item["former"] = {"SS": list(stored.former)}
     return put(item)
 
 
@@ -104,4 +107,5 @@ def _stored(item: Item) -> StoredCustomer:
         fingerprint=item["fingerprint"]["S"],
         address_key=item["address_key"]["S"] if "address_key" in item else "",
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
+        former=tuple(item["former"]["SS"]) if "former" in item else (),
     )

@@ -82,15 +82,16 @@ class Erasure:
         return self._customers.get(department_id, [key]).get(key)
 
     def _states(self, department: Department, stored: StoredCustomer, audience_id: str) -> list[AddressState]:
-        """The customer's address, the one it had before, and those to which the person went on in Mailchimp.
+        """The customer's address, those it had before, and those to which the person went on in Mailchimp.
 
         Others than the customer's own are left alone when somebody else has them now.
         """
-        if not stored.address_key:
-            return []
-        state = self._members.state(department.id, stored.address_key, audience_id)
-        found = {state.member.address_key: state}
-        others = [state.moved_from, state.member.left_for]
+        others = list(stored.former)
+        found: dict[str, AddressState] = {}
+        if stored.address_key:
+            state = self._members.state(department.id, stored.address_key, audience_id)
+            found[stored.address_key] = state
+            others.append(state.member.left_for)
         while others:
             key = others.pop()
             if not key or key in found:
@@ -100,7 +101,7 @@ class Erasure:
                 found[key] = other
                 others.append(other.member.left_for)
         # The customer's own last: by it the others are found.
-        return [*list(found.values())[:0:-1], state]
+        return list(found.values())[::-1]
 
     def _note(self, department_id: str, state: AddressState, audience_id: str, now: datetime) -> None:
         """The note that keeps the address out, and the address itself out of it."""

@@ -243,6 +243,7 @@ class PageChanges:
             fingerprint=print_now,
             address_key=key,
             in_segments=stored.in_segments if stored and not moved else (),
+            former=_former(stored, key),
         )
         attributes = to_attributes(filterable(customer, self._zone))
         sample = sample_to_document(sample_of(customer))
@@ -273,6 +274,13 @@ class PageChanges:
         """A full run decides every address anyway, and leaves a note in the department until it has."""
         if self._run.type != "full":
             self.marks[key] = self._members.put_mark(self._department.id, key, self._run.id)
+
+
+def _former(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:
+    """The keys of the addresses that a customer had before the one with this key."""
+    if stored is None:
+        return ()
+    return tuple(sorted({*stored.former, stored.address_key} - {key, ""}))
 
 
 class StoredBeside:

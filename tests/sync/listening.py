@@ -234,8 +234,16 @@ class Desk:
         found = self.control.members(self.audience_id)
         return next((member for member in found if member["email_address"].lower() == address), None)
 
-    def customer(self, customer_id: str, email: str, consent: Status | None = "subscribed", **fields: Any) -> None:
-        """A customer of PracBill that the last plan has stored."""
+    def customer(
+        self,
+        customer_id: str,
+        email: str,
+        consent: Status | None = "subscribed",
+        *,
+        former: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> None:
+        """A customer of PracBill that the last plan has stored; `former` are addresses it had before."""
         given = {"status": consent, "changed_at": "2026-01-01T00:00:00Z"} if consent else None
         self.pracbill.upsert(
             customer_id, department_id=self.department_id, email=email, marketing_consent=given, **fields
@@ -246,7 +254,8 @@ class Desk:
             document = customer_to_document(customer_from_json(record))
             put = self.members.put_document(self.department_id, key, customer_key(customer_id), document)
             self.members.write([put])
-        stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key)
+        keys = tuple(self.key(address) for address in former)
+        stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key, former=keys)
         self.customers.write([put_customer(self.department_id, stored, {"email": {"S": email}}, "{}")])
 
     def push(self, address: str, status: Status = "subscribed", *, in_mailchimp: bool = True) -> None:

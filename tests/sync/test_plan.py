@@ -593,6 +593,18 @@ def test_where_addresses_stand_is_noted_for_many_shards_in_one_call(
     assert noted == {2 * len(deciding.SHARDS): 1}  # of each as it is, and as it will be
 
 
+def test_a_customer_is_kept_with_the_addresses_it_had_before(practice: Practice) -> None:
+    addresses = ["first@clinic.test", "", "second@clinic.test", "third@clinic.test", "first@clinic.test"]
+    for address in addresses:
+        practice.customer("1", address)
+        practice.sync()
+        practice.customer("1", address, phone="+61 3 9555 0000")
+        practice.sync()
+    (stored,) = practice.engine.customers.ascending(practice.id)
+    assert stored.address_key == practice.key("first@clinic.test")
+    assert set(stored.former) == {practice.key("second@clinic.test"), practice.key("third@clinic.test")}
+
+
 def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -> None:
     practice.customers(3)
     practice.customer("4", "no@clinic.test", "unsubscribed")
