@@ -95,14 +95,7 @@ class MemberStore:
             yield _facets(address_key, list(group)).member(audience_id)
 
     def _shard_items(self, department_id: str, shard: str) -> Iterator[Item]:
-        return query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression="#shard = :s",
-            ExpressionAttributeValues={":s": {"S": f"{department_id}#{shard}"}},
-            ConsistentRead=True,
-        )
+        return query(self._client, TableName=self._table, **_all_in(f"{department_id}#{shard}"))
 
     # Customers' documents
 
@@ -248,29 +241,13 @@ class MemberStore:
 
     def untold(self, department_id: str) -> Iterator[Untold]:
         """The words that PracBill has not been told yet, in order of the address keys."""
-        items = query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression="#shard = :s",
-            ExpressionAttributeValues={":s": {"S": f"{department_id}#untold"}},
-            ConsistentRead=True,
-            Limit=2000,
-        )
-        for item in items:
+        for item in query(self._client, TableName=self._table, Limit=2000, **_all_in(f"{department_id}#untold")):
             yield from_document(Untold, item["document"]["S"])
 
     def untold_count(self, department_id: str) -> int:
         """How many words PracBill has not been told yet."""
-        pages = query_pages(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression="#shard = :s",
-            ExpressionAttributeValues={":s": {"S": f"{department_id}#untold"}},
-            ConsistentRead=True,
-            Select="COUNT",
-        )
+        words = _all_in(f"{department_id}#untold")
+        pages = query_pages(self._client, TableName=self._table, Select="COUNT", **words)
         return sum(page["Count"] for page in pages)
 
     def delete_untold(self, department_id: str, address_key: str, word: Untold | None = None) -> None:
@@ -285,6 +262,16 @@ class MemberStore:
             self._client.delete_item(TableName=self._table, Key=_untold(department_id, address_key), **condition)
         except self._client.exceptions.ConditionalCheckFailedException:
             return
+
+
+def _all_in(partition: str) -> dict[str, Any]:
+    """What a Query for everything in one partition needs."""
+    return {
+        "ExpressionAttributeNames": _SHARD_NAME,
+        "KeyConditionExpression": "#shard = :s",
+        "ExpressionAttributeValues": {":s": {"S": partition}},
+        "ConsistentRead": True,
+    }
 
 
 def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
