@@ -181,8 +181,32 @@ class ChunkApplier:
         refused = {member.address: member for member in answer.refused}
         untried = frozenset(answer.untried)
         tried = [o for o in operations if o.address not in untried]
-        settled = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
-        return settled, RetryLater(_REST_FOLLOWS) if untried else None
+        pushed = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
+        settled, interruption = self._insist(audience_id, pushed, mailchimp, remaining)
+        return settled, RetryLater(_REST_FOLLOWS) if untried else interruption
+
+    def _insist(
+        self, audience_id: str, pushed: Sequence[Settled], mailchimp: MailchimpClient, remaining: Remaining
+    ) -> tuple[list[Settled], RetryLater | None]:
+        """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
+
+        Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
+        opt-out from it. Whom an interruption leaves out goes with the repeat.
+        """
+        settled: list[Settled] = []
+        interruption: RetryLater | None = None
+        for one in pushed:
+            if one.result != "refused" or one.operation.action != "unsubscribe":
+                settled.append(one)
+            elif interruption is None and remaining() < _SECONDS_FOR_A_CALL:
+                interruption = RetryLater(_REST_FOLLOWS)
+            elif interruption is None:
+                try:
+                    answer = mailchimp.set_member_status(audience_id, one.operation.address, "unsubscribed")
+                    settled.append(_settle_status(one, answer))
+                except RetryLater as later:
+                    interruption = later
+        return settled, interruption
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
@@ -383,6 +407,14 @@ def _contact_before(one: Settled, known: dict[str, Facets], audience_id: str) ->
     if one.operation.action in ("add", "rename") or one.contact_id in ("", before):
         return ""
     return before
+
+
+def _settle_status(refused: Settled, answer: MemberAnswer) -> Settled:
+    """An operation that was refused in the bulk call, after a call of its own."""
+    if answer.outcome == "refused":
+        return refused
+    status: Status = "unsubscribed" if answer.outcome == "done" else "absent"
+    return Settled(refused.operation, "done", status=answer.member.status if answer.member is not None else status)
 
 
 def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:

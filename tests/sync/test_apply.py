@@ -13,6 +13,7 @@ from chalicelib.mailchimp.push import PushCalls
 from chalicelib.store.logs import LogStore
 from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import news_of
+from infra.local.mailchimp import Readings
 from tests.sync.engine import Engine, Killed, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -128,6 +129,26 @@ def test_who_opts_out_unheard_is_not_overruled_and_heard_by_the_refusal(engine: 
     assert practice.codes(practice.run(run_id), "refused") == [("1", "compliance_state")]
     known = practice.known("c1@clinic.test")
     assert known.opt_out is not None and known.status == "unsubscribed"
+
+
+@pytest.mark.parametrize("readings", [Readings(bulk_judges_known_addresses=True)])
+def test_an_opt_out_arrives_although_the_bulk_call_refuses_the_address(practice: Practice) -> None:
+    practice.join("ann@gmail.con")  # refused as fake whenever somebody sends it
+    practice.customer("1", "ann@gmail.con", "unsubscribed")
+    run = practice.sync("full")
+    assert practice.audience() == {"ann@gmail.con": "unsubscribed"}
+    assert (run.status, run.counts["unsubscribe"], practice.codes(run, "refused")) == ("success", 1, [])
+
+
+@pytest.mark.parametrize("readings", [Readings(bulk_judges_known_addresses=True)])
+def test_an_opt_out_that_could_not_be_told_by_itself_comes_with_the_repeat(engine: Engine, practice: Practice) -> None:
+    practice.join("ann@gmail.con")
+    practice.customer("1", "ann@gmail.con", "unsubscribed")
+    practice.customers(2, start=2)
+    engine.mailchimp.control.inject_fault(method="PATCH", path="/lists/*/members/**", status=503, times=4)
+    run = practice.sync("full")
+    assert (run.status, run.chunks_failed, practice.audience()["ann@gmail.con"]) == ("success", 0, "unsubscribed")
+    assert run.counts["add"] == 2
 
 
 def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Engine, practice: Practice) -> None:

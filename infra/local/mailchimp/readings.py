@@ -26,6 +26,8 @@ class Readings:
     refused_call_writes_part: bool = False
     # May a bulk call turn a pending member into a subscribed one without the person's confirmation?
     bulk_confirms_pending: bool = False
+    # Does a bulk call judge the address of a member that it knows (an imported one that looks fake)?
+    bulk_judges_known_addresses: bool = False
     # Are `id` and `unique_email_id` inside a bulk member a per-member error?
     foreign_keys_refused: bool = True
     # Does `sync_tags` clear the tags of a member that comes without `tags`?

@@ -128,6 +128,8 @@ class Writer:
         """Change a known member; true if it came back from the archive. Raises a Problem and then changes nothing."""
         if rename_to is not None:
             self.check_rename(member, rename_to)
+        if self.in_bulk and self.world.readings.bulk_judges_known_addresses:
+            self.check_new_address(member.address)
         self._check_interests(write)
         status = self._wanted_status(member, write)
         restored = member.status == "archived" and status != "archived"

@@ -40,6 +40,17 @@ def test_other_statuses_may_restore_the_archived() -> None:
         assert home.put(ANN, status="transactional").json()["status"] == "archived"
 
 
+def test_a_bulk_call_may_judge_the_addresses_of_members_that_are_there() -> None:
+    fake = "ann@gmail.con"
+    for judged in (False, True):
+        with reading(bulk_judges_known_addresses=judged) as home:
+            home.act("admin_import", [{"email_address": fake, "status": "subscribed"}])
+            answer = home.bulk({"email_address": fake, "status": "unsubscribed"}, update_existing=True).json()
+            assert answer["error_count"] == judged
+            patched = home.api.patch(home.member_path(fake), {"status": "unsubscribed"})
+            assert patched.json()["status"] == "unsubscribed"
+
+
 def test_answers_may_keep_the_order_sent() -> None:
     with reading(answer_order="sent") as home:
         answer = home.bulk(*[{"email_address": f"{name}@clinic.test", "status": "subscribed"} for name in "abc"]).json()
