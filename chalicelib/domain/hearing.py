@@ -93,7 +93,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """What news comes to for one address. `kind` is None when it changes nothing; then `heard` is as it was."""
+    """What news comes to for one address. `kind` is None when it says nothing new; then `heard` is as it was, but for
+    the time at which a no was last seen."""
 
     heard: Heard
     kind: Kind | None = None
@@ -114,6 +115,10 @@ def listen(address_key: str, known: Heard, push: Push | None, audience_id: str, 
     opt_out = known.opt_out if no is None else _with_no(known, no, same_audience=same)
     opt_out = None if yes_at is not None else opt_out
     if news.status == member.status and opt_out == known.opt_out:
+        is_later = same and (known.status_at is None or news.status_at > known.status_at)
+        if is_later and news.status in ("unsubscribed", "cleaned") and news.route != "sync":
+            # The same no, and Mailchimp's state is a later one: what was between must not pass for a yes after both.
+            return Heeded(_status_after(known, member, ours, audience_id, news))
         return Heeded(known)
     heard = replace(_status_after(known, member, ours, audience_id, news), opt_out=opt_out)
     kind = _kind(member, news, no, yes_at, opt_out)

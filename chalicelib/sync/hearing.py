@@ -105,8 +105,9 @@ class Hearing:
         found = []
         for key, one in latest.items():
             facets = known.get(key) or Facets(key, one.address)
-            heeded = listen(key, facets.heard or Heard(), facets.push, audience_id, one)
-            if heeded.kind is not None:
+            heard = facets.heard or Heard()
+            heeded = listen(key, heard, facets.push, audience_id, one)
+            if heeded.kind is not None or heeded.heard != heard:
                 found.append(Change(key, one, facets, heeded))
         return found
 
@@ -116,11 +117,12 @@ class Hearing:
             [change.heeded.untold for change in changes if change.heeded.untold],
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
-        self._touch(department, changes if touch else (), "hearing")
+        touched = [change for change in changes if touch and change.heeded.kind is not None]
+        self._touch(department, touched, "hearing")
         entries = [(change.address_key, change.heeded.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
         self._know(department, changes)
-        self._touch(department, changes if touch else (), "heard")
+        self._touch(department, touched, "heard")
 
     def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
         put = self._members.put_mark

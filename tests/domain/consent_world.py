@@ -226,8 +226,6 @@ class World:
     def _hear(self, news: News) -> None:
         address = news.address
         heeded = listen(address, self.heard.get(address, Heard()), self.pushes.get(address), AUDIENCE, news)
-        if heeded.kind is None:
-            return
         self.heard[address] = heeded.heard
         if heeded.untold is not None:
             known = self.untold.get(address)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.domain.hearing import News, listen
@@ -56,10 +56,18 @@ def test_news_that_is_heard_again_changes_nothing(told: list[News], data: st.Dat
 
 
 @given(histories)
+@example([news("unsubscribed", 0), news("unsubscribed", 1), news("subscribed", 1)])
 def test_a_no_that_is_mailchimps_last_word_is_known_in_whatever_order_it_is_heard(told: list[News]) -> None:
     last = max(told, key=lambda one: one.rank)
     if last.opt_out is not None:
         assert hear(Heard(), *told).opt_out is not None
+
+
+def test_a_yes_between_two_noes_of_which_the_later_was_heard_first_is_none() -> None:
+    known = hear(Heard(), news("unsubscribed", 0), news("unsubscribed", 10), news("subscribed", 5))
+    assert known.status == "unsubscribed"
+    assert known.opt_out is not None
+    assert hear(known, news("subscribed", 11)).opt_out is None
 
 
 @given(histories)
@@ -90,7 +98,8 @@ def test_a_state_of_another_audience_is_no_measure_of_what_is_newer() -> None:
 def test_a_second_no_of_the_same_state_does_not_move_the_time_of_the_first() -> None:
     """Editing an unsubscribed member moves last_changed; a yes given in between must stay later than the no."""
     once = hear(Heard(), news("unsubscribed", 0))
-    assert hear(once, news("unsubscribed", 30)) == once
+    again = hear(once, news("unsubscribed", 30))
+    assert (again.opt_out, again.status_at) == (once.opt_out, at(30))
 
 
 def test_mailchimps_later_no_is_told_with_its_own_time_though_pracbills_is_later_still() -> None:
