@@ -56,9 +56,8 @@ def standing(state: AddressState, decision: Operation | Held) -> Standing:
     return Standing(state.member.status, reason, bool(sharers) and gets_mail(state, decision), sharers)
 
 
-def standing_after(state: AddressState, decision: Operation | Held) -> Standing:
-    """As it stands when the decision has been carried out as planned."""
-    now = standing(state, decision)
+def standing_after(now: Standing, state: AddressState, decision: Operation | Held) -> Standing:
+    """As it stands when the decision has been carried out as planned; `now` is its standing before."""
     if isinstance(decision, Held):
         return now
     if decision.action == "rename":

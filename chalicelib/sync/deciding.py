@@ -155,9 +155,10 @@ class Decider:
         everything = run.type == "full" or department.decide_all
         if everything and batch:
             now = {s.member.address_key: standing(s, decision) for s, decision in pairs}
-            planned = {s.member.address_key: standing_after(s, decision) for s, decision in pairs}
-            after = None if run.dry_run else planned
-            tally.writes += put_standings(department.id, department.audience_id, now, after)
+            planned = None
+            if not run.dry_run:
+                planned = {(key := s.member.address_key): standing_after(now[key], s, d) for s, d in pairs}
+            tally.writes += put_standings(department.id, department.audience_id, now, planned)
         if run.dry_run:
             return
         checked = [

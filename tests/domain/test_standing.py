@@ -30,7 +30,8 @@ def state(status: Any, *consents: Any, **member: Any) -> AddressState:
 
 def both(one: AddressState, **policy: Any) -> tuple[Standing, Standing]:
     decision = plan_address(one, policy=ConsentPolicy(**policy), fields=FIELDS, now=NOW)
-    return standing(one, decision), standing_after(one, decision)
+    now = standing(one, decision)
+    return now, standing_after(now, one, decision)
 
 
 PUSHED = {"pushed_at": NOW, "pushed_status": "subscribed"}
@@ -84,8 +85,8 @@ def test_a_refused_address_is_refused_until_it_is_tried_again() -> None:
 def test_a_member_who_moves_away_leaves_nothing_behind() -> None:
     old = state("subscribed", **PUSHED)
     rename = Operation("rename", "cd" * 16, "new@x.test", "address-renamed", status="subscribed")
-    assert standing_after(old, rename) == Standing("absent", "", False, 0)
-    assert standing_after(old, rename).is_nothing
+    assert standing_after(standing(old, rename), old, rename) == Standing("absent", "", False, 0)
+    assert standing_after(standing(old, rename), old, rename).is_nothing
 
 
 def test_nobodys_address_is_nothing_and_an_opted_out_customer_is_something() -> None:

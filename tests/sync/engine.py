@@ -43,6 +43,7 @@ from chalicelib.store.sightings import SightingsStore
 from chalicelib.store.wire import pass_items_through
 from chalicelib.sync.apply import ChunkApplier
 from chalicelib.sync.deciding import Decider
+from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import Hearing
 from chalicelib.sync.progress import ENOUGH_SECONDS
 from chalicelib.sync.pull import Puller
@@ -236,6 +237,18 @@ class Engine:
             meter=meter,
         )
         self.worker = SyncWorker(self.steps, self.queue, meter)  # type: ignore[arg-type]
+
+    @property
+    def eraser(self) -> Erasure:
+        return Erasure(
+            departments=self.departments,
+            customers=self.customers,
+            members=self.members,
+            ledger=self.ledger,
+            logs=self.logs,
+            mailchimp_for=self.mailchimp_for,
+            clock=self.clock,
+        )
 
     def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         if department.connection is None:

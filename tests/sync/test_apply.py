@@ -11,7 +11,6 @@ from chalicelib.domain import planning
 from chalicelib.errors import KeyRejected, RetryLater
 from chalicelib.mailchimp.push import PushCalls
 from chalicelib.store.logs import LogStore
-from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import news_of
 from infra.local.mailchimp import Readings
 from tests.sync.engine import Engine, Killed, Practice
@@ -395,15 +394,7 @@ def test_who_is_erased_while_the_call_runs_is_not_there_by_it(
     engine.clock.move(minutes=10)
     run_id = practice.start("full")
     engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
-    eraser = Erasure(
-        departments=engine.departments,
-        customers=engine.customers,
-        members=engine.members,
-        ledger=engine.ledger,
-        logs=engine.logs,
-        mailchimp_for=engine.mailchimp_for,
-        clock=engine.clock,
-    )
+    eraser = engine.eraser
     push, add_records = PushCalls.push, LogStore.add_records
 
     def pushed(self: Any, audience_id: str, members: Any) -> Any:

@@ -13,7 +13,6 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.mailchimp.webhook import HookEvent, write_event
 from chalicelib.outbound.calls import HttpCalls
 from chalicelib.store.events import EventStore
-from chalicelib.sync.erase import Erasure
 from chalicelib.sync.events import Events
 from tests.sync.engine import Engine, Killed, Practice
 
@@ -266,15 +265,7 @@ def test_a_no_follows_a_changed_address_wherever_the_function_dies(engine: Engin
 
 
 def test_an_erased_person_stays_away_wherever_the_function_dies(engine: Engine, practice: Practice) -> None:
-    eraser = Erasure(
-        departments=engine.departments,
-        customers=engine.customers,
-        members=engine.members,
-        ledger=engine.ledger,
-        logs=engine.logs,
-        mailchimp_for=engine.mailchimp_for,
-        clock=engine.clock,
-    )
+    eraser = engine.eraser
     for number in range(20):
         practice.customer(str(number), f"c{number}@clinic.test")
     practice.sync("full")
