@@ -49,6 +49,7 @@ from chalicelib.sync.erase import Erasure
 from chalicelib.sync.events import Events
 from chalicelib.sync.hearing import Hearing
 from chalicelib.sync.hooks import Hooks
+from chalicelib.sync.panels import Panels
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.pull import Puller
 from chalicelib.sync.runs import Logs, Runs
@@ -203,6 +204,12 @@ class Workflows:
             entropy=lambda: secrets.token_hex(4),
         )
 
+    @cached_property
+    def panels(self) -> Panels:
+        return Panels(
+            departments=self._departments, runs=self.runs, logs=self.logs, segments=self.segments.list, clock=now
+        )
+
     # ------------------------------------------------------------------------------------------ steps of a run
 
     @cached_property
@@ -219,6 +226,7 @@ class Workflows:
             decider=self._decider,
             applier=self._applier,
             segments=self._segment_sync,
+            looks=self._looks,
             mailchimp_for=self._mailchimp_for,
             pracbill_for=self._pracbill_for,
             clock=now,
@@ -326,7 +334,7 @@ class Workflows:
 
     @cached_property
     def _looks(self) -> AudienceLooks:
-        return AudienceLooks(self._accounts, open_quickly=self._mailchimp_for_a_glance, clock=now)
+        return AudienceLooks(self._departments, self._accounts, open_quickly=self._mailchimp_for_a_glance, clock=now)
 
     @cached_property
     def _enrolment(self) -> Enrolment:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
 from urllib.parse import urlsplit
 
 import jwt
@@ -23,6 +22,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.config import settings
+from chalicelib.domain.views import Access
 from chalicelib.errors import RefuseRequest, RetryLater
 
 AUDIENCE = "pracbill-mailchimp"
@@ -52,7 +52,6 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # What a token of a stranger can make the JWT library raise: it decodes JSON that anybody may have written.
 _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
-Access = Literal["read", "write"]
 logger = logging.getLogger("pracbill-mailchimp.access")
 
 

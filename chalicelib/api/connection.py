@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chalicelib.api.bodies import ConnectBody
 from chalicelib.api.queries import NoQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
@@ -14,7 +16,7 @@ routes = Routes("Connection")
 @routes.get("/departments/{department_id}/connection", needs=Need.READ)
 def read_connection(call: PlainCall) -> ConnectionStatus:
     """Show the connection's status: account, audience, last sync, active run, and what needs attention."""
-    return call.services.connections.status(call.department_id)
+    return replace(call.services.connections.status(call.department_id), access=call.access)
 
 
 @routes.put("/departments/{department_id}/connection", needs=Need.WRITE)
@@ -25,10 +27,11 @@ def connect(call: Call[ConnectBody, NoQuery]) -> ConnectionStatus:
     account than the connected one is refused with 409: disconnect first.
     """
     try:
-        return call.services.connections.connect(call.department_id, call.body.api_key, by=call.by)
+        status = call.services.connections.connect(call.department_id, call.body.api_key, by=call.by)
     except KeyRejected as error:
         # Anywhere else a dead key is the connection's state; here it is what the caller has just typed.
         raise bad_input(FieldError("api_key", error.message), detail="Mailchimp refuses this key.") from error
+    return replace(status, access=call.access)
 
 
 @routes.delete("/departments/{department_id}/connection", needs=Need.WRITE)
@@ -38,4 +41,4 @@ def disconnect(call: PlainCall) -> ConnectionStatus:
     Removes our webhook and the stored key and stops the active run. The audience, its members, the segments, the
     consent ledger and the logs stay; the department can be connected again at once.
     """
-    return call.services.connections.disconnect(call.department_id, by=call.by)
+    return replace(call.services.connections.disconnect(call.department_id, by=call.by), access=call.access)

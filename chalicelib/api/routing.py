@@ -23,6 +23,7 @@ from chalicelib.api.bodies import Body, NoBody, read_body
 from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, Query, read_query
 from chalicelib.api.services import Services
+from chalicelib.domain.views import Access
 from chalicelib.errors import FieldError, bad_input
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -62,6 +63,11 @@ class Call(Generic[BodyT, QueryT]):
     @property
     def department_id(self) -> str:
         return self.path["department_id"]
+
+    @property
+    def access(self) -> Access:
+        """What the caller may do in the department of the path; the gate let nobody in without."""
+        return self.caller.access(self.department_id) or "read"
 
     @property
     def by(self) -> str:

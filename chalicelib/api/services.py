@@ -17,6 +17,7 @@ from chalicelib.domain.views import (
     ErasureReceipt,
     LogEntryView,
     NewAudience,
+    Panel,
     Reconciliation,
     RecordView,
     RunView,
@@ -147,6 +148,12 @@ class Segments(Protocol):
     ) -> SegmentPreview: ...
 
 
+class Panels(Protocol):
+    """The page's first answer; nobody outside is asked for it."""
+
+    def panel(self, department_id: str) -> Panel: ...
+
+
 class Services(Protocol):
     """Everything the routes may call."""
 
@@ -173,3 +180,6 @@ class Services(Protocol):
 
     @property
     def segments(self) -> Segments: ...
+
+    @property
+    def panels(self) -> Panels: ...

@@ -38,6 +38,20 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class AudienceStatus:
+    """What Mailchimp said of the audience when it was asked the last time, at `asked_at`.
+
+    `member_count` are the subscribed members as of `counted_at`. Both stay when a later question found no answer;
+    `findings` say why.
+    """
+
+    asked_at: datetime
+    member_count: int | None = None
+    counted_at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Audience:
     """The department's primary audience as of its last pre-flight."""
 
@@ -49,6 +63,7 @@ class Audience:
     hook_id: str = ""
     findings: tuple[Finding, ...] = ()
     first_contact_done: bool = False  # every member's status was read once
+    status: AudienceStatus | None = None  # None: Mailchimp was not asked yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ AUDIENCE_GONE = Finding(
 MAILCHIMP_AWAY = Finding(
     "mailchimp_away",
     "info",
-    "Mailchimp could not be asked just now, so the member count is missing.",
+    "Mailchimp could not be asked just now. The member count is the one from before, if there is one.",
     "Wait a few minutes and look again.",
 )
 HOOK_LEFT_BEHIND = Finding(
@@ -78,6 +78,13 @@ def health(
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
     return worst_first(findings)
+
+
+def seen_in_mailchimp(department: Department | None) -> tuple[Finding, ...]:
+    """What the last look at the audience found; nothing while there is no working connection to look through."""
+    if department is None or not department.is_connected or department.audience is None:
+        return ()
+    return department.audience.status.findings if department.audience.status else ()
 
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:

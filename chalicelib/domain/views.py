@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 # A run's phases as staff see them: reading customers and deciding about them are one, the plan.
 RunPhase = Literal["pull", "plan", "approval", "apply", "segments", "close"]
 SegmentSyncState = Literal["pending", "syncing", "synced", "error"]
+Access = Literal["read", "write"]
 RuleValue = str | int | Decimal | None
 
 
@@ -125,11 +126,16 @@ class LogEntryView:
 
 @dataclass(frozen=True, slots=True)
 class AudienceSummary:
-    """An audience of the connected account. `member_count` counts subscribed members, as Mailchimp does."""
+    """An audience of the connected account.
+
+    `member_count` counts subscribed members, as of `counted_at`; without that time it is Mailchimp's own figure, which
+    may be some minutes old.
+    """
 
     id: str
     name: str
     member_count: int | None
+    counted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +150,15 @@ class AudienceList:
 
 @dataclass(frozen=True, slots=True)
 class AudienceOverview:
-    """The department's primary audience. `segments` is their number; `active_run` the run under way, if any."""
+    """The department's primary audience. `segments` is their number; `active_run` the run under way, if any.
+
+    `member_count` counts subscribed members, as of `counted_at`; null until Mailchimp has been asked.
+    """
 
     id: str
     name: str
     member_count: int | None
+    counted_at: datetime | None
     segments: int
     last_synced_at: datetime | None
     active_run: RunView | None
@@ -159,7 +169,8 @@ class AudienceOverview:
 class ConnectionStatus:
     """The status panel. Everything about the account is null while the department is not connected.
 
-    `key_hint` is the last four characters of the API key, which itself is never answered.
+    `key_hint` is the last four characters of the API key, which itself is never answered. `access` is what the caller
+    may do in this department.
     """
 
     state: ConnectionState
@@ -170,6 +181,7 @@ class ConnectionStatus:
     last_synced_at: datetime | None
     active_run: RunView | None
     health: tuple[Finding, ...]
+    access: Access = "read"
 
 
 # Mailchimp wants an audience to carry the sender's postal address: anti-spam laws require it in every mail.
@@ -360,6 +372,27 @@ class SegmentTemplate:
     name: str
     description: str
     rules: tuple[SegmentRule, ...]
+
+
+# ------------------------------------------------------------------------------------------------------ the page
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All that the page shows at first, in one answer and from what is stored: neither Mailchimp nor PracBill is asked.
+
+    `audience` is null while none is selected or the department is not connected; `newest_run` before the first one.
+    `segments` are all of them, `logs` the newest entries.
+    """
+
+    access: Access
+    as_of: datetime
+    connection: ConnectionStatus
+    audience: AudienceOverview | None
+    settings: SettingsView
+    newest_run: RunView | None
+    segments: tuple[SegmentView, ...]
+    logs: tuple[LogEntryView, ...]
 
 
 # ------------------------------------------------------------------------------------ one customer, reconciliation

@@ -1,89 +1,103 @@
-"""What Mailchimp says of a department's audience right now, for the panels that show it."""
+"""What Mailchimp says of a department's audience, kept with the department: every panel shows the same count."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.departments import Audience, Connection, Department, Finding
+from chalicelib.domain.departments import Audience, AudienceStatus, Department, Finding
 from chalicelib.domain.health import AUDIENCE_GONE, MAILCHIMP_AWAY
 from chalicelib.errors import KeyRejected, ServiceError
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone
+from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.accounts import LinkedAccounts, OpenMailchimp
 
-# The status panel is drawn again and again while a sync runs, and syncs need the account's connections themselves.
+# Panels are drawn again and again while a sync runs, and syncs need the account's connections themselves.
 REMEMBERED_FOR = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class AudienceLook:
-    """The audience's name and subscribed members; `findings` say why the count is missing."""
-
-    name: str
-    member_count: int | None
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    connection: Connection
-    audience_id: str
-    at: datetime
-    look: AudienceLook
-
-
 class AudienceLooks:
-    """A look never fails: without an answer the count is missing.
+    """A look never fails: without an answer the last count stays, and a finding says why it is not a newer one.
 
-    A key that turns out to be refused is stored as the connection's state, so read the department again after a look
-    without a count. `open_quickly` makes a client that gives up soon.
+    A key that turns out to be refused is stored as the connection's state. `open_quickly` makes a client that gives up
+    soon. Every method answers the department as it is stored afterwards.
     """
 
-    def __init__(self, accounts: LinkedAccounts, *, open_quickly: OpenMailchimp, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        departments: DepartmentStore,
+        accounts: LinkedAccounts,
+        *,
+        open_quickly: OpenMailchimp,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._departments = departments
         self._accounts = accounts
         self._open_quickly = open_quickly
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
 
-    def fresh(self, department: Department) -> AudienceLook | None:
-        """A look now, with all the patience that a request has; None without an audience."""
-        return self._look(department, None)
+    def refreshed(self, department: Department) -> Department:
+        """Look again if the last look is a minute old; nobody waits long for it."""
+        audience = department.audience
+        if audience is None or not department.is_connected:
+            return department
+        if audience.status is not None and self._clock() - audience.status.asked_at < REMEMBERED_FOR:
+            return department
+        return self._look(department, audience, self._open_quickly)
 
-    def recent(self, department: Department) -> AudienceLook | None:
-        """A look that may be a minute old, and that nobody waits long for; None without an audience."""
-        known = self._remembered.get(department.id)
-        if (
-            known is not None
-            and (known.connection, known.audience_id) == (department.connection, department.audience_id)
-            and self._clock() - known.at < REMEMBERED_FOR
-        ):
-            return known.look
-        return self._look(department, self._open_quickly)
+    def fresh(self, department: Department) -> Department:
+        """Look now, with all the patience that a request has."""
+        audience = department.audience
+        if audience is None or not department.is_connected:
+            return department
+        return self._look(department, audience, None)
 
-    def _look(self, department: Department, open_mailchimp: OpenMailchimp | None) -> AudienceLook | None:
-        audience, connection = department.audience, department.connection
-        if audience is None:
-            return None
-        if connection is None or not department.is_connected:
-            return AudienceLook(audience.name, None)
-        look = self._ask(department.id, audience, open_mailchimp)
-        self._remembered[department.id] = _Remembered(connection, audience.id, self._clock(), look)
-        return look
-
-    def _ask(self, department_id: str, audience: Audience, open_mailchimp: OpenMailchimp | None) -> AudienceLook:
+    def recount(self, department: Department, open_client: Callable[[], MailchimpClient]) -> Department:
+        """Count now, as a run does at its end. Without an answer nothing changes."""
+        if department.audience is None:
+            return department
         try:
-            with self._accounts.open(department_id) as linked:
-                return _answer(open_mailchimp(linked.key) if open_mailchimp else linked.client, audience)
-        except KeyRejected:
-            return AudienceLook(audience.name, None)  # the connection's state says it by now
-        except AudienceGone:
-            return AudienceLook(audience.name, None, (AUDIENCE_GONE,))
+            count = open_client().subscribed_count(department.audience.id)
         except ServiceError:
-            return AudienceLook(audience.name, None, (MAILCHIMP_AWAY,))
+            return department  # what has been synced is synced; the next panel asks again
+        now = self._clock()
+        return self._note(department, AudienceStatus(now, count, now), name="")
+
+    def _look(self, department: Department, audience: Audience, open_mailchimp: OpenMailchimp | None) -> Department:
+        now, name = self._clock(), ""
+        try:
+            with self._accounts.open(department.id) as linked:
+                client = open_mailchimp(linked.key) if open_mailchimp else linked.client
+                name = client.audience(audience.id).name
+                # The audience's own count is some minutes old, and zero right after a first sync: so they are counted.
+                status = AudienceStatus(now, client.subscribed_count(audience.id), now)
+        except KeyRejected:
+            return self._departments.get(department.id) or department  # the connection's state says it by now
+        except AudienceGone:
+            status = _unanswered(audience, now, AUDIENCE_GONE, is_gone=True)
+        except ServiceError:
+            status = _unanswered(audience, now, MAILCHIMP_AWAY)
+        return self._note(department, status, name=name)
+
+    def _note(self, department: Department, status: AudienceStatus, *, name: str) -> Department:
+        looked_at = department.audience_id
+
+        def noted(stored: Department) -> Department:
+            audience = stored.audience
+            if audience is None or audience.id != looked_at:
+                return stored
+            if audience.status is not None and audience.status.asked_at > status.asked_at:
+                return stored
+            return replace(stored, audience=replace(audience, name=name or audience.name, status=status))
+
+        return self._departments.change(department.id, noted)
 
 
-def _answer(client: MailchimpClient, audience: Audience) -> AudienceLook:
-    # The audience's own count is some minutes old, and zero right after a first sync: so the members are counted.
-    return AudienceLook(client.audience(audience.id).name, client.subscribed_count(audience.id))
+def _unanswered(audience: Audience, now: datetime, finding: Finding, *, is_gone: bool = False) -> AudienceStatus:
+    """The count from before stays, unless there is nothing left to count."""
+    known = audience.status
+    if known is None or is_gone:
+        return AudienceStatus(now, findings=(finding,))
+    return replace(known, asked_at=now, findings=(finding,))

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from chalicelib.domain.departments import Audience, Department
-from chalicelib.domain.health import health, worst_first
+from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
 from chalicelib.domain.preflight import AudienceTraits, PreFlight, check_audience, missing_fields
 from chalicelib.domain.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
 from chalicelib.errors import FieldError, RefuseRequest, conflict, not_found
@@ -115,20 +115,17 @@ class Audiences:
         logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
         if is_other and self._first_plan is not None:
             self._first_plan(department_id, by)
-        return self._panel(department_id)
+        return self._panel(self._looks.fresh(self._departments.get(department_id) or department))
 
     def overview(self, department_id: str) -> AudienceOverview:
-        """The overview panel. Without Mailchimp's answer the member count is missing, and a finding says why.
+        """The overview panel. Mailchimp is asked at most once a minute, and never waited for long.
 
-        Raises RefuseRequest (404) when no audience is selected.
+        Raises RefuseRequest: 409 while the department is not connected, 404 when no audience is selected.
         """
-        return self._panel(department_id)
-
-    def _department(self, department_id: str) -> Department:
         department = self._departments.get(department_id)
-        if department is None:
-            raise not_found("No audience is selected for this department yet.")
-        return department
+        if department is None or department.connection is None:
+            raise not_connected()
+        return self._panel(self._looks.refreshed(department))
 
     def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> PreFlight:
         client, department = linked.client, linked.department
@@ -167,22 +164,40 @@ class Audiences:
             extra={"run": self._active_run(department)},
         )
 
-    def _panel(self, department_id: str) -> AudienceOverview:
-        look = self._looks.fresh(self._department(department_id))
-        department = self._department(department_id)  # read after the look, which may have found the key refused
-        if look is None or department.audience is None:
+    def _panel(self, department: Department) -> AudienceOverview:
+        if department.audience is None:
             raise not_found("No audience is selected for this department yet.")
-        run: RunView | None = self._active_run(department) if department.active_run_id else None
-        findings = health(department, run=run, failed=self._last_failed(department), now=self._clock())
-        return AudienceOverview(
-            id=department.audience.id,
-            name=look.name,
-            member_count=look.member_count,
+        return overview_of(
+            department,
+            department.audience,
             segments=self._segment_count(department.id),
-            last_synced_at=department.last_synced_at,
-            active_run=run,
-            health=worst_first((*findings, *look.findings)),
+            run=self._active_run(department) if department.active_run_id else None,
+            failed=self._last_failed(department),
+            now=self._clock(),
         )
+
+
+def overview_of(
+    department: Department,
+    audience: Audience,
+    *,
+    segments: int,
+    run: RunView | None,
+    failed: RunView | None,
+    now: datetime,
+) -> AudienceOverview:
+    """The overview panel from what is stored."""
+    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department))
+    return AudienceOverview(
+        id=audience.id,
+        name=audience.name,
+        member_count=audience.status.member_count if audience.status else None,
+        counted_at=audience.status.counted_at if audience.status else None,
+        segments=segments,
+        last_synced_at=department.last_synced_at,
+        active_run=run,
+        health=worst_first(findings),
+    )
 
 
 def _is_selected(department: Department, audience_id: str) -> bool:

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from chalicelib.domain.departments import Connection, Department, Finding
-from chalicelib.domain.health import HOOK_LEFT_BEHIND, health, worst_first
+from chalicelib.domain.departments import Audience, Connection, Department, Finding
+from chalicelib.domain.health import HOOK_LEFT_BEHIND, health, seen_in_mailchimp, worst_first
 from chalicelib.domain.views import AudienceSummary, ConnectionStatus, RunView
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, bad_input, conflict
 from chalicelib.mailchimp.answers import Account
@@ -28,7 +28,7 @@ from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.accounts import LinkedAccounts, OpenMailchimp
-from chalicelib.sync.audience_looks import AudienceLook, AudienceLooks
+from chalicelib.sync.audience_looks import AudienceLooks
 from chalicelib.sync.enrolment import Enrolment
 from chalicelib.sync.hooks import Hooks, without_hook
 
@@ -156,32 +156,45 @@ class Connections:
             return department
 
     def _view(self, department: Department | None, more: tuple[Finding, ...] = ()) -> ConnectionStatus:
-        look = self._looks.recent(department) if department is not None and department.is_connected else None
-        if department is not None and look is not None and look.member_count is None:
-            department = self._departments.get(department.id)  # its key may be known as refused by now
+        department = self._looks.refreshed(department) if department is not None else None
         connected = department if department is not None and department.connection is not None else None
         run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
         failed = self._runs.last_failed(connected) if connected is not None else None
-        findings = health(department, run=run, failed=failed, now=self._clock())
-        connection = department.connection if department else None
-        return ConnectionStatus(
-            state=connection.state if connection else "not_connected",
-            account_name=connection.account_name if connection else None,
-            server_prefix=connection.server_prefix if connection else None,
-            key_hint=connection.key_hint if connection else None,
-            audience=_summary(department, look),
-            last_synced_at=department.last_synced_at if department else None,
-            active_run=run,
-            health=worst_first((*findings, *(look.findings if look else ()), *more)),
-        )
+        return status_of(department, run=run, failed=failed, now=self._clock(), more=more)
 
 
-def _summary(department: Department | None, look: AudienceLook | None) -> AudienceSummary | None:
+def status_of(
+    department: Department | None,
+    *,
+    run: RunView | None,
+    failed: RunView | None,
+    now: datetime,
+    more: tuple[Finding, ...] = (),
+) -> ConnectionStatus:
+    """The status panel from what is stored."""
+    connection = department.connection if department else None
+    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department), *more)
+    return ConnectionStatus(
+        state=connection.state if connection else "not_connected",
+        account_name=connection.account_name if connection else None,
+        server_prefix=connection.server_prefix if connection else None,
+        key_hint=connection.key_hint if connection else None,
+        audience=_summary(department.audience) if department and department.audience else None,
+        last_synced_at=department.last_synced_at if department else None,
+        active_run=run,
+        health=worst_first(findings),
+    )
+
+
+def _summary(audience: Audience) -> AudienceSummary:
     """The selected audience, which stays selected while the department is disconnected."""
-    audience = department.audience if department else None
-    if audience is None:
-        return None
-    return AudienceSummary(audience.id, look.name if look else audience.name, look.member_count if look else None)
+    status = audience.status
+    return AudienceSummary(
+        audience.id,
+        audience.name,
+        member_count=status.member_count if status else None,
+        counted_at=status.counted_at if status else None,
+    )
 
 
 def for_another_audience(department: Department) -> Department:

@@ -25,14 +25,14 @@ class DepartmentSettings:
 
     def get(self, department_id: str) -> SettingsView:
         """The settings in force. Raises RefuseRequest (404) for a department that PracBill does not know."""
-        return _view(self._enrolment.department(department_id).settings)
+        return settings_view(self._enrolment.department(department_id).settings)
 
     def put(self, department_id: str, changes: SettingsChanges, *, by: str) -> SettingsView:
         """Change what `changes` names and answer all settings. Raises as `get` does."""
         self._enrolment.department(department_id)
         department = self._departments.change(department_id, partial(_apply, changes))
         logger.info("The settings of department %s were changed by %s", department_id, by)
-        return _view(department.settings)
+        return settings_view(department.settings)
 
 
 def _apply(changes: SettingsChanges, department: Department) -> Department:
@@ -58,7 +58,8 @@ def _given(**choices: Any) -> dict[str, Any]:
     return {name: value for name, value in choices.items() if value is not None}
 
 
-def _view(settings: Choices) -> SettingsView:
+def settings_view(settings: Choices) -> SettingsView:
+    """Settings as the API shows them."""
     return SettingsView(
         unknown_consent=settings.consent.unknown_consent,
         on_removed=settings.consent.on_removed,

@@ -52,6 +52,12 @@ class HookKeeper(Protocol):
     def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department: ...
 
 
+class CountKeeper(Protocol):
+    """Counts the audience's members and keeps the count with the department."""
+
+    def recount(self, department: Department, open_client: Callable[[], MailchimpClient]) -> Department: ...
+
+
 class ConsentHearing(Protocol):
     """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
 

@@ -47,6 +47,7 @@ class Steps:
         decider: Decider,
         applier: ChunkApplier,
         segments: ports.Phase,
+        looks: ports.CountKeeper,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
         clock: Clock,
@@ -62,6 +63,7 @@ class Steps:
         self._decider = decider
         self._applier = applier
         self._segments = segments
+        self._looks = looks
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
         self._clock = clock
@@ -246,6 +248,8 @@ class Steps:
             untold = self._hearing.tell_pracbill(department, self._pracbill_for(remaining)).untold
         except (RetryLater, StopRun):
             untold = self._hearing.untold(department.id)
+        if run.type != "segments":
+            self._looks.recount(department, lambda: self._mailchimp_for(department, remaining))
         message = closing_message(run)
         self._lifecycle.finish(run, closing_status(run), f"{message} {untold.message}" if untold else message)
 

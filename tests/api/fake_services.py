@@ -26,6 +26,7 @@ from chalicelib.domain.views import (
     LogEntryView,
     MembershipChange,
     NewAudience,
+    Panel,
     PreviewCustomer,
     Reconciliation,
     RecordView,
@@ -112,15 +113,15 @@ class FakeAudiences(Fake):
 
     def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview:
         self.note("create audience", department_id, audience, by)
-        return AudienceOverview("a9", audience.name, 0, 0, None, None, ())
+        return AudienceOverview("a9", audience.name, 0, AT, 0, None, None, ())
 
     def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview:
         self.note("select", department_id, audience_id, by)
-        return AudienceOverview(audience_id, "Customers", 500, 2, None, run(), (FINDING,))
+        return AudienceOverview(audience_id, "Customers", 500, AT, 2, None, run(), (FINDING,))
 
     def overview(self, department_id: str) -> AudienceOverview:
         self.note("overview", department_id)
-        return AudienceOverview("a1", "Customers", None, 2, AT, None, ())
+        return AudienceOverview("a1", "Customers", None, None, 2, AT, None, ())
 
 
 class FakeSettings(Fake):
@@ -262,6 +263,25 @@ class FakeSegments(Fake):
         return SegmentPreview(3, 2, 10, AT.astimezone(UTC), (PERSON,), counts, change, change)
 
 
+class FakePanels(Fake):
+    def panel(self, department_id: str) -> Panel:
+        self.note("panel", department_id)
+        quiet = Fake([], [])
+        parts = (quiet.asked, quiet.failing)
+        return Panel(
+            "read",
+            AT,
+            FakeConnections(*parts).status(department_id),
+            FakeAudiences(*parts).overview(department_id),
+            FakeSettings(*parts).get(department_id),
+            run(),
+            tuple(FakeSegments(*parts).list(department_id)),
+            tuple(
+                FakeLogs(*parts).list(department_id, direction=None, type=None, status=None, limit=20, after=None)[0]
+            ),
+        )
+
+
 @dataclass
 class FakeServices:
     """What bootstrap would answer."""
@@ -278,6 +298,7 @@ class FakeServices:
         self.customers = FakeCustomers(self.asked, self.failing)
         self.reconciliation = FakeReconciliation(self.asked, self.failing)
         self.segments = FakeSegments(self.asked, self.failing)
+        self.panels = FakePanels(self.asked, self.failing)
 
 
 def fits(fake: FakeServices) -> Services:

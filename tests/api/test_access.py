@@ -23,6 +23,7 @@ D = "/departments/{department_id}"
 NEEDS = {
     ("GET", "/health"): "nothing",
     ("GET", "/openapi.json"): "nothing",
+    ("GET", f"{D}/panel"): "read",
     ("GET", f"{D}/connection"): "read",
     ("PUT", f"{D}/connection"): "write",
     ("DELETE", f"{D}/connection"): "write",

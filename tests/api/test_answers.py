@@ -31,7 +31,8 @@ def test_decimals_are_written_as_text_without_an_exponent() -> None:
 
 def test_values_are_written_with_all_they_hold() -> None:
     page = Page((AudienceSummary("a1", "Ä", None),), None)
-    assert plain(page) == {"items": [{"id": "a1", "name": "Ä", "member_count": None}], "next_cursor": None}
+    item = {"id": "a1", "name": "Ä", "member_count": None, "counted_at": None}
+    assert plain(page) == {"items": [item], "next_cursor": None}
     assert plain(MappingProxyType({"a": (1, True, 0.5)})) == {"a": [1, True, 0.5]}
 
 

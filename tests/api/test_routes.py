@@ -37,6 +37,7 @@ AUDIENCE = {
     "permission_reminder": "You are\na client.",
 }
 CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
+    ("GET", f"{D}/panel", None, 200, ("panel", "d1")),
     ("GET", f"{D}/connection", None, 200, ("status", "d1")),
     ("PUT", f"{D}/connection", {"api_key": f"  {KEY}\n"}, 200, ("connect", "d1", KEY, "user-7")),
     ("DELETE", f"{D}/connection", None, 200, ("disconnect", "d1", "user-7")),
@@ -196,8 +197,22 @@ def test_the_status_panel_has_the_fields_of_the_contract(call: Api, reader: str)
     status = call("GET", f"{D}/connection", token=reader).json_body
     assert list(status) == [
         "state", "account_name", "server_prefix", "key_hint", "audience", "last_synced_at", "active_run", "health",
+        "access",
     ]  # fmt: skip
     assert list(status["health"][0]) == ["code", "severity", "message", "fix"]
+
+
+@pytest.mark.parametrize("path", ["connection", "panel"])
+def test_the_caller_is_told_what_they_may_do(path: str, call: Api, reader: str, writer: str) -> None:
+    for token, access in ((reader, "read"), (writer, "write")):
+        document = call("GET", f"{D}/{path}", token=token).json_body
+        assert document["access"] == access
+        assert document.get("connection", document)["access"] == access
+
+
+def test_connecting_and_disconnecting_answer_the_access_as_well(call: Api, writer: str) -> None:
+    assert call("PUT", f"{D}/connection", body=BODIES["connect"], token=writer).json_body["access"] == "write"
+    assert call("DELETE", f"{D}/connection", token=writer).json_body["access"] == "write"
 
 
 def test_a_key_is_never_answered(call: Api, writer: str) -> None:

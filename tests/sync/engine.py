@@ -28,7 +28,7 @@ from chalicelib.domain.members import Member
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import KeyRejected
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import parse_api_key
+from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.outbound.calls import CallMade, new_session
 from chalicelib.outbound.retry import Patience
 from chalicelib.pracbill.client import PracBillClient
@@ -40,8 +40,11 @@ from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.store.sightings import SightingsStore
+from chalicelib.store.vault import Vault
 from chalicelib.store.wire import pass_items_through
+from chalicelib.sync.accounts import LinkedAccounts
 from chalicelib.sync.apply import ChunkApplier
+from chalicelib.sync.audience_looks import AudienceLooks
 from chalicelib.sync.deciding import Decider
 from chalicelib.sync.erase import Erasure
 from chalicelib.sync.hearing import Hearing
@@ -171,10 +174,18 @@ class Engine:
         self.logs, self.ledger = LogStore(keep=_KEEP), LedgerStore()
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
+        self.secrets = _client("secretsmanager", aws)
         self.sightings = SightingsStore(dynamodb, _RUNS, keep=_KEEP)
 
     def _join(self) -> None:
         clock, meter = self.clock, self.meter
+        accounts = LinkedAccounts(
+            self.departments,
+            Vault(self.secrets),
+            self.mailchimp_of_key,
+            secret_name=lambda department_id: department_id,
+        )
+        self.audience_looks = AudienceLooks(self.departments, accounts, open_quickly=self.mailchimp_of_key, clock=clock)
         self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
         self.lifecycle = Runs(
             departments=self.departments,
@@ -224,6 +235,7 @@ class Engine:
                 meter=meter,
             ),
             segments=NothingToDo(),
+            looks=self.audience_looks,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=clock,
@@ -253,8 +265,11 @@ class Engine:
     def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         if department.connection is None:
             raise KeyRejected("There is no API key for this department.", code="key_rejected")
+        return self.mailchimp_of_key(parse_api_key(self.mailchimp.api_key), remaining)
+
+    def mailchimp_of_key(self, key: ApiKey, remaining: Callable[[], float] = lambda: PLENTY) -> MailchimpClient:
         return MailchimpClient(
-            parse_api_key(self.mailchimp.api_key),
+            key,
             url_template=self.mailchimp.url,
             remaining=remaining,
             sleep=lambda seconds: self.clock.move(seconds=seconds),

@@ -125,7 +125,7 @@ class Office:
             clock=lambda: self.now,
         )
         self.enrolment = Enrolment(self.departments, self.pracbill_client())
-        self.looks = AudienceLooks(self.accounts, open_quickly=self.client, clock=lambda: self.now)
+        self.looks = AudienceLooks(self.departments, self.accounts, open_quickly=self.client, clock=lambda: self.now)
         self.connections = Connections(
             self.departments,
             self.accounts,

@@ -31,6 +31,7 @@ from chalicelib.sync.deciding import Decider
 from chalicelib.sync.department_settings import DepartmentSettings
 from chalicelib.sync.erase import Erasure
 from chalicelib.sync.events import Events
+from chalicelib.sync.panels import Panels
 from chalicelib.sync.pull import Puller
 from chalicelib.sync.runs import Logs, Runs
 from chalicelib.sync.segment_sync import SegmentSync
@@ -63,7 +64,7 @@ _ENTRANCES: list[tuple[type, str, str]] = [
     (Sweeper, "sweep", "sweeper"),
     (Erasure, "erase", "api_handler"),
 ]
-_SERVICES = (Audiences, Connections, Customers, DepartmentSettings, Logs, Reconciliations, Runs, Segments)
+_SERVICES = (Audiences, Connections, Customers, DepartmentSettings, Logs, Panels, Reconciliations, Runs, Segments)
 _ENTRANCES += [
     (service, name, "api_handler")
     for service in _SERVICES

@@ -388,14 +388,35 @@ def test_the_overview_shows_name_members_segments_and_last_sync(office: Office) 
         [{"email_address": "ann@clinic.test"}, {"email_address": "bob@clinic.test", "status": "unsubscribed"}]
     )
     synced_for_a_while(office)
+    synced_at = office.now
+    office.later(minutes=1)
     overview = office.audiences.overview(office.department_id)
-    assert (overview.name, overview.member_count, overview.segments) == ("Clients", 1, 3)
-    assert (overview.last_synced_at, overview.active_run, overview.health) == (office.now, None, ())
+    assert (overview.name, overview.member_count, overview.counted_at) == ("Clients", 1, office.now)
+    assert overview.segments == 3
+    assert (overview.last_synced_at, overview.active_run, overview.health) == (synced_at, None, ())
+
+
+def test_both_panels_show_one_count_and_mailchimp_is_asked_for_it_once_a_minute(office: Office) -> None:
+    audience_id = office.connect_and_select()
+    office.mailchimp.control.admin_import([{"email_address": "ann@clinic.test"}], audience_id)
+    office.later(minutes=1)
+    office.mailchimp.control.reset_journal()
+    for _ in range(2):
+        overview = office.audiences.overview(office.department_id)
+        summary = office.connections.status(office.department_id).audience
+        assert summary is not None
+        assert (
+            (overview.member_count, overview.counted_at)
+            == (summary.member_count, summary.counted_at)
+            == (1, office.now)
+        )
+    assert len(office.calls()) == 2, "one look: the audience's name and the count of its members"
 
 
 def test_a_new_name_in_mailchimp_is_shown(office: Office) -> None:
     audience_id = office.connect_and_select()
     office.mailchimp.world.audience(audience_id).settings["name"] = "Clients and friends"
+    office.later(minutes=1)
     assert office.audiences.overview(office.department_id).name == "Clients and friends"
 
 
@@ -407,17 +428,20 @@ def test_the_overview_shows_the_active_run(office: Office) -> None:
     assert active.id == "r1"
 
 
-def test_without_mailchimp_the_overview_lacks_the_count_and_says_so(office: Office) -> None:
+def test_without_mailchimp_the_overview_keeps_the_last_count_and_says_so(office: Office) -> None:
     office.connect_and_select()
+    selected_at = office.now
+    office.later(minutes=1)
     office.fail("/lists/*")
     overview = office.audiences.overview(office.department_id)
-    assert (overview.name, overview.member_count) == ("Clients", None)
+    assert (overview.name, overview.member_count, overview.counted_at) == ("Clients", 0, selected_at)
     assert [finding.code for finding in overview.health] == ["mailchimp_away"]
 
 
 def test_an_audience_that_was_deleted_in_mailchimp_is_an_error_of_the_overview(office: Office) -> None:
     audience_id = office.connect_and_select()
     office.api("DELETE", f"/lists/{audience_id}")
+    office.later(minutes=1)
     overview = office.audiences.overview(office.department_id)
     assert (overview.name, overview.member_count) == ("Clients", None)
     assert [(f.code, f.severity) for f in overview.health] == [("audience_gone", "error")]
@@ -426,20 +450,23 @@ def test_an_audience_that_was_deleted_in_mailchimp_is_an_error_of_the_overview(o
 def test_a_key_that_was_revoked_shows_in_the_overview(office: Office) -> None:
     office.connect_and_select()
     office.mailchimp.control.revoke_key(office.mailchimp.api_key)
+    office.later(minutes=1)
     assert "key_rejected" in [f.code for f in office.audiences.overview(office.department_id).health]
 
 
-def test_after_disconnecting_the_overview_shows_what_is_kept_and_asks_nobody(office: Office) -> None:
+def test_while_not_connected_the_overview_is_refused_like_the_list_of_audiences(office: Office) -> None:
     office.connect_and_select()
     office.connections.disconnect(office.department_id, by="user-1")
     office.mailchimp.control.reset_journal()
-    overview = office.audiences.overview(office.department_id)
-    assert (overview.name, overview.member_count) == ("Clients", None)
+    for ask in (office.audiences.overview, office.audiences.list):
+        refused = refusal(lambda ask=ask: ask(office.department_id))  # type: ignore[misc]
+        assert (refused.status, refused.code) == (409, "not-connected")
     assert office.calls() == []
+    kept = office.connections.status(office.department_id).audience
+    assert kept is not None
+    assert kept.name == "Clients"
 
 
-@pytest.mark.parametrize("connected", [False, True])
-def test_without_a_selected_audience_there_is_no_overview(office: Office, connected: bool) -> None:
-    if connected:
-        office.connect()
+def test_without_a_selected_audience_there_is_no_overview(office: Office) -> None:
+    office.connect()
     assert refusal(lambda: office.audiences.overview(office.department_id)).status == 404

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -332,23 +332,26 @@ def test_the_status_shows_the_audience_and_asks_for_its_members_once_a_minute(of
     office.mailchimp.control.admin_import([{"email_address": "a@clinic.test", "status": "subscribed"}], audience_id)
     office.pracbill.calls.clear()
     office.mailchimp.control.reset_journal()
+    selected_at = office.now
     for seconds, members, calls in ((59, 0, 0), (1, 1, 2), (59, 1, 2)):
         office.later(seconds=seconds)
         status = office.connections.status(office.department_id)
-        assert status.audience == AudienceSummary(audience_id, "Clients", members)
+        counted_at = selected_at if calls == 0 else selected_at + timedelta(minutes=1)
+        assert status.audience == AudienceSummary(audience_id, "Clients", members, counted_at)
         assert len(office.calls()) == calls
     assert status.health == ()
     assert list(office.pracbill.calls) == []
 
 
-def test_without_mailchimp_the_status_lacks_the_count_and_says_so(office: Office) -> None:
+def test_without_mailchimp_the_status_keeps_the_last_count_and_says_so(office: Office) -> None:
     audience_id = office.connect_and_select()
+    selected_at = office.now
     office.later(minutes=1)
     office.fail("/lists/*", times=4)
     office.mailchimp.control.reset_journal()
     for _ in range(2):
         status = office.connections.status(office.department_id)
-        assert status.audience == AudienceSummary(audience_id, "Clients", None)
+        assert status.audience == AudienceSummary(audience_id, "Clients", 0, selected_at)
         assert [finding.code for finding in status.health] == ["mailchimp_away"]
     assert len(office.calls()) == 2, "nobody waits for a Mailchimp that was away a moment ago"
 
@@ -372,9 +375,9 @@ def test_an_audience_that_was_deleted_in_mailchimp_shows_in_the_status(office: O
 def test_another_audience_or_key_is_looked_at_at_once(office: Office) -> None:
     office.connect_and_select()
     other = office.new_audience("Friends")
-    office.change(audience=replace(office.audience, id=other))
+    office.audiences.select(office.department_id, other, by="user-1")
     status = office.connections.status(office.department_id)
-    assert status.audience == AudienceSummary(other, "Friends", 0)
+    assert status.audience == AudienceSummary(other, "Friends", 0, office.now)
 
 
 def test_both_panels_tell_of_a_sync_that_failed(office: Office) -> None:
