@@ -17,7 +17,7 @@ from unicodedata import normalize
 ConsentWord = Literal["subscribed", "unsubscribed"]
 
 # Part of every fingerprint: raising it makes the next full sync store and decide everything anew.
-FINGERPRINT_VERSION = 1
+FINGERPRINT_VERSION = 2
 _MAX_ID_LENGTH = 200
 _MAX_TEXT_LENGTH = 2_000
 _NO_CONSENT: dict[str, Any] = {"status": None, "changed_at": ""}

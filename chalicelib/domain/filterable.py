@@ -1,14 +1,15 @@
 """What segment rules look at: a customer's fields in the form in which they are compared.
 
-The same form is stored with the customer (docs/segments.md lists the attributes), so that the
-database can compare as this code does: texts trimmed and case-folded, numbers as numbers, days as `YYYY-MM-DD` texts
-whose order is the calendar's.
+The same form is stored with the customer (docs/segments.md lists the attributes), so that the database can compare as
+this code does: texts as `comparable_text` makes them, numbers as numbers, days as `YYYY-MM-DD` texts whose order is the
+calendar's.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -23,6 +24,14 @@ LONGEST_TEXT: Final = 1_000
 # DynamoDB keeps 38 digits exactly.
 NUMBER_DIGITS: Final = 20
 BALANCE_DIGITS: Final = 38
+
+# Signs that nobody sees: soft hyphen, zero-width space and joiners, marks of direction, byte-order mark.
+_INVISIBLE = dict.fromkeys(
+    [0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+)
+# Word processors and phones turn an apostrophe into one of these.
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u201b\uff07"), "'")
+_ALIKE: Final = _INVISIBLE | _APOSTROPHES
 
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _ZERO = Decimal(0)
@@ -106,12 +115,17 @@ def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
 def comparable_text(text: str) -> str | None:
     """The form in which texts are compared: without surrounding space, without case. None when nothing is left.
 
-    Half characters (lone surrogates, from broken `\\ud800` escapes) become `?`: no database can store them.
+    Letters with accents are in one form (NFC), signs that nobody sees are left out, and all apostrophes are the plain
+    one. Half characters (lone surrogates, from broken `\\ud800` escapes) become `?`: no database can store them.
     """
-    folded = text.strip().casefold()
-    if len(folded) > LONGEST_TEXT:
-        folded = folded[:LONGEST_TEXT]
-    return (folded if folded.isascii() else _storable(folded)) or None
+    folded = text.strip().casefold() if text.isascii() else _folded(text)
+    return folded[:LONGEST_TEXT] or None
+
+
+def _folded(text: str) -> str:
+    # Taken apart first: a letter and its accents fold alike in whatever order and form they were written.
+    apart = unicodedata.normalize("NFD", _storable(text.translate(_ALIKE)))
+    return unicodedata.normalize("NFC", apart.casefold()).strip()
 
 
 def plain_decimal(text: str, *, digits: int) -> Decimal | None:

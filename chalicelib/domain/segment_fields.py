@@ -30,6 +30,8 @@ OPERATOR_LABELS: Final[Mapping[str, str]] = {
     "does_not_equal": "Does Not Equal",
     "contains": "Contains",
     "does_not_contain": "Does Not Contain",
+    "starts_with": "Starts With",
+    "does_not_start_with": "Does Not Start With",
     "greater_than": "Greater Than",
     "less_than": "Less Than",
     "is_empty": "Is Empty",
@@ -42,6 +44,8 @@ _TEXT_OPERATORS: Final[Mapping[str, ValueType]] = {
     "does_not_equal": "text",
     "contains": "text",
     "does_not_contain": "text",
+    "starts_with": "text",
+    "does_not_start_with": "text",
     "greater_than": "number",
     "less_than": "number",
     "is_empty": "none",
@@ -54,7 +58,8 @@ class Field:
     """One field: `operators` maps each operator it allows to the type of value that goes with it.
 
     `noun` names it within a sentence. `largest` bounds a whole number. `private` fields hold a name or an address:
-    their content is not repeated in explanations.
+    their content is not repeated in explanations. `when_missing` is the text that comparisons of texts take for a
+    customer without one.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Field:
     operators: Mapping[str, ValueType]
     computed: bool = False
     private: bool = False
+    when_missing: str | None = None
     largest: int = 0
     choices: tuple[Choice, ...] = ()
 
@@ -72,21 +78,27 @@ def _computed(value_type: ValueType) -> Mapping[str, ValueType]:
     return {"is": value_type, "is_not": value_type}
 
 
-def _text(
-    name: str, label: str, noun: str, hint: str, *, private: bool = False, choices: tuple[Choice, ...] = ()
-) -> Field:
-    return Field(name, label, noun, hint, _TEXT_OPERATORS, private=private, choices=choices)
+def _text(name: str, label: str, noun: str, hint: str, *, private: bool = False) -> Field:
+    return Field(name, label, noun, hint, _TEXT_OPERATORS, private=private)
 
 
-_ACTIVE_OR_NOT = (Choice("0", "Active"), Choice("1", "Inactive"))
+_ACTIVE_OR_NOT = Field(
+    "inactive",
+    "Active/Inactive",
+    "active/inactive mark",
+    "0 is active, 1 is inactive; customers without the mark are active",
+    _TEXT_OPERATORS,
+    when_missing="0",  # as PracBill does
+    choices=(Choice("0", "Active"), Choice("1", "Inactive")),
+)
 _TABLE: Final = (
     _text("company_name", "Company Name", "company name", "Customer's company name", private=True),
     _text("email", "Email", "e-mail address", "Customer's e-mail address", private=True),
     _text("city", "City", "city", "City of the address"),
     _text("state", "State", "state", "State or province, as PracBill writes it"),
-    _text("postcode", "Postcode", "postcode", "Postal or ZIP code; Greater Than and Less Than compare its number"),
+    _text("postcode", "Postcode", "postcode", "Postal or ZIP code; Starts With 3 finds 3000 to 3999"),
     _text("country", "Country", "country", "Country code, such as AU"),
-    _text("inactive", "Active/Inactive", "active/inactive flag", "0 is active, 1 is inactive", choices=_ACTIVE_OR_NOT),
+    _ACTIVE_OR_NOT,
     _text("status", "Status", "status", "Customer status"),
     _text("customer_type", "Customer Type", "customer type", "Type classification"),
     Field(
@@ -155,7 +167,7 @@ def segment_templates(states_seen: Iterable[str] = ()) -> tuple[SegmentTemplate,
             "active_customers",
             "Active customers",
             "Everybody who is not marked inactive.",
-            # Not "equals 0": PracBill takes a customer without the flag for active.
+            # As PracBill reads the mark: whatever is not 1 is active.
             (SegmentRule("inactive", "does_not_equal", "1"),),
         ),
         SegmentTemplate(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from chalicelib.domain.filterable import NUMBER_DIGITS
+from chalicelib.domain.filterable import NUMBER_DIGITS, comparable_text
 from chalicelib.domain.segment_fields import (
     FIELDS,
     LONGEST_NAME,
@@ -171,7 +171,8 @@ class _Reader:
             self._fault("value", f"A value has at most {LONGEST_VALUE} characters; this one has {len(value)}.")
         if any(unicodedata.category(character) == "Cs" for character in value):
             self._fault("value", "The value holds half a character. Type it again.")
-        return value or None
+        # Signs that nobody sees do not count, so a value of these alone is none.
+        return value if comparable_text(value) else None
 
     def _number(self, field: Field, value_type: ValueType, value: str | int) -> RuleValue:
         number = rule_number(value)

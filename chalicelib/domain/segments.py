@@ -8,7 +8,7 @@ holds the two together.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -20,7 +20,9 @@ from chalicelib.domain.segment_fields import FIELDS, Field
 # A fraction is kept as its decimal text: 0.1 stays 0.1.
 RuleValue = str | int | None
 Operand = str | Decimal
-Relation = Literal["has a value", "=", "contains", ">", "<", ">="]
+Relation = Literal["has a value", "=", "contains", "starts with", ">", "<", ">="]
+
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +36,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`attribute` `relation` `operand`, which never holds for a customer without the attribute.
+    """`attribute` `relation` `operand`; `missing` says whether that holds for a customer without the attribute.
 
-    `negated` is the exact contrary, so it holds wherever the attribute is missing.
+    `negated` is the exact contrary, also where the attribute is missing.
     """
 
     attribute: str
     relation: Relation
     operand: Operand | None = None
     negated: bool = False
+    missing: bool = False
 
     def holds(self, filterable: Filterable) -> bool:
         value: Operand | None = getattr(filterable, self.attribute)
-        return (value is not None and self._compare(value)) is not self.negated
+        return (self.missing if value is None else self._compare(value)) is not self.negated
 
     def contrary(self) -> Comparison:
-        return Comparison(self.attribute, self.relation, self.operand, not self.negated)
+        return replace(self, negated=not self.negated)
+
+    def reading_missing_as(self, value: Operand) -> Comparison:
+        """The same comparison, for a customer without the attribute as if it were `value`."""
+        return replace(self, missing=self._compare(value))
 
     def _compare(self, value: Operand) -> bool:
         operand = self.operand
@@ -60,6 +67,8 @@ class Comparison:
                 return value == operand
             case "contains":
                 return str(operand) in str(value)
+            case "starts with":
+                return str(value).startswith(str(operand))
             case ">":
                 return value > operand  # type: ignore[operator]  # attribute and operand are of one type
             case "<":
@@ -93,7 +102,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule held against one customer, and both in words."""
+    """One rule held against one customer, and both in words: `words` tell the rule, `finding` what the customer has."""
 
     rule: Rule
     passes: bool
@@ -146,12 +155,18 @@ def explain(rules: Iterable[Rule], filterable: Filterable, today: date) -> tuple
 
 def comparison(rule: Rule, today: date) -> Comparison:
     """What a rule asks of a customer on that day."""
-    return _computed_comparison(rule, today) if FIELDS[rule.field].computed else _text_comparison(rule)
+    field = FIELDS[rule.field]
+    if field.computed:
+        return _computed_comparison(rule, today)
+    compared = _text_comparison(rule)
+    when_missing = _when_missing(field, compared)
+    return compared if when_missing is None else compared.reading_missing_as(when_missing)
 
 
 def rule_number(value: RuleValue) -> Decimal | None:
     """The number a rule's value is: written plainly, at most 20 digits. None for everything else."""
-    return plain_decimal(str(value).strip(), digits=NUMBER_DIGITS) if value is not None else None
+    text = comparable_text(str(value)) if value is not None else None
+    return plain_decimal(text, digits=NUMBER_DIGITS) if text is not None else None
 
 
 def describe(rule: Rule) -> str:
@@ -181,6 +196,9 @@ def _text_comparison(rule: Rule) -> Comparison:
             return Comparison(field, "=", comparable_text(str(rule.value)), rule.operator == "does_not_equal")
         case "contains" | "does_not_contain":
             return Comparison(field, "contains", comparable_text(str(rule.value)), rule.operator == "does_not_contain")
+        case "starts_with" | "does_not_start_with":
+            negated = rule.operator == "does_not_start_with"
+            return Comparison(field, "starts with", comparable_text(str(rule.value)), negated)
         case "greater_than":
             return Comparison(number, ">", rule_number(rule.value))
         case "less_than":
@@ -188,6 +206,13 @@ def _text_comparison(rule: Rule) -> Comparison:
         case "is_empty" | "is_not_empty":
             return Comparison(field, "has a value", negated=rule.operator == "is_empty")
     raise ValueError(f"no operator of texts: {rule.operator}")
+
+
+def _when_missing(field: Field, compared: Comparison) -> str | None:
+    """The text that a missing one counts as: none where the question is whether there is one, or numbers compare."""
+    if compared.attribute != field.name or compared.relation == "has a value":
+        return None
+    return field.when_missing
 
 
 def _computed_comparison(rule: Rule, today: date) -> Comparison:
@@ -221,10 +246,16 @@ def _finding(rule: Rule, filterable: Filterable, today: date) -> str:
     if field.computed:
         return _computed_finding(rule, field, value, today)
     text: str | None = getattr(filterable, field.name)
+    if text is None and (when_missing := _when_missing(field, compared)):
+        return f"The {field.noun} is empty, which counts as {when_missing}."
     if text is None:
         return f"The {field.noun} is empty."
-    shown = "has a value" if field.private else f'is "{text}"'
+    shown = "has a value" if field.private else f'is "{_shortened(text)}"'
     return f"The {field.noun} {shown}" + (", which is not a number." if value is None else ".")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 def _computed_finding(rule: Rule, field: Field, value: Operand | None, today: date) -> str:

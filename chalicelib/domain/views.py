@@ -408,12 +408,17 @@ class LastPush:
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """One rule of a segment held against one customer."""
+    """One rule of a segment held against one customer: `description` tells the rule, `found` what the customer has.
+
+    Texts are shown as rules compare them, in small letters. Names and e-mail addresses are not repeated.
+    """
 
     field: str
     operator: str
     value: RuleValue
     passes: bool
+    description: str
+    found: str
 
 
 @dataclass(frozen=True, slots=True)

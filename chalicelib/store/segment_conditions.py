@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # A little below DynamoDB's limits.
 _MOST_BYTES: Final = 4_000
 _MOST_OPERATORS: Final = 290
-_OPERATORS = re.compile(r"AND|OR|NOT|<>|<=|>=|[=<>]|attribute_\w+|contains")
+_OPERATORS = re.compile(r"AND|OR|NOT|<>|<=|>=|[=<>]|attribute_\w+|contains|begins_with")
 
 # What each of some segments asks of a customer, by the segments' ids.
 Asked = Mapping[str, Sequence[Comparison]]
@@ -136,13 +136,15 @@ class _Writer:
         return f"attribute_not_exists({name}) OR NOT contains({name}, {self.value(segment_id)})"
 
     def written(self, compared: Comparison) -> str:
-        """One comparison. A negated one also holds where the attribute is missing."""
+        """One comparison; what it is to a customer without the attribute is always spelled out."""
         name = self.name(compared.attribute)
         if compared.operand is None:
             return f"attribute_not_exists({name})" if compared.negated else f"attribute_exists({name})"
         plain, opposite = _FORMS[compared.relation]
-        form = f"attribute_not_exists({{name}}) OR {opposite}" if compared.negated else plain
-        return form.format(name=name, value=self.value(compared.operand))
+        form = (opposite if compared.negated else plain).format(name=name, value=self.value(compared.operand))
+        if compared.missing is not compared.negated:
+            return f"attribute_not_exists({name}) OR {form}"
+        return f"attribute_exists({name}) AND {form}" if compared.negated else form
 
 
 # Each relation and its opposite for an attribute that is there.
@@ -151,5 +153,6 @@ _FORMS = {
     ">": ("{name} > {value}", "{name} <= {value}"),
     "<": ("{name} < {value}", "{name} >= {value}"),
     ">=": ("{name} >= {value}", "{name} < {value}"),
+    "starts with": ("begins_with({name}, {value})", "NOT begins_with({name}, {value})"),
     "contains": ("contains({name}, {value})", "NOT contains({name}, {value})"),
 }

@@ -137,7 +137,7 @@ class Customers:
         today = self._clock().astimezone(ZoneInfo(department.timezone)).date()
         for segment in self._segments(department.id):
             rules = tuple(
-                RuleVerdict(rule.field, rule.operator, rule.value, verdict.passes)
+                RuleVerdict(rule.field, rule.operator, rule.value, verdict.passes, verdict.words, verdict.finding)
                 for rule, verdict in zip(segment.rules, explain(segment.rules, fields, today), strict=True)
             )
             matches = all(rule.passes for rule in rules)

@@ -187,7 +187,8 @@ class FakeLogs(Fake):
 class FakeCustomers(Fake):
     def explain(self, department_id: str, customer_id: str) -> CustomerView:
         self.note("explain", department_id, customer_id)
-        verdict = SegmentVerdict("seg-1", "Victoria", True, False, (RuleVerdict("state", "equals", "VIC", True),))
+        rule = RuleVerdict("state", "equals", "VIC", True, 'State equals "VIC"', 'The state is "vic".')
+        verdict = SegmentVerdict("seg-1", "Victoria", True, False, (rule,))
         return CustomerView(
             customer_id,
             False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,11 +15,13 @@ from chalicelib.domain.customers import Address, Customer
 from chalicelib.domain.filterable import (
     LONGEST_TEXT,
     Filterable,
+    comparable_text,
     filterable,
     sample_from_document,
     sample_of,
     sample_to_document,
 )
+from chalicelib.domain.segment_fields import LONGEST_VALUE
 from chalicelib.store.filterable_attributes import from_attributes, to_attributes
 from tests.domain.messy_customers import ZONES, customers, days
 
@@ -167,6 +170,17 @@ def test_the_first_day_of_the_calendar_may_lie_before_it_elsewhere() -> None:
     first = replace(NOBODY, created_at="0001-01-01T00:00:00Z")
     assert filterable(first, ZoneInfo("America/New_York")).created_on is None
     assert filterable(first, ZoneInfo("UTC")).created_on == "0001-01-01"
+
+
+def test_no_value_of_a_rule_grows_so_long_that_a_cut_text_could_equal_it() -> None:
+    longest = max(len(comparable_text(chr(code)) or "") for code in range(sys.maxunicode + 1))
+    assert longest * LONGEST_VALUE < LONGEST_TEXT
+
+
+@given(st.text(max_size=20))
+def test_a_text_compared_twice_is_the_same(text: str) -> None:
+    once = comparable_text(text) or ""
+    assert (comparable_text(once) or "") == once
 
 
 def test_half_characters_are_replaced_because_no_database_stores_them() -> None:

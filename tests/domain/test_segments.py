@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +21,7 @@ from chalicelib.domain.segment_fields import FIELDS, OPERATOR_LABELS, field_desc
 from chalicelib.domain.segment_rules import check_definition, check_rules
 from chalicelib.domain.segments import Rule, Selection, describe, explain, matches
 from chalicelib.domain.views import Choice
+from chalicelib.errors import RefuseRequest
 from tests.domain.messy_customers import ZONES, customers, days, rule_lists
 
 TODAY = date(2026, 7, 15)
@@ -93,6 +95,53 @@ def test_contains_finds_a_part_and_equals_only_the_whole() -> None:
     assert holds("city", "does_not_contain", "geel", customer)
 
 
+@pytest.mark.parametrize("field", [name for name, field in FIELDS.items() if not field.computed])
+def test_every_text_field_can_be_asked_how_it_starts(field: str) -> None:
+    only: dict[str, Any] = {field: "3000"}
+    customer = Filterable(**only)
+    for value, starts in [("3", True), (3, True), (" 30", True), ("3000", True), ("30000", False), ("000", False)]:
+        assert holds(field, "starts_with", value, customer) is starts
+        assert holds(field, "does_not_start_with", value, customer) is not starts
+
+
+def test_a_postcode_starts_with_three_in_victoria() -> None:
+    codes = ["3000", "3999", " 3121", "2300", "0300", "", "4000"]
+    assert [c for c in codes if holds("postcode", "starts_with", "3", with_text(c))] == ["3000", "3999", " 3121"]
+    assert [c for c in codes if holds("postcode", "does_not_start_with", "3", with_text(c))] == [
+        *("2300", "0300", "", "4000")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("Caf\u00e9", "cafe\u0301"),
+        ("CAFE\u0301", "caf\u00e9"),
+        ("O\u2019Brien", "O'Brien"),
+        ("O'Brien", "o\u2019brien"),
+        ("VI\u200bC", "vic"),
+        ("vic", "\ufeffVIC"),
+        ("\u200b VIC \u200b", "vic"),
+        ("a\u0323\u0307", "a\u0307\u0323"),
+    ],
+)
+def test_texts_that_look_alike_are_equal(written: str, value: str) -> None:
+    customer = with_text(written, "city")
+    for operator in ("equals", "contains", "starts_with"):
+        assert holds("city", operator, value, customer)
+    assert not holds("city", "does_not_equal", value, customer)
+
+
+def test_a_letter_is_no_part_of_the_same_letter_with_an_accent() -> None:
+    assert not holds("city", "starts_with", "e", with_text("e\u0301tude", "city"))
+
+
+def test_a_text_that_nobody_sees_is_empty_and_no_value() -> None:
+    assert holds("city", "is_empty", None, with_text("\u200b\ufeff", "city"))
+    with pytest.raises(RefuseRequest):
+        check_rules([{"field": "city", "operator": "equals", "value": "\u200b"}])
+
+
 def test_signs_have_no_special_meaning() -> None:
     assert not holds("city", "contains", "M%", with_text("Melbourne", "city"))
     assert not holds("city", "equals", "M*", with_text("Melbourne", "city"))
@@ -106,6 +155,8 @@ def test_signs_have_no_special_meaning() -> None:
         ("does_not_equal", "VIC", True),
         ("contains", "VIC", False),
         ("does_not_contain", "VIC", True),
+        ("starts_with", "VIC", False),
+        ("does_not_start_with", "VIC", True),
         ("greater_than", "-1", False),
         ("less_than", "1", False),
         ("is_empty", None, True),
@@ -160,10 +211,16 @@ def test_victorias_postcodes_are_a_range_of_numbers() -> None:
     assert inside == ["3000", "3999"]
 
 
-def test_a_customer_without_the_flag_is_active_but_has_no_zero() -> None:
+def test_a_customer_without_the_mark_is_active() -> None:
     unmarked = filterable(NOBODY, MELBOURNE)
-    assert not holds("inactive", "equals", "0", unmarked)
+    assert holds("inactive", "equals", "0", unmarked)
+    assert holds("inactive", "equals", 0, unmarked)
+    assert not holds("inactive", "does_not_equal", "0", unmarked)
     assert holds("inactive", "does_not_equal", "1", unmarked)
+    assert not holds("inactive", "equals", "1", unmarked)
+    assert not holds("inactive", "less_than", "1", unmarked)
+    assert holds("inactive", "is_empty", None, unmarked)
+    assert not holds("inactive", "is_not_empty", None, unmarked)
     assert holds("inactive", "equals", 0, filterable(replace(NOBODY, inactive="0"), MELBOURNE))
 
 
@@ -325,19 +382,30 @@ def reads_as(rule: dict[str, Any], customer: Customer, zone: ZoneInfo, today: da
             balance = number_in(customer.balance, 38)
             greater = balance is not None and balance > Decimal(str(value).strip())
             return greater is (operator == "is")
-    text = text_of(customer, rule["field"]).replace("\ud800", "?").strip().casefold()
-    wanted = "" if value is None else plain(value).strip().casefold()
+    text = as_seen(text_of(customer, rule["field"]).replace("\ud800", "?"))
+    if rule["field"] == "inactive" and not text and operator.startswith(("equals", "contains", "starts", "does_not")):
+        text = "0"
+    wanted = "" if value is None else as_seen(plain(value))
     number = number_in(text, 20)
     return {
         "equals": lambda: text == wanted,
         "does_not_equal": lambda: text != wanted,
         "contains": lambda: wanted in text,
         "does_not_contain": lambda: wanted not in text,
+        "starts_with": lambda: text[: len(wanted)] == wanted,
+        "does_not_start_with": lambda: text[: len(wanted)] != wanted,
         "greater_than": lambda: number is not None and number > Decimal(wanted),
         "less_than": lambda: number is not None and number < Decimal(wanted),
         "is_empty": lambda: text == "",
         "is_not_empty": lambda: text != "",
     }[operator]()
+
+
+def as_seen(text: str) -> str:
+    """As a reader takes a text: composed, in small letters, without signs that cannot be seen, apostrophes alike."""
+    seen = "".join("'" if sign in "\u2018\u2019\u02bc\u201b\uff07" else sign for sign in text)
+    seen = re.sub("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]", "", seen)
+    return normalize("NFC", normalize("NFD", seen).casefold()).strip()
 
 
 def plain(value: Any) -> str:
@@ -400,6 +468,8 @@ def months_before(today: date, months: int) -> date:
     [
         (Rule("state", "equals", "VIC"), 'State equals "VIC"'),
         (Rule("city", "does_not_contain", "port"), 'City does not contain "port"'),
+        (Rule("postcode", "starts_with", "3"), 'Postcode starts with "3"'),
+        (Rule("postcode", "does_not_start_with", "3"), 'Postcode does not start with "3"'),
         (Rule("postcode", "greater_than", 2999), "Postcode is greater than 2999"),
         (Rule("email", "is_empty"), "Email is empty"),
         (Rule("created_in_last_days", "is", 30), "Created in the last 30 days"),
@@ -420,6 +490,16 @@ def test_a_rule_reads_as_a_sentence(rule: Rule, words: str) -> None:
     [
         (Rule("state", "equals", "VIC"), Filterable(state="nsw"), False, 'The state is "nsw".'),
         (Rule("state", "does_not_equal", "VIC"), Filterable(), True, "The state is empty."),
+        (Rule("state", "is_empty"), Filterable(), True, "The state is empty."),
+        (Rule("postcode", "starts_with", "3"), Filterable(postcode="2300"), False, 'The postcode is "2300".'),
+        (Rule("city", "contains", "x"), Filterable(city="y" * 300), False, f'The city is "{"y" * 100}…".'),
+        (
+            Rule("inactive", "equals", "0"),
+            Filterable(),
+            True,
+            "The active/inactive mark is empty, which counts as 0.",
+        ),
+        (Rule("inactive", "is_empty"), Filterable(), True, "The active/inactive mark is empty."),
         (
             Rule("postcode", "greater_than", 1),
             Filterable(postcode="abc"),

@@ -79,7 +79,7 @@ def test_an_unknown_field_is_named_with_its_place() -> None:
 
 
 def test_an_operator_must_be_known_and_fit_the_field() -> None:
-    assert fault_of(field="city", operator="starts_with", value="M") == ["rules[0].operator"]
+    assert fault_of(field="city", operator="ends_with", value="M") == ["rules[0].operator"]
     assert fault_of(field="city", operator="is", value="M") == ["rules[0].operator"]
     assert fault_of(field="created_in_last_days", operator="equals", value=3) == ["rules[0].operator"]
     assert fault_of(field="city", value="M") == ["rules[0].operator"]

@@ -149,6 +149,52 @@ def test_what_is_stored_is_what_the_pure_engine_sees(table: CustomersTable) -> N
     assert from_attributes(table.client.get_item(TableName=TABLE, Key=key)["Item"]) == seen
 
 
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("starts_with", "3", ["1", "2"]),
+        ("starts_with", "30", ["1"]),
+        ("does_not_start_with", "3", ["3", "4", "5"]),
+    ],
+)
+def test_the_database_finds_texts_by_their_beginning(
+    table: CustomersTable, operator: str, value: str, expected: list[str]
+) -> None:
+    codes = {"1": "3000", "2": "3999", "3": "2300", "4": None, "5": "03"}
+    stored = [Stored(number, Filterable(postcode=code)) for number, code in codes.items()]
+    query = table.query(table.new_department(stored))
+    assert ids(query.iterate(matching((Rule("postcode", operator, value),), TODAY))) == expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("equals", "0", ["1", "4"]),
+        ("does_not_equal", "0", ["2", "3"]),
+        ("equals", "1", ["2"]),
+        ("does_not_equal", "1", ["1", "3", "4"]),
+        ("contains", "0", ["1", "4"]),
+        ("does_not_start_with", "0", ["2", "3"]),
+        ("less_than", "1", ["1"]),
+        ("greater_than", "0", ["2"]),
+        ("is_empty", None, ["4"]),
+        ("is_not_empty", None, ["1", "2", "3"]),
+    ],
+)
+def test_the_database_takes_customers_without_the_mark_for_active(
+    table: CustomersTable, operator: str, value: str | None, expected: list[str]
+) -> None:
+    marks = {"1": "0", "2": "1", "3": "yes", "4": ""}
+    stored = [
+        Stored(number, filterable(Customer(number, "2026-01-01T00:00:00Z", inactive=mark), ZONES[0]), "", ("seg",))
+        for number, mark in marks.items()
+    ]
+    query = table.query(table.new_department(stored))
+    rules = (Rule("inactive", operator, value),)
+    assert ids(query.iterate(matching(rules, TODAY))) == expected
+    assert ids(query.iterate(leaving(rules, TODAY, "seg"))) == sorted({*marks} - {*expected})
+
+
 def test_balances_keep_38_digits_in_the_database(table: CustomersTable) -> None:
     most = Decimal("9" * 37 + ".9")
     department = table.new_department([Stored("1", Filterable(balance=most)), Stored("2", Filterable(balance=-most))])
@@ -285,7 +331,7 @@ def test_twenty_rules_of_any_kind_stay_inside_the_databases_limits() -> None:
             condition = compile_selection(selection)
             words = condition.expression.replace("(", " ( ").split()
             operators = {"AND", "OR", "NOT", "=", "<>", "<", ">", "<=", ">="}
-            functions = {"contains", "attribute_exists", "attribute_not_exists"}
+            functions = {"contains", "begins_with", "attribute_exists", "attribute_not_exists"}
             assert len(condition.expression.encode()) < 1_500
             assert sum(word in operators | functions for word in words) <= 120
             assert len(str(condition.values).encode()) < 100_000

@@ -204,6 +204,18 @@ def test_a_customer_without_a_usable_address_has_its_rules_explained_too(practic
     assert [(s.name, s.matches, s.tagged) for s in view.segments] == [("Anns", True, False)]
 
 
+def test_the_customers_page_says_for_each_rule_what_was_found(practice: Practice) -> None:
+    practice.customer("1", "a@clinic.test", company_name="Ann & Sons", address={"postcode": "2300"})
+    practice.sync("full")
+    asked = Segment(rules=(Rule("postcode", "starts_with", "3"), Rule("inactive", "equals", "0")))
+    (segment,) = explain(practice, "1", asked).segments
+    assert not segment.matches
+    assert [(rule.passes, rule.description, rule.found) for rule in segment.rules] == [
+        (False, 'Postcode starts with "3"', 'The postcode is "2300".'),
+        (True, 'Active/Inactive equals "0"', "The active/inactive mark is empty, which counts as 0."),
+    ]
+
+
 def test_a_refused_address_is_told_in_mailchimps_words_also_by_later_runs(practice: Practice) -> None:
     practice.control.throttle("c1@clinic.test", audience_id=practice.audience_id)
     practice.customers(1)
