@@ -15,6 +15,7 @@ in problem answers. The provider's own words go to no one but the record of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 
 class ServiceError(Exception):
@@ -47,10 +48,15 @@ class KeyRejected(StopRun):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One fault of a request: `field` is a path such as `rules[2].value`."""
+    """One fault of a request: `field` is a path such as `rules[2].value`.
+
+    `code` and `params` say the same as `message`, for whoever says it in another language.
+    """
 
     field: str
     message: str
+    code: str = "invalid"
+    params: dict[str, str | int] = dataclass_field(default_factory=dict)
 
 
 class RefuseRequest(ServiceError):
@@ -87,6 +93,9 @@ def not_found(detail: str) -> RefuseRequest:
     return RefuseRequest(detail, status=404, title="Not found", code="not-found")
 
 
-def conflict(detail: str, *, code: str = "conflict", extra: dict[str, object] | None = None) -> RefuseRequest:
-    """409: the request fits, but not the present state."""
-    return RefuseRequest(detail, status=409, title="Conflict", code=code, extra=extra)
+def conflict(
+    detail: str, *, code: str = "conflict", field: str = "", extra: dict[str, object] | None = None
+) -> RefuseRequest:
+    """409: the request fits, but not the present state. `field` names the one of the body that is in the way."""
+    errors = (FieldError(field, detail, code.replace("-", "_")),) if field else ()
+    return RefuseRequest(detail, status=409, title="Conflict", code=code, errors=errors, extra=extra)

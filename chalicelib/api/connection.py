@@ -30,7 +30,9 @@ def connect(call: Call[ConnectBody, NoQuery]) -> ConnectionStatus:
         status = call.services.connections.connect(call.department_id, call.body.api_key, by=call.by)
     except KeyRejected as error:
         # Anywhere else a dead key is the connection's state; here it is what the caller has just typed.
-        raise bad_input(FieldError("api_key", error.message), detail="Mailchimp refuses this key.") from error
+        raise bad_input(
+            FieldError("api_key", error.message, error.code), detail="Mailchimp refuses this key."
+        ) from error
     return replace(status, access=call.access)
 
 

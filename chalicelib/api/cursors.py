@@ -95,5 +95,9 @@ def _unpack(cursor: str) -> tuple[object, object, object]:
 
 def _refused() -> RefuseRequest:
     return bad_input(
-        FieldError("cursor", "is not a cursor of this list with these filters; leave it out to start at the beginning")
+        FieldError(
+            "cursor",
+            "is not a cursor of this list with these filters; leave it out to start at the beginning",
+            "not_a_cursor",
+        )
     )

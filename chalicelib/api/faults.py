@@ -13,6 +13,36 @@ from chalicelib.errors import FieldError
 _MOST_FAULTS = 50
 _LONGEST_NAME = 100
 
+# pydantic's error types -> code, and which of its own figures go along: their names there -> their names here.
+_CODES: dict[str, tuple[str, dict[str, str]]] = {
+    "missing": ("required", {}),
+    "extra_forbidden": ("unknown_field", {}),
+    "string_type": ("not_text", {}),
+    "string_unicode": ("not_text", {}),
+    "string_too_short": ("empty", {}),
+    "string_too_long": ("too_long", {"max_length": "most"}),
+    "string_pattern_mismatch": ("bad_form", {}),
+    "int_type": ("not_a_whole_number", {}),
+    "bool_type": ("not_true_or_false", {}),
+    "list_type": ("not_a_list", {}),
+    "too_short": ("too_few", {"min_length": "least"}),
+    "too_long": ("too_many", {"max_length": "most"}),
+    "greater_than_equal": ("too_small", {"ge": "least"}),
+    "less_than_equal": ("too_large", {"le": "most"}),
+    "literal_error": ("not_a_choice", {"expected": "choices"}),
+    "model_type": ("not_an_object", {}),
+}
+
+
+class Fault(ValueError):
+    """What a check of ours finds wrong with a value, in words and as a code."""
+
+    def __init__(self, words: str, code: str, **params: str | int) -> None:
+        super().__init__(words)
+        self.code = code
+        self.params = params
+
+
 # pydantic's error types -> words. https://docs.pydantic.dev/latest/errors/validation_errors/ lists them.
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is required",
@@ -41,12 +71,24 @@ def field_errors(error: ValidationError, *, whole: str) -> tuple[FieldError, ...
     What was sent is never repeated, but for the names of unknown fields.
     """
     faults = error.errors(include_url=False, include_input=False)[:_MOST_FAULTS]
-    return tuple(FieldError(_path(fault["loc"]) or whole, _words(fault)) for fault in faults)
+    return tuple(FieldError(_path(fault["loc"]) or whole, _words(fault), *_code(fault)) for fault in faults)
 
 
 def _words(fault: Any) -> str:
     words = _WORDS.get(fault["type"])
     return words(fault.get("ctx", {})) if words else "cannot be used"
+
+
+def _code(fault: Any) -> tuple[str, dict[str, str | int]]:
+    context = fault.get("ctx", {})
+    if isinstance(context.get("error"), Fault):
+        return context["error"].code, dict(context["error"].params)
+    code, names = _CODES.get(fault["type"], ("invalid", {}))
+    return code, {ours: _param(context[theirs]) for theirs, ours in names.items() if theirs in context}
+
+
+def _param(value: object) -> str | int:
+    return value if isinstance(value, int) else str(value).replace("'", "")
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -30,8 +30,8 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
-    "Access-Control-Max-Age": "600",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+    "Access-Control-Max-Age": "7200",
 }
 
 
@@ -51,6 +51,7 @@ class Gate:
             response = problem_for(error, request_id=request_id(request))
         response.headers.update(_SECURITY_HEADERS)
         response.headers.update(self._cors_headers(request))
+        response.headers.update(self._cache_headers(request, response))
         return response
 
     def _answer(self, request: Request | None, get_response: Callable[[Request], Response]) -> Response:
@@ -92,13 +93,20 @@ class Gate:
         asked = str(request.to_original_event().get("path") or "")
         return sorted({method for path, method in self.declared if _fits(path, asked)})
 
+    def _cache_headers(self, request: Request | None, response: Response) -> dict[str, str]:
+        """For an answer that its route lets browsers keep: it is the caller's own, so never for another token."""
+        endpoint = self.declared.get((request.path, request.method)) if request is not None else None
+        if endpoint is None or not endpoint.cache_seconds or response.status_code >= 400:
+            return {}
+        return {"Cache-Control": f"private, max-age={endpoint.cache_seconds}", "Vary": "Origin, Authorization"}
+
     def _cors_headers(self, request: Request | None) -> dict[str, str]:
         """What lets pages of the allowed origins, and of no other, read the answer."""
         headers = {"Vary": "Origin"}
         origin = None if request is None else request.headers.get("origin")
         if origin is not None and origin in self.origins():
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = "Retry-After"
+            headers["Access-Control-Expose-Headers"] = "Content-Disposition, Next-Cursor, Retry-After"
         return headers
 
 

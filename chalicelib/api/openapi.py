@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from chalicelib.api.bodies import NoBody
-from chalicelib.api.problems import CONTENT_TYPE
+from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
 from chalicelib.api.queries import DepartmentQuery, NoQuery
 from chalicelib.api.routing import DEPARTMENT_ID, Endpoint, Need
 
@@ -55,12 +57,48 @@ _PARAMETERS: dict[str, Json] = {
 }
 _OTHER_PARAMETER: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
+# Every problem's code, which ends its `type`. A test holds the list against the code.
+PROBLEM_CODES = (
+    "another-account",
+    "account-deactivated",
+    "bad-input",
+    "body-too-large",
+    "changed-meanwhile",
+    "conflict",
+    "forbidden",
+    "internal",
+    "key-not-permitted",
+    "key-rejected",
+    "method-not-allowed",
+    "name-taken",
+    "no-audience",
+    "no-such-audience",
+    "not-connected",
+    "not-deleted",
+    "not-found",
+    "plan-limit-reached",
+    "refused",
+    "refused-by-mailchimp",
+    "run-active",
+    "tag-exists",
+    "too-large",
+    "too-many-attempts",
+    "too-many-requests",
+    "too-many-segments",
+    "too-slow",
+    "try-again-later",
+    "unauthorized",
+    "unsupported-media-type",
+    "upstream",
+    "webhook-refused",
+    "wrong-data-centre",
+)
 _PROBLEM: Json = {
     "type": "object",
-    "description": "Why a request was refused or failed (RFC 9457). Further members depend on the type.",
+    "description": "Why a request was refused or failed (RFC 9457).",
     "required": ["type", "title", "status", "detail"],
     "properties": {
-        "type": {"type": "string", "format": "uri", "examples": ["urn:pracbill-mailchimp:problem:bad-input"]},
+        "type": {"type": "string", "format": "uri", "enum": [TYPE_PREFIX + code for code in PROBLEM_CODES]},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -68,13 +106,28 @@ _PROBLEM: Json = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["field", "message"],
+                "required": ["field", "message", "code", "params"],
                 "properties": {
                     "field": {"type": "string", "examples": ["rules[0].value"]},
                     "message": {"type": "string"},
+                    "code": {"type": "string", "examples": ["too_long"]},
+                    "params": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
                 },
             },
         },
+        "run": {"$ref": "#/components/schemas/RunView", "description": "With `run-active`: the run."},
+        "audiences": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/AudienceSummary"},
+            "description": "With `plan-limit-reached` and `no-such-audience`: those to select from.",
+        },
+        "segment": {
+            "$ref": "#/components/schemas/SegmentView",
+            "description": "With `changed-meanwhile`: the segment as it is now.",
+        },
+        "retry_after": {"type": "integer", "description": "Seconds, as in the header `Retry-After`."},
+        "health_code": {"type": "string", "description": "With `key-rejected`: the finding's code."},
+        "request_id": {"type": "string", "description": "With `internal`: what to name in a report."},
     },
 }
 
@@ -111,8 +164,38 @@ def _schemas(endpoints: Iterable[Endpoint]) -> tuple[dict[tuple[Any, str], Json]
     wanted: list[Any] = [
         (kind, mode, TypeAdapter(kind)) for kind, mode in sorted(asked | answered, key=lambda pair: str(pair))
     ]
-    by_type, together = TypeAdapter.json_schemas(wanted, ref_template=_REF)
-    return {(key[0], key[1]): schema for key, schema in by_type.items()}, together.get("$defs", {})
+    by_type, together = TypeAdapter.json_schemas(wanted, ref_template=_REF, schema_generator=_ForClients)
+    definitions = together.get("$defs", {})
+    _share_rules(definitions)
+    return {(key[0], key[1]): schema for key, schema in by_type.items()}, definitions
+
+
+class _ForClients(GenerateJsonSchema):
+    """Schemas from which generators of clients make types that fit.
+
+    Every member of an answer is always there. A body's member with a default may be left out: generators take a member
+    with the keyword `default` for one that must be sent, so the default is told in words.
+    """
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        default = schema.get("default")
+        if self.mode == "serialization" or default is None or isinstance(default, BaseModel | tuple):
+            return inner
+        told = f"Left out: {json.dumps(default)}."
+        return {**inner, "description": f"{inner['description']} {told}" if "description" in inner else told}
+
+
+def _share_rules(definitions: Json) -> None:
+    """What an answer says of a rule may be sent back: fields and operators are the same closed choices."""
+    sent = definitions["RuleBody"]["properties"]
+    for shared, name in (("RuleField", "field"), ("RuleOperator", "operator")):
+        definitions[shared] = {"type": "string", "enum": sent[name]["enum"], "description": f"A rule's {name}."}
+        for model in ("RuleBody", "SegmentRule", "RuleCount", "RuleVerdict"):
+            definitions[model]["properties"][name] = {"$ref": _REF.format(model=shared)}
 
 
 def _operation(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from chalicelib.api.faults import field_errors
+from chalicelib.api.faults import Fault, field_errors
 from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
 from chalicelib.errors import FieldError, bad_input
 
@@ -27,7 +27,7 @@ def read_query(given: Mapping[str, list[str]], model: type[QueryModel]) -> Query
     """The query of a request as its model. Raises RefuseRequest (400) with one entry for each fault."""
     twice = [name for name, values in given.items() if len(values) > 1]
     if twice:
-        raise bad_input(*(FieldError(name[:100], "is given more than once") for name in twice))
+        raise bad_input(*(FieldError(name[:100], "is given more than once", "given_twice") for name in twice))
     try:
         return model.model_validate({name: values[0] for name, values in given.items() if values and values[0]})
     except ValidationError as error:
@@ -37,7 +37,7 @@ def read_query(given: Mapping[str, list[str]], model: type[QueryModel]) -> Query
 def _whole_number(text: object) -> object:
     if isinstance(text, str):
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
-            raise ValueError("must be a whole number")
+            raise Fault("must be a whole number", "not_a_whole_number")
         return int(text)
     return text
 

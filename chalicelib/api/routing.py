@@ -91,6 +91,7 @@ class Endpoint:
     body: type[Body]
     query: type[Query]
     answers: Any  # the handler's return type
+    cache_seconds: int = 0  # how long the caller's browser may keep the answer
 
     @property
     def parameters(self) -> list[str]:
@@ -105,8 +106,8 @@ class Routes:
         self.tag = tag
         self.endpoints: list[Endpoint] = []
 
-    def get(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
-        return self._declare("GET", path, needs, 200)
+    def get(self, path: str, *, needs: Need, cache_seconds: int = 0) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, needs, 200, cache_seconds)
 
     def put(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
         return self._declare("PUT", path, needs, 200)
@@ -128,7 +129,9 @@ class Routes:
             blueprint.route(endpoint.path, methods=[endpoint.method])(view)
         return blueprint
 
-    def _declare(self, method: str, path: str, needs: Need, status: int) -> Callable[[Handler], Handler]:
+    def _declare(
+        self, method: str, path: str, needs: Need, status: int, cache_seconds: int = 0
+    ) -> Callable[[Handler], Handler]:
         if (needs in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
             raise ValueError(f"{method} {path}: read and write are rights in a department of the path, and only there")
 
@@ -136,7 +139,7 @@ class Routes:
             hints = get_type_hints(handler)
             body, query = hints["call"].__args__
             self.endpoints.append(
-                Endpoint(method, path, needs, status, self.tag, handler, body, query, hints["return"])
+                Endpoint(method, path, needs, status, self.tag, handler, body, query, hints["return"], cache_seconds)
             )
             return handler
 
@@ -160,7 +163,11 @@ def checked_department(department_id: str) -> str:
     """A department id that is one by its form. Raises RefuseRequest (400)."""
     if not DEPARTMENT_ID.fullmatch(department_id):
         raise bad_input(
-            FieldError("department_id", "must be 1 to 64 letters, digits, `_`, `.` or `-`, not starting with a mark")
+            FieldError(
+                "department_id",
+                "must be 1 to 64 letters, digits, `_`, `.` or `-`, not starting with a mark",
+                "bad_form",
+            )
         )
     return department_id
 
@@ -199,7 +206,7 @@ def _raw_body(request: Request) -> bytes:
     try:
         raw = request.raw_body
     except ValueError as error:  # not base64 where the gateway says so, or a lone half of a surrogate pair
-        raise bad_input(FieldError("body", "cannot be read")) from error
+        raise bad_input(FieldError("body", "cannot be read", "not_json")) from error
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
@@ -213,12 +220,12 @@ def _path_value(name: str, raw: str) -> str:
     try:
         value = unquote(raw, errors="strict")
     except UnicodeDecodeError as error:
-        raise bad_input(FieldError(name, "is not valid UTF-8")) from error
+        raise bad_input(FieldError(name, "is not valid UTF-8", "bad_form")) from error
     if name == "customer_id":
         # PracBill's ids are its own; only what could never be one is refused.
         fits = 0 < len(value) <= _LONGEST_CUSTOMER_ID and not any(unicodedata.category(c)[0] == "C" for c in value)
     else:
         fits = _OUR_ID.fullmatch(value) is not None
     if not fits:
-        raise bad_input(FieldError(name, "is not in the expected form"))
+        raise bad_input(FieldError(name, "is not in the expected form", "bad_form"))
     return value

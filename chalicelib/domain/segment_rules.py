@@ -73,22 +73,43 @@ def read_name(raw: object) -> tuple[str, tuple[FieldError, ...]]:
     """The trimmed name and its faults."""
     name = raw.strip() if isinstance(raw, str) else ""
     if all(unicodedata.category(character) in _NOT_SEEN for character in name):
-        return "", (FieldError("name", "Give the segment a name."),)
+        return "", (FieldError("name", "Give the segment a name.", "required"),)
     if len(name) > LONGEST_NAME:
-        return "", (FieldError("name", f"A name has at most {LONGEST_NAME} characters; this one has {len(name)}."),)
+        return "", (
+            FieldError(
+                "name",
+                f"A name has at most {LONGEST_NAME} characters; this one has {len(name)}.",
+                "too_long",
+                {"most": LONGEST_NAME, "length": len(name)},
+            ),
+        )
     if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
-        return "", (FieldError("name", "A name holds no line breaks or other control characters."),)
+        return "", (FieldError("name", "A name holds no line breaks or other control characters.", "not_one_line"),)
     return name, ()
 
 
 def read_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[FieldError, ...]]:
     """The rules without fault, and all faults."""
     if not isinstance(raw, list | tuple):
-        return (), (FieldError("rules", "Give a list of rules."),)
+        return (), (FieldError("rules", "Give a list of rules.", "not_a_list"),)
     if not raw:
-        return (), (FieldError("rules", "Give at least one rule: a segment without rules would hold everybody."),)
+        return (), (
+            FieldError(
+                "rules",
+                "Give at least one rule: a segment without rules would hold everybody.",
+                "too_few",
+                {"least": 1},
+            ),
+        )
     if len(raw) > MOST_RULES:
-        return (), (FieldError("rules", f"A segment has at most {MOST_RULES} rules; these are {len(raw)}."),)
+        return (), (
+            FieldError(
+                "rules",
+                f"A segment has at most {MOST_RULES} rules; these are {len(raw)}.",
+                "too_many",
+                {"most": MOST_RULES, "length": len(raw)},
+            ),
+        )
     rules: list[Rule] = []
     faults: list[FieldError] = []
     for position, item in enumerate(raw):
@@ -109,11 +130,17 @@ class _Reader:
 
     def rule(self, item: object) -> Rule | None:
         if not isinstance(item, Mapping):
-            self.faults.append(FieldError(self.path, "A rule is an object of field, operator and value."))
+            self.faults.append(
+                FieldError(self.path, "A rule is an object of field, operator and value.", "not_an_object")
+            )
             return None
         for key in item:
             if key not in _RULE_KEYS:
-                self._fault(str(key)[:_LONGEST_ECHO], "A rule has a field, an operator and a value, nothing else.")
+                self._fault(
+                    str(key)[:_LONGEST_ECHO],
+                    "A rule has a field, an operator and a value, nothing else.",
+                    "unknown_field",
+                )
         field = self._field(item.get("field"))
         operator = self._operator(field, item.get("operator"))
         if field is None or operator is None:
@@ -125,14 +152,19 @@ class _Reader:
     def _field(self, raw: object) -> Field | None:
         if isinstance(raw, str) and raw in FIELDS:
             return FIELDS[raw]
-        self._fault("field", f"Choose one of these fields: {', '.join(FIELDS)}.")
+        self._fault("field", f"Choose one of these fields: {', '.join(FIELDS)}.", "unknown_rule_field")
         return None
 
     def _operator(self, field: Field | None, raw: object) -> str | None:
         if isinstance(raw, str) and raw in (field.operators if field else OPERATOR_LABELS):
             return raw
         fitting = f" of {field.label}: {', '.join(field.operators)}" if field else ""
-        self._fault("operator", f"Choose one of the operators{fitting}.")
+        self._fault(
+            "operator",
+            f"Choose one of the operators{fitting}.",
+            "operator_does_not_fit",
+            field=field.name if field else "",
+        )
         return None
 
     def _value(self, field: Field, value_type: ValueType, raw: object) -> RuleValue:
@@ -142,10 +174,10 @@ class _Reader:
             return None
         if value_type == "none":
             if value is not None:
-                self._fault("value", "This operator takes no value.")
+                self._fault("value", "This operator takes no value.", "takes_no_value")
             return None
         if value is None:
-            self._fault("value", "This operator needs a value.")
+            self._fault("value", "This operator needs a value.", "needs_a_value")
             return None
         return value if value_type == "text" else self._number(field, value_type, value)
 
@@ -156,21 +188,27 @@ class _Reader:
         if isinstance(raw, str):
             return self._trimmed(raw)
         if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
-            self._fault("value", "A value is a text or a number.")
+            self._fault("value", "A value is a text or a number.", "not_text_or_number")
             return None
         exact = Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
         # Before it is written out: 1e-999999999 is eleven characters here and a billion there.
         if not exact.is_finite() or (exact and not -NUMBER_DIGITS <= exact.adjusted() < NUMBER_DIGITS):
-            self._fault("value", f"A number has at most {NUMBER_DIGITS} digits.")
+            self._fault("value", f"A number has at most {NUMBER_DIGITS} digits.", "too_many_digits", most=NUMBER_DIGITS)
             return None
         return int(exact) if exact == exact.to_integral_value() else f"{exact:f}"
 
     def _trimmed(self, text: str) -> str | None:
         value = text.strip()
         if len(value) > LONGEST_VALUE:
-            self._fault("value", f"A value has at most {LONGEST_VALUE} characters; this one has {len(value)}.")
+            self._fault(
+                "value",
+                f"A value has at most {LONGEST_VALUE} characters; this one has {len(value)}.",
+                "too_long",
+                most=LONGEST_VALUE,
+                length=len(value),
+            )
         if any(unicodedata.category(character) == "Cs" for character in value):
-            self._fault("value", "The value holds half a character. Type it again.")
+            self._fault("value", "The value holds half a character. Type it again.", "half_a_character")
         # Signs that nobody sees do not count, so a value of these alone is none.
         return value if comparable_text(value) else None
 
@@ -179,7 +217,12 @@ class _Reader:
         if value_type == "whole_number":
             return self._whole_number(field, number)
         if number is None:
-            self._fault("value", f"Give a number such as 100 or -2.50, of at most {NUMBER_DIGITS} digits.")
+            self._fault(
+                "value",
+                f"Give a number such as 100 or -2.50, of at most {NUMBER_DIGITS} digits.",
+                "not_a_number",
+                most=NUMBER_DIGITS,
+            )
         return value
 
     def _whole_number(self, field: Field, number: Decimal | None) -> int | None:
@@ -189,8 +232,11 @@ class _Reader:
             "value",
             f"Give a whole number from 1 to {field.largest}: less than 1 holds no day, and "
             f"{field.largest} reaches back a hundred years.",
+            "not_a_whole_number_in_range",
+            least=1,
+            most=field.largest,
         )
         return None
 
-    def _fault(self, key: str, message: str) -> None:
-        self.faults.append(FieldError(f"{self.path}.{key}", message))
+    def _fault(self, key: str, message: str, code: str, **params: str | int) -> None:
+        self.faults.append(FieldError(f"{self.path}.{key}", message, code, params))

@@ -171,7 +171,9 @@ def raise_refusal(answer: Answer, *, missing: NotFound | None = None) -> NoRetur
 
 def refused_request(problem: Problem) -> RequestRefused:
     """A 400 on something that staff asked for, told by field and without Mailchimp's words."""
-    named = tuple(FieldError(name, _field_words(message)) for name, message in problem.errors if name)
+    named = tuple(
+        FieldError(name, _field_words(message), "refused_by_mailchimp") for name, message in problem.errors if name
+    )
     fields = ", ".join(error.field for error in named)
     return RequestRefused(
         f"Mailchimp does not accept: {fields}." if fields else "Mailchimp does not accept what was sent.", named

@@ -39,11 +39,12 @@ class AudienceLooks:
         self._clock = clock
 
     def refreshed(self, department: Department) -> Department:
-        """Look again if the last look is a minute old; nobody waits long for it."""
-        audience = department.audience
-        if audience is None or not department.is_connected:
+        """Look again if the last look is a minute old, or of another key; nobody waits long for it."""
+        audience, connection = department.audience, department.connection
+        if audience is None or connection is None or not department.is_connected:
             return department
-        if audience.status is not None and self._clock() - audience.status.asked_at < REMEMBERED_FOR:
+        asked_at = audience.status.asked_at if audience.status else None
+        if asked_at and asked_at >= connection.connected_at and self._clock() - asked_at < REMEMBERED_FOR:
             return department
         return self._look(department, audience, self._open_quickly)
 

@@ -208,11 +208,13 @@ def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
     try:
         return client.audience(audience_id)
     except AudienceGone:
+        words = "The Mailchimp account has no such audience. Select one of those it has."
         raise RefuseRequest(
-            "The Mailchimp account has no such audience. Select one of those it has.",
+            words,
             status=404,
             title="Not found",
             code="no-such-audience",
+            errors=(FieldError("audience_id", words, "no_such_audience"),),
             extra={"audiences": _summaries(client.audiences())},
         ) from None
 
@@ -265,7 +267,7 @@ def _remote_form(new: NewAudience) -> RemoteNewAudience:
 
 
 def _of_our_form(error: FieldError) -> FieldError:
-    return FieldError(_FORM_FIELDS.get(error.field, error.field), error.message)
+    return replace(error, field=_FORM_FIELDS.get(error.field, error.field))
 
 
 def _plan_limit(found: RemoteAudiences) -> RefuseRequest:

@@ -206,7 +206,7 @@ def _parse(api_key: str) -> ApiKey:
     try:
         return parse_api_key(api_key)
     except KeyRejected as error:
-        raise bad_input(FieldError("api_key", error.message), detail=error.message) from None
+        raise bad_input(FieldError("api_key", error.message, error.code), detail=error.message) from None
 
 
 def _verify(client: MailchimpClient) -> Account:
@@ -229,7 +229,7 @@ def _verify(client: MailchimpClient) -> Account:
 
 
 def _refused_key(message: str, *, code: str) -> RefuseRequest:
-    errors = (FieldError("api_key", message),)
+    errors = (FieldError("api_key", message, code.replace("-", "_")),)
     return RefuseRequest(message, status=422, title="Mailchimp refuses the key", code=code, errors=errors)
 
 
@@ -250,6 +250,7 @@ def _refuse_other_account(department: Department, account: Account) -> None:
             f"This department is connected to the Mailchimp account {department.connection.account_name}, and the key "
             "belongs to another one. Disconnect first if you mean to change the account.",
             code="another-account",
+            field="api_key",
         )
 
 

@@ -106,4 +106,5 @@ def foreign_tag(name: str) -> RefuseRequest:
         f'Mailchimp already has a tag named "{name}" that does not belong to PracBill. Choose another name for the '
         "segment, or rename or delete the tag in Mailchimp.",
         code="tag-exists",
+        field="name",
     )

@@ -219,6 +219,7 @@ class Segments:
             raise conflict(
                 "Somebody else has edited this segment meanwhile. Look at it as it is now and make your change again.",
                 code="changed-meanwhile",
+                field="version",
                 extra={"segment": self._view(segment)},
             )
 
@@ -274,7 +275,9 @@ def _name_free(name: str) -> Iterator[None]:
         yield
     except NameTaken:
         raise conflict(
-            f'This department already has a segment named "{name}". Choose another name.', code="name-taken"
+            f'This department already has a segment named "{name}". Choose another name.',
+            code="name-taken",
+            field="name",
         ) from None
 
 

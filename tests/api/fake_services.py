@@ -225,7 +225,9 @@ class FakeSegments(Fake):
 
     def templates(self, department_id: str | None) -> Sequence[SegmentTemplate]:
         self.note("templates", department_id)
-        return [SegmentTemplate("t1", "Owing", "Who owes.", (SegmentRule("balance", "is", Decimal("100.50")),))]
+        return [
+            SegmentTemplate("t1", "Owing", "Who owes.", (SegmentRule("balance_greater_than", "is", Decimal("100.50")),))
+        ]
 
     def list(self, department_id: str) -> Sequence[SegmentView]:
         self.note("segments", department_id)

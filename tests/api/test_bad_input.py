@@ -330,3 +330,29 @@ def test_no_json_whatever_makes_the_service_fail(
     if response.status_code >= 400:
         assert response.headers["Content-Type"] == "application/problem+json"
         assert response.json_body["errors"]
+
+
+@pytest.mark.parametrize(
+    "body, field, code, params",
+    [
+        ({"type": "all"}, "type", "not_a_choice", {"choices": "incremental or full"}),
+        ({"type": "full", "surprise": 1}, "surprise", "unknown_field", {}),
+        ({}, "type", "required", {}),
+        ({"type": "full", "dry_run": "yes"}, "dry_run", "not_true_or_false", {}),
+    ],
+)
+def test_every_fault_has_a_code_and_its_figures(
+    body: dict[str, Any], field: str, code: str, params: dict[str, Any], call: Api, writer: str
+) -> None:
+    problem = assert_problem(call("POST", f"{D}/syncs", body=body, token=writer), 400, field)
+    assert (problem["errors"][0]["code"], problem["errors"][0]["params"]) == (code, params)
+
+
+def test_what_rules_mean_is_told_in_codes_as_well(call: Api, writer: str) -> None:
+    rules = [{"field": "nonsense", "operator": "equals", "value": "x" * 1001}]
+    problem = assert_problem(
+        call("POST", f"{D}/segments/preview", body={"rules": rules}, token=writer),
+        400, "rules[0].value", "rules[0].field",
+    )  # fmt: skip
+    assert [error["code"] for error in problem["errors"]] == ["too_long", "unknown_rule_field"]
+    assert problem["errors"][0]["params"] == {"most": 1000}

@@ -105,7 +105,7 @@ def test_a_preflight_is_answered_on_every_path_without_a_token(call: Api, servic
         assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
         allowed = set(response.headers["Access-Control-Allow-Methods"].split(", "))
         assert allowed == {method for method, known in NEEDS if known == path} | {"OPTIONS"}
-        assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+        assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, Idempotency-Key"
     assert services.asked == []
 
 
@@ -274,3 +274,21 @@ def test_who_failed_upstream_is_logged_with_the_request(
     services.failing.append(StopRun("PracBill sent a page out of order."))
     assert_problem(call("GET", f"{D}/connection", token=reader), 502)
     assert "StopRun: PracBill sent a page out of order." in caplog.text
+
+
+def test_what_a_builder_needs_may_be_kept_by_the_callers_browser_and_for_no_other_token(
+    call: Api, reader: str, services: FakeServices
+) -> None:
+    kept = call("GET", "/segment-fields", token=reader)
+    assert kept.headers["Cache-Control"] == "private, max-age=300"
+    assert kept.headers["Vary"] == "Origin, Authorization"
+    refused = call("GET", "/segment-fields?department_id=d2", token=reader)
+    assert (refused.status_code, refused.headers["Cache-Control"]) == (403, "no-store")
+    services.failing.append(StopRun("PracBill sent nonsense."))
+    assert call("GET", "/segment-fields", token=reader).headers["Cache-Control"] == "no-store"
+
+
+def test_a_browser_may_keep_the_answer_to_a_preflight_for_two_hours(call: Api) -> None:
+    """Each address has one of its own, and a page asks for many."""
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    assert call("OPTIONS", f"{D}/logs", headers=headers).headers["Access-Control-Max-Age"] == "7200"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from chalicelib import api
 from chalicelib.api.gate import ANY_OTHER_PATH
 from chalicelib.api.openapi import WEBHOOK_PATH
+from chalicelib.api.problems import _CHALICE_ANSWERS, TYPE_PREFIX
 from chalicelib.errors import KeyRejected
 from chalicelib.mailchimp.keys import parse_api_key
 from tests.api.conftest import Api
 from tests.api.test_access import BODIES, NEEDS, body_of, example
 from tests.api.test_routes import CALLS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +123,37 @@ def test_every_schema_is_described_and_used(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert schema.get("description"), name
         assert f"#/components/schemas/{name}'" in text, name
+
+
+def test_every_member_of_an_answer_is_promised_and_no_body_demands_what_has_a_default(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        properties = schema.get("properties", {})
+        assert not [key for key, value in properties.items() if "default" in value], name
+        if not name.endswith("Body") and name != "Problem":
+            assert sorted(schema.get("required", [])) == sorted(properties), name
+    assert document["components"]["schemas"]["StartSyncBody"]["required"] == ["type"]
+
+
+def test_rules_of_an_answer_may_be_sent_back(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("field", "operator"):
+        shared = [
+            schemas[model]["properties"][name] for model in ("RuleBody", "SegmentRule", "RuleCount", "RuleVerdict")
+        ]
+        assert all(one == shared[0] for one in shared)
+        assert schemas[shared[0]["$ref"].rsplit("/", 1)[1]]["enum"]
+
+
+def test_every_code_of_a_problem_is_in_the_description(document: dict[str, Any]) -> None:
+    told = set(document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
+    files = [*(ROOT / "chalicelib").rglob("*.py"), ROOT / "infra" / "resources" / "api.yaml"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    in_code = re.findall(r'\bcode="([a-z]+(?:-[a-z]+)*)"', text)
+    in_gateway = re.findall(r"urn:pracbill-mailchimp:problem:([a-z-]+)", text)
+    rejections = ["account-deactivated", "key-rejected", "wrong-data-centre"]  # health codes, where a key is typed
+    made_by_chalice = [code for code, _, _ in _CHALICE_ANSWERS.values()]
+    said = {"conflict", *in_code, *in_gateway, *rejections, *made_by_chalice}
+    assert {code.removeprefix(TYPE_PREFIX) for code in told} == said
 
 
 @pytest.mark.parametrize("method, path, body, status, _", CALLS)

@@ -148,11 +148,16 @@ class TestGateway:
         for kind, answer in answers.items():
             headers = answer["responseParameters"]
             assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'", kind
-            assert "gatewayresponse.header.Access-Control-Allow-Origin" not in headers
+            # A browser could not read them otherwise. Of several origins the gateway cannot tell which one asks.
+            origin = headers["gatewayresponse.header.Access-Control-Allow-Origin"]
+            assert origin == {"Fn::If": ["HasOneOrigin", {"Fn::Sub": "'${AllowedOrigins}'"}, {"Ref": "AWS::NoValue"}]}
             text = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
             document = json.loads(text)
             assert {"type", "title", "detail"} <= document.keys()
             assert str(document.get("status", answer.get("statusCode"))) == str(answer.get("statusCode")), kind
+
+    def test_what_the_gateway_answers_is_compressed(self, api: Properties) -> None:
+        assert api["MinimumCompressionSize"] == 1024
 
     def test_an_unknown_route_is_not_found(self, api: Properties) -> None:
         answers = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]

@@ -31,6 +31,11 @@ def synced(office: SegmentOffice) -> SegmentOffice:
     return office
 
 
+def named(refusal: RefuseRequest) -> list[str]:
+    """The fields that the refusal is about."""
+    return [error.field for error in refusal.errors]
+
+
 def refused(office: SegmentOffice, name: str, *rules: SegmentRule) -> RefuseRequest:
     with pytest.raises(RefuseRequest) as refusal:
         office.create(name, *rules)
@@ -86,7 +91,7 @@ def test_every_fault_of_name_and_rules_is_told_at_once(office: SegmentOffice) ->
 def test_a_name_is_unique_in_its_department_whatever_its_case(synced: SegmentOffice) -> None:
     synced.create("Victoria")
     refusal = refused(synced, " VICTORIA ")
-    assert (refusal.status, refusal.code) == (409, "name-taken")
+    assert (refusal.status, refusal.code, named(refusal)) == (409, "name-taken", ["name"])
     assert len(synced.service.list(synced.id)) == 1
 
 
@@ -108,7 +113,7 @@ def test_two_who_create_the_same_segment_at_once_get_one(synced: SegmentOffice) 
 def test_a_tag_of_that_name_that_is_not_ours_is_refused(synced: SegmentOffice, name: str) -> None:
     synced.practice.act("admin_tag", "ann@clinic.test", "VIP")
     refusal = refused(synced, name)
-    assert (refusal.status, refusal.code) == (409, "tag-exists")
+    assert (refusal.status, refusal.code, named(refusal)) == (409, "tag-exists", ["name"])
     assert synced.service.list(synced.id) == []
 
 
@@ -157,6 +162,7 @@ def test_an_edit_of_something_older_than_the_latest_is_refused_with_the_latest(s
     with pytest.raises(RefuseRequest) as refusal:
         synced.edit(created, name="Mine", version=1)
     assert (refusal.value.status, refusal.value.code) == (409, "changed-meanwhile")
+    assert named(refusal.value) == ["version"]
     latest = refusal.value.extra["segment"]
     assert isinstance(latest, SegmentView)
     assert (latest.version, latest.rules) == (2, (TASMANIA,))
