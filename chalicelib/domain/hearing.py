@@ -2,8 +2,8 @@
 
 News is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a push. The
 same news may be heard twice, late, or after newer news: a repeat changes nothing, and a state that is known to be older
-never undoes a newer one. (Reading the same status again is not noted, so a reader that was overtaken by a change there
-and back may once win; the next pull reads the last minutes again and mends it.)
+never undoes a newer one, but a no that it tells of counts. (Reading `subscribed` or `transactional` again is not noted,
+so a reader that was overtaken by a change there and back may once win; the next pull mends it.)
 
 The rules here decide whose word an observation is. Mailchimp shows states, not speakers: it tells an unsubscribe of
 the person's own from one by an admin or the API by the stated reason only, and tells nothing of who subscribed.
@@ -35,6 +35,9 @@ _STRICTNESS: tuple[Status, ...] = (
     "cleaned",
     "forgotten",
 )
+# States that are noted again when they are seen at a later time. The two others change with every push of data, and
+# nothing is lost with them: a state that is heard late shows at most until the next pull.
+_COUNT_ANEW: frozenset[Status] = frozenset({"pending", "archived", "unsubscribed", "cleaned", "forgotten"})
 _SPEAKERS: dict[OptOutRoute, str] = {
     "person": "the person",
     "bounce": "a bounce",
@@ -105,24 +108,40 @@ class Heeded:
 def listen(address_key: str, known: Heard, push: Push | None, audience_id: str, news: News) -> Heeded:
     """What the news changes of what is known of an address in this audience."""
     same = known.audience_id == audience_id
-    outdated = same and known.status_at is not None and news.rank < _rank(known.status_at, known.status)
-    if known.erased or outdated:
+    if known.erased:
         return Heeded(known)
     ours = push if push is not None and push.audience_id == audience_id else None
     member = fold(address_key, news.address, audience_id, known, push)
     no = _new_no(known, member, ours, news)
+    if same and known.status_at is not None and news.rank < _rank(known.status_at, known.status):
+        return _late(known, member, news, no)
     yes_at = None if no is not None else _yes_at(known, member, ours, audience_id, news)
     opt_out = known.opt_out if no is None else _with_no(known, no, same_audience=same)
     opt_out = None if yes_at is not None else opt_out
     if news.status == member.status and opt_out == known.opt_out:
         is_later = same and (known.status_at is None or news.status_at > known.status_at)
-        if is_later and news.status in ("unsubscribed", "cleaned") and news.route != "sync":
-            # The same no, and Mailchimp's state is a later one: what was between must not pass for a yes after both.
+        if is_later and news.status in _COUNT_ANEW and news.route != "sync":
+            # The same state, seen at a later time: what was between must not pass for what came after both.
             return Heeded(_status_after(known, member, ours, audience_id, news))
         return Heeded(known)
     heard = replace(_status_after(known, member, ours, audience_id, news), opt_out=opt_out)
     kind = _kind(member, news, no, yes_at, opt_out)
     return Heeded(heard, kind, _entry(member, news, kind, no, yes_at), _untold(address_key, news, no, yes_at))
+
+
+def _late(known: Heard, member: Member, news: News, no: OptOut | None) -> Heeded:
+    """News of a state that was followed by another one we know: only a no that it tells of counts still.
+
+    Whether it was taken back in between is not to be known. One that is not later than the last that Mailchimp showed
+    is known, or has ended, with that.
+    """
+    if no is None or (known.no_seen_at is not None and no.at <= known.no_seen_at):
+        return Heeded(known)
+    opt_out = newest_opt_out(known.opt_out, no)
+    kind = _kind(member, news, no, None, opt_out)
+    entry = _entry(member, news, kind, no, None)
+    heard = replace(known, opt_out=opt_out, no_seen_at=no.at)
+    return Heeded(heard, kind, entry, _untold(member.address_key, news, no, None))
 
 
 def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
@@ -199,9 +218,13 @@ def _status_after(known: Heard, member: Member, ours: Push | None, audience_id: 
         pre_existing = ours is None if news.pre_existing is None else news.pre_existing
         heard = Heard(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
     heard = replace(heard, status=news.status, status_at=news.status_at, heard_at=news.heard_at)
+    if news.opt_out is not None:
+        heard = replace(heard, no_seen_at=max(news.opt_out.at, heard.no_seen_at or news.opt_out.at))
     # Who is gone has no contact any more; a word that names none is about the one that was known.
     contact_id = news.contact_id or ("" if news.status == "forgotten" else heard.contact_id)
-    heard = replace(heard, contact_id=contact_id, left_for=news.left_for)
+    # Who moved away and is missed at the old address later has not been deleted.
+    left_for = news.left_for or (heard.left_for if news.status == member.status == "forgotten" else "")
+    heard = replace(heard, contact_id=contact_id, left_for=left_for)
     if news.status != "archived":
         return replace(heard, archived_by_us=False, before_archive=None)
     if heard.archived_by_us or member.status in ("archived", "absent"):

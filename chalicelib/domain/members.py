@@ -50,6 +50,7 @@ class Heard:
     erased: bool = False
     contact_id: str = ""  # Mailchimp's, of the member in `audience_id`: it stays when the person changes the address
     left_for: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
+    no_seen_at: datetime | None = None  # the last no that Mailchimp showed, whether it stands or has ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,11 @@ def heard_after(facet: Heard, operation: Operation, status: Status, audience_id:
             return replace(facet, asked_at=now)
         case "subscribe" | "add" if operation.rule == "consent-given-again":
             # Only the no that the yes was given after ends with it.
-            known = facet.opt_out is not None and facet.opt_out.at.isoformat() == operation.known_opt_out
-            return replace(facet, opt_out=None if known else facet.opt_out, archived_by_us=False)
+            no = facet.opt_out
+            if no is not None and no.at.isoformat() == operation.known_opt_out:
+                # Mailchimp took the yes: a no from before it that is heard later has ended too.
+                facet = replace(facet, opt_out=None, no_seen_at=max(now, facet.no_seen_at or now))
+            return replace(facet, archived_by_us=False)
         case "subscribe" if status != "archived":
             return replace(facet, archived_by_us=False, before_archive=None)
         case _:

@@ -83,9 +83,10 @@ class Hearing:
         if department.audience is None:
             return counts
         for part in _slices(news, _NEWS_AT_ONCE):
-            changes = self._changes(department, part)
-            self._keep(department, changes, touch=touch)
-            counts.update(change.heeded.kind for change in changes if change.heeded.kind)
+            for one_each in _one_an_address(part):
+                changes = self._changes(department, one_each)
+                self._keep(department, changes, touch=touch)
+                counts.update(change.heeded.kind for change in changes if change.heeded.kind)
         return counts
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:
@@ -98,12 +99,10 @@ class Hearing:
 
     def _changes(self, department: Department, news: Sequence[News]) -> list[Change]:
         audience_id = department.audience_id
-        latest: dict[str, News] = {}
-        for one in sorted(news, key=lambda one: one.rank):
-            latest[address_key(department.salt, one.address)] = one
-        known = self._members.facets(department.id, latest)
+        by_key = {address_key(department.salt, one.address): one for one in news}
+        known = self._members.facets(department.id, by_key)
         found = []
-        for key, one in latest.items():
+        for key, one in by_key.items():
             facets = known.get(key) or Facets(key, one.address)
             heard = facets.heard or Heard()
             heeded = listen(key, heard, facets.push, audience_id, one)
@@ -290,6 +289,19 @@ def _was_never_told(sharers: Sharers, no: OptOut) -> bool:
     if sharers.consent is None:
         return True
     return sharers.consent_at is not None and sharers.consent_at <= no.at
+
+
+def _one_an_address(news: Sequence[News]) -> Iterator[list[News]]:
+    """The news in its order of time, in parts in which no address comes twice: each is heard upon the one before."""
+    rest = sorted(news, key=lambda one: one.rank)
+    while rest:
+        first: dict[str, News] = {}
+        later = []
+        for one in rest:
+            if first.setdefault(one.address, one) is not one:
+                later.append(one)
+        yield list(first.values())
+        rest = later
 
 
 def _change_of(word: Untold) -> ConsentChange:

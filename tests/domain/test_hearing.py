@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import product
 
 import pytest
 from hypothesis import example, given
@@ -61,6 +64,114 @@ def test_a_no_that_is_mailchimps_last_word_is_known_in_whatever_order_it_is_hear
     last = max(told, key=lambda one: one.rank)
     if last.opt_out is not None:
         assert hear(Heard(), *told).opt_out is not None
+
+
+# Every state that Mailchimp shows, and whose no it may be.
+_STATES: tuple[tuple[Status, str], ...] = (
+    ("subscribed", ""),
+    ("pending", ""),
+    ("transactional", ""),
+    ("archived", ""),
+    ("archived", "person"),  # as the webhook tells an unsubscribe of somebody who was archived since
+    ("unsubscribed", "person"),
+    ("unsubscribed", "admin"),
+    ("cleaned", "bounce"),
+    ("forgotten", "admin"),
+)
+_MAILABLE = ("subscribed", "transactional")
+Shown = tuple[tuple[Status, str], int]
+
+
+def every_hearing(length: int) -> Iterator[tuple[Shown, ...]]:
+    """Every row of so many states at every order of their times, equal ones too."""
+    for states_shown in product(_STATES, repeat=length):
+        for minutes in product(range(length), repeat=length):
+            yield tuple(zip(states_shown, minutes, strict=True))
+
+
+def told_as(shown: Iterable[Shown]) -> list[News]:
+    return [_news_of(one) for one in shown]
+
+
+@cache
+def _news_of(shown: Shown) -> News:
+    (status, by), minutes = shown
+    return news(status, minutes, by=by)
+
+
+@cache
+def known_in_order(shown: frozenset[Shown]) -> Heard:
+    """What is known when all is heard as it happened; of two noes in one second the person's own was first."""
+    by_time = sorted(
+        told_as(shown), key=lambda one: (one.rank, one.opt_out is not None and one.opt_out.route == "admin")
+    )
+    return hear(Heard(), *by_time)
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_no_order_of_hearing_loses_a_no(length: int) -> None:
+    """A no may end only where what was heard by then ends it in its own order."""
+    lost = []
+    for shown in every_hearing(length):
+        counted = without_older_noes(shown)
+        heard_by_then = [frozenset(counted[: index + 1]) for index in range(len(counted))]
+        with_no = [part for part in heard_by_then if any(by for (_, by), _ in part)]
+        is_due = with_no and all(known_in_order(part).opt_out for part in with_no)
+        if is_due and hear(Heard(), *told_as(shown)).opt_out is None:
+            lost.append(shown)
+    assert lost == []
+
+
+def without_older_noes(shown: Sequence[Shown]) -> list[Shown]:
+    """A no that is older than one heard before it adds nothing to that."""
+    counted: list[Shown] = []
+    for (status, by), minutes in shown:
+        if not by or all(minutes >= earlier for (_, also_by), earlier in counted if also_by):
+            counted.append(((status, by), minutes))
+    return counted
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_every_order_of_hearing_ends_at_mailchimps_latest_state(length: int) -> None:
+    """Only `subscribed` and `transactional` are not noted again when they are seen again: a push of data does that."""
+    wrong = []
+    for shown in every_hearing(length):
+        statuses = [status for (status, _), _ in shown]
+        if any(statuses.count(status) > 1 for status in _MAILABLE):
+            continue
+        if hear(Heard(), *told_as(shown)).status != known_in_order(frozenset(shown)).status:
+            wrong.append(shown)
+    assert wrong == []
+
+
+def test_a_late_yes_between_two_deletions_for_good_ends_nothing() -> None:
+    known = hear(Heard(), news("forgotten", 0), news("forgotten", 10), news("subscribed", 5))
+    assert (known.status, known.opt_out is not None) == ("forgotten", True)
+    assert listen("key", known, None, HERE, news("subscribed", 5)).untold is None
+
+
+@pytest.mark.parametrize("later", ["archived", "transactional", "pending", "subscribed"])
+@pytest.mark.parametrize("no", ["unsubscribed", "cleaned", "forgotten"])
+def test_a_no_that_is_heard_late_counts_and_pracbill_hears_of_it(no: Status, later: Status) -> None:
+    heeded = listen("key", hear(Heard(), news(later, 10)), None, HERE, news(no, 0))
+    assert heeded.heard.status == later
+    assert heeded.heard.opt_out == news(no, 0).opt_out
+    assert heeded.untold is not None
+    assert heeded.untold.occurred_at == at(0)
+    assert heeded.entry is not None
+
+
+def test_a_no_that_ended_with_the_persons_yes_is_none_when_it_is_heard_again() -> None:
+    known = hear(Heard(), news("unsubscribed", 0), news("unsubscribed", 3), news("subscribed", 5))
+    assert known.opt_out is None
+    assert hear(known, news("unsubscribed", 0), news("unsubscribed", 3)) == known
+    assert hear(known, news("unsubscribed", 4)).opt_out is not None
+
+
+def test_who_moved_away_and_is_missed_at_the_old_address_later_is_still_known_as_moved() -> None:
+    known = hear(Heard(), news("forgotten", 0, left_for="elsewhere"), news("forgotten", 10))
+    assert (known.left_for, known.status_at) == ("elsewhere", at(10))
+    assert hear(known, news("subscribed", 11)).opt_out is not None
 
 
 def test_a_yes_between_two_noes_of_which_the_later_was_heard_first_is_none() -> None:
