@@ -59,6 +59,7 @@ from chalicelib.sync.segments import Segments
 from chalicelib.sync.steps import Steps
 from chalicelib.sync.storing import Storer
 from chalicelib.sync.sweep import Sweeper
+from chalicelib.sync.unreadable import UnreadableCounts
 from chalicelib.sync.why import Customers, Reconciliations
 from chalicelib.worker import EventWorker, SyncWorker
 
@@ -247,7 +248,14 @@ class Workflows:
 
     @cached_property
     def _storer(self) -> Storer:
-        return Storer(customers=self._customers, members=self._members, runs=self._runs, logs=self._logs, clock=now)
+        return Storer(
+            customers=self._customers,
+            members=self._members,
+            runs=self._runs,
+            logs=self._logs,
+            unreadable=UnreadableCounts(departments=self._departments, query_for=self._query_for),
+            clock=now,
+        )
 
     @cached_property
     def _decider(self) -> Decider:

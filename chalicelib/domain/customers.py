@@ -17,7 +17,7 @@ from unicodedata import normalize
 ConsentWord = Literal["subscribed", "unsubscribed"]
 
 # Part of every fingerprint: raising it makes the next full sync store and decide everything anew.
-FINGERPRINT_VERSION = 2
+FINGERPRINT_VERSION = 3
 _MAX_ID_LENGTH = 200
 _MAX_TEXT_LENGTH = 2_000
 _NO_CONSENT: dict[str, Any] = {"status": None, "changed_at": ""}
@@ -104,9 +104,9 @@ def customer_from_json(record: object) -> Customer:
         inactive=_text(fields.get("inactive")),
         status=_text(fields.get("status")),
         customer_type=_text(fields.get("customer_type")),
-        created_at=_text(fields.get("created_at")),
-        last_invoice_at=_text(fields.get("last_invoice_at")),
-        balance=_text(fields.get("balance")),
+        created_at=_written(fields.get("created_at")),
+        last_invoice_at=_written(fields.get("last_invoice_at")),
+        balance=_written(fields.get("balance")),
         # Anything that is not a clear yes or no is no consent recorded, never a yes.
         consent=word if word in ("subscribed", "unsubscribed") else None,
         consent_changed_at=_text(given.get("changed_at")),
@@ -229,6 +229,13 @@ def _moment(fields: Mapping[str, Any]) -> str:
 def _has_half_characters(text: str) -> bool:
     """Lone surrogates, which JSON can bring but UTF-8, and so every table, cannot hold."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _written(value: object) -> str:
+    """Text of a field where something unreadable must not pass for nothing: what is not one value is kept as JSON."""
+    if value is None or isinstance(value, str):
+        return _text(value)
+    return _text(json.dumps(value, default=str))
 
 
 def _text(value: object) -> str:

@@ -100,6 +100,15 @@ class UntoldWords:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Customers of whom PracBill has a value that cannot be read; `example` is the id of one of them."""
+
+    attribute: str  # of Filterable: balance, created_on, last_invoice_on
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Department:
     """One department of PracBill and its link to Mailchimp."""
 
@@ -124,6 +133,8 @@ class Department:
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
     untold: UntoldWords | None = None  # noted by whoever could not tell PracBill, until everything is told
+    unreadable: tuple[Unreadable, ...] = ()
+    unreadable_may_differ: bool = False  # customers with such values came, went or changed since they were counted
 
     @property
     def salt(self) -> bytes:

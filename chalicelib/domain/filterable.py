@@ -21,6 +21,8 @@ from chalicelib.domain.customers import Customer
 # Far above any real text. A rule's value has at most 255 characters, 765 when case-folded (one character can become
 # three), so a cut text can never equal one; and a customer stays far below DynamoDB's 400 KB however long its texts.
 LONGEST_TEXT: Final = 1_000
+# What is a number or a day to rules, and may be there without being one: then `<name>_unreadable` has what is there.
+READABLE_ATTRIBUTES: Final = ("balance", "last_invoice_on", "created_on")
 # DynamoDB keeps 38 digits exactly.
 NUMBER_DIGITS: Final = 20
 BALANCE_DIGITS: Final = 38
@@ -39,10 +41,11 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filterable:
-    """One customer as rules see it. None: PracBill has no (usable) value.
+    """One customer as rules see it. None: PracBill has no value.
 
     Texts are in the form of `comparable_text`; `<field>_number` is the number that the text is, if it is one;
-    `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the department's calendar.
+    `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the department's calendar. `<attribute>_unreadable` is
+    what PracBill has where it is no day or no number: that is neither a value nor none.
     """
 
     company_name: str | None = None
@@ -66,6 +69,13 @@ class Filterable:
     created_on: str | None = None
     last_invoice_on: str | None = None
     balance: Decimal | None = None
+    created_on_unreadable: str | None = None
+    last_invoice_on_unreadable: str | None = None
+    balance_unreadable: str | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        return not (self.created_on_unreadable or self.last_invoice_on_unreadable or self.balance_unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +90,16 @@ class Sample:
 
 
 def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
-    """What rules see of `customer`; days are those of the department's `zone`. Never raises: nonsense is no value."""
+    """What rules see of `customer`; days are those of the department's `zone`. Never raises."""
     address = customer.address
     company_name, email = comparable_text(customer.company_name), comparable_text(customer.email)
     city, state = comparable_text(address.city), comparable_text(address.state)
     postcode, country = comparable_text(address.postcode), comparable_text(address.country)
     inactive, status = comparable_text(customer.inactive), comparable_text(customer.status)
     customer_type = comparable_text(customer.customer_type)
+    created_on = day_of(customer.created_at, zone) or None
+    last_invoice_on = day_of(customer.last_invoice_at, zone) or None
+    balance = plain_decimal(customer.balance.strip(), digits=BALANCE_DIGITS)
     return Filterable(
         company_name=company_name,
         email=email,
@@ -106,9 +119,12 @@ def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
         inactive_number=_number(inactive),
         status_number=_number(status),
         customer_type_number=_number(customer_type),
-        created_on=day_of(customer.created_at, zone) or None,
-        last_invoice_on=day_of(customer.last_invoice_at, zone) or None,
-        balance=plain_decimal(customer.balance.strip(), digits=BALANCE_DIGITS),
+        created_on=created_on,
+        last_invoice_on=last_invoice_on,
+        balance=balance,
+        created_on_unreadable=_unreadable(customer.created_at, created_on),
+        last_invoice_on_unreadable=_unreadable(customer.last_invoice_at, last_invoice_on),
+        balance_unreadable=_unreadable(customer.balance, balance),
     )
 
 
@@ -177,6 +193,11 @@ def _number(text: str | None) -> Decimal | None:
     if text is None or text[0] not in "-0123456789":
         return None
     return plain_decimal(text, digits=NUMBER_DIGITS)
+
+
+def _unreadable(written: str, value: str | Decimal | None) -> str | None:
+    """What PracBill wrote, if it wrote something of which no value could be made."""
+    return None if value is not None or not written.strip() else _shown(written.strip())
 
 
 def _shown(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, UntoldWords
+from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, Unreadable, UntoldWords
 from chalicelib.domain.runs import RunType
 from chalicelib.domain.views import RunView
 
@@ -30,6 +30,12 @@ _RUN_WORDS: Mapping[RunType, str] = {
     "incremental": "incremental sync",
     "full": "full sync",
     "segments": "sync of segments",
+}
+# What rules read of a customer -> the finding's code, its name in a sentence, and what it should look like.
+_READABLE: Mapping[str, tuple[str, str, str]] = {
+    "balance": ("unreadable_balance", "a balance", "digits with a point, such as 1250.00"),
+    "last_invoice_on": ("unreadable_last_invoice_at", "a last invoice date", "a date such as 2026-07-14"),
+    "created_on": ("unreadable_created_at", "a creation date", "a date such as 2026-07-14"),
 }
 _NO_AUDIENCE = Finding(
     "no_audience",
@@ -75,6 +81,7 @@ def health(
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
     findings += [_untold(department.untold, now)] if department.untold else []
+    findings += [_unreadable(each) for each in department.unreadable]
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
     return worst_first(findings)
@@ -161,6 +168,19 @@ def _untold(untold: UntoldWords, now: datetime) -> Finding:
         untold.message,
         "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
         "works. If it stays so, tell PracBill's developers.",
+    )
+
+
+def _unreadable(found: Unreadable) -> Finding:
+    code, noun, expected = _READABLE[found.attribute]
+    who = "1 customer has" if found.count == 1 else f"{found.count} customers have"
+    example = "" if found.count == 1 else "for example "
+    return Finding(
+        code,
+        "warning",
+        f"{who} {noun} that cannot be read ({example}customer {found.example}). No segment rule about it finds them, "
+        "neither Is nor Is Not.",
+        f"Correct it in PracBill: {expected}. If it looks right there, ask PracBill's developers what they send.",
     )
 
 

@@ -38,7 +38,8 @@ class Rule:
 class Comparison:
     """`attribute` `relation` `operand`; `missing` says whether that holds for a customer without the attribute.
 
-    `negated` is the exact contrary, also where the attribute is missing.
+    `negated` turns it round, also where the attribute is missing. Neither way it holds where PracBill has something
+    that cannot be read: then the attribute `unreadable` is there. `inverted` turns all of that round.
     """
 
     attribute: str
@@ -46,13 +47,31 @@ class Comparison:
     operand: Operand | None = None
     negated: bool = False
     missing: bool = False
+    unreadable: str | None = None
+    inverted: bool = False
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return (self.attribute,) if self.unreadable is None else (self.attribute, self.unreadable)
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether it holds for values for which `attribute` `relation` `operand` does not."""
+        return self.negated is not self.inverted
+
+    @property
+    def holds_for_missing(self) -> bool:
+        return self.missing is not self.is_turned
 
     def holds(self, filterable: Filterable) -> bool:
+        if self.unreadable is not None and getattr(filterable, self.unreadable) is not None:
+            return self.inverted
         value: Operand | None = getattr(filterable, self.attribute)
-        return (self.missing if value is None else self._compare(value)) is not self.negated
+        return self.holds_for_missing if value is None else self._compare(value) is not self.is_turned
 
     def contrary(self) -> Comparison:
-        return replace(self, negated=not self.negated)
+        """Holds for exactly those for whom this does not."""
+        return replace(self, inverted=not self.inverted)
 
     def reading_missing_as(self, value: Operand) -> Comparison:
         """The same comparison, for a customer without the attribute as if it were `value`."""
@@ -219,9 +238,13 @@ def _computed_comparison(rule: Rule, today: date) -> Comparison:
     """A day in the future counts as recent (docs/segments.md says why), so periods have a start and no end."""
     negated = rule.operator == "is_not"
     if rule.field == "balance_greater_than":
-        return Comparison("balance", ">", rule_number(rule.value), negated)
+        return _of_what_is_readable("balance", ">", rule_number(rule.value), negated)
     attribute = "created_on" if rule.field == "created_in_last_days" else "last_invoice_on"
-    return Comparison(attribute, ">=", _period_start(rule, today).isoformat(), negated)
+    return _of_what_is_readable(attribute, ">=", _period_start(rule, today).isoformat(), negated)
+
+
+def _of_what_is_readable(attribute: str, relation: Relation, operand: Operand | None, negated: bool) -> Comparison:
+    return Comparison(attribute, relation, operand, negated, unreadable=f"{attribute}_unreadable")
 
 
 def _period_start(rule: Rule, today: date) -> date:
@@ -243,6 +266,8 @@ def _finding(rule: Rule, filterable: Filterable, today: date) -> str:
     """What the customer has, as far as it may be repeated."""
     field, compared = FIELDS[rule.field], comparison(rule, today)
     value: Operand | None = getattr(filterable, compared.attribute)
+    if compared.unreadable is not None and (written := getattr(filterable, compared.unreadable)) is not None:
+        return f'The {field.noun} in PracBill, "{_shortened(written)}", cannot be read: neither Is nor Is Not holds.'
     if field.computed:
         return _computed_finding(rule, field, value, today)
     text: str | None = getattr(filterable, field.name)

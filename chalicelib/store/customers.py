@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.filterable import READABLE_ATTRIBUTES
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KNOWN = "customer_key, customer_id, fingerprint, address_key, in_segments, former"
+_UNREADABLE = tuple(f"{name}_unreadable" for name in READABLE_ATTRIBUTES)
+_KNOWN = ", ".join(("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "former", *_UNREADABLE))
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department. DynamoDB's own
 # pages of 1 MB are smaller.
 _KEYS_A_PAGE = 5000
@@ -27,6 +29,7 @@ class StoredCustomer:
     address_key: str = ""
     in_segments: tuple[str, ...] = ()
     former: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
+    is_readable: bool = True  # whether all its dates and its balance could be read
 
 
 class CustomerStore:
@@ -108,4 +111,5 @@ def _stored(item: Item) -> StoredCustomer:
         address_key=item["address_key"]["S"] if "address_key" in item else "",
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
         former=tuple(item["former"]["SS"]) if "former" in item else (),
+        is_readable=not any(name in item for name in _UNREADABLE),
     )

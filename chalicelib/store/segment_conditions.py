@@ -5,7 +5,7 @@ contraries holds", without NOT around anything. What a missing attribute means i
 and not left to the database.
 
 Limits of DynamoDB (Developer Guide, "Service, account, and table quotas"): an expression has at most 4 KB and 300
-operators or functions. 20 rules of the longest form stay below 1.5 KB and 120; a test counts them. The differences of
+operators or functions. 20 rules of the longest form stay below 2 KB and 150; a test counts them. The differences of
 several segments share a condition as far as these limits allow.
 """
 
@@ -136,15 +136,27 @@ class _Writer:
         return f"attribute_not_exists({name}) OR NOT contains({name}, {self.value(segment_id)})"
 
     def written(self, compared: Comparison) -> str:
-        """One comparison; what it is to a customer without the attribute is always spelled out."""
+        """One comparison; what it is to a customer without the attribute, or with an unreadable one, is spelled out."""
         name = self.name(compared.attribute)
         if compared.operand is None:
-            return f"attribute_not_exists({name})" if compared.negated else f"attribute_exists({name})"
+            return f"attribute_not_exists({name})" if compared.is_turned else f"attribute_exists({name})"
         plain, opposite = _FORMS[compared.relation]
-        form = (opposite if compared.negated else plain).format(name=name, value=self.value(compared.operand))
-        if compared.missing is not compared.negated:
-            return f"attribute_not_exists({name}) OR {form}"
-        return f"attribute_exists({name}) AND {form}" if compared.negated else form
+        form = (opposite if compared.is_turned else plain).format(name=name, value=self.value(compared.operand))
+        # Who has something unreadable lacks the attribute itself, too.
+        if compared.holds_for_missing:
+            return f"attribute_not_exists({name}){self._and_readable(compared)} OR {form}"
+        form = f"attribute_exists({name}) AND {form}" if compared.is_turned else form
+        return f"{self._unreadable_or(compared)}{form}"
+
+    def _and_readable(self, compared: Comparison) -> str:
+        if compared.unreadable is None or compared.inverted:
+            return ""
+        return f" AND attribute_not_exists({self.name(compared.unreadable)})"
+
+    def _unreadable_or(self, compared: Comparison) -> str:
+        if compared.unreadable is None or not compared.inverted:
+            return ""
+        return f"attribute_exists({self.name(compared.unreadable)}) OR "
 
 
 # Each relation and its opposite for an attribute that is there.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chalicelib.domain.filterable import Sample, sample_from_document
+from chalicelib.domain.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
 from chalicelib.domain.key_ranges import KeyRange, key_ranges
 from chalicelib.domain.segments import Rule, Selection, comparison, matching
 from chalicelib.store.filterable_attributes import from_attributes
@@ -147,7 +147,7 @@ class SegmentQuery:
         each may name the same customer, for other segments.
         """
         asked = {key: [comparison(rule, today) for rule in rules] for key, rules in segments.items()}
-        compared = {each.attribute for comparisons in asked.values() for each in comparisons}
+        compared = {name for comparisons in asked.values() for each in comparisons for name in each.attributes}
         projected = sorted(compared | _READ_OF_EACH)
         for condition, part in compile_differences(asked):
             for item in self._items(condition, *projected):
@@ -158,6 +158,23 @@ class SegmentQuery:
         for item in self._items(Selection(today, tagged=True), "address_key", "in_segments"):
             address = item.get("address_key")
             yield (address["S"] if address else None), _tags(item)
+
+    def unreadable(self) -> dict[str, tuple[int, str]]:
+        """For each attribute that PracBill has unreadable values of: how many customers, and the first one's id."""
+        found: dict[str, tuple[int, str, str]] = {}
+        names = {f"#u{number}": f"{attribute}_unreadable" for number, attribute in enumerate(READABLE_ATTRIBUTES)}
+        condition = Condition(" OR ".join(f"attribute_exists({name})" for name in names), names, {})
+        for item in self._items(condition, "customer_key", "customer_id", *names.values()):
+            here = (item["customer_key"]["S"], item["customer_id"]["S"])
+            for attribute in READABLE_ATTRIBUTES:
+                if f"{attribute}_unreadable" in item:
+                    count, *first = found.get(attribute, (0, *here))
+                    found[attribute] = (count + 1, *min(here, (first[0], first[1])))
+        return {
+            attribute: (found[attribute][0], found[attribute][2])
+            for attribute in READABLE_ATTRIBUTES
+            if attribute in found
+        }
 
     def _items(self, asked: Selection | Condition, *attributes: str) -> Iterator[_Item]:
         projection = _projection(*attributes)

@@ -61,7 +61,13 @@ class Erasure:
         if department is None or stored is None:
             raise not_found("No customer with this id is kept here. What is not kept cannot be erased.")
         now = self._clock()
-        self._departments.change(department_id, lambda known: replace(known, has_erasures=True))
+        may_differ = not stored.is_readable
+        self._departments.change(
+            department_id,
+            lambda known: replace(
+                known, has_erasures=True, unreadable_may_differ=known.unreadable_may_differ or may_differ
+            ),
+        )
         audience_id = department.audience.id if department.audience else ""
         states = self._states(department, stored, audience_id)
         for state in states:

@@ -41,6 +41,7 @@ from chalicelib.store.tag_checks import put_check
 from chalicelib.sync.erase import erased_among
 from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
+from chalicelib.sync.unreadable import UnreadableCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,20 @@ class StoredPage:
 
 class Storer:
     def __init__(
-        self, *, customers: CustomerStore, members: MemberStore, runs: RunStore, logs: LogStore, clock: Clock
+        self,
+        *,
+        customers: CustomerStore,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        unreadable: UnreadableCounts,
+        clock: Clock,
     ) -> None:
         self._customers = customers
         self._members = members
         self._runs = runs
         self._logs = logs
+        self._unreadable = unreadable
         self._clock = clock
 
     def store(self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining) -> Run | None:
@@ -78,6 +87,14 @@ class Storer:
 
         The answered or saved run holds the cursor; a page that is stored twice changes nothing.
         """
+        unfinished = self._store_pages(run, department, pracbill, remaining)
+        if unfinished is None:
+            self._unreadable.recount(department.id, always=run.type == "full")
+        return unfinished
+
+    def _store_pages(
+        self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining
+    ) -> Run | None:
         if run.cursor == ENDED:
             return None
         pages = self._all_pages if run.type == "full" else self._changed_pages
@@ -148,6 +165,8 @@ class Storer:
         for record in page.bad:
             tally.hold("unusable_record")
             tally.records.append(self._record_bad(record))
+        if changes.has_unreadable:
+            self._unreadable.expect_change(department.id)
         self._members.write(list(changes.marks.values()))
         self._members.write(list(changes.documents.values()))
         self._logs.add_records(run.department_id, run.id, tally.records)
@@ -200,6 +219,7 @@ class PageChanges:
         self.marks: dict[str, Request] = {}
         self.documents: dict[str, Request] = {}
         self.customers: list[Request] = []
+        self.has_unreadable = False  # someone who is stored or removed has, or had, a value that cannot be read
         self._department = department
         self._run = run
         self._members = members
@@ -245,7 +265,9 @@ class PageChanges:
             in_segments=stored.in_segments if stored and not moved else (),
             former=_former(stored, key),
         )
-        attributes = to_attributes(filterable(customer, self._zone))
+        seen = filterable(customer, self._zone)
+        self._note_unreadable(stored, is_readable=seen.is_readable)
+        attributes = to_attributes(seen)
         sample = sample_to_document(sample_of(customer))
         self.customers.append(put_customer(department_id, known, attributes, sample))
 
@@ -255,7 +277,12 @@ class PageChanges:
         if stored.address_key:
             self._leave(stored.address_key, stored.customer_key)
             self._check_tags(stored.address_key, "", stored)
+        self._note_unreadable(stored, is_readable=True)
         self.customers.append(delete_customer(self._department.id, stored.customer_key))
+
+    def _note_unreadable(self, stored: StoredCustomer | None, *, is_readable: bool) -> None:
+        was_readable = stored is None or stored.is_readable
+        self.has_unreadable = self.has_unreadable or not (was_readable and is_readable)
 
     def _leave(self, key: str, id_key: str, *, moved_to: str = "") -> None:
         self._mark(key)

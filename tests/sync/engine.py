@@ -39,6 +39,7 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
+from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.sightings import SightingsStore
 from chalicelib.store.vault import Vault
 from chalicelib.store.wire import pass_items_through
@@ -54,6 +55,7 @@ from chalicelib.sync.runs import Runs
 from chalicelib.sync.steps import Steps
 from chalicelib.sync.storing import Storer
 from chalicelib.sync.sweep import Sweeper
+from chalicelib.sync.unreadable import UnreadableCounts
 from chalicelib.worker import MAX_DELIVERIES, SyncWorker
 from infra.local.mailchimp import MailchimpStandIn
 from infra.local.pracbill import PracBillStandIn
@@ -215,7 +217,14 @@ class Engine:
             hooks=HookInPlace(),
             hearing=self.hearing,
             puller=puller,
-            storer=Storer(customers=self.customers, members=self.members, runs=self.runs, logs=self.logs, clock=clock),
+            storer=Storer(
+                customers=self.customers,
+                members=self.members,
+                runs=self.runs,
+                logs=self.logs,
+                unreadable=UnreadableCounts(departments=self.departments, query_for=self.query_for),
+                clock=clock,
+            ),
             decider=Decider(
                 members=self.members,
                 runs=self.runs,
@@ -261,6 +270,9 @@ class Engine:
             mailchimp_for=self.mailchimp_for,
             clock=self.clock,
         )
+
+    def query_for(self, department: Department) -> SegmentQuery:
+        return SegmentQuery(self.customers._client, _CUSTOMERS, department.id, split_points=department.split_points)
 
     def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         if department.connection is None:
@@ -439,6 +451,10 @@ class Practice:
 
     def edit(self, customer_id: str, **fields: Any) -> None:
         self.engine.pracbill.upsert(customer_id, department_id=self.id, **fields)
+
+    def edit_as_is(self, customer_id: str, **fields: Any) -> None:
+        """Values that PracBill's contract does not allow, as old data has them."""
+        self.engine.pracbill.upsert(customer_id, department_id=self.id, as_is=True, **fields)
 
     def remove(self, *customer_ids: str) -> None:
         for customer_id in customer_ids:

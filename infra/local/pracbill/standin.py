@@ -160,10 +160,12 @@ class PracBillStandIn:
         department_id: str | None = None,
         unset: tuple[str, ...] = (),
         touch: bool = False,
+        as_is: bool = False,
         **fields: Any,
     ) -> Document:
         """Create or change a customer; see Department.upsert."""
-        return self.department(department_id).upsert(customer_id, fields, unset=unset, touch=touch).to_json()
+        changed = self.department(department_id).upsert(customer_id, fields, unset=unset, touch=touch, as_is=as_is)
+        return changed.to_json()
 
     def remove(self, customer_id: str, *, department_id: str | None = None) -> bool:
         return self.department(department_id).remove(customer_id)
