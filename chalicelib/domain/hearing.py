@@ -38,7 +38,7 @@ _STRICTNESS: tuple[Status, ...] = (
 # States that are noted again when they are seen at a later time. The two others change with every push of data, and
 # nothing is lost with them: a state that is heard late shows at most until the next pull.
 _COUNT_ANEW: frozenset[Status] = frozenset({"pending", "archived", "unsubscribed", "cleaned", "forgotten"})
-_SPEAKERS: dict[OptOutRoute, str] = {
+SPEAKERS: dict[OptOutRoute, str] = {
     "person": "the person",
     "bounce": "a bounce",
     "admin": "somebody in Mailchimp",
@@ -263,8 +263,8 @@ def _entry(member: Member, news: News, kind: Kind, no: OptOut | None, yes_at: da
 
 def _speaker(kind: Kind, no: OptOut | None) -> str:
     if no is not None:
-        return _SPEAKERS[no.route]
-    return _SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else _SPEAKERS["admin"]
+        return SPEAKERS[no.route]
+    return SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else SPEAKERS["admin"]
 
 
 def _untold(address_key: str, news: News, no: OptOut | None, yes_at: datetime | None) -> Untold | None:

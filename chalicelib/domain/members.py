@@ -26,12 +26,17 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """The latest no that is known for an address."""
+    """The latest no that is known for an address.
+
+    `customers` are the ids of those whose word it was. A no that was said in Mailchimp names none: it is the word of
+    whoever reads the mailbox, until it goes along with one of the customers to another address.
+    """
 
     at: datetime
     route: OptOutRoute
     reason: str = ""
     told_pracbill: bool = False
+    customers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,15 @@ class Sharers:
         if "unsubscribed" in words:
             return "unsubscribed"
         return None if None in words else "subscribed"
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(customer.id for customer in self.customers)
+
+    @property
+    def refusers(self) -> frozenset[str]:
+        """The ids of the customers whose no PracBill has recorded."""
+        return frozenset(customer.id for customer in self.customers if customer.consent == "unsubscribed")
 
     @property
     def consent_at(self) -> datetime | None:

@@ -69,6 +69,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A customer who came from another address, and when we read of it."""
+
+    customer_id: str
+    from_key: str  # address_key
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressState:
     """Everything the plan needs to know of one address."""
 
@@ -76,6 +85,7 @@ class AddressState:
     sharers: Sharers | None  # None: no customer has this address (any more)
     moved_to: str = ""  # address_key to which its last customer moved
     moved_from: str = ""  # address_key from which one of its customers came
+    arrivals: tuple[Arrival, ...] = ()  # all of its customers who came from another address
     marks: tuple[str, ...] = ()
 
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.customers import Customer, customer_from_document
 from chalicelib.domain.hearing import Untold
 from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
-from chalicelib.domain.moments import moment_text
-from chalicelib.domain.planning import AddressState
+from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.planning import AddressState, Arrival
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, query_pages, side_by_side, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.versions import TooMuchContention
@@ -100,11 +100,12 @@ class MemberStore:
     # Customers' documents
 
     def put_document(
-        self, department_id: str, address_key: str, customer_key: str, document: str, moved_from: str = ""
+        self, department_id: str, address_key: str, customer_key: str, document: str, arrival: Arrival | None = None
     ) -> Request:
         item = {**_key(department_id, address_key, f"#c#{customer_key}"), "document": {"S": document}}
-        if moved_from:
-            item["moved_from"] = {"S": moved_from}
+        if arrival is not None:
+            item["moved_from"] = {"S": arrival.from_key}
+            item["moved_at"] = {"S": moment_text(arrival.at) if arrival.at is not None else ""}
         return put(item)
 
     def delete_document(self, department_id: str, address_key: str, customer_key: str) -> Request:
@@ -335,12 +336,17 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     if customers and not member.address:
         member = fold(address_key, customers[0].email.lower(), audience_id, facets.heard, facets.push)
     moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
-    moved_from = next((item["moved_from"]["S"] for item in documents if "moved_from" in item), "")
+    arrivals = tuple(
+        Arrival(customer.id, item["moved_from"]["S"], parse_moment(item["moved_at"]["S"]))
+        for customer, item in zip(customers, documents, strict=True)
+        if "moved_from" in item
+    )
     return AddressState(
         member=member,
         sharers=Sharers.of(customers) if customers else None,
         moved_to=moved_to,
-        moved_from=moved_from,
+        moved_from=arrivals[0].from_key if arrivals else "",
+        arrivals=arrivals,
     )
 
 

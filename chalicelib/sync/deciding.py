@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.departments import Department
+from chalicelib.domain.hearing import SPEAKERS
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.members import Heard, Member, OptOut
-from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, pracbill_opt_out
+from chalicelib.domain.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact, pracbill_opt_out
 from chalicelib.domain.outcomes import explanation
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
 from chalicelib.domain.runs import Run
@@ -170,24 +171,18 @@ class Decider:
 
     def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
         """The state with an opt-out that a customer said at the address before, or says at the one after."""
-        other_key = state.moved_from or state.moved_to
-        if not other_key:
-            return state
-        other = self._members.state(department.id, other_key, department.audience_id)
-        no = no_along_a_move(state, other, now)
-        if no is None:
-            return state
-        member = state.member
-        if not run.dry_run:
-            entry = replace(_pracbill_entry(member, no, now), who="the customer's other address", rule="no-moved-along")
-            self._ledger.append(department.id, member.address_key, entry)
-            self._members.change_heard(
-                department.id,
-                member.address_key,
-                member.address,
-                lambda known: replace(known, opt_out=newest_opt_out(known.opt_out, no)),
-            )
-        return replace(state, member=replace(member, opt_out=no))
+        others = {arrival.from_key for arrival in state.arrivals} | ({state.moved_to} - {""})
+        for other_key in sorted(others):
+            other = self._members.state(department.id, other_key, department.audience_id)
+            no = no_along_a_move(state, other, now)
+            if no is None:
+                continue
+            member = state.member
+            if not run.dry_run:
+                self._ledger.append(department.id, member.address_key, _moved_along_entry(member, no, now))
+                self._remember(department, member, no)
+            state = replace(state, member=replace(member, opt_out=no))
+        return state
 
     def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
         """One address; a customer's move from one address to another is decided once, at the old address."""
@@ -240,17 +235,14 @@ class Decider:
 
         No customer has that one, so nothing else would bring the no there.
         """
-        followed = {member.address_key}
+        followed, audience_id = {member.address_key}, department.audience_id
         while member.left_for and member.left_for not in followed:
-            facets = self._members.facets(department.id, [member.left_for]).get(member.left_for)
-            if facets is None or not facets.address:
+            left, there = self._members.states(department.id, [member.address_key, member.left_for], audience_id)
+            if not there.member.address or no_of_a_contact(said, left, there) is None:
                 return
-            member = facets.member(department.audience_id)
+            member = there.member
             followed.add(member.address_key)
-            entry = replace(
-                _pracbill_entry(member, said, now), who="the customer's other address", rule="no-moved-along"
-            )
-            self._ledger.append(department.id, member.address_key, entry)
+            self._ledger.append(department.id, member.address_key, _moved_along_entry(member, said, now))
             self._remember(department, member, said)
             self._members.write([self._members.put_mark(department.id, member.address_key, "no-moved-along")])
 
@@ -296,7 +288,13 @@ def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEnt
         who="PracBill",
         route="pracbill",
         rule="no-recorded",
+        evidence={"customers": ", ".join(opt_out.customers)} if opt_out.customers else {},
     )
+
+
+def _moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
+    entry = _pracbill_entry(member, no, now)
+    return replace(entry, who=SPEAKERS[no.route], rule="no-moved-along")
 
 
 def planned_record(operation: Operation, at: datetime) -> Record:

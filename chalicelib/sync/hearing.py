@@ -211,6 +211,8 @@ class Hearing:
                 continue
             if opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
                 continue
+            if opt_out.customers and not state.sharers.ids <= {*opt_out.customers}:
+                continue  # PracBill would write it down for everybody who has the address
             if opt_out.told_pracbill and not _was_never_told(state.sharers, opt_out):
                 continue
             word = Untold(member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason)

@@ -16,6 +16,7 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.hearing import News
 from chalicelib.domain.logs import Route
 from chalicelib.domain.members import OptOut
+from chalicelib.domain.opt_outs import no_of_a_contact
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStore
@@ -65,16 +66,15 @@ class Moves:
 
     def _arrived(self, department: Department, move: Move, member: RemoteMember) -> News:
         """News of the new address, with what is known of the person by the old one."""
-        key = address_key(department.salt, move.old_address)
-        facets = self._members.facets(department.id, [key]).get(key)
+        keys = [address_key(department.salt, address) for address in (move.old_address, move.new_address)]
+        old, new = (self._members.state(department.id, key, department.audience_id) for key in keys)
         news = replace(news_of(member, move.asked_at, move.route), rule="address-arrived")
-        if facets is None:
+        if not old.member.is_heard and old.member.pushed_at is None:
             return news
-        known, own = facets.member(department.audience_id), news.opt_out
-        # A bounce belongs to the address that bounced. An unsubscribe by API may be ours, from a try that died.
-        carried = known.opt_out if known.opt_out is not None and known.opt_out.route != "bounce" else None
+        own, carried = news.opt_out, no_of_a_contact(old.member.opt_out, old, new)
+        # An unsubscribe by API may be ours, from a try that died.
         no = carried if own is None or (own.route == "admin" and carried is not None) else own
-        return replace(news, opt_out=no, pre_existing=not known.is_ours)
+        return replace(news, opt_out=no, pre_existing=not old.member.is_ours)
 
 
 def _own_no(move: Move) -> OptOut | None:

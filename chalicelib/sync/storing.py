@@ -29,6 +29,7 @@ from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.outcomes import HELD
+from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.batches import Request, ahead
@@ -255,7 +256,8 @@ class PageChanges:
             self._check_tags(moved, key, stored)
         if key:
             self._mark(key)
-            put = self._members.put_document(department_id, key, id_key, document, moved_from=moved)
+            arrival = Arrival(customer.id, moved, self._run.started_at) if moved else None
+            put = self._members.put_document(department_id, key, id_key, document, arrival)
             self.documents[f"{key}#c#{id_key}"] = put
         known = StoredCustomer(
             customer_key=id_key,
