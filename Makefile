@@ -26,7 +26,7 @@ logs: install ## what the functions behind the local API logged
 	@$(RUN) -m infra.local logs
 
 redrive: install ## send the webhook events among the dead letters again (STAGE=prod for one on AWS)
-	@$(RUN) -m infra.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
+	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
 test: install ## all tests
 	$(RUN) -m pytest -q -n 2 --dist loadfile
@@ -35,10 +35,10 @@ check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy --strict chalicelib app.py
-	$(RUN) -m infra.package --out build/check --sources-only
+	$(RUN) -m infra.deploy.package --out build/check --sources-only
 	$(VENV)/bin/cfn-lint build/check/sam.yaml
-	$(CHECKOV) -f build/check/sam.yaml --config-file infra/checkov.yaml
-	@if [ -f "$(ADVISORIES)" ]; then $(RUN) -m infra.audit $(ADVISORIES); else echo "No $(ADVISORIES) here: known weaknesses were not looked up (see make audit)."; fi
+	$(CHECKOV) -f build/check/sam.yaml --config-file infra/deploy/checkov.yaml
+	@if [ -f "$(ADVISORIES)" ]; then $(RUN) -m infra.deploy.audit $(ADVISORIES); else echo "No $(ADVISORIES) here: known weaknesses were not looked up (see make audit)."; fi
 
 format: install ## bring the sources into form
 	$(RUN) -m ruff format .
@@ -49,17 +49,17 @@ bench: install ## measure the local stack
 
 STAGE ?= dev
 package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
-	$(RUN) -m infra.package --out build --stage $(STAGE)
+	$(RUN) -m infra.deploy.package --out build --stage $(STAGE)
 
 # What is set on make's command line is in the environment of what it starts, whatever characters it has.
 pracbill-conformance: install ## hold a PracBill server against docs/pracbill-api.yaml (URL=... TOKEN=... DEPARTMENT=...)
-	@$(RUN) -m infra.pracbill_conformance
+	@$(RUN) -m infra.conformance
 
 costs: install ## what the service costs a month on AWS
-	@$(RUN) -m infra.costs
+	@$(RUN) -m infra.bench.costs
 
-audit: install ## known weaknesses of our packages (ADVISORIES=all.zip, see python -m infra.audit --help)
-	@$(RUN) -m infra.audit $(ADVISORIES)
+audit: install ## known weaknesses of our packages (ADVISORIES=all.zip, see python -m infra.deploy.audit --help)
+	@$(RUN) -m infra.deploy.audit $(ADVISORIES)
 
 install: $(INSTALLED)
 

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chalicelib.api.services import Services
-    from chalicelib.store.vault import Vault
+    from chalicelib.container import Workflows
+    from chalicelib.contract.services import Services
+    from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
+    from chalicelib.handlers.webhook import EventSender
+    from chalicelib.store.secret_store import Vault
     from chalicelib.sync.ports import Remaining
-    from chalicelib.sync.sweep import Sweeper
-    from chalicelib.webhook import EventSender
-    from chalicelib.worker import EventWorker, SyncWorker
-    from chalicelib.workflows import Workflows
+    from chalicelib.sync.runs.sweeper import Sweeper
 
 # A request of the API must be answered within API Gateway's 29 seconds, its start on a new machine included.
 _API_SECONDS = 25.0
@@ -43,7 +43,7 @@ def sweeper() -> Sweeper:
 def webhook(event: dict[str, Any]) -> dict[str, Any]:
     """Answer one call of Mailchimp's webhook. Builds only what that function needs and may use."""
     from chalicelib.config import settings
-    from chalicelib.webhook import handle
+    from chalicelib.handlers.webhook import handle
 
     def hook_of(department_id: str) -> Mapping[str, str]:
         # Read anew: Mailchimp probes a hook while its record is being written, and a retired one must not live on.
@@ -82,7 +82,7 @@ request_time = RequestTime()
 @lru_cache(maxsize=1)
 def workflows() -> Workflows:
     from chalicelib.config import settings
-    from chalicelib.workflows import Workflows
+    from chalicelib.container import Workflows
 
     return Workflows(settings(), _secrets(), lambda: request_time.left())
 
@@ -90,8 +90,8 @@ def workflows() -> Workflows:
 @lru_cache(maxsize=1)
 def _event_sender() -> EventSender:
     from chalicelib.config import settings
+    from chalicelib.handlers.webhook import EventSender
     from chalicelib.store.aws import sqs
-    from chalicelib.webhook import EventSender
 
     return EventSender(sqs(), settings().event_queue_url)
 
@@ -99,6 +99,6 @@ def _event_sender() -> EventSender:
 @lru_cache(maxsize=1)
 def _secrets() -> Vault:
     from chalicelib.store.aws import secretsmanager
-    from chalicelib.store.vault import Vault
+    from chalicelib.store.secret_store import Vault
 
     return Vault(secretsmanager())

@@ -8,7 +8,7 @@ from functools import lru_cache
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from chalicelib.outbound.calls import CallMade
+from chalicelib.http_client.calls import CallMade
 
 
 @lru_cache(maxsize=1)

@@ -14,8 +14,8 @@ from chalicelib.api import settings as department_settings
 from chalicelib.api.access import TokenVerifier, token_verifier
 from chalicelib.api.gate import ANY_OTHER_PATH, Gate
 from chalicelib.api.routing import Endpoint
-from chalicelib.api.services import Services
 from chalicelib.config import settings
+from chalicelib.contract.services import Services
 
 PARTS = (
     service.routes,

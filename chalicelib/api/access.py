@@ -22,7 +22,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.config import settings
-from chalicelib.domain.views import Access
+from chalicelib.contract.views import Access
 from chalicelib.errors import RefuseRequest, RetryLater
 
 AUDIENCE = "pracbill-mailchimp"

@@ -24,10 +24,7 @@ from pydantic import (
 )
 
 from chalicelib.api.faults import Fault, field_errors
-from chalicelib.domain.consent import OnRemoved, UnknownConsent
-from chalicelib.domain.segment_fields import FIELDS, OPERATOR_LABELS
-from chalicelib.domain.segment_rules import read_name, read_rules
-from chalicelib.domain.views import (
+from chalicelib.contract.views import (
     BrakeChanges,
     NewAudience,
     PostalAddress,
@@ -35,6 +32,9 @@ from chalicelib.domain.views import (
     SegmentRule,
     SettingsChanges,
 )
+from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
+from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
+from chalicelib.domain.segments.validation import read_name, read_rules
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
 
 LARGEST_BODY = 64 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.api.bodies import EraseBody
 from chalicelib.api.queries import NoQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.domain.views import CustomerView, ErasureReceipt, Reconciliation
+from chalicelib.contract.views import CustomerView, ErasureReceipt, Reconciliation
 from chalicelib.errors import FieldError, bad_input
 
 routes = Routes("Customers")

@@ -6,7 +6,7 @@ from chalicelib.api.bodies import NoBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import LogsQuery
 from chalicelib.api.routing import Call, Need, Routes
-from chalicelib.domain.views import LogEntryView, Page
+from chalicelib.contract.views import LogEntryView, Page
 
 routes = Routes("Logs")
 

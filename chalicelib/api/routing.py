@@ -22,8 +22,8 @@ from chalicelib.api.answers import answer
 from chalicelib.api.bodies import Body, NoBody, read_body
 from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, Query, read_query
-from chalicelib.api.services import Services
-from chalicelib.domain.views import Access
+from chalicelib.contract.services import Services
+from chalicelib.contract.views import Access
 from chalicelib.errors import FieldError, bad_input
 
 BodyT = TypeVar("BodyT", bound=Body)

@@ -7,7 +7,7 @@ from chalicelib.api.bodies import NoBody, PreviewBody, SegmentBody, SegmentEditB
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import DepartmentQuery, NoQuery, PageQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes, checked_department
-from chalicelib.domain.views import (
+from chalicelib.contract.views import (
     Page,
     SegmentFields,
     SegmentPreview,

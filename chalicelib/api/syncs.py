@@ -6,7 +6,7 @@ from chalicelib.api.bodies import NoBody, StartSyncBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import NoQuery, PageQuery, RecordsQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.domain.views import Page, RecordView, RunView
+from chalicelib.contract.views import Page, RecordView, RunView
 
 routes = Routes("Syncs")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.domain.consent import ConsentPolicy
+from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.fieldmap import FieldMap
 
 # `key_rejected` and `account_deactivated` stop the schedule until the key is replaced.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from chalicelib.contract.views import RunView
 from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, Unreadable, UntoldWords
 from chalicelib.domain.runs import RunType
-from chalicelib.domain.views import RunView
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
 OVERDUE_AFTER = timedelta(hours=24)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chalicelib.domain.consent import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
+from chalicelib.domain.consent.members import Member, PushRefusal, Sharers, Status
+from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
 from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
-from chalicelib.domain.members import Member, PushRefusal, Sharers, Status
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
 # Mailchimp takes them in one bulk call; the others are single calls.

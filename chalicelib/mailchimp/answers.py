@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import mail_address
-from chalicelib.domain.members import Status
 from chalicelib.domain.moments import parse_moment
 
 Document = Mapping[str, Any]

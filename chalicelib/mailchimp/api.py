@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
+from chalicelib.http_client.calls import Answer, Call, HttpCalls, Surroundings
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
 from chalicelib.mailchimp.keys import ApiKey
-from chalicelib.outbound.calls import Answer, Call, HttpCalls, Surroundings
 
 # Mailchimp's page size is 10 unless asked for, and at most 1000.
 PAGE_SIZE = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
     Account,
     Audience,
@@ -18,7 +19,6 @@ from chalicelib.mailchimp.answers import (
 )
 from chalicelib.mailchimp.api import Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, PlanLimitReached, problem_of, refused_request
-from chalicelib.outbound.calls import Answer, Call
 
 
 @dataclass(frozen=True, slots=True)

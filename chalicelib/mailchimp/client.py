@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from chalicelib.http_client.calls import Surroundings
 from chalicelib.mailchimp.api import MailchimpApi
 from chalicelib.mailchimp.audiences import AudienceCalls
 from chalicelib.mailchimp.keys import ApiKey
@@ -15,7 +16,6 @@ from chalicelib.mailchimp.members import MemberCalls
 from chalicelib.mailchimp.push import PushCalls
 from chalicelib.mailchimp.segments import SegmentCalls
 from chalicelib.mailchimp.webhooks import WebhookCalls
-from chalicelib.outbound.calls import Surroundings
 
 
 class MailchimpClient(AudienceCalls, MemberCalls, PushCalls, SegmentCalls, WebhookCalls):

@@ -14,7 +14,7 @@ RefuseRequest
 ├── RequestRefused    400 of something that staff asked for
 ├── PlanLimitReached
 └── WebhookRefused
-RetryLater         429, 403 without JSON, 5xx, no answer: see outbound/retry.py
+RetryLater         429, 403 without JSON, 5xx, no answer: see http_client/retry.py
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, ServiceError, StopRun
-from chalicelib.outbound.calls import Answer
-from chalicelib.outbound.retry import Fault
+from chalicelib.http_client.calls import Answer
+from chalicelib.http_client.retry import Fault
 
 _ITEM = re.compile(r"members\.item:(\d+)\b\.?(.*)")
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
+from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import mail_address
-from chalicelib.domain.members import Status
+from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
     MemberAnswer,
     RefusedMember,
@@ -22,7 +23,6 @@ from chalicelib.mailchimp.answers import (
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, PAGE_SIZE, Resource, check_success, object_of
 from chalicelib.mailchimp.errors import AudienceGone, problem_of
 from chalicelib.mailchimp.feed import FeedPage, changed_members
-from chalicelib.outbound.calls import Answer, Call
 
 _ONE = "/lists/{audience}/members/{member}"
 _LISTED_FIELDS = ",".join(

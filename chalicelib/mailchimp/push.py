@@ -7,10 +7,10 @@ from typing import Any
 
 from chalicelib.domain.customers import mail_address
 from chalicelib.errors import RetryLater
+from chalicelib.http_client.calls import Call
 from chalicelib.mailchimp.answers import Document, PushAnswer, RefusedMember, objects, read_member, read_refused
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, WholeCallRefused, problem_of, refused_whole
-from chalicelib.outbound.calls import Call
 
 MOST_MEMBERS_A_CALL = 500
 # A culprit that Mailchimp does not name is found among 500 members in 18 calls, half of which get somebody through.

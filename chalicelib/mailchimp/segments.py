@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.customers import mail_address
+from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import Document, RemoteMember, Segment, objects, read_member, read_segment
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, Resource, check_success, object_of
 from chalicelib.mailchimp.errors import (
@@ -20,7 +21,6 @@ from chalicelib.mailchimp.errors import (
     refused_request,
     refused_whole,
 )
-from chalicelib.outbound.calls import Answer, Call
 
 MOST_MEMBERS_A_CALL = 500
 _MEMBER_FIELDS = "members.id,members.contact_id,members.email_address,members.status,members.last_changed,total_items"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from chalicelib.http_client.calls import Call
 from chalicelib.mailchimp.answers import Webhook, objects, read_webhook
 from chalicelib.mailchimp.api import Resource, check_success, object_of
 from chalicelib.mailchimp.errors import AudienceGone, problem_of, refused_webhook
-from chalicelib.outbound.calls import Call
 
 EVENTS = ("subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign")
 

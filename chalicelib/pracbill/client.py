@@ -23,7 +23,7 @@ from chalicelib.domain.customers import (
 )
 from chalicelib.domain.moments import parse_moment
 from chalicelib.errors import StopRun
-from chalicelib.outbound.calls import Call, HttpCalls, Surroundings
+from chalicelib.http_client.calls import Call, HttpCalls, Surroundings
 from chalicelib.pracbill.errors import (
     CHANGES,
     CONSENT,

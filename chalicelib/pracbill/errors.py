@@ -1,6 +1,6 @@
 """PracBill's failures in our families (chalicelib/errors.py), each naming PracBill and what to check.
 
-RetryLater            5xx, 429, no answer: see outbound/retry.py
+RetryLater            5xx, 429, no answer: see http_client/retry.py
 StopRun
 ├── DepartmentUnknown 404
 ├── TokenRefused      401, 403
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chalicelib.errors import StopRun
-from chalicelib.outbound.retry import Fault
+from chalicelib.http_client.retry import Fault
 
 
 class DepartmentUnknown(StopRun):

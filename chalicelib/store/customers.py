@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.filterable import READABLE_ATTRIBUTES
+from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
 
 if TYPE_CHECKING:

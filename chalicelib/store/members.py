@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.consent.members import Heard, Member, Push, Sharers, fold
+from chalicelib.domain.consent.observations import Untold
 from chalicelib.domain.customers import Customer, customer_from_document
-from chalicelib.domain.hearing import Untold
-from chalicelib.domain.members import Heard, Member, Push, Sharers, fold
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, query_pages, side_by_side, write_all

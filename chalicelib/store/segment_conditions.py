@@ -1,6 +1,6 @@
 """Segment rules as DynamoDB filter conditions.
 
-Every rule is one comparison (domain/segments.py), and so is its contrary: "does not match" is written as "one of the
+Every rule is one comparison (domain/segments/rules.py), and so is its contrary: "does not match" is written as "one of the
 contraries holds", without NOT around anything. What a missing attribute means is thereby spelled out in each condition
 and not left to the database.
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from chalicelib.domain.segments import Comparison, Operand, Selection, comparison
+from chalicelib.domain.segments.rules import Comparison, Operand, Selection, comparison
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

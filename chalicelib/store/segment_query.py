@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chalicelib.domain.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
 from chalicelib.domain.key_ranges import KeyRange, key_ranges
-from chalicelib.domain.segments import Rule, Selection, comparison, matching
+from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
+from chalicelib.domain.segments.rules import Rule, Selection, comparison, matching
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_conditions import Asked, Condition, compile_differences, compile_selection
 

@@ -13,8 +13,8 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.domain.segment_rules import name_key
-from chalicelib.domain.segment_state import Segment
+from chalicelib.domain.segments.segment import Segment
+from chalicelib.domain.segments.validation import name_key
 from chalicelib.store.aws import region
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import SegmentItem

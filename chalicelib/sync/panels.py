@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.contract.views import AudienceOverview, ConnectionStatus, Panel, RunView, SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
-from chalicelib.domain.views import AudienceOverview, ConnectionStatus, Panel, RunView, SegmentView
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.audiences import overview_of
-from chalicelib.sync.connect import status_of
-from chalicelib.sync.department_settings import settings_view
-from chalicelib.sync.runs import Logs
+from chalicelib.sync.account.audiences import overview_of
+from chalicelib.sync.account.connections import status_of
+from chalicelib.sync.account.settings import settings_view
+from chalicelib.sync.runs.lifecycle import Logs
 
 # The rest is one page of the Sync Logs away.
 LOG_ENTRIES = 20

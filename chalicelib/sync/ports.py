@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.domain.consent.observations import News, Told
 from chalicelib.domain.departments import Department, UntoldWords
-from chalicelib.domain.hearing import News, Told
 from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient

@@ -16,10 +16,10 @@ from infra.bench.lanes import best_seconds
 from infra.bench.rivals import MEMBERS_A_CALL, THREADS, Rival, bulk_in_sequence, put_each
 from infra.bench.stackrun import BenchStack, Measured, bench_stack
 from infra.bench.table import Row, Section, at_least, at_most, note, to_text, unmeasured
-from infra.local.mailchimp.traffic import Latency
-from infra.package import PROJECT
+from infra.deploy.package import PROJECT
+from infra.standins.mailchimp.traffic import Latency
 
-_SEGMENTS = "infra.bench_segments"
+_SEGMENTS = "infra.bench.segments"
 _LEAST_SHARE = 85  # percent of what eight lanes can do
 _LEAST_PLANNED = 1_000  # customers a second
 _LEAST_REPEATED = 3_000

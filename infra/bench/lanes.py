@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.domain.planning import MAX_CHUNK_OPERATIONS
 from chalicelib.store.queue import LANES
-from infra.local.mailchimp.traffic import Latency
+from infra.standins.mailchimp.traffic import Latency
 
 
 def best_seconds(operations: int, chunks: int, latency: Latency) -> float:

@@ -19,8 +19,8 @@ from infra.bench.meters import WorkerMeter
 from infra.local.__main__ import FOLDER
 from infra.local.deployment import STAGE
 from infra.local.journey import NEW_AUDIENCE, Api
-from infra.local.mailchimp.traffic import Latency
 from infra.local.stack import LocalStack
+from infra.standins.mailchimp.traffic import Latency
 
 _POLL_SECONDS = 0.1
 _LONGEST_RUN_SECONDS = 900.0

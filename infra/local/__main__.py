@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from infra.local import standing
+from infra.deploy.package import PROJECT
+from infra.local import stack_state as standing
 from infra.local.demonstration import Demonstration, api_key_of, open_api
 from infra.local.deployment import DataChanged, DeploymentFailed
 from infra.local.emulator import client
@@ -21,7 +22,6 @@ from infra.local.processes import ProcessFailed
 from infra.local.servers import ExternalServers, IncompleteServers
 from infra.local.smoke import SmokeTestFailed
 from infra.local.stack import PASSED_ON, AlreadyRunning, LocalStack, locked
-from infra.package import PROJECT
 
 FOLDER = PROJECT / ".local"
 _EXPECTED = (

@@ -11,9 +11,9 @@ import requests
 
 from infra.local import verify
 from infra.local.journey import PATIENCE_SECONDS, Api, Journey
-from infra.local.mailchimp.addresses import is_well_formed, looks_fake
 from infra.local.servers import ExternalServers
 from infra.local.stack import LocalStack
+from infra.standins.mailchimp.addresses import is_well_formed, looks_fake
 
 _WEBHOOK_SECONDS = 30.0  # Mailchimp's call, our queue and PracBill's answer take a second or two
 

@@ -24,11 +24,12 @@ from typing import Any, Self
 
 import requests
 
-from infra.local import emulator, permissions, processes, smoke, standing
+from infra.deploy.package import PROJECT, build_package
+from infra.local import emulator, permissions, processes, smoke
+from infra.local import stack_state as standing
 from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
 from infra.local.emulator import Emulator
 from infra.local.servers import ExternalServers
-from infra.package import PROJECT, build_package
 
 # Processes for each function that takes messages. On AWS the mapping's MaximumConcurrency bounds them.
 WORKERS = {"sync_worker": 10, "event_worker": 2, "dead_letters": 1}

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from infra.local import processes, standing
+from infra.local import processes
+from infra.local import stack_state as standing
 
 _LOOK_SECONDS = 0.5
 # Before what ended is started again: at once, and more slowly if it goes on ending.

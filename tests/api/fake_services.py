@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal
 
-from chalicelib.api.services import Services, Slice
-from chalicelib.domain.departments import BrakeLimits, Finding
-from chalicelib.domain.views import (
+from chalicelib.contract.services import Services, Slice
+from chalicelib.contract.views import (
     AudienceList,
     AudienceOverview,
     AudienceSummary,
@@ -45,6 +44,7 @@ from chalicelib.domain.views import (
     SettingsChanges,
     SettingsView,
 )
+from chalicelib.domain.departments import BrakeLimits, Finding
 
 # Not UTC on purpose: the edge must turn it into UTC.
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.api.answers import answer, plain
 from chalicelib.api.cursors import Listing
-from chalicelib.domain.views import AudienceSummary, Page
+from chalicelib.contract.views import AudienceSummary, Page
 from chalicelib.errors import RefuseRequest
 
 

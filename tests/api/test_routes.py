@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.domain.views import (
+from chalicelib.contract.views import (
     BrakeChanges,
     NewAudience,
     PostalAddress,

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.answers import Answer, Request, encode
-from infra.pracbill_conformance import report
-from infra.pracbill_conformance.__main__ import main
-from infra.pracbill_conformance.probe import Probe
-from infra.pracbill_conformance.requirements import REQUIREMENTS, Finding, Outcome
-from infra.pracbill_conformance.suite import Options, run_suite
-from infra.pracbill_conformance.tokens import check_tokens
+from infra.conformance import report
+from infra.conformance.__main__ import main
+from infra.conformance.probe import Probe
+from infra.conformance.requirements import REQUIREMENTS, Finding, Outcome
+from infra.conformance.suite import Options, run_suite
+from infra.conformance.tokens import check_tokens
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.answers import Answer, Request, encode
 from tests.conformance.variants import VARIANTS, Broken, Proceed, Variant
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,7 @@ def test_no_address_or_name_is_shown() -> None:
 
 
 def test_a_slow_page_is_worth_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.pracbill_conformance.listing._SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("infra.conformance.listing._SLOW_SECONDS", 0.0)
     with PracBillStandIn(customers=CUSTOMERS) as standin:
         assert "pages-in-time" in names(run(standin, Options()), Outcome.ADVICE)
 
@@ -253,7 +253,7 @@ def command(standin: PracBillStandIn, *more: str) -> list[str]:
 
 
 def test_the_command_reports_and_ends_with_0_when_all_is_met(seeded: PracBillStandIn) -> None:
-    arguments = [sys.executable, "-m", "infra.pracbill_conformance"]
+    arguments = [sys.executable, "-m", "infra.conformance"]
     environment = {"URL": seeded.url, "TOKEN": seeded.token, "DEPARTMENT": seeded.department_id, "PATH": ""}
     result = subprocess.run(
         arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.answers import Answer, Refusal, Request, encode, ok
-from infra.local.pracbill.api import Cursor
-from infra.local.pracbill.consent import address_key
-from infra.local.pracbill.department import id_key, make_record
-from infra.local.pracbill.moments import format_time, parse_time
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.answers import Answer, Refusal, Request, encode, ok
+from infra.standins.pracbill.api import Cursor
+from infra.standins.pracbill.consent import address_key
+from infra.standins.pracbill.department import id_key, make_record
+from infra.standins.pracbill.moments import format_time, parse_time
 
 Page = dict[str, Any]
 Proceed = Callable[[Request], Answer]

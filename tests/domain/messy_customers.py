@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Address, Customer
-from chalicelib.domain.filterable import comparable_text
-from chalicelib.domain.segment_fields import FIELDS, MOST_DAYS, MOST_MONTHS, Field
+from chalicelib.domain.segments.fields import FIELDS, MOST_DAYS, MOST_MONTHS, Field
+from chalicelib.domain.segments.filterable import comparable_text
 
 ZONES = tuple(
     ZoneInfo(name)

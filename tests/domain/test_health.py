@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.contract.views import BrakeStop, RunProgress, RunView
 from chalicelib.domain.departments import (
     Audience,
     Connection,
@@ -18,7 +19,6 @@ from chalicelib.domain.departments import (
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.health import OVERDUE_AFTER, health, webhook_missing, with_hook_finding
 from chalicelib.domain.runs import RunStatus
-from chalicelib.domain.views import BrakeStop, RunProgress, RunView
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 SOON = START + timedelta(hours=1)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from chalicelib.domain.consent import ConsentPolicy
+from chalicelib.domain.consent.members import Member, OptOut, PushRefusal, Sharers
+from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.fieldmap import FieldMap, values_fingerprint
-from chalicelib.domain.members import Member, OptOut, PushRefusal, Sharers
 from chalicelib.domain.planning import (
     BULK_ACTIONS,
     MAX_CHUNK_BYTES,

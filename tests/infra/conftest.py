@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
+from infra.deploy.package import PROJECT
 from infra.local.deployment import read_template
-from infra.package import PROJECT
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `python -m infra.package --sources-only` fills, with no credentials at hand and no network."""
+    """The folder that `python -m infra.deploy.package --sources-only` fills, with no credentials at hand and no network."""
     out = tmp_path_factory.mktemp("package")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "HOME": str(out)}
-    command = [sys.executable, "-m", "infra.package", "--out", str(out), "--stage", "test", "--sources-only"]
+    command = [sys.executable, "-m", "infra.deploy.package", "--out", str(out), "--stage", "test", "--sources-only"]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=environment)
     return out
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from infra import audit
-from infra.audit import is_affected, pinned, weaknesses
-from infra.package import PROJECT
+from infra.deploy import audit
+from infra.deploy.audit import is_affected, pinned, weaknesses
+from infra.deploy.package import PROJECT
 
 
 def events(*pairs: tuple[str, str]) -> dict[str, Any]:

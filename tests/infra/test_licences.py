@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from infra.licences import licence, shipped, table
-from infra.package import PROJECT
+from infra.deploy.licences import licence, shipped, table
+from infra.deploy.package import PROJECT
 
 # Terms that ask for no more than their notice, which lies in the zip. MPL: for changes to its files; we make none.
 FREE = {"MIT", "MIT-0", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "ISC", "MPL-2.0", "PSF-2.0", "Unlicense"}
@@ -13,7 +13,7 @@ FREE = {"MIT", "MIT-0", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "ISC", "MP
 
 def test_the_list_is_current() -> None:
     written = (PROJECT / "docs" / "licences.md").read_text(encoding="utf-8")
-    assert written == table(), "python -m infra.licences > docs/licences.md"
+    assert written == table(), "python -m infra.deploy.licences > docs/licences.md"
 
 
 def test_terms_are_ones_we_know() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import __main__ as commands
-from infra.local import standing
+from infra.local import stack_state as standing
 from infra.local.stack import AlreadyRunning, locked
 
 NOBODY = 2**22 + 1  # no process has this id

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.costs import ALARMS, METRICS, bill, first_sync, table
-from infra.meter.__main__ import charged
-from infra.meter.sitecustomize import _charges
-from infra.package import PROJECT
+from infra.bench.costs import ALARMS, METRICS, bill, first_sync, table
+from infra.bench.meter.__main__ import charged
+from infra.bench.meter.sitecustomize import _charges
+from infra.deploy.package import PROJECT
 from tests.infra.test_watching import counted_metrics
 
 DEPLOY = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -32,7 +32,9 @@ def test_every_alarm_is_explained(template: dict[str, Any]) -> None:
 
 def test_the_bill_is_the_one_that_is_counted() -> None:
     written = DEPLOY.partition("<!-- costs -->")[2].partition("<!-- /costs -->")[0].strip()
-    assert written == table().strip(), "put the output of python -m infra.costs between the two marks of docs/deploy.md"
+    assert written == table().strip(), (
+        "put the output of python -m infra.bench.costs between the two marks of docs/deploy.md"
+    )
 
 
 def test_alarms_and_metrics_are_counted_as_they_are(template: dict[str, Any]) -> None:

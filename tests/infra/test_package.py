@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from infra.licences import shipped
-from infra.package import PROJECT, PackageTooLarge, check_size
-from infra.wheels import (
+from infra.deploy.licences import shipped
+from infra.deploy.package import PROJECT, PackageTooLarge, check_size
+from infra.deploy.wheels import (
     AWS_SERVICES,
     MissingDependency,
     check_complete,

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import redrive
-from infra.redrive import redrive_events
+from infra.local import redrive
+from infra.local.redrive import redrive_events
 from tests.aws_emulator import emulator_running
 
 _STAGES = count()

@@ -17,8 +17,8 @@ from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from infra.deploy.package import PROJECT, TemplateConflict, load_resources
 from infra.local.deployment import UNSUPPORTED
-from infra.package import PROJECT, TemplateConflict, load_resources
 
 Template = dict[str, Any]
 Functions = dict[str, dict[str, Any]]

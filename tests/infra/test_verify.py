@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.local.verify import Mailchimp, PracBill, Report, Verification
-from tests.outbound.scripted import Reply, scripted_server
+from tests.http_client.scripted import Reply, scripted_server
 
 ADDRESS = {"line1": "1 High St", "line2": "", "city": "Perth", "state": "WA", "postcode": "0800", "country": "au"}
 MEMBER_ADDRESS = {"addr1": "1 High St", "addr2": "", "city": "Perth", "state": "WA", "zip": "0800", "country": "AU"}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.local import processes, standing
+from infra.local import processes
+from infra.local import stack_state as standing
 from infra.local.watch import Watch
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.observability import MetricsMeter
-from infra.package import PROJECT
+from infra.deploy.package import PROJECT
 
 Template = dict[str, Any]
 Properties = dict[str, Any]

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import parse_api_key
-from tests.outbound.scripted import ScriptedServer, Waiting, scripted_server
+from tests.http_client.scripted import ScriptedServer, Waiting, scripted_server
 
 KEY = "0123456789abcdef0123456789abcdef-us21"
 

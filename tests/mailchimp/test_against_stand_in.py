@@ -20,9 +20,9 @@ from chalicelib.mailchimp.errors import (
 )
 from chalicelib.mailchimp.keys import parse_api_key
 from chalicelib.mailchimp.push import SPOILED_CALL
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
+from tests.http_client.scripted import Waiting
 from tests.mailchimp.test_audiences import NEW
-from tests.outbound.scripted import Waiting
 
 
 class Clock:

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import RefuseRequest
+from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.answers import Account
 from chalicelib.mailchimp.audiences import NewAudience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import PlanLimitReached, RequestRefused
-from chalicelib.outbound.calls import UncertainCreation
+from tests.http_client.scripted import Asked, Reply, ScriptedServer
 from tests.mailchimp.test_errors import FORBIDDEN
-from tests.outbound.scripted import Asked, Reply, ScriptedServer
 
 NEW = NewAudience(
     name="Clients",

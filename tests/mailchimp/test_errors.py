@@ -7,8 +7,8 @@ import pytest
 from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, UnexpectedAnswer
+from tests.http_client.scripted import HANG_UP, Reply, ScriptedServer, Waiting
 from tests.mailchimp.conftest import KEY, client_of
-from tests.outbound.scripted import HANG_UP, Reply, ScriptedServer, Waiting
 
 PERSON = "ann@clinic.test"
 

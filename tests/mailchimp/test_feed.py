@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.members import Status
+from chalicelib.domain.consent.members import Status
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.errors import UnexpectedAnswer
 from chalicelib.mailchimp.feed import FeedPage, changed_members

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.mailchimp.answers import read_member, subscriber_hash
 from chalicelib.mailchimp.client import MailchimpClient
-from tests.outbound.scripted import Reply, ScriptedServer
+from tests.http_client.scripted import Reply, ScriptedServer
 
 ADDRESS = "Ann@Clinic.test"
 HASH = md5(b"ann@clinic.test").hexdigest()

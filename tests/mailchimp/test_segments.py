@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, RequestRefused, SegmentGone, WholeCallRefused
 from chalicelib.mailchimp.segments import SegmentChange
-from chalicelib.outbound.calls import UncertainCreation
+from tests.http_client.scripted import Reply, ScriptedServer, Waiting
 from tests.mailchimp.test_audiences import paged
-from tests.outbound.scripted import Reply, ScriptedServer, Waiting
 
 PATH = "/3.0/lists/list1/segments/7"
 GONE = Reply(404, {"title": "Resource Not Found"})

@@ -20,7 +20,7 @@ from chalicelib.mailchimp.webhook import (
     read_event,
     write_event,
 )
-from infra.local.mailchimp.delivery import sign
+from infra.standins.mailchimp.delivery import sign
 
 NOW = 1_767_607_200
 SECRET = "0f" * 32

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.errors import RefuseRequest
+from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import WebhookRefused
-from chalicelib.outbound.calls import UncertainCreation
-from tests.outbound.scripted import Reply, ScriptedServer
+from tests.http_client.scripted import Reply, ScriptedServer
 
 URL = "https://app.clinic.test/hook/3f0a"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.outbound.scripted import ScriptedServer, Waiting, scripted_server
+from tests.http_client.scripted import ScriptedServer, Waiting, scripted_server
 
 
 @pytest.fixture

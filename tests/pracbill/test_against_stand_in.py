@@ -11,8 +11,8 @@ from chalicelib.domain.customers import Customer, RemovedCustomer, mail_address
 from chalicelib.errors import RetryLater
 from chalicelib.pracbill.client import BadRecord, ConsentChange, PracBillClient
 from chalicelib.pracbill.errors import DepartmentUnknown, PracBillNonsense, TokenRefused
-from infra.local.pracbill.standin import PracBillStandIn
-from tests.outbound.scripted import Waiting
+from infra.standins.pracbill.standin import PracBillStandIn
+from tests.http_client.scripted import Waiting
 from tests.pracbill.test_client import client_of
 
 LONG_AGO = "2000-01-01T00:00:00Z"

@@ -10,7 +10,7 @@ from chalicelib.domain.customers import ConsentWord, Customer, RemovedCustomer
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.pracbill.client import BadRecord, ConsentChange, ConsentWritten, PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused, DepartmentUnknown, PracBillNonsense, TokenRefused
-from tests.outbound.scripted import HANG_UP, Asked, Reply, ScriptedServer, Waiting
+from tests.http_client.scripted import HANG_UP, Asked, Reply, ScriptedServer, Waiting
 
 WHEN = "2026-01-05T10:00:00Z"
 

@@ -17,4 +17,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """
     with LocalStack(tmp_path_factory.mktemp("stack"), latency=False, customers=120, trace_calls=True) as started:
         yield started
-    assert started.denied_calls() == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
+    assert started.denied_calls() == [], (
+        "AWS would deny these calls: infra/deploy/resources/permissions.yaml lacks them"
+    )

@@ -15,7 +15,8 @@ import requests
 
 from chalicelib.store.queue import HOLD_SECONDS
 from infra.local import __main__ as commands
-from infra.local import processes, standing
+from infra.local import processes
+from infra.local import stack_state as standing
 from infra.local.demonstration import Demonstration
 from infra.local.journey import Journey, JourneyFailed
 from infra.local.stack import LocalStack

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from infra.deploy.package import PROJECT
 from infra.local import emulator, processes
 from infra.local.stack import LocalStack
-from infra.package import PROJECT
 
 pytestmark = pytest.mark.stack
 

@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from infra.local import __main__ as commands
-from infra.local import processes, standing
+from infra.local import processes
+from infra.local import stack_state as standing
 from infra.local.deployment import DataChanged
 from infra.local.stack import AlreadyRunning, LocalStack
 

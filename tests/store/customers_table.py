@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.domain.filterable import Filterable, sample_of, sample_to_document
+from chalicelib.domain.segments.filterable import Filterable, sample_of, sample_to_document
 from chalicelib.store.batches import write_all
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes

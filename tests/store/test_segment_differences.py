@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import customer_key
-from chalicelib.domain.filterable import Filterable
-from chalicelib.domain.segment_rules import check_rules
-from chalicelib.domain.segments import Rule, comparison, matches, only_first
+from chalicelib.domain.segments.filterable import Filterable
+from chalicelib.domain.segments.rules import Rule, comparison, matches, only_first
+from chalicelib.domain.segments.validation import check_rules
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.segment_conditions import Condition, compile_differences, compile_selection
 from chalicelib.store.segment_query import Difference

@@ -17,11 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.domain.filterable import Filterable, filterable
 from chalicelib.domain.key_ranges import MOST_POINTS, SHORTEST_STRETCH, SplitPoints, key_ranges
-from chalicelib.domain.segment_fields import FIELDS, LONGEST_VALUE, MOST_RULES
-from chalicelib.domain.segment_rules import check_rules
-from chalicelib.domain.segments import (
+from chalicelib.domain.segments.fields import FIELDS, LONGEST_VALUE, MOST_RULES
+from chalicelib.domain.segments.filterable import Filterable, filterable
+from chalicelib.domain.segments.rules import (
     Rule,
     Selection,
     carrying,
@@ -31,6 +30,7 @@ from chalicelib.domain.segments import (
     matching,
     reachable,
 )
+from chalicelib.domain.segments.validation import check_rules
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_conditions import compile_selection
 from chalicelib.store.segment_query import Found, RuleCounts, SegmentQuery

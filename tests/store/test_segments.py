@@ -13,8 +13,8 @@ import pytest
 from tests.sync.conftest import aws as aws  # first: it names the stage, which the tables' models need
 
 # isort: split
-from chalicelib.domain.segment_state import Segment, Tag
-from chalicelib.domain.segments import Rule
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.segment import Segment, Tag
 from chalicelib.store.segments import NameTaken, SegmentStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

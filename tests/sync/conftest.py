@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, LedgerItem, LogItem, RunItem, SegmentItem
-from infra.local.mailchimp import Latency, MailchimpStandIn
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.mailchimp import Latency, MailchimpStandIn
+from infra.standins.pracbill import PracBillStandIn
 from tests.aws_emulator import emulator_running
 from tests.sync.office import HookAddress, Office
 from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here

@@ -19,18 +19,19 @@ import requests
 from botocore.config import Config
 from pynamodb.connection import Connection
 
+from chalicelib.domain.consent.members import Member
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.departments import Connection as AccountLink
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
-from chalicelib.domain.members import Member
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import KeyRejected
+from chalicelib.handlers.queue_worker import MAX_DELIVERIES, SyncWorker
+from chalicelib.http_client.calls import CallMade, new_session
+from chalicelib.http_client.retry import Patience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
-from chalicelib.outbound.calls import CallMade, new_session
-from chalicelib.outbound.retry import Patience
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
@@ -39,26 +40,25 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
+from chalicelib.store.secret_store import Vault
+from chalicelib.store.seen_addresses import SightingsStore
 from chalicelib.store.segment_query import SegmentQuery
-from chalicelib.store.sightings import SightingsStore
-from chalicelib.store.vault import Vault
 from chalicelib.store.wire import pass_items_through
-from chalicelib.sync.accounts import LinkedAccounts
-from chalicelib.sync.apply import ChunkApplier
-from chalicelib.sync.audience_looks import AudienceLooks
-from chalicelib.sync.deciding import Decider
-from chalicelib.sync.erase import Erasure
-from chalicelib.sync.hearing import Hearing
-from chalicelib.sync.progress import ENOUGH_SECONDS
-from chalicelib.sync.pull import Puller
-from chalicelib.sync.runs import Runs
-from chalicelib.sync.steps import Steps
-from chalicelib.sync.storing import Storer
-from chalicelib.sync.sweep import Sweeper
+from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.credentials import LinkedAccounts
+from chalicelib.sync.consent.erasure import Erasure
+from chalicelib.sync.consent.observations import Hearing
+from chalicelib.sync.runs.apply_phase import ChunkApplier
+from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.lifecycle import Runs
+from chalicelib.sync.runs.orchestrator import Steps
+from chalicelib.sync.runs.plan_phase import Decider
+from chalicelib.sync.runs.progress import ENOUGH_SECONDS
+from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.unreadable import UnreadableCounts
-from chalicelib.worker import MAX_DELIVERIES, SyncWorker
-from infra.local.mailchimp import MailchimpStandIn
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.mailchimp import MailchimpStandIn
+from infra.standins.pracbill import PracBillStandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

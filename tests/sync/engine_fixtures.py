@@ -9,9 +9,10 @@ import pytest
 
 from chalicelib.store import members
 from chalicelib.store import runs as store_runs
-from chalicelib.sync import deciding, pull
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
-from infra.local.pracbill import PracBillStandIn
+from chalicelib.sync.runs import plan_phase as deciding
+from chalicelib.sync.runs import pull_phase as pull
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.pracbill import PracBillStandIn
 from tests.sync.engine import Clock, Engine, Practice, transactions
 
 _SHARDS = ("0", "1")

@@ -14,24 +14,24 @@ from urllib.parse import unquote
 
 import requests
 
+from chalicelib.contract.views import NewAudience, PostalAddress, RunProgress, RunView
 from chalicelib.domain.departments import Audience, Department
-from chalicelib.domain.views import NewAudience, PostalAddress, RunProgress, RunView
+from chalicelib.http_client.retry import Patience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
-from chalicelib.outbound.retry import Patience
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.vault import Vault
-from chalicelib.sync.accounts import LinkedAccounts
-from chalicelib.sync.audience_looks import AudienceLooks
-from chalicelib.sync.audiences import Audiences
-from chalicelib.sync.connect import Connections, RunCalls
-from chalicelib.sync.department_settings import DepartmentSettings
-from chalicelib.sync.enrolment import Enrolment
-from chalicelib.sync.hooks import HookRecord, Hooks, secret_hash
-from infra.local.mailchimp import MailchimpStandIn
-from infra.local.pracbill import PracBillStandIn
+from chalicelib.store.secret_store import Vault
+from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.audiences import Audiences
+from chalicelib.sync.account.connections import Connections, RunCalls
+from chalicelib.sync.account.credentials import LinkedAccounts
+from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.settings import DepartmentSettings
+from chalicelib.sync.account.webhook_registration import HookRecord, Hooks, secret_hash
+from infra.standins.mailchimp import MailchimpStandIn
+from infra.standins.pracbill import PracBillStandIn
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

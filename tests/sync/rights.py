@@ -23,27 +23,27 @@ import pytest
 import yaml
 from botocore.client import BaseClient
 
-from chalicelib.api import services
-from chalicelib.sync.apply import ChunkApplier
-from chalicelib.sync.audiences import Audiences
-from chalicelib.sync.connect import Connections
-from chalicelib.sync.deciding import Decider
-from chalicelib.sync.department_settings import DepartmentSettings
-from chalicelib.sync.erase import Erasure
-from chalicelib.sync.events import Events
+from chalicelib.contract import services
+from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
+from chalicelib.sync.account.audiences import Audiences
+from chalicelib.sync.account.connections import Connections
+from chalicelib.sync.account.settings import DepartmentSettings
+from chalicelib.sync.consent.erasure import Erasure
+from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.panels import Panels
-from chalicelib.sync.pull import Puller
-from chalicelib.sync.runs import Logs, Runs
-from chalicelib.sync.segment_sync import SegmentSync
-from chalicelib.sync.segments import Segments
-from chalicelib.sync.steps import Steps
-from chalicelib.sync.storing import Storer
-from chalicelib.sync.sweep import Sweeper
-from chalicelib.sync.why import Customers, Reconciliations
-from chalicelib.worker import EventWorker, SyncWorker
+from chalicelib.sync.reports.customer_report import Customers, Reconciliations
+from chalicelib.sync.runs.apply_phase import ChunkApplier
+from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.lifecycle import Logs, Runs
+from chalicelib.sync.runs.orchestrator import Steps
+from chalicelib.sync.runs.plan_phase import Decider
+from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.sweeper import Sweeper
+from chalicelib.sync.segments.management import Segments
+from chalicelib.sync.segments.segments_phase import SegmentSync
+from infra.deploy.package import PROJECT
 from infra.local.permissions import Call, denied_calls, read_calls
 from infra.local.trace.sitecustomize import _names
-from infra.package import PROJECT
 
 STAGE = "test"
 # What each function enters by; phases are sync_worker's when a test enters by them.
@@ -79,13 +79,13 @@ def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
     folder = tmp_path_factory.mktemp("rights")
     # By itself: packaging imports the application, which sets up logging for the whole process.
-    command = [sys.executable, "-m", "infra.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
+    command = [sys.executable, "-m", "infra.deploy.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
     template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
     with calls_noted(folder / "calls.jsonl") as calls:
         yield
         denied = denied_calls(template, calls(), stage=STAGE)
-    assert denied == [], "AWS would deny these calls: infra/resources/permissions.yaml lacks them"
+    assert denied == [], "AWS would deny these calls: infra/deploy/resources/permissions.yaml lacks them"
 
 
 @contextmanager

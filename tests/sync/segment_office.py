@@ -6,21 +6,21 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.contract.views import SegmentPreview, SegmentRule, SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segment_state import Segment
-from chalicelib.domain.views import SegmentPreview, SegmentRule, SegmentView
+from chalicelib.domain.segments.segment import Segment
 from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.address_status import StandingStore
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
-from chalicelib.store.standings import StandingStore
-from chalicelib.store.tag_checks import TagCheckStore
-from chalicelib.sync.enrolment import Enrolment
-from chalicelib.sync.progress import ENOUGH_SECONDS
-from chalicelib.sync.segment_previews import Previews
-from chalicelib.sync.segment_sync import SegmentSync
-from chalicelib.sync.segments import Segments
+from chalicelib.store.tag_rechecks import TagCheckStore
+from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.runs.progress import ENOUGH_SECONDS
+from chalicelib.sync.segments.management import Segments
+from chalicelib.sync.segments.previews import Previews
+from chalicelib.sync.segments.segments_phase import SegmentSync
 from tests.sync.engine import Engine, Practice
 
 VICTORIA = SegmentRule("state", "equals", "VIC")

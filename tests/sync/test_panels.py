@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from chalicelib.contract.views import SegmentView
 from chalicelib.domain.logs import LogEntry
-from chalicelib.domain.views import SegmentView
 from chalicelib.sync.panels import LOG_ENTRIES, Panels
-from chalicelib.sync.runs import Logs
+from chalicelib.sync.runs.lifecycle import Logs
 from tests.sync.engine import Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)

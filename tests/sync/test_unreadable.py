@@ -6,9 +6,9 @@ import pytest
 
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.health import health
-from chalicelib.domain.segments import Rule
+from chalicelib.domain.segments.rules import Rule
 from tests.sync.engine import Engine, Killed, Practice
-from tests.sync.test_why import Segment, explain
+from tests.sync.reports.test_customer_report import Segment, explain
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import Latency, MailchimpStandIn
-from infra.local.mailchimp.addresses import subscriber_hash
-from infra.local.mailchimp.control import Control
+from infra.standins.mailchimp import Latency, MailchimpStandIn
+from infra.standins.mailchimp.addresses import subscriber_hash
+from infra.standins.mailchimp.control import Control
 
 from .receiver import Receiver
 

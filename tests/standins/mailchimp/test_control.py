@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import MailchimpStandIn
+from infra.standins.mailchimp import MailchimpStandIn
 
 from .conftest import Home
 

@@ -7,7 +7,7 @@ import base64
 import pytest
 import requests
 
-from infra.local.mailchimp import MailchimpStandIn
+from infra.standins.mailchimp import MailchimpStandIn
 
 from .conftest import Home, settle
 

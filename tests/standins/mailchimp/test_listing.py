@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 
 from .conftest import Clock, Home, settle
 

@@ -8,7 +8,7 @@ import mailchimp_marketing  # type: ignore[import-untyped]
 import pytest
 from mailchimp_marketing.api_client import ApiClientError  # type: ignore[import-untyped]
 
-from infra.local.mailchimp.addresses import subscriber_hash
+from infra.standins.mailchimp.addresses import subscriber_hash
 
 from .conftest import Home
 from .receiver import Receiver

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.mailchimp.members import MEMBER_KEYS
+from infra.standins.mailchimp.members import MEMBER_KEYS
 
 from .conftest import Clock, Home
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 
 from .conftest import Home, settle
 

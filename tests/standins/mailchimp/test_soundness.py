@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.mailchimp import Latency, MailchimpStandIn
-from infra.local.mailchimp.audiences import Audience
+from infra.standins.mailchimp import Latency, MailchimpStandIn
+from infra.standins.mailchimp.audiences import Audience
 
 from .conftest import Api, Clock, Home, settle
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import Latency, MailchimpStandIn
-from infra.local.mailchimp.__main__ import build, read_arguments
+from infra.standins.mailchimp import Latency, MailchimpStandIn
+from infra.standins.mailchimp.__main__ import build, read_arguments
 
 from .conftest import Api, Home, settle, wait_until
 from .receiver import Receiver
@@ -120,7 +120,7 @@ def test_only_what_changed_is_written_again(tmp_path: Path) -> None:
 def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The stand-in as a process, and the line it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.mailchimp", "--port", "0", *arguments],
+        [sys.executable, "-m", "infra.standins.mailchimp", "--port", "0", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 
 from .conftest import Home, settle, wait_until
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mailchimp import Latency, MailchimpStandIn, Readings
-from infra.local.mailchimp.delivery import RETRY_AFTER
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp.delivery import RETRY_AFTER
 
 from .conftest import Clock, Home, settle, wait_until
 from .receiver import Receiver

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.moments import parse_time
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.moments import parse_time
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 LONG_AGO = "1970-01-01T00:00:00Z"

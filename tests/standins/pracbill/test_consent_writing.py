@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.consent import ConsentChange, Effect, decide
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.consent import ConsentChange, Effect, decide
 from tests.standins.pracbill.conftest import NOON, Caller, Clock, opt_in, opt_out, updated_at
 
 EARLIER = NOON - timedelta(hours=1)

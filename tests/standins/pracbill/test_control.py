@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.pracbill import PracBillStandIn
 from tests.standins.pracbill.conftest import Caller, opt_out
 
 CUSTOMERS = "/departments/melbourne-north/customers"

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.pracbill import PracBillStandIn
 from tests.standins.pracbill.conftest import LONG_AGO, Caller, opt_out
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.pracbill import PracBillStandIn
 from tests.standins.pracbill.conftest import LONG_AGO, Caller
 
 

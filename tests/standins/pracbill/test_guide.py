@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.pracbill.department import ADDRESS_FIELDS, CUSTOMER_FIELDS
-from infra.pracbill_conformance.__main__ import _parse
+from infra.conformance.__main__ import _parse
+from infra.standins.pracbill.department import ADDRESS_FIELDS, CUSTOMER_FIELDS
 from tests.standins.pracbill.test_description import DESCRIPTION, ROOT, check
 
 GUIDE = (ROOT / "docs" / "pracbill-developers.md").read_text(encoding="utf-8")

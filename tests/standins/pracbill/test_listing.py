@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 import requests
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.department import id_key
-from infra.local.pracbill.moments import format_time, parse_time
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.department import id_key
+from infra.standins.pracbill.moments import format_time, parse_time
 from tests.standins.pracbill.conftest import LONG_AGO, NOON, Caller, Clock, updated_at
 
 

@@ -16,8 +16,8 @@ import jwt
 import pytest
 import requests
 
-from infra.local.pracbill import PracBillStandIn
-from infra.local.pracbill.consent import Effect
+from infra.standins.pracbill import PracBillStandIn
+from infra.standins.pracbill.consent import Effect
 from tests.standins.pracbill.conftest import NOON, Caller, Clock, opt_in, opt_out
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 @contextmanager
 def running(*arguments: str) -> Iterator[dict]:
     """The stand-in in a process of its own, ended by SIGTERM; yields what it announces."""
-    command = [sys.executable, "-m", "infra.local.pracbill", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "infra.standins.pracbill", "--port", "0", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -61,7 +61,7 @@ def test_it_announces_itself_keeps_its_state_and_its_tokens_over_a_restart(tmp_p
 
 def test_what_was_announced_holds_after_a_crash_at_once(tmp_path: Path) -> None:
     state = tmp_path / "pracbill.json"
-    command = [sys.executable, "-m", "infra.local.pracbill", "--state", str(state), "--customers", "20"]
+    command = [sys.executable, "-m", "infra.standins.pracbill", "--state", str(state), "--customers", "20"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         announced = json.loads(process.stdout.readline())
@@ -117,7 +117,7 @@ def test_the_state_may_be_saved_at_any_time(tmp_path: Path) -> None:
 def test_a_state_it_cannot_read_is_left_alone_and_said(tmp_path: Path, content: str) -> None:
     state = tmp_path / "s.json"
     state.write_text(content)
-    command = [sys.executable, "-m", "infra.local.pracbill", "--state", str(state)]
+    command = [sys.executable, "-m", "infra.standins.pracbill", "--state", str(state)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 1
     assert "s.json" in result.stderr

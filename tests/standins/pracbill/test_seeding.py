@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from infra.local.pracbill import PracBillStandIn, composition, survey
-from infra.local.pracbill.consent import address_key
-from infra.local.pracbill.moments import parse_time
-from infra.local.pracbill.seeding import KINDS, seed_records
+from infra.standins.pracbill import PracBillStandIn, composition, survey
+from infra.standins.pracbill.consent import address_key
+from infra.standins.pracbill.moments import parse_time
+from infra.standins.pracbill.seeding import KINDS, seed_records
 from tests.standins.pracbill.conftest import NOON, Caller, Clock
 
 SAFE_ENDINGS = (".test", "@example.com", "@gmail.con")

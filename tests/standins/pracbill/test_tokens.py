@@ -9,7 +9,7 @@ import jwt
 import pytest
 import requests
 
-from infra.local.pracbill import PracBillStandIn
+from infra.standins.pracbill import PracBillStandIn
 
 AUDIENCE = "pracbill-mailchimp"
 

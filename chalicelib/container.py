@@ -1,0 +1,457 @@
+"""The workflows, joined with what they need. Each part is made when it is first asked for, and once a process.
+
+The routes, the workers and the sweeper need different parts, and make only their own.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import requests
+
+from chalicelib.config import Settings
+from chalicelib.domain.departments import Department
+from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
+from chalicelib.http_client.calls import new_session
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.keys import ApiKey
+from chalicelib.observability import MetricsMeter
+from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.address_status import StandingStore
+from chalicelib.store.attempts import AttemptStore
+from chalicelib.store.aws import dynamodb, sqs
+from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.customers import CustomerStore
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.events import EventStore
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.queue import SyncQueue
+from chalicelib.store.runs import RunStore
+from chalicelib.store.secret_store import Vault
+from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.segments import SegmentStore
+from chalicelib.store.tag_rechecks import TagCheckStore
+from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.audiences import Audiences
+from chalicelib.sync.account.connections import Connections, RunCalls
+from chalicelib.sync.account.credentials import LinkedAccounts
+from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.settings import DepartmentSettings
+from chalicelib.sync.account.webhook_registration import Hooks
+from chalicelib.sync.consent.erasure import Erasure
+from chalicelib.sync.consent.observations import Hearing
+from chalicelib.sync.consent.webhook_events import Events
+from chalicelib.sync.panels import Panels
+from chalicelib.sync.ports import Remaining
+from chalicelib.sync.reports.customer_report import Customers, Reconciliations
+from chalicelib.sync.runs.apply_phase import ChunkApplier
+from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.lifecycle import Logs, Runs
+from chalicelib.sync.runs.orchestrator import Steps
+from chalicelib.sync.runs.plan_phase import Decider
+from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.sweeper import Sweeper
+from chalicelib.sync.segments.management import Segments
+from chalicelib.sync.segments.previews import Previews
+from chalicelib.sync.segments.segments_phase import SegmentSync
+from chalicelib.sync.unreadable import UnreadableCounts
+
+# What a panel may wait for Mailchimp; three of them are the margin that every call leaves.
+_GLANCE_SECONDS = 7.0
+# Runs and chunks are kept as long as somebody may ask for them.
+_KEEP_RUNS = timedelta(days=180)
+_KEEP_ATTEMPTS = timedelta(days=1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Workflows:
+    """`request_time` answers the seconds that are left to answer the request in hand.
+
+    What the routes call has the names of contract/services.py.
+    """
+
+    def __init__(self, env: Settings, vault: Vault, request_time: Remaining) -> None:
+        self._env = env
+        self._vault = vault
+        self._request_time = request_time
+        self._meter = MetricsMeter()
+
+    # -------------------------------------------------------------------------------------------- functions
+
+    @cached_property
+    def sync_worker(self) -> SyncWorker:
+        return SyncWorker(self._steps, self._queue, self._meter)
+
+    @cached_property
+    def event_worker(self) -> EventWorker:
+        return EventWorker(self._events, SyncQueue(sqs(), self._env.event_queue_url), self._meter)
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            departments=self._departments,
+            runs=self._runs,
+            queue=self._queue,
+            lifecycle=self.runs,
+            clock=now,
+            meter=self._meter,
+        )
+
+    # ------------------------------------------------------------------------------------------ for the routes
+
+    @cached_property
+    def connections(self) -> Connections:
+        return Connections(
+            self._departments,
+            self._accounts,
+            self._hooks,
+            enrolment=self._enrolment,
+            looks=self._looks,
+            open_mailchimp=self.mailchimp_of_key,
+            attempts=AttemptStore(keep=_KEEP_ATTEMPTS),
+            runs=RunCalls(active=self.runs.active, last_failed=self.runs.last_failed, stop=self.runs.stop_active),
+            clock=now,
+        )
+
+    @cached_property
+    def audiences(self) -> Audiences:
+        return Audiences(
+            self._departments,
+            self._accounts,
+            self._hooks,
+            looks=self._looks,
+            active_run=self.runs.active,
+            last_failed=self.runs.last_failed,
+            segment_count=lambda department_id: len(self.segments.list(department_id)),
+            first_plan=self.runs.first_plan,
+            clock=now,
+        )
+
+    @cached_property
+    def settings(self) -> DepartmentSettings:
+        return DepartmentSettings(self._departments, enrolment=self._enrolment)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(
+            departments=self._departments,
+            runs=self._runs,
+            logs=self._logs,
+            members=self._members,
+            queue=self._queue,
+            clock=now,
+            entropy=lambda: secrets.token_hex(2),
+            meter=self._meter,
+        )
+
+    @cached_property
+    def logs(self) -> Logs:
+        return Logs(self._logs)
+
+    @cached_property
+    def customers(self) -> Customers:
+        return Customers(
+            departments=self._departments,
+            customers=self._customers,
+            members=self._members,
+            ledger=self._ledger,
+            segments=self.segments.defined,
+            eraser=self._eraser,
+            clock=now,
+        )
+
+    @cached_property
+    def reconciliation(self) -> Reconciliations:
+        return Reconciliations(
+            departments=self._departments,
+            members=self._members,
+            checks=self._checks,
+            standings=self._standings,
+            query_for=self._query_for,
+            mailchimp_for=self._mailchimp_in_request,
+            clock=now,
+        )
+
+    @cached_property
+    def segments(self) -> Segments:
+        previews = Previews(
+            customers=self._customers,
+            members=self._members,
+            standings=self._standings,
+            runs=self._runs,
+            query_for=self._query_for,
+            pracbill_for=self._pracbill_for,
+            clock=now,
+        )
+        return Segments(
+            segments=self._segments,
+            departments=self._departments,
+            enrolment=self._enrolment,
+            tags=self._tags,
+            previews=previews,
+            runs=self.runs,
+            mailchimp_for=self._mailchimp_in_request,
+            clock=now,
+            entropy=lambda: secrets.token_hex(4),
+        )
+
+    @cached_property
+    def panels(self) -> Panels:
+        return Panels(
+            departments=self._departments, runs=self.runs, logs=self.logs, segments=self.segments.list, clock=now
+        )
+
+    # ------------------------------------------------------------------------------------------ steps of a run
+
+    @cached_property
+    def _steps(self) -> Steps:
+        return Steps(
+            departments=self._departments,
+            runs=self._runs,
+            queue=self._queue,
+            lifecycle=self.runs,
+            hooks=self._hooks,
+            hearing=self._hearing,
+            puller=self._puller,
+            storer=self._storer,
+            decider=self._decider,
+            applier=self._applier,
+            segments=self._segment_sync,
+            looks=self._looks,
+            mailchimp_for=self._mailchimp_for,
+            pracbill_for=self._pracbill_for,
+            clock=now,
+        )
+
+    @cached_property
+    def _puller(self) -> Puller:
+        return Puller(
+            hearing=self._hearing,
+            members=self._members,
+            runs=self._runs,
+            logs=self._logs,
+            sightings=self._sightings,
+            mailchimp_for=self._mailchimp_for,
+            pracbill_for=self._pracbill_for,
+            clock=now,
+        )
+
+    @cached_property
+    def _storer(self) -> Storer:
+        return Storer(
+            customers=self._customers,
+            members=self._members,
+            runs=self._runs,
+            logs=self._logs,
+            unreadable=UnreadableCounts(departments=self._departments, query_for=self._query_for),
+            clock=now,
+        )
+
+    @cached_property
+    def _decider(self) -> Decider:
+        return Decider(
+            members=self._members,
+            runs=self._runs,
+            logs=self._logs,
+            ledger=self._ledger,
+            hearing=self._hearing,
+            clock=now,
+        )
+
+    @cached_property
+    def _applier(self) -> ChunkApplier:
+        return ChunkApplier(
+            departments=self._departments,
+            members=self._members,
+            runs=self._runs,
+            logs=self._logs,
+            ledger=self._ledger,
+            hearing=self._hearing,
+            clock=now,
+            meter=self._meter,
+        )
+
+    @cached_property
+    def _segment_sync(self) -> SegmentSync:
+        return SegmentSync(
+            segments=self._segments,
+            departments=self._departments,
+            customers=self._customers,
+            members=self._members,
+            tags=self._tags,
+            checks=self._checks,
+            standings=self._standings,
+            sightings=self._sightings,
+            runs=self._runs,
+            logs=self._logs,
+            query_for=self._query_for,
+            mailchimp_for=self._mailchimp_for,
+            clock=now,
+        )
+
+    # --------------------------------------------------------------------------------------- shared by several
+
+    @cached_property
+    def _events(self) -> Events:
+        return Events(
+            departments=self._departments,
+            members=self._members,
+            events=EventStore(),
+            hearing=self._hearing,
+            logs=self._logs,
+            mailchimp_for=self._mailchimp_for,
+            pracbill_for=self._pracbill_for,
+            clock=now,
+            meter=self._meter,
+        )
+
+    @cached_property
+    def _eraser(self) -> Erasure:
+        return Erasure(
+            departments=self._departments,
+            customers=self._customers,
+            members=self._members,
+            ledger=self._ledger,
+            logs=self._logs,
+            mailchimp_for=self._mailchimp_in_request,
+            clock=now,
+        )
+
+    @cached_property
+    def _hearing(self) -> Hearing:
+        return Hearing(departments=self._departments, members=self._members, ledger=self._ledger, clock=now)
+
+    @cached_property
+    def _accounts(self) -> LinkedAccounts:
+        return LinkedAccounts(
+            self._departments,
+            self._vault,
+            self.mailchimp_of_key,
+            secret_name=lambda department_id: self._env.secret("departments", department_id),
+        )
+
+    @cached_property
+    def _looks(self) -> AudienceLooks:
+        return AudienceLooks(self._departments, self._accounts, open_quickly=self._mailchimp_for_a_glance, clock=now)
+
+    @cached_property
+    def _enrolment(self) -> Enrolment:
+        return Enrolment(self._departments, self._pracbill_for(self._request_time))
+
+    @cached_property
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            self._departments,
+            self._vault,
+            secret_name=lambda department_id: self._env.secret("hooks", department_id),
+            public_url=lambda: self._env.public_url,
+            clock=now,
+        )
+
+    # -------------------------------------------------------------------------------------------------- stores
+
+    @cached_property
+    def _departments(self) -> DepartmentStore:
+        return DepartmentStore()
+
+    @cached_property
+    def _customers(self) -> CustomerStore:
+        return CustomerStore(dynamodb(), self._env.table("customers"))
+
+    @cached_property
+    def _members(self) -> MemberStore:
+        return MemberStore(dynamodb(), self._env.table("members"))
+
+    @cached_property
+    def _standings(self) -> StandingStore:
+        return StandingStore(dynamodb(), self._env.table("members"))
+
+    @cached_property
+    def _checks(self) -> TagCheckStore:
+        return TagCheckStore(dynamodb(), self._env.table("members"))
+
+    @cached_property
+    def _segments(self) -> SegmentStore:
+        return SegmentStore()
+
+    @cached_property
+    def _tags(self) -> CustomerTags:
+        return CustomerTags(dynamodb(), self._env.table("customers"))
+
+    @cached_property
+    def _runs(self) -> RunStore:
+        return RunStore(keep=_KEEP_RUNS)
+
+    @cached_property
+    def _sightings(self) -> SightingsStore:
+        return SightingsStore(dynamodb(), self._env.table("runs"), keep=_KEEP_RUNS)
+
+    @cached_property
+    def _logs(self) -> LogStore:
+        return LogStore(keep=timedelta(days=self._env.log_retention_days))
+
+    @cached_property
+    def _ledger(self) -> LedgerStore:
+        return LedgerStore()
+
+    @cached_property
+    def _queue(self) -> SyncQueue:
+        return SyncQueue(sqs(), self._env.sync_queue_url)
+
+    def _query_for(self, department: Department) -> SegmentQuery:
+        table = self._env.table("customers")
+        return SegmentQuery(dynamodb(), table, department.id, split_points=department.split_points)
+
+    # --------------------------------------------------------------------------------- Mailchimp and PracBill
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        """Connections to Mailchimp and PracBill are kept between invocations."""
+        return new_session()
+
+    def mailchimp_of_key(self, key: ApiKey) -> MailchimpClient:
+        """A client for the request in hand."""
+        return self._mailchimp(key, self._request_time)
+
+    def _mailchimp_for_a_glance(self, key: ApiKey) -> MailchimpClient:
+        """A client for what is nice to know: it gives up a few seconds after it was made."""
+        end = time.monotonic() + _GLANCE_SECONDS
+        return self._mailchimp(key, lambda: end - time.monotonic())
+
+    def _mailchimp_for(self, department: Department, remaining: Remaining) -> MailchimpClient:
+        return self._mailchimp(self._accounts.key_for(department), remaining)
+
+    def _mailchimp_in_request(self, department: Department, remaining: Remaining) -> MailchimpClient:
+        return self._mailchimp_for(department, lambda: min(remaining(), self._request_time()))
+
+    def _mailchimp(self, key: ApiKey, remaining: Callable[[], float]) -> MailchimpClient:
+        return MailchimpClient(
+            key,
+            url_template=self._env.mailchimp_api_url,
+            remaining=remaining,
+            sleep=time.sleep,
+            random=random.random,
+            on_call=self._meter.mailchimp_call,
+            session_factory=lambda: self._session,
+        )
+
+    def _pracbill_for(self, remaining: Remaining) -> PracBillClient:
+        """The client towards PracBill; its token is read for each call and kept for at most a minute."""
+        return PracBillClient(
+            self._env.pracbill_api_url,
+            lambda: self._vault.text(self._env.pracbill_token_secret) or "",
+            remaining=remaining,
+            sleep=time.sleep,
+            random=random.random,
+            session_factory=lambda: self._session,
+        )

@@ -1,0 +1,185 @@
+"""What the routes need from the rest of the service. `bootstrap.services()` answers an object of this shape.
+
+Every method may raise the exceptions of chalicelib.errors; the edge turns them into problem answers. `by` is the
+subject of the caller's token and belongs into logs and the ledger. A list method answers one page as `Slice`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
+
+from chalicelib.contract.views import (
+    AudienceList,
+    AudienceOverview,
+    ConnectionStatus,
+    CustomerView,
+    ErasureReceipt,
+    LogEntryView,
+    NewAudience,
+    Panel,
+    Reconciliation,
+    RecordView,
+    RunView,
+    SegmentFields,
+    SegmentPreview,
+    SegmentRule,
+    SegmentTemplate,
+    SegmentView,
+    SettingsChanges,
+    SettingsView,
+)
+
+Item = TypeVar("Item")
+# The items of one page, newest first, and the key to continue after; None when there is no more. The key comes back
+# as `after` through the caller's hands: whatever it says, it must not lead out of the department it was asked for.
+Slice = tuple[Sequence[Item], str | None]
+
+
+class Connections(Protocol):
+    """A department's link to a Mailchimp account."""
+
+    def status(self, department_id: str) -> ConnectionStatus: ...
+
+    def connect(self, department_id: str, api_key: str, *, by: str) -> ConnectionStatus: ...
+
+    def disconnect(self, department_id: str, *, by: str) -> ConnectionStatus: ...
+
+
+class Audiences(Protocol):
+    """The account's audiences and the one the department uses."""
+
+    def list(self, department_id: str) -> AudienceList: ...
+
+    def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview: ...
+
+    def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview: ...
+
+    def overview(self, department_id: str) -> AudienceOverview: ...
+
+
+class DepartmentSettings(Protocol):
+    """What a department may choose."""
+
+    def get(self, department_id: str) -> SettingsView: ...
+
+    def put(self, department_id: str, changes: SettingsChanges, *, by: str) -> SettingsView: ...
+
+
+class Runs(Protocol):
+    """Syncs: start them, watch them, decide about them. `start` refuses with 409 while a run is active."""
+
+    def start(
+        self, department_id: str, run_type: Literal["incremental", "full"], *, dry_run: bool, by: str
+    ) -> RunView: ...
+
+    def list(self, department_id: str, *, limit: int, after: str | None) -> Slice[RunView]: ...
+
+    def get(self, department_id: str, run_id: str) -> RunView: ...
+
+    def records(
+        self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None
+    ) -> Slice[RecordView]: ...
+
+    def approve(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
+
+    def cancel(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
+
+    def retry(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
+
+
+class Logs(Protocol):
+    """The Sync Logs; a filter that is None lets everything through."""
+
+    def list(
+        self,
+        department_id: str,
+        *,
+        direction: str | None,
+        type: str | None,
+        status: str | None,
+        limit: int,
+        after: str | None,
+    ) -> Slice[LogEntryView]: ...
+
+
+class Customers(Protocol):
+    """One customer: why it is where it is, and the right to be forgotten."""
+
+    def explain(self, department_id: str, customer_id: str) -> CustomerView: ...
+
+    def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt: ...
+
+
+class Reconciliations(Protocol):
+    """PracBill's count against Mailchimp's."""
+
+    def get(self, department_id: str) -> Reconciliation: ...
+
+
+class Segments(Protocol):
+    """Segments and what a builder of segments needs. `list` answers all of them: a department has few."""
+
+    def fields(self, department_id: str | None) -> SegmentFields: ...
+
+    def templates(self, department_id: str | None) -> Sequence[SegmentTemplate]: ...
+
+    def list(self, department_id: str) -> Sequence[SegmentView]: ...
+
+    def get(self, department_id: str, segment_id: str) -> SegmentView: ...
+
+    def create(self, department_id: str, name: str, rules: tuple[SegmentRule, ...], *, by: str) -> SegmentView: ...
+
+    def update(
+        self,
+        department_id: str,
+        segment_id: str,
+        name: str,
+        rules: tuple[SegmentRule, ...],
+        *,
+        version: int | None,
+        by: str,
+    ) -> SegmentView: ...
+
+    def delete(self, department_id: str, segment_id: str, *, by: str) -> None: ...
+
+    def preview(
+        self, department_id: str, rules: tuple[SegmentRule, ...], *, segment_id: str | None, per_rule: bool
+    ) -> SegmentPreview: ...
+
+
+class Panels(Protocol):
+    """The page's first answer; nobody outside is asked for it."""
+
+    def panel(self, department_id: str) -> Panel: ...
+
+
+class Services(Protocol):
+    """Everything the routes may call."""
+
+    @property
+    def connections(self) -> Connections: ...
+
+    @property
+    def audiences(self) -> Audiences: ...
+
+    @property
+    def settings(self) -> DepartmentSettings: ...
+
+    @property
+    def runs(self) -> Runs: ...
+
+    @property
+    def logs(self) -> Logs: ...
+
+    @property
+    def customers(self) -> Customers: ...
+
+    @property
+    def reconciliation(self) -> Reconciliations: ...
+
+    @property
+    def segments(self) -> Segments: ...
+
+    @property
+    def panels(self) -> Panels: ...

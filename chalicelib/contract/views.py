@@ -1,0 +1,515 @@
+"""The values that cross the HTTP edge: what workflows answer, and the few they are asked with.
+
+Field names are those of the API's documents, so the edge only writes them out: times as RFC 3339 in UTC, tuples as
+lists, decimals as text. Every time is an aware datetime. Nothing here carries a key; addresses appear masked unless
+a field says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Generic, Literal, TypeVar
+
+from chalicelib.domain.consent.members import Status
+from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
+from chalicelib.domain.departments import BrakeLimits, ConnectionState, Finding
+from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
+from chalicelib.domain.runs import RunStatus, RunType, Trigger
+
+Item = TypeVar("Item")
+# A run's phases as staff see them: reading customers and deciding about them are one, the plan.
+RunPhase = Literal["pull", "plan", "approval", "apply", "segments", "close"]
+SegmentSyncState = Literal["pending", "syncing", "synced", "error"]
+Access = Literal["read", "write"]
+RuleValue = str | int | Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Liveness."""
+
+    status: Literal["ok"]
+    version: str
+
+
+# ---------------------------------------------------------------------------------------------------------- lists
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list. `next_cursor` fetches the next one with the same filters; null at the end."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None
+
+
+# ----------------------------------------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is. `planned`, `done` and `failed` count operations; `rate` is operations a second.
+
+    `rate` and `eta` are null until the first operations are through.
+    """
+
+    planned: int
+    done: int
+    failed: int
+    rate: float | None
+    eta: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeStop:
+    """Why a run waits for approval, and the counts per action that its plan holds."""
+
+    reason: str
+    planned_counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One sync. `counts` holds what was done per action; of a dry run, what would be done.
+
+    `brake` is null unless the run was stopped for approval.
+    """
+
+    id: str
+    type: RunType
+    dry_run: bool
+    trigger: Trigger
+    started_by: str | None
+    phase: RunPhase
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None
+    progress: RunProgress
+    counts: dict[str, int]
+    message: str
+    brake: BrakeStop | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """What a run did, or did not do, for one customer. `cause` and `fix` are plain words; `fix` may be null.
+
+    `address` is masked. `outcome`: `done`; `held` back by us; `refused` by Mailchimp; `failed`, which a retry may mend.
+    """
+
+    customer_id: str
+    address: str | None
+    action: str
+    outcome: Outcome
+    cause: str
+    fix: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntryView:
+    """One line of the Sync Logs. `run_id` is null for entries that no run wrote, such as a webhook's."""
+
+    date: datetime
+    direction: Direction
+    type: LogType
+    status: LogStatus
+    message: str
+    run_id: str | None
+    counts: dict[str, int]
+
+
+# ------------------------------------------------------------------------------------------ connection and audience
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceSummary:
+    """An audience of the connected account.
+
+    `member_count` counts subscribed members, as of `counted_at`; without that time it is Mailchimp's own figure, which
+    may be some minutes old.
+    """
+
+    id: str
+    name: str
+    member_count: int | None
+    counted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceList:
+    """The account's audiences, and whether its plan allows another; `reason` says why not."""
+
+    items: tuple[AudienceSummary, ...]
+    may_create: bool
+    reason: str | None
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceOverview:
+    """The department's primary audience. `segments` is their number; `active_run` the run under way, if any.
+
+    `member_count` counts subscribed members, as of `counted_at`; null until Mailchimp has been asked.
+    """
+
+    id: str
+    name: str
+    member_count: int | None
+    counted_at: datetime | None
+    segments: int
+    last_synced_at: datetime | None
+    active_run: RunView | None
+    health: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """The status panel. Everything about the account is null while the department is not connected.
+
+    `key_hint` is the last four characters of the API key, which itself is never answered. `access` is what the caller
+    may do in this department.
+    """
+
+    state: ConnectionState
+    account_name: str | None
+    server_prefix: str | None
+    key_hint: str | None
+    audience: AudienceSummary | None
+    last_synced_at: datetime | None
+    active_run: RunView | None
+    health: tuple[Finding, ...]
+    access: Access = "read"
+
+
+# Mailchimp wants an audience to carry the sender's postal address: anti-spam laws require it in every mail.
+@dataclass(frozen=True, slots=True)
+class PostalAddress:
+    """The sender's postal address, `country` as ISO 3166 two letters."""
+
+    line1: str
+    line2: str
+    city: str
+    state: str
+    postcode: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAudience:
+    """What is needed to create an audience."""
+
+    name: str
+    from_name: str
+    from_email: str
+    company: str
+    address: PostalAddress
+    language: str
+    permission_reminder: str
+
+
+# ------------------------------------------------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsView:
+    """What a department may choose about its sync."""
+
+    unknown_consent: UnknownConsent
+    on_removed: OnRemoved
+    ask_again: bool
+    brake: BrakeLimits
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeChanges:
+    """New brake limits; None leaves a limit as it is."""
+
+    removals: int | None = None
+    removals_percent: int | None = None
+    additions: int | None = None
+    additions_percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanges:
+    """New settings; None leaves a setting as it is."""
+
+    unknown_consent: UnknownConsent | None = None
+    on_removed: OnRemoved | None = None
+    ask_again: bool | None = None
+    brake: BrakeChanges = BrakeChanges()
+    paused: bool | None = None
+
+
+# ------------------------------------------------------------------------------------------------------- segments
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRule:
+    """One filter rule; `value` is null for operators that take none."""
+
+    field: str
+    operator: str
+    value: RuleValue
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentView:
+    """A segment. `customer_count` is who matched at `as_of`; null before the first evaluation.
+
+    `version` grows with every edit: sent back with a change, it keeps two editors from overwriting each other.
+    `member_count` are the members who carry the segment's tag; the counts of `difference` add up to `customer_count`
+    less `member_count`. `message` says why the segment could not be brought to Mailchimp; null when it could.
+    """
+
+    id: str
+    name: str
+    rules: tuple[SegmentRule, ...]
+    customer_count: int | None
+    as_of: datetime | None
+    mailchimp_segment_id: int | None
+    sync_state: SegmentSyncState
+    version: int
+    member_count: int | None = None
+    difference: tuple[DifferenceReason, ...] = ()
+    last_synced_at: datetime | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewCustomer:
+    """A customer of a preview's sample, as PracBill has it. The address is in full: staff check their own customers."""
+
+    id: str
+    email: str | None
+    company_name: str | None
+    first_name: str | None
+    last_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How many customers one rule alone matches."""
+
+    field: str
+    operator: str
+    value: RuleValue
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChange:
+    """How many customers would enter or leave a segment, and who, for example."""
+
+    count: int
+    sample: tuple[PreviewCustomer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPreview:
+    """Who matches some rules at `as_of`: `count` of `total` customers, `reachable_count` of whom campaigns would reach.
+
+    Reached is who is subscribed, or will be by the next sync: consent, opt-outs and refusals are all heeded.
+    `per_rule` is null unless asked for, `entering` and `leaving` unless a segment was named to compare with.
+    """
+
+    count: int
+    reachable_count: int
+    total: int
+    as_of: datetime
+    sample: tuple[PreviewCustomer, ...]
+    per_rule: tuple[RuleCount, ...] | None
+    entering: MembershipChange | None
+    leaving: MembershipChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOperator:
+    """An operator a field allows; `value_type` says what goes with it."""
+
+    operator: str
+    label: str
+    value_type: Literal["text", "number", "whole_number", "decimal", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value worth offering for a field, with the words to show for it."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentField:
+    """A field that rules can ask about. `choices` are offers, not a limit; `hint` is shown beside the input."""
+
+    field: str
+    label: str
+    hint: str
+    computed: bool
+    operators: tuple[FieldOperator, ...]
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFields:
+    """What a segment builder needs to draw itself; every segment has 1 to `max_rules` rules."""
+
+    fields: tuple[SegmentField, ...]
+    max_rules: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTemplate:
+    """A ready-made segment to start from."""
+
+    id: str
+    name: str
+    description: str
+    rules: tuple[SegmentRule, ...]
+
+
+# ------------------------------------------------------------------------------------------------------ the page
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All that the page shows at first, in one answer and from what is stored: neither Mailchimp nor PracBill is asked.
+
+    `audience` is null while none is selected or the department is not connected; `newest_run` before the first one.
+    `segments` are all of them, `logs` the newest entries.
+    """
+
+    access: Access
+    as_of: datetime
+    connection: ConnectionStatus
+    audience: AudienceOverview | None
+    settings: SettingsView
+    newest_run: RunView | None
+    segments: tuple[SegmentView, ...]
+    logs: tuple[LogEntryView, ...]
+
+
+# ------------------------------------------------------------------------------------ one customer, reconciliation
+
+
+@dataclass(frozen=True, slots=True)
+class LastPush:
+    """What was last sent for a customer's address; `status` is what that left the member as, whatever came since."""
+
+    at: datetime
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class RuleVerdict:
+    """One rule of a segment held against one customer: `description` tells the rule, `found` what the customer has.
+
+    Texts are shown as rules compare them, in small letters. Names and e-mail addresses are not repeated.
+    """
+
+    field: str
+    operator: str
+    value: RuleValue
+    passes: bool
+    description: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentVerdict:
+    """Whether a customer belongs to a segment, and whether the member carries its tag in Mailchimp already."""
+
+    id: str
+    name: str
+    matches: bool
+    tagged: bool
+    rules: tuple[RuleVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalView:
+    """Mailchimp's last refusal of a customer's address. `retry_at` null: it waits until the customer is edited."""
+
+    at: datetime
+    code: str
+    cause: str
+    fix: str | None
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntryView:
+    """One change of consent: from which status to which, by whom, by which route and under which rule.
+
+    `at` is when it happened by the clock of who told us, `recorded_at` when we noted it. `evidence` is what came with
+    it, such as `reason`, `campaign_id`, `mailchimp_time` or `run`, in the words of who sent it.
+    """
+
+    at: datetime
+    recorded_at: datetime
+    before: str | None
+    after: str
+    who: str
+    route: str
+    rule: str
+    evidence: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerView:
+    """Why a customer is, or is not, in the audience; `verdict` says it in plain words, with what would change it.
+
+    `in_audience` counts whoever Mailchimp shows there, unsubscribed people too; `member_status` tells who gets mail.
+    `shared_with` are the ids of other customers with the same address: together they are one member.
+    """
+
+    customer_id: str
+    in_audience: bool
+    verdict: str
+    address: str | None
+    member_status: Status
+    shared_with: tuple[str, ...]
+    last_push: LastPush | None
+    segments: tuple[SegmentVerdict, ...]
+    last_refusal: RefusalView | None
+    consent_ledger: tuple[LedgerEntryView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """A customer's address was erased here and in Mailchimp; `message` says what remains to be done elsewhere."""
+
+    customer_id: str
+    erased_at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceReason:
+    """A part of the difference: `count` is signed, positive for customers that are not members."""
+
+    code: str
+    count: int
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """PracBill's count of customers against Mailchimp's count of members.
+
+    `difference` is `pracbill_count - mailchimp_count`, and the reasons' counts add up to it. The counts are as they are
+    now, the reasons as of `as_of`: now, or the last run where much has happened since. What they do not know yet is the
+    reason `not_counted_yet`.
+    """
+
+    pracbill_count: int
+    mailchimp_count: int
+    difference: int
+    reasons: tuple[DifferenceReason, ...]
+    as_of: datetime

@@ -1,0 +1,226 @@
+"""What becomes of an operation: whether it is still right when its turn comes, and what its outcome means.
+
+The outcome is kept by address (facets, refusals, ledger) and told in the run's records. Nothing here sends or stores
+anything: sync/runs/apply_phase.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.consent.members import Heard, Member, PushRefusal, Status
+from chalicelib.domain.hold_reasons import HELD
+from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.refusals import Refusal, refusal
+from chalicelib.domain.runs import Run
+
+# Refusals by which Mailchimp tells of an opt-out that we did not know.
+CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
+
+Result = Literal["done", "refused", "held", "unsettled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one operation. `status` is the member's status as Mailchimp answered it."""
+
+    operation: Operation
+    result: Result
+    status: Status = "absent"
+    refusal: Refusal | None = None
+    action: str = ""  # what was really done, where it differs from what was planned
+    old: Status | None = None  # what became of the old address of a rename
+    contact_id: str = ""
+    is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
+
+
+def member_object(operation: Operation) -> dict[str, Any]:
+    """The object of Mailchimp's bulk call for an operation.
+
+    Updates and adds carry `status_if_new` only, so that a routine push never changes a known status. Unsubscribing
+    sends nothing but the status: no merge field may stand in the way of an opt-out.
+    """
+    member: dict[str, Any] = {"email_address": operation.address}
+    if operation.action == "unsubscribe":
+        return member | {"status": "unsubscribed"}
+    member["merge_fields"] = operation.values or {}
+    if operation.action in ("subscribe", "ask"):
+        return member | {"status": operation.status}
+    return member | {"status_if_new": operation.status}
+
+
+def status_foreseen(operation: Operation, member: Member) -> Status | None:
+    """What the plan expected an address to be after its operation; `member` as it was before."""
+    match operation.action:
+        case "update":
+            return member.status
+        case "archive":
+            return "archived"
+        case _:
+            return operation.status
+
+
+def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:
+    """The heard facet after an operation of ours that changed a status on purpose; `now`: before its call."""
+    if facet.audience_id != audience_id:
+        facet = Heard(audience_id=audience_id, opt_out=facet.opt_out, erased=facet.erased)
+    if is_newer(facet, now):
+        return facet
+    facet = replace(facet, status=status, heard_at=now)
+    match operation.action:
+        case "archive":
+            before = facet.before_archive if facet.archived_by_us else operation.status
+            return replace(facet, archived_by_us=True, before_archive=before)
+        case "ask":
+            return replace(facet, asked_at=now)
+        case "subscribe" | "add" if operation.rule == "consent-given-again":
+            # Only the no that the yes was given after ends with it.
+            no = facet.opt_out
+            if no is not None and no.at.isoformat() == operation.known_opt_out:
+                # Mailchimp took the yes: a no from before it that is heard later has ended too.
+                facet = replace(facet, opt_out=None, no_seen_at=max(now, facet.no_seen_at or now))
+            return replace(facet, archived_by_us=False)
+        case "subscribe" if status != "archived":
+            return replace(facet, archived_by_us=False, before_archive=None)
+        case _:
+            return facet
+
+
+def is_newer(facet: Heard, asked_at: datetime) -> bool:
+    """Whether something was heard while the call ran: that word counts, not what we made of an older one."""
+    return facet.heard_at is not None and facet.heard_at > asked_at
+
+
+def still_right(operation: Operation, member: Member) -> bool:
+    """Whether nothing was heard since the plan that would forbid the operation."""
+    if member.erased:
+        return operation.action == "archive"
+    if operation.action == "archive":
+        return True
+    if operation.action == "unsubscribe":
+        # The plan remembered the no. When it is gone, a later yes of the person was accepted meanwhile.
+        return member.opt_out is not None
+    return opt_out_time(member) == operation.known_opt_out
+
+
+def already_done(operation: Operation, member: Member) -> bool:
+    """Whether an earlier delivery of the chunk did it: what is known says just what the operation would bring about."""
+    if member.pushed_at is None or member.refusal is not None:
+        return False
+    match operation.action:
+        case "add" | "update" | "rename":
+            return member.sent == operation.values_fingerprint and member.status not in ("absent", "archived")
+        case "subscribe" | "ask" | "unsubscribe":
+            return member.status == operation.status
+        case "archive":
+            return member.status in ("archived", "absent")
+
+
+def refused_already(operation: Operation, member: Member, since: datetime | None) -> Refusal | None:
+    """The refusal that an earlier delivery of the chunk met; `since` is when the run began to send."""
+    kept = member.refusal
+    if kept is None or since is None or kept.at < since or kept.inputs != operation.inputs:
+        return None
+    return refusal(kept.code, words=kept.text)
+
+
+def consent_news(settled: Iterable[Settled]) -> list[Settled]:
+    """Outcomes that say something about consent: statuses set on purpose, and refusals for an opt-out."""
+    return [
+        one
+        for one in settled
+        if (one.refusal is not None and one.refusal.code in CONSENT_REFUSALS)
+        or (one.result == "done" and one.operation.action not in ("add", "update", "rename"))
+        or (one.result == "done" and one.operation.rule == "consent-given-again")
+    ]
+
+
+def renamed(settled: Iterable[Settled]) -> list[Settled]:
+    """Those whose member goes by another address from now on."""
+    return [one for one in settled if one.old == "absent" and one.operation.action == "rename"]
+
+
+def left_archived(one: Settled) -> Settled | None:
+    """The archiving of an old address that could not be renamed, as if it had been planned by itself."""
+    if one.old != "archived":
+        return None
+    operation = Operation(
+        action="archive",
+        address_key=one.operation.old_address_key,
+        address=one.operation.old_address,
+        rule=one.operation.rule,
+        customer_id=one.operation.customer_id,
+        status="subscribed",  # nobody else is planned to be renamed
+    )
+    return Settled(operation, "done", status="archived")
+
+
+def ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerEntry:
+    """The ledger's entry for a status that we changed, the same in a repeat of the chunk."""
+    return LedgerEntry(
+        at=run.apply_started_at or now,
+        recorded_at=now,
+        was=was,
+        became=one.status,
+        who="this service",
+        route="sync",
+        rule=one.operation.rule,
+        evidence={"run": run.id},
+    )
+
+
+def next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -> PushRefusal:
+    """What is kept of a refusal: when to try again, later each time the same is refused for the same cause."""
+    before = member.refusal
+    again = before is not None and before.code == refusal.code and before.inputs == inputs
+    attempts = before.attempts + 1 if before is not None and again else 1
+    delay = refusal.retry.next_delay(attempts)
+    return PushRefusal(
+        code=refusal.code,
+        text=refusal.words,
+        at=now,
+        attempts=attempts,
+        inputs=inputs,
+        retry_at=now + delay if delay is not None else None,
+    )
+
+
+def record_of(one: Settled, at: datetime) -> Record:
+    """What the run's records say of an operation, with cause and fix where it was not done."""
+    operation = one.operation
+    record = Record(
+        key=operation.address_key,
+        customer_id=operation.customer_id,
+        address=mask_address(operation.address),
+        action=one.action or operation.action,
+        outcome="done",
+        code=operation.rule,
+        cause="",
+        fix="",
+        at=at,
+    )
+    if one.result == "done":
+        return record
+    if one.refusal is not None:
+        return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
+    code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
+    outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
+    return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)
+
+
+def counted_as(one: Settled) -> str:
+    """The name under which a run counts an outcome."""
+    match one.result:
+        case "done":
+            return one.action or one.operation.action
+        case "refused":
+            return "refused"
+        case "held":
+            return "held"
+        case _:
+            return "lost"

@@ -1,0 +1,27 @@
+"""Values worth offering for a field: those that the department's customers have, the most frequent first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from chalicelib.contract.views import Choice
+
+CHOICE_FIELDS = ("state", "country", "status", "customer_type")
+# Typing errors are values too; the most useful list is a short one.
+_MOST_CHOICES = 30
+_LONGEST_CHOICE = 60
+_CODES = ("state", "country")
+_LONGEST_CODE = 3
+
+
+def choices_of(field: str, texts: Counter[str]) -> tuple[Choice, ...]:
+    """The choices for a field of whose stored, case-folded `texts` it is known how often each occurs."""
+    usable = [text for text, _ in texts.most_common() if len(text) <= _LONGEST_CHOICE and text.isprintable()]
+    return tuple(Choice(_shown(field, text), _shown(field, text)) for text in usable[:_MOST_CHOICES])
+
+
+def _shown(field: str, text: str) -> str:
+    """As somebody would write it: "vic" was "VIC", "on hold" was "On hold". Rules do not mind the case."""
+    if field in _CODES:
+        return text.upper() if len(text) <= _LONGEST_CODE else text.title()
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,209 @@
+"""What segment rules look at: a customer's fields in the form in which they are compared.
+
+The same form is stored with the customer (docs/segments.md lists the attributes), so that the database can compare as
+this code does: texts as `comparable_text` makes them, numbers as numbers, days as `YYYY-MM-DD` texts whose order is the
+calendar's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.segments.calendar import day_of
+
+# Far above any real text. A rule's value has at most 255 characters, 765 when case-folded (one character can become
+# three), so a cut text can never equal one; and a customer stays far below DynamoDB's 400 KB however long its texts.
+LONGEST_TEXT: Final = 1_000
+# What is a number or a day to rules, and may be there without being one: then `<name>_unreadable` has what is there.
+READABLE_ATTRIBUTES: Final = ("balance", "last_invoice_on", "created_on")
+# DynamoDB keeps 38 digits exactly.
+NUMBER_DIGITS: Final = 20
+BALANCE_DIGITS: Final = 38
+
+# Signs that nobody sees: soft hyphen, zero-width space and joiners, marks of direction, byte-order mark.
+_INVISIBLE = dict.fromkeys(
+    [0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+)
+# Word processors and phones turn an apostrophe into one of these.
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u201b\uff07"), "'")
+_ALIKE: Final = _INVISIBLE | _APOSTROPHES
+
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filterable:
+    """One customer as rules see it. None: PracBill has no value.
+
+    Texts are in the form of `comparable_text`; `<field>_number` is the number that the text is, if it is one;
+    `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the department's calendar. `<attribute>_unreadable` is
+    what PracBill has where it is no day or no number: that is neither a value nor none.
+    """
+
+    company_name: str | None = None
+    email: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postcode: str | None = None
+    country: str | None = None
+    inactive: str | None = None
+    status: str | None = None
+    customer_type: str | None = None
+    company_name_number: Decimal | None = None
+    email_number: Decimal | None = None
+    city_number: Decimal | None = None
+    state_number: Decimal | None = None
+    postcode_number: Decimal | None = None
+    country_number: Decimal | None = None
+    inactive_number: Decimal | None = None
+    status_number: Decimal | None = None
+    customer_type_number: Decimal | None = None
+    created_on: str | None = None
+    last_invoice_on: str | None = None
+    balance: Decimal | None = None
+    created_on_unreadable: str | None = None
+    last_invoice_on_unreadable: str | None = None
+    balance_unreadable: str | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        return not (self.created_on_unreadable or self.last_invoice_on_unreadable or self.balance_unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A customer as a preview shows it: as PracBill wrote it, not as rules compare it."""
+
+    id: str
+    email: str = ""
+    company_name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+
+
+def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
+    """What rules see of `customer`; days are those of the department's `zone`. Never raises."""
+    address = customer.address
+    company_name, email = comparable_text(customer.company_name), comparable_text(customer.email)
+    city, state = comparable_text(address.city), comparable_text(address.state)
+    postcode, country = comparable_text(address.postcode), comparable_text(address.country)
+    inactive, status = comparable_text(customer.inactive), comparable_text(customer.status)
+    customer_type = comparable_text(customer.customer_type)
+    created_on = day_of(customer.created_at, zone) or None
+    last_invoice_on = day_of(customer.last_invoice_at, zone) or None
+    balance = plain_decimal(customer.balance.strip(), digits=BALANCE_DIGITS)
+    return Filterable(
+        company_name=company_name,
+        email=email,
+        city=city,
+        state=state,
+        postcode=postcode,
+        country=country,
+        inactive=inactive,
+        status=status,
+        customer_type=customer_type,
+        company_name_number=_number(company_name),
+        email_number=_number(email),
+        city_number=_number(city),
+        state_number=_number(state),
+        postcode_number=_number(postcode),
+        country_number=_number(country),
+        inactive_number=_number(inactive),
+        status_number=_number(status),
+        customer_type_number=_number(customer_type),
+        created_on=created_on,
+        last_invoice_on=last_invoice_on,
+        balance=balance,
+        created_on_unreadable=_unreadable(customer.created_at, created_on),
+        last_invoice_on_unreadable=_unreadable(customer.last_invoice_at, last_invoice_on),
+        balance_unreadable=_unreadable(customer.balance, balance),
+    )
+
+
+def comparable_text(text: str) -> str | None:
+    """The form in which texts are compared: without surrounding space, without case. None when nothing is left.
+
+    Letters with accents are in one form (NFC), signs that nobody sees are left out, and all apostrophes are the plain
+    one. Half characters (lone surrogates, from broken `\\ud800` escapes) become `?`: no database can store them.
+    """
+    folded = text.strip().casefold() if text.isascii() else _folded(text)
+    return folded[:LONGEST_TEXT] or None
+
+
+def _folded(text: str) -> str:
+    # Taken apart first: a letter and its accents fold alike in whatever order and form they were written.
+    apart = unicodedata.normalize("NFD", _storable(text.translate(_ALIKE)))
+    return unicodedata.normalize("NFC", apart.casefold()).strip()
+
+
+def plain_decimal(text: str, *, digits: int) -> Decimal | None:
+    """The number that `text` is, or None: an optional minus sign, digits, optionally a point and more digits.
+
+    `digits` limits how many are written in all, leading zeros too. Everything else (`1e5`, `$100`, `1,000`, `+5`, `.5`,
+    `NaN`, digits of other scripts) is text: guessing what it might mean would put customers into segments by accident.
+    """
+    if len(text) > digits + 2 or _PLAIN_NUMBER.fullmatch(text) is None:
+        return None
+    if len(text) - text.count("-") - text.count(".") > digits:
+        return None
+    # A minus zero would be written back as "-0".
+    return Decimal(text) or _ZERO
+
+
+def sample_of(customer: Customer) -> Sample:
+    """What a preview shows of `customer`."""
+    return Sample(
+        id=customer.id,
+        email=_shown(customer.email),
+        company_name=_shown(customer.company_name),
+        first_name=_shown(customer.first_name),
+        last_name=_shown(customer.last_name),
+    )
+
+
+def sample_to_document(sample: Sample) -> str:
+    """Compact JSON, `sample_from_document` reads it back."""
+    return json.dumps(
+        {
+            "id": sample.id,
+            "email": sample.email,
+            "company_name": sample.company_name,
+            "first_name": sample.first_name,
+            "last_name": sample.last_name,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def sample_from_document(document: str) -> Sample:
+    return Sample(**json.loads(document))
+
+
+def _number(text: str | None) -> Decimal | None:
+    # Most texts begin with a letter; asking that first makes a customer a third cheaper.
+    if text is None or text[0] not in "-0123456789":
+        return None
+    return plain_decimal(text, digits=NUMBER_DIGITS)
+
+
+def _unreadable(written: str, value: str | Decimal | None) -> str | None:
+    """What PracBill wrote, if it wrote something of which no value could be made."""
+    return None if value is not None or not written.strip() else _shown(written.strip())
+
+
+def _shown(text: str) -> str:
+    cut = text[:LONGEST_TEXT]
+    return cut if cut.isascii() else _storable(cut)
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,291 @@
+"""What segments mean: rules, who matches them, and why. Pure; docs/segments.md tells the same in words.
+
+Every rule comes down to one comparison of one attribute of a customer (`Comparison`). `matches` carries it out here,
+the database carries out the same comparison for previews and syncs (store/segment_conditions.py), and a property test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from chalicelib.domain.segments.calendar import start_of_last_days, start_of_last_months
+from chalicelib.domain.segments.fields import FIELDS, Field
+from chalicelib.domain.segments.filterable import NUMBER_DIGITS, Filterable, comparable_text, plain_decimal
+
+# A fraction is kept as its decimal text: 0.1 stays 0.1.
+RuleValue = str | int | None
+Operand = str | Decimal
+Relation = Literal["has a value", "=", "contains", "starts with", ">", "<", ">="]
+
+_LONGEST_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One filter rule that segment_rules.check_rules has let through; `value` is None for operators that take none."""
+
+    field: str
+    operator: str
+    value: RuleValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`attribute` `relation` `operand`; `missing` says whether that holds for a customer without the attribute.
+
+    `negated` turns it round, also where the attribute is missing. Neither way it holds where PracBill has something
+    that cannot be read: then the attribute `unreadable` is there. `inverted` turns all of that round.
+    """
+
+    attribute: str
+    relation: Relation
+    operand: Operand | None = None
+    negated: bool = False
+    missing: bool = False
+    unreadable: str | None = None
+    inverted: bool = False
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return (self.attribute,) if self.unreadable is None else (self.attribute, self.unreadable)
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether it holds for values for which `attribute` `relation` `operand` does not."""
+        return self.negated is not self.inverted
+
+    @property
+    def holds_for_missing(self) -> bool:
+        return self.missing is not self.is_turned
+
+    def holds(self, filterable: Filterable) -> bool:
+        if self.unreadable is not None and getattr(filterable, self.unreadable) is not None:
+            return self.inverted
+        value: Operand | None = getattr(filterable, self.attribute)
+        return self.holds_for_missing if value is None else self._compare(value) is not self.is_turned
+
+    def contrary(self) -> Comparison:
+        """Holds for exactly those for whom this does not."""
+        return replace(self, inverted=not self.inverted)
+
+    def reading_missing_as(self, value: Operand) -> Comparison:
+        """The same comparison, for a customer without the attribute as if it were `value`."""
+        return replace(self, missing=self._compare(value))
+
+    def _compare(self, value: Operand) -> bool:
+        operand = self.operand
+        match self.relation:
+            case "has a value":
+                return True
+            case "=":
+                return value == operand
+            case "contains":
+                return str(operand) in str(value)
+            case "starts with":
+                return str(value).startswith(str(operand))
+            case ">":
+                return value > operand  # type: ignore[operator]  # attribute and operand are of one type
+            case "<":
+                return value < operand  # type: ignore[operator]
+            case ">=":
+                return value >= operand  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which customers are meant: those for whom `rules` hold together (`holds` false: those for whom they do not).
+
+    `unless` are other rules that must not hold together. `inside` and `outside` name a segment whose tag the customer
+    must, or must not, carry already. `with_address` leaves out customers without a usable address, `tagged` those
+    without any tag. Without anything it is everybody.
+    """
+
+    today: date
+    rules: tuple[Rule, ...] = ()
+    holds: bool = True
+    inside: str | None = None
+    outside: str | None = None
+    with_address: bool = False
+    unless: tuple[Rule, ...] = ()
+    tagged: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.holds and not self.rules:
+            raise ValueError("nobody fails to match no rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule held against one customer, and both in words: `words` tell the rule, `finding` what the customer has."""
+
+    rule: Rule
+    passes: bool
+    words: str
+    finding: str
+
+
+def matching(rules: tuple[Rule, ...], today: date) -> Selection:
+    """Whom a segment of these rules is made of."""
+    return Selection(today, rules)
+
+
+def reachable(rules: tuple[Rule, ...], today: date) -> Selection:
+    """Those of them who have an address that Mailchimp could hold."""
+    return Selection(today, rules, with_address=True)
+
+
+def entering(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
+    """Who matches and does not carry the segment's tag yet. Without an address nobody can carry one."""
+    return Selection(today, rules, outside=segment_id, with_address=True)
+
+
+def leaving(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
+    """Who carries the segment's tag and no longer matches."""
+    return Selection(today, rules, holds=False, inside=segment_id)
+
+
+def only_first(first: tuple[Rule, ...], second: tuple[Rule, ...], today: date) -> Selection:
+    """Who matches the `first` rules and not the `second`: whom an edit of a segment lets in, or lets go."""
+    return Selection(today, first, unless=second)
+
+
+def carrying(today: date, segment_id: str) -> Selection:
+    """Who carries the segment's tag, whatever its rules: whom a deleted segment must let go."""
+    return Selection(today, inside=segment_id)
+
+
+def matches(rules: Iterable[Rule], filterable: Filterable, today: date) -> bool:
+    """Whether all rules hold for a customer; `today` is the day of the department's calendar."""
+    return all(comparison(rule, today).holds(filterable) for rule in rules)
+
+
+def explain(rules: Iterable[Rule], filterable: Filterable, today: date) -> tuple[Verdict, ...]:
+    """Each rule with pass or fail and what was found, in the words of staff."""
+    return tuple(
+        Verdict(rule, comparison(rule, today).holds(filterable), describe(rule), _finding(rule, filterable, today))
+        for rule in rules
+    )
+
+
+def comparison(rule: Rule, today: date) -> Comparison:
+    """What a rule asks of a customer on that day."""
+    field = FIELDS[rule.field]
+    if field.computed:
+        return _computed_comparison(rule, today)
+    compared = _text_comparison(rule)
+    when_missing = _when_missing(field, compared)
+    return compared if when_missing is None else compared.reading_missing_as(when_missing)
+
+
+def rule_number(value: RuleValue) -> Decimal | None:
+    """The number a rule's value is: written plainly, at most 20 digits. None for everything else."""
+    text = comparable_text(str(value)) if value is not None else None
+    return plain_decimal(text, digits=NUMBER_DIGITS) if text is not None else None
+
+
+def describe(rule: Rule) -> str:
+    """A rule as a sentence: `State equals "VIC"`, `No invoice in the last 6 months`."""
+    field, no = FIELDS[rule.field], rule.operator == "is_not"
+    match rule.field:
+        case "created_in_last_days":
+            return f"{'Not created' if no else 'Created'} in {_period(rule)}"
+        case "has_invoice_in_last_days" | "has_invoice_in_last_months":
+            return f"{'No invoice' if no else 'Has an invoice'} in {_period(rule)}"
+        case "balance_greater_than":
+            return f"Balance is {'not ' if no else ''}greater than {rule.value}"
+    words = rule.operator.replace("_", " ")
+    match field.operators[rule.operator]:
+        case "none":
+            return f"{field.label} {words}"
+        case "number":
+            return f"{field.label} is {words} {rule.value}"
+        case _:
+            return f'{field.label} {words} "{rule.value}"'
+
+
+def _text_comparison(rule: Rule) -> Comparison:
+    field, number = rule.field, f"{rule.field}_number"
+    match rule.operator:
+        case "equals" | "does_not_equal":
+            return Comparison(field, "=", comparable_text(str(rule.value)), rule.operator == "does_not_equal")
+        case "contains" | "does_not_contain":
+            return Comparison(field, "contains", comparable_text(str(rule.value)), rule.operator == "does_not_contain")
+        case "starts_with" | "does_not_start_with":
+            negated = rule.operator == "does_not_start_with"
+            return Comparison(field, "starts with", comparable_text(str(rule.value)), negated)
+        case "greater_than":
+            return Comparison(number, ">", rule_number(rule.value))
+        case "less_than":
+            return Comparison(number, "<", rule_number(rule.value))
+        case "is_empty" | "is_not_empty":
+            return Comparison(field, "has a value", negated=rule.operator == "is_empty")
+    raise ValueError(f"no operator of texts: {rule.operator}")
+
+
+def _when_missing(field: Field, compared: Comparison) -> str | None:
+    """The text that a missing one counts as: none where the question is whether there is one, or numbers compare."""
+    if compared.attribute != field.name or compared.relation == "has a value":
+        return None
+    return field.when_missing
+
+
+def _computed_comparison(rule: Rule, today: date) -> Comparison:
+    """A day in the future counts as recent (docs/segments.md says why), so periods have a start and no end."""
+    negated = rule.operator == "is_not"
+    if rule.field == "balance_greater_than":
+        return _of_what_is_readable("balance", ">", rule_number(rule.value), negated)
+    attribute = "created_on" if rule.field == "created_in_last_days" else "last_invoice_on"
+    return _of_what_is_readable(attribute, ">=", _period_start(rule, today).isoformat(), negated)
+
+
+def _of_what_is_readable(attribute: str, relation: Relation, operand: Operand | None, negated: bool) -> Comparison:
+    return Comparison(attribute, relation, operand, negated, unreadable=f"{attribute}_unreadable")
+
+
+def _period_start(rule: Rule, today: date) -> date:
+    count = int(rule_number(rule.value) or 1)
+    if rule.field == "has_invoice_in_last_months":
+        return start_of_last_months(today, count)
+    return start_of_last_days(today, count)
+
+
+def _period(rule: Rule) -> str:
+    unit = "month" if rule.field == "has_invoice_in_last_months" else "day"
+    count = int(rule_number(rule.value) or 1)
+    if count > 1:
+        return f"the last {count} {unit}s"
+    return "the last month" if unit == "month" else "the last day (today)"
+
+
+def _finding(rule: Rule, filterable: Filterable, today: date) -> str:
+    """What the customer has, as far as it may be repeated."""
+    field, compared = FIELDS[rule.field], comparison(rule, today)
+    value: Operand | None = getattr(filterable, compared.attribute)
+    if compared.unreadable is not None and (written := getattr(filterable, compared.unreadable)) is not None:
+        return f'The {field.noun} in PracBill, "{_shortened(written)}", cannot be read: neither Is nor Is Not holds.'
+    if field.computed:
+        return _computed_finding(rule, field, value, today)
+    text: str | None = getattr(filterable, field.name)
+    if text is None and (when_missing := _when_missing(field, compared)):
+        return f"The {field.noun} is empty, which counts as {when_missing}."
+    if text is None:
+        return f"The {field.noun} is empty."
+    shown = "has a value" if field.private else f'is "{_shortened(text)}"'
+    return f"The {field.noun} {shown}" + (", which is not a number." if value is None else ".")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def _computed_finding(rule: Rule, field: Field, value: Operand | None, today: date) -> str:
+    if value is None:
+        return f"PracBill has no {field.noun}."
+    if isinstance(value, Decimal):
+        return f"The {field.noun} is {value:f}."
+    return f"The {field.noun} is of {value}; counted from {_period_start(rule, today)} on."

@@ -1,0 +1,159 @@
+"""A segment as this service keeps it: what staff defined, its tag in Mailchimp, and what the last sync found.
+
+Everything that a sync does for a segment can be told from this value and the customers' marks (`in_segments`), so a
+sync that dies is simply done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chalicelib.contract.views import DifferenceReason, SegmentRule, SegmentSyncState, SegmentView
+from chalicelib.domain.consent.members import Status
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import name_key
+
+# Each segment is asked for by every sync; far more than anybody needs.
+MOST_SEGMENTS = 100
+# Mailchimp lets members of these statuses carry a tag; it passes over all others as if they were not there.
+TAGGABLE: frozenset[Status] = frozenset({"subscribed", "transactional", "pending"})
+
+# Why a customer of the segment is no member of its own with the tag, in the order in which it is told.
+_LEFT_OUT = {
+    "no_address": "Customers without a usable e-mail address.",
+    "shared_address": "Customers who share the address of another one in the segment: together they are one member.",
+    "opted_out": "People who opted out.",
+    "cleaned": "Addresses that bounced.",
+    "archived": "Contacts archived in Mailchimp.",
+    "forgotten": "Contacts deleted for good in Mailchimp.",
+    "not_a_member": "Customers who are not in the audience: no consent, refused by Mailchimp, or not sent yet.",
+    "not_taken": "Members that Mailchimp passed over; the next full sync looks at them again.",
+    "not_yet": "Changes that the next sync carries to Mailchimp.",
+}
+_REASON_OF_STATUS: dict[Status, str] = {
+    "unsubscribed": "opted_out",
+    "cleaned": "cleaned",
+    "archived": "archived",
+    "forgotten": "forgotten",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A segment's tag, which Mailchimp calls a static segment. `name` is the one we last gave it."""
+
+    audience_id: str
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a sync found: customers who match, members who carry the tag, and why these are fewer."""
+
+    customers: int
+    members: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment of a department. `version` counts staff's edits, `synced_version` is the one Mailchimp has."""
+
+    department_id: str
+    id: str
+    name: str
+    rules: tuple[Rule, ...]
+    created_at: datetime
+    created_by: str
+    version: int = 1
+    synced_version: int = 0
+    tag: Tag | None = None
+    # The audience in which a tag was asked for and no answer is known: an empty one of our name there is ours.
+    asked_in: str = ""
+    # Customers may still be marked as carrying a tag that is gone; to be cleared before there is a new one.
+    stale_marks: bool = False
+    deleting: bool = False
+    fault: str = ""  # why the last sync could not bring it to Mailchimp, for staff
+    customer_count: int | None = None
+    as_of: datetime | None = None
+    member_count: int | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    synced_at: datetime | None = None
+
+    def is_synced(self, audience_id: str) -> bool:
+        """Whether Mailchimp's audience has this version of the segment."""
+        tag = self.tag
+        if self.deleting or self.stale_marks or tag is None or tag.audience_id != audience_id:
+            return False
+        return self.synced_version == self.version and tag.name == self.name
+
+    def defined(self, name: str, rules: tuple[Rule, ...]) -> Segment:
+        """As staff want it now; the same value when that is nothing new."""
+        if name == self.name and rules == self.rules:
+            return self
+        return replace(self, name=name, rules=rules, version=self.version + 1, fault="")
+
+    def without_tag(self) -> Segment:
+        """The tag is gone, or belongs to another audience than the selected one."""
+        return replace(self, tag=None, stale_marks=True)
+
+    def tagged(self, tag: Tag) -> Segment:
+        return replace(self, tag=tag, asked_in="")
+
+    def synced(self, version: int, tally: Tally, at: datetime) -> Segment:
+        """After a sync carried out `version`, which may not be the latest any more."""
+        found = replace(
+            self, member_count=tally.members, left_out=dict(tally.left_out), synced_version=version, synced_at=at
+        )
+        if version != self.version:
+            return found
+        return replace(found, customer_count=tally.customers, as_of=at, fault="")
+
+
+def reason_of(status: Status) -> str:
+    """Why a customer whose address has this status carries no tag; only for a status that is not in TAGGABLE."""
+    return _REASON_OF_STATUS.get(status, "not_a_member")
+
+
+def twin_of(name: str, names: Iterable[tuple[int, str]], ours: Iterable[int]) -> int | None:
+    """The id of a tag of that name that is not ours; `names` are the audience's tags by id."""
+    key, known = name_key(name), set(ours)
+    return next((tag_id for tag_id, there in names if name_key(there) == key and tag_id not in known), None)
+
+
+def view_of(segment: Segment, *, audience_id: str, is_syncing: bool) -> SegmentView:
+    """The segment as the API shows it."""
+    return SegmentView(
+        id=segment.id,
+        name=segment.name,
+        rules=tuple(SegmentRule(rule.field, rule.operator, rule.value) for rule in segment.rules),
+        customer_count=segment.customer_count,
+        as_of=segment.as_of,
+        mailchimp_segment_id=segment.tag.id if segment.tag and segment.tag.audience_id == audience_id else None,
+        sync_state=_state(segment, audience_id, is_syncing),
+        version=segment.version,
+        member_count=segment.member_count,
+        difference=_difference(segment),
+        last_synced_at=segment.synced_at,
+        message=segment.fault or None,
+    )
+
+
+def _state(segment: Segment, audience_id: str, is_syncing: bool) -> SegmentSyncState:
+    if segment.is_synced(audience_id) and not segment.fault:
+        return "synced"
+    if is_syncing:
+        return "syncing"
+    return "error" if segment.fault else "pending"
+
+
+def _difference(segment: Segment) -> tuple[DifferenceReason, ...]:
+    """Customers less members, the whole of it split by reason."""
+    if segment.customer_count is None or segment.member_count is None:
+        return ()
+    parts = dict(segment.left_out)
+    parts["not_yet"] = segment.customer_count - segment.member_count - sum(parts.values())
+    return tuple(DifferenceReason(code, parts[code], words) for code, words in _LEFT_OUT.items() if parts.get(code))

@@ -1,0 +1,250 @@
+"""One HTTP call: a session that is kept, a limit on every wait, repeats where they make sense.
+
+Nothing here logs: paths hold ids and hashes of addresses, bodies hold people. What may be counted goes to `on_call`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NotRequired, TypedDict
+from urllib.parse import quote
+
+import requests
+from urllib3.exceptions import MaxRetryError
+
+from chalicelib.errors import RetryLater, StopRun
+from chalicelib.http_client.retry import SHORTEST_CALL_SECONDS, USUAL_PATIENCE, Fault, Patience, fault_of, next_wait
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+# A connection that rested longer may have been dropped without a word while the function was frozen. Measured by the
+# clock on the wall, since others may stand still meanwhile.
+_IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `template` is the path with names in braces, `ids` what stands for them; metrics see the template."""
+
+    method: str
+    template: str
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: object | None = None  # sent as JSON
+    read_seconds: float = READ_SECONDS
+    creates: bool = False  # done twice it would make two of a thing
+
+    @property
+    def path(self) -> str:
+        return self.template.format_map({name: _path_part(text) for name, text in self.ids.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def document(self) -> Any:
+        """The body's JSON; None when it is none, as with the HTML that gateways answer."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class CallMade:
+    """A call as metrics may know it. `status` is None when no answer came."""
+
+    method: str
+    template: str
+    status: int | None
+    seconds: float
+
+
+class UncertainCreation(RetryLater):
+    """Nobody knows whether the thing was created: look for it before asking again."""
+
+
+def ignore_call(call: CallMade) -> None:
+    """For callers that count nothing."""
+
+
+class KeptSession(requests.Session):
+    """A session for all calls of a process: connections are kept, but only while they are surely alive.
+
+    It takes nothing from the environment and keeps no cookies: no proxy and no .netrc may redirect a call that has a
+    key, and what one account was sent is not shown to another.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self.headers["User-Agent"] = "pracbill-mailchimp"
+        self._clock = clock
+        self._used_at = clock()
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if self._clock() - self._used_at > _IDLE_SECONDS:
+            self.close()
+        try:
+            return super().send(request, **options)
+        finally:
+            self._used_at = self._clock()
+
+
+def new_session() -> requests.Session:
+    return KeptSession()
+
+
+class Surroundings(TypedDict):
+    """What every client is given by its caller.
+
+    `remaining` tells the seconds left to the caller, and no call or wait goes beyond it; `random` gives numbers of
+    [0, 1) for the jitter of waits; `on_call` hears of every try for metrics, without ids and addresses.
+    """
+
+    remaining: Callable[[], float]
+    sleep: Callable[[float], None]
+    random: Callable[[], float]
+    on_call: NotRequired[Callable[[CallMade], None]]
+    session_factory: NotRequired[Callable[[], requests.Session]]
+    patience: NotRequired[Patience]
+
+
+class HttpCalls:
+    """Calls to one server with one authorization.
+
+    `authorization` gives the header's value for each call; `explain` turns a passing fault into words for staff;
+    `silent_403`: see `outbound.retry.fault_of`; the others: see Surroundings.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        authorization: Callable[[], str],
+        explain: Callable[[Fault], str],
+        remaining: Callable[[], float],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        on_call: Callable[[CallMade], None] = ignore_call,
+        session_factory: Callable[[], requests.Session] = new_session,
+        patience: Patience = USUAL_PATIENCE,
+        silent_403: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._authorization = authorization
+        self._explain = explain
+        self._remaining = remaining
+        self._sleep = sleep
+        self._random = random
+        self._on_call = on_call
+        self._session = session_factory()
+        self._patience = patience
+        self._silent_403 = silent_403
+        self._clock = clock
+
+    def send(self, call: Call) -> Answer:
+        """Make the call until it is answered in earnest.
+
+        Raises RetryLater when faults do not pass in the time and attempts there are (UncertainCreation when the call
+        creates something and may have been carried out), StopRun when the address of the server is unusable.
+        """
+        for attempt in itertools.count(1):
+            outcome = self._try_once(call)
+            fault = outcome if isinstance(outcome, Fault) else self._fault_of(outcome)
+            if fault is None:
+                assert isinstance(outcome, Answer)
+                return outcome
+            self._wait_or_give_up(call, fault, attempt)
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _fault_of(self, answer: Answer) -> Fault | None:
+        silent = self._silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
+        return fault_of(answer.status, answer.headers, silent_403=silent)
+
+    def _wait_or_give_up(self, call: Call, fault: Fault, attempt: int) -> None:
+        wait = next_wait(
+            fault,
+            self._patience,
+            attempt=attempt,
+            creates=call.creates,
+            time_left=self._remaining(),
+            luck=self._random(),
+        )
+        if wait is not None:
+            self._sleep(wait)
+            return
+        raised = UncertainCreation if call.creates and fault.may_have_run else RetryLater
+        raise raised(self._explain(fault), after_seconds=fault.retry_after)
+
+    def _try_once(self, call: Call) -> Answer | Fault:
+        read_seconds = min(call.read_seconds, self._remaining() - self._patience.margin)
+        if read_seconds < SHORTEST_CALL_SECONDS:
+            raise RetryLater(
+                "The other side was slow, and there was no time left for another call. A sync goes on by itself; "
+                "anything else can be tried again."
+            )
+        started = self._clock()
+        outcome = self._exchange(call, read_seconds)
+        self._on_call(CallMade(call.method, call.template, outcome.status, self._clock() - started))
+        return outcome
+
+    def _exchange(self, call: Call, read_seconds: float) -> Answer | Fault:
+        headers = {"Authorization": self._authorization(), "Accept": "application/json"}
+        body = None
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(call.body, separators=(",", ":")).encode()
+        try:
+            answer = self._session.request(
+                call.method,
+                self._base_url + call.path,
+                params=call.query or None,
+                data=body,
+                headers=headers,
+                timeout=(CONNECT_SECONDS, read_seconds),
+                allow_redirects=False,  # a redirect would carry the key elsewhere
+            )
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
+            raise StopRun("The configured address of the other side is not a web address.") from None
+        except requests.exceptions.InvalidHeader:
+            # `from None`: the original message quotes the header, and with it the key.
+            raise StopRun("The configured key or token has characters that cannot be sent.") from None
+        except requests.RequestException as broken:
+            return Fault(None, may_have_run=not _never_connected(broken))
+        return Answer(answer.status_code, answer.headers, answer.content)
+
+
+def _never_connected(broken: requests.RequestException) -> bool:
+    """No connection came about, so nothing can have been carried out."""
+    if isinstance(broken, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError):
+        return True
+    # urllib3 gives up with MaxRetryError only while connecting: what breaks later is another error.
+    return isinstance(broken, requests.exceptions.ConnectionError) and any(
+        isinstance(cause, MaxRetryError) for cause in broken.args
+    )
+
+
+def _path_part(text: str) -> str:
+    if text in ("", ".", ".."):
+        raise ValueError("an id that would change the meaning of the path")
+    return quote(text, safe="@")  # which a path may hold as it is (RFC 3986, 3.3)

@@ -1,0 +1,297 @@
+"""The account's audiences and the one a department uses: listing, creating, selecting, the overview panel.
+
+Selecting means: look at the audience, create the merge fields it lacks, store it, register our webhook, and have a
+first plan made. Each step can be repeated, and selecting the selected audience again repeats all but the plan: that is
+how staff have us take note of what they have mended in Mailchimp.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from chalicelib.contract.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
+from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
+from chalicelib.domain.preflight import AudienceTraits, PreFlight, check_audience, missing_fields
+from chalicelib.errors import FieldError, RefuseRequest, conflict, not_found
+from chalicelib.http_client.calls import UncertainCreation
+from chalicelib.mailchimp.answers import Audience as RemoteAudience
+from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
+from chalicelib.mailchimp.answers import MergeField
+from chalicelib.mailchimp.audiences import NewAudience as RemoteNewAudience
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.connections import ActiveRun, for_another_audience
+from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
+from chalicelib.sync.account.webhook_registration import Hooks
+
+logger = logging.getLogger("pracbill-mailchimp.audiences")
+
+# Mailchimp's names of a new audience's parts -> the fields of our form.
+_FORM_FIELDS = {
+    "contact.company": "company",
+    "contact.address1": "address.line1",
+    "contact.address2": "address.line2",
+    "contact.city": "address.city",
+    "contact.state": "address.state",
+    "contact.zip": "address.postcode",
+    "contact.country": "address.country",
+    "campaign_defaults.from_name": "from_name",
+    "campaign_defaults.from_email": "from_email",
+    "campaign_defaults.language": "language",
+}
+
+
+class Audiences:
+    """`active_run` gives a department's active run as a view, `last_failed` its last sync if that failed,
+    `segment_count` the number of its segments.
+
+    `first_plan(department_id, by)` has a first plan made for a newly selected audience: a full dry run, unless a run
+    is active. None leaves that to somebody else.
+    """
+
+    def __init__(
+        self,
+        departments: DepartmentStore,
+        accounts: LinkedAccounts,
+        hooks: Hooks,
+        *,
+        looks: AudienceLooks,
+        active_run: ActiveRun,
+        last_failed: ActiveRun,
+        segment_count: Callable[[str], int],
+        first_plan: Callable[[str, str], object] | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._departments = departments
+        self._accounts = accounts
+        self._hooks = hooks
+        self._looks = looks
+        self._active_run = active_run
+        self._last_failed = last_failed
+        self._segment_count = segment_count
+        self._first_plan = first_plan
+        self._clock = clock
+
+    def list(self, department_id: str) -> AudienceList:
+        """The account's audiences, and whether its plan allows another."""
+        with self._accounts.open(department_id) as linked:
+            found = linked.client.audiences()
+        return AudienceList(_summaries(found), found.may_create, None if found.may_create else _plan_words(found))
+
+    def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview:
+        """Create an audience and select it.
+
+        Raises RefuseRequest: 409 when the plan allows no further audience (`audiences` are the ones there are) or a run
+        is active (`run`), 422 when Mailchimp does not accept a field.
+        """
+        with self._accounts.open(department_id) as linked:
+            self._refuse_while_running(linked.department)
+            created = _create(linked.client, audience)
+        logger.info("An audience was created for department %s by %s", department_id, by)
+        return self.select(department_id, created.id, by=by)
+
+    def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview:
+        """Make an audience the department's primary one, or look after the selected one again.
+
+        Raises RefuseRequest: 404 when the account has no such audience (`audiences` are the ones there are), 409 when a
+        run is active (`run`) and the audience would be another one. A webhook that Mailchimp does not accept is
+        a finding of the overview and no error.
+        """
+        with self._accounts.open(department_id) as linked:
+            is_other = not _is_selected(linked.department, audience_id)
+            if is_other:
+                self._refuse_while_running(linked.department)
+            remote = _look_up(linked.client, audience_id)
+            checked = self._pre_flight(linked, remote)
+            department = self._departments.change(department_id, partial(self._selected, remote, checked))
+            self._hooks.repair(department, linked.client)
+        logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
+        if is_other and self._first_plan is not None:
+            self._first_plan(department_id, by)
+        return self._panel(self._looks.fresh(self._departments.get(department_id) or department))
+
+    def overview(self, department_id: str) -> AudienceOverview:
+        """The overview panel. Mailchimp is asked at most once a minute, and never waited for long.
+
+        Raises RefuseRequest: 409 while the department is not connected, 404 when no audience is selected.
+        """
+        department = self._departments.get(department_id)
+        if department is None or department.connection is None:
+            raise not_connected()
+        return self._panel(self._looks.refreshed(department))
+
+    def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> PreFlight:
+        client, department = linked.client, linked.department
+        fields = _complete_fields(client, remote.id)
+        traits = AudienceTraits(
+            double_optin=remote.double_optin,
+            marketing_permissions=remote.marketing_permissions,
+            foreign_hook_hosts=self._hooks.foreign_hosts(department.id, client.webhooks(remote.id)),
+        )
+        return check_audience(fields, traits, country=department.country)
+
+    def _selected(self, remote: RemoteAudience, checked: PreFlight, department: Department) -> Department:
+        """The department with this audience; what was known of another one is void, of this one it stays."""
+        before = department.audience
+        if department.connection is None:
+            raise not_connected()
+        if before is None or before.id != remote.id:
+            self._refuse_while_running(department)
+            audience = Audience(remote.id, remote.name, checked.fields, selected_at=self._clock())
+            department = for_another_audience(department)
+        else:
+            audience = replace(before, name=remote.name, fields=checked.fields)
+            # A field more or less changes what every member should hold.
+            if before.fields != checked.fields:
+                department = department.to_be_decided_anew()
+        audience = replace(audience, double_optin=remote.double_optin, findings=checked.findings)
+        return replace(department, audience=audience)
+
+    def _refuse_while_running(self, department: Department) -> None:
+        if not department.active_run_id:
+            return
+        raise conflict(
+            "A sync is running for this department. Wait for it to end, or cancel it, before another audience is "
+            "selected.",
+            code="run-active",
+            extra={"run": self._active_run(department)},
+        )
+
+    def _panel(self, department: Department) -> AudienceOverview:
+        if department.audience is None:
+            raise not_found("No audience is selected for this department yet.")
+        return overview_of(
+            department,
+            department.audience,
+            segments=self._segment_count(department.id),
+            run=self._active_run(department) if department.active_run_id else None,
+            failed=self._last_failed(department),
+            now=self._clock(),
+        )
+
+
+def overview_of(
+    department: Department,
+    audience: Audience,
+    *,
+    segments: int,
+    run: RunView | None,
+    failed: RunView | None,
+    now: datetime,
+) -> AudienceOverview:
+    """The overview panel from what is stored."""
+    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department))
+    return AudienceOverview(
+        id=audience.id,
+        name=audience.name,
+        member_count=audience.status.member_count if audience.status else None,
+        counted_at=audience.status.counted_at if audience.status else None,
+        segments=segments,
+        last_synced_at=department.last_synced_at,
+        active_run=run,
+        health=worst_first(findings),
+    )
+
+
+def _is_selected(department: Department, audience_id: str) -> bool:
+    return department.audience is not None and department.audience.id == audience_id
+
+
+def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
+    try:
+        return client.audience(audience_id)
+    except AudienceGone:
+        words = "The Mailchimp account has no such audience. Select one of those it has."
+        raise RefuseRequest(
+            words,
+            status=404,
+            title="Not found",
+            code="no-such-audience",
+            errors=(FieldError("audience_id", words, "no_such_audience"),),
+            extra={"audiences": _summaries(client.audiences())},
+        ) from None
+
+
+def _complete_fields(client: MailchimpClient, audience_id: str) -> tuple[MergeField, ...]:
+    """The audience's merge fields, after creating those we fill; one that Mailchimp refuses is simply not there."""
+    fields = client.merge_fields(audience_id)
+    for wanted in missing_fields(fields):
+        try:
+            created = client.create_merge_field(audience_id, tag=wanted.tag, name=wanted.name, type=wanted.type)
+        except RequestRefused:
+            continue
+        fields += (created,)
+    return fields
+
+
+def _create(client: MailchimpClient, audience: NewAudience) -> RemoteAudience:
+    before = client.audiences()
+    if not before.may_create:
+        raise _plan_limit(before)
+    try:
+        return client.create_audience(_remote_form(audience))
+    except PlanLimitReached:
+        raise _plan_limit(before) from None
+    except RequestRefused as refused:
+        raise RequestRefused(refused.message, tuple(_of_our_form(error) for error in refused.errors)) from None
+    except UncertainCreation:
+        known = {there.id for there in before.items}
+        for there in client.audiences().items:
+            if there.name == audience.name and there.id not in known:
+                return there
+        raise
+
+
+def _remote_form(new: NewAudience) -> RemoteNewAudience:
+    return RemoteNewAudience(
+        name=new.name,
+        from_name=new.from_name,
+        from_email=new.from_email,
+        company=new.company,
+        address1=new.address.line1,
+        address2=new.address.line2,
+        city=new.address.city,
+        state=new.address.state,
+        zip=new.address.postcode,
+        country=new.address.country,
+        permission_reminder=new.permission_reminder,
+        language=new.language,
+    )
+
+
+def _of_our_form(error: FieldError) -> FieldError:
+    return replace(error, field=_FORM_FIELDS.get(error.field, error.field))
+
+
+def _plan_limit(found: RemoteAudiences) -> RefuseRequest:
+    return RefuseRequest(
+        _plan_words(found),
+        status=409,
+        title="No further audience",
+        code="plan-limit-reached",
+        extra={"audiences": _summaries(found)},
+    )
+
+
+def _plan_words(found: RemoteAudiences) -> str:
+    way_out = "Select an existing audience; one is enough, and segments part it into groups."
+    if found.max_instances is None or found.may_create:
+        return (
+            "Mailchimp does not allow another audience: the plan's number of audiences is used up, or the user of the "
+            f"API key may not create audiences. {way_out}"
+        )
+    return (
+        f"The plan of this Mailchimp account allows {found.max_instances} audience"
+        f"{'' if found.max_instances == 1 else 's'}, and it has {found.current}. {way_out}"
+    )
+
+
+def _summaries(found: RemoteAudiences) -> tuple[AudienceSummary, ...]:
+    return tuple(AudienceSummary(audience.id, audience.name, audience.member_count) for audience in found.items)

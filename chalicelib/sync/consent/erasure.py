@@ -1,0 +1,204 @@
+"""Erasure: a person wants to be forgotten. Deleted for good in Mailchimp, removed from our tables, never added again.
+
+What stays is a keyed hash of the address with the note `erased`, so that a customer whom PracBill still lists is not
+added anew, and ledger entries under that hash, which hold no address.
+
+Every call finishes what an earlier one left undone: the note comes first, so that nothing adds the address while it is
+being erased, and the customer, by whom the address is found, goes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.contract.views import ErasureReceipt
+from chalicelib.domain.consent.members import Heard, OptOut
+from chalicelib.domain.consent.opt_outs import newest_opt_out
+from chalicelib.domain.customers import customer_key
+from chalicelib.domain.departments import Department
+from chalicelib.domain.logs import LedgerEntry, LogEntry
+from chalicelib.domain.planning import AddressState
+from chalicelib.errors import conflict, not_found
+from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.members import MemberStore
+from chalicelib.sync.ports import Clock, MailchimpFor
+
+# A request of the API; the gateway ends it after 29 seconds.
+_SECONDS = 25.0
+
+
+class Erasure:
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        customers: CustomerStore,
+        members: MemberStore,
+        ledger: LedgerStore,
+        logs: LogStore,
+        mailchimp_for: MailchimpFor,
+        clock: Clock,
+    ) -> None:
+        self._departments = departments
+        self._customers = customers
+        self._members = members
+        self._ledger = ledger
+        self._logs = logs
+        self._mailchimp_for = mailchimp_for
+        self._clock = clock
+
+    def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt:
+        """Erase a customer's address in Mailchimp and here. Raises RefuseRequest (404) for a customer we do not have.
+
+        Raises KeyRejected, StopRun and RetryLater when Mailchimp cannot be told; calling again goes on from there.
+        """
+        department = self._departments.get(department_id)
+        stored = self._stored(department_id, customer_id)
+        if department is None or stored is None:
+            raise not_found("No customer with this id is kept here. What is not kept cannot be erased.")
+        now = self._clock()
+        may_differ = not stored.is_readable
+        self._departments.change(
+            department_id,
+            lambda known: replace(
+                known, has_erasures=True, unreadable_may_differ=known.unreadable_may_differ or may_differ
+            ),
+        )
+        audience_id = department.audience.id if department.audience else ""
+        states = self._states(department, stored, audience_id)
+        for state in states:
+            if state.sharers is not None:
+                self._note(department_id, state, audience_id, now)
+        deleted = self._delete_in_mailchimp(department, audience_id, states)
+        for state in states:
+            # A former address was in no danger of being added, and without its facet it would not be found again.
+            self._note(department_id, state, audience_id, now)
+            self._record(department_id, state, by, now)
+            self._remove_traces(department_id, state, stored)
+        self._log(department_id, now)
+        self._customers.write([delete_customer(department_id, stored.customer_key)])
+        return ErasureReceipt(customer_id, now, _message(states, customer_id, deleted=deleted))
+
+    def _stored(self, department_id: str, customer_id: str) -> StoredCustomer | None:
+        key = customer_key(customer_id)
+        return self._customers.get(department_id, [key]).get(key)
+
+    def _states(self, department: Department, stored: StoredCustomer, audience_id: str) -> list[AddressState]:
+        """The customer's address, those it had before, and those to which the person went on in Mailchimp.
+
+        Others than the customer's own are left alone when somebody else has them now.
+        """
+        others = list(stored.former)
+        found: dict[str, AddressState] = {}
+        if stored.address_key:
+            state = self._members.state(department.id, stored.address_key, audience_id)
+            found[stored.address_key] = state
+            others.append(state.member.left_for)
+        while others:
+            key = others.pop()
+            if not key or key in found:
+                continue
+            other = self._members.state(department.id, key, audience_id)
+            if other.sharers is None:
+                found[key] = other
+                others.append(other.member.left_for)
+        # The customer's own last: by it the others are found.
+        return list(found.values())[::-1]
+
+    def _note(self, department_id: str, state: AddressState, audience_id: str, now: datetime) -> None:
+        """The note that keeps the address out, and the address itself out of it."""
+
+        def erased(known: Heard) -> Heard:
+            if known.erased:
+                return known
+            no = newest_opt_out(known.opt_out, OptOut(now, "person", "erased", told_pracbill=True))
+            # Where the person went on is a hash as well; a repeat finds the way by it.
+            left = known.left_for if known.audience_id == audience_id else ""
+            return Heard(audience_id, "forgotten", status_at=now, heard_at=now, opt_out=no, erased=True, left_for=left)
+
+        member = state.member
+        self._members.change_heard(department_id, member.address_key, member.address, erased)
+
+    def _delete_in_mailchimp(self, department: Department, audience_id: str, states: list[AddressState]) -> bool:
+        """Delete the members for good; answers False where no audience is connected that could have them."""
+        if not audience_id or department.connection is None:
+            return False
+        addresses = [state.member.address for state in states if state.member.address]
+        if not addresses:
+            return True
+        mailchimp = self._mailchimp_for(department, lambda: _SECONDS)
+        for address in addresses:
+            if mailchimp.delete_permanently(audience_id, address).outcome == "refused":
+                raise conflict(
+                    "Mailchimp did not delete the contact. No sync adds it again; delete it in Mailchimp by hand, "
+                    "then erase the customer here once more.",
+                    code="not-deleted",
+                )
+        return True
+
+    def _record(self, department_id: str, state: AddressState, by: str, now: datetime) -> None:
+        entry = LedgerEntry(
+            at=now,
+            recorded_at=now,
+            was=state.member.status,
+            became="forgotten",
+            who="the person",
+            route="admin",
+            rule="erased",
+            evidence={"by": by},
+        )
+        self._ledger.append(department_id, state.member.address_key, entry)
+
+    def _remove_traces(self, department_id: str, state: AddressState, stored: StoredCustomer) -> None:
+        """Everything of the address that can be read; of other customers who share it only the pushes go."""
+        key = state.member.address_key
+        self._members.delete_untold(department_id, key)
+        self._members.write(
+            [
+                self._members.delete_push(department_id, key),
+                self._members.delete_document(department_id, key, stored.customer_key),
+            ]
+        )
+        if state.sharers is None or len(state.sharers.customers) < 2:
+            marks = _marks_of(key, self._members, department_id)
+            self._members.write([self._members.delete_mark(department_id, mark) for mark in marks])
+
+    def _log(self, department_id: str, now: datetime) -> None:
+        entry = LogEntry(
+            date=now,
+            direction="push",
+            type="erasure",
+            status="success",
+            message="A customer's data was erased, in Mailchimp and here.",
+        )
+        self._logs.add(department_id, entry, key="erasure")
+
+
+def erased_among(members: MemberStore, department_id: str, address_keys: Iterable[str]) -> frozenset[str]:
+    """Which of these addresses are erased: nothing that can be read may be stored of their customers again."""
+    known = members.facets(department_id, address_keys)
+    return frozenset(key for key, facets in known.items() if facets.heard is not None and facets.heard.erased)
+
+
+def _marks_of(address_key: str, members: MemberStore, department_id: str) -> tuple[str, ...]:
+    """The touched marks of one address: the list is read from right before it."""
+    before = f"{int(address_key, 16) - 1:032x}" if int(address_key, 16) else ""
+    found = next(members.touched(department_id, after=before), None)
+    return found[1] if found is not None and found[0] == address_key else ()
+
+
+def _message(states: list[AddressState], customer_id: str, *, deleted: bool) -> str:
+    parts = [
+        "The customer is erased here, and deleted in Mailchimp for good: no sync adds the address again."
+        if deleted
+        else "The customer is erased here. No Mailchimp audience is connected, so nothing was deleted there.",
+        "Erase the customer in PracBill too.",
+    ]
+    others = [c.id for state in states if state.sharers for c in state.sharers.customers if c.id != customer_id]
+    if others:
+        parts.append(f"The same address belongs to other customers, who are no longer synced: {', '.join(others)}.")
+    return " ".join(parts)

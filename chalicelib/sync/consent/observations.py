@@ -1,0 +1,322 @@
+"""The one way by which a word heard outside of planning changes what we know, and how PracBill hears of it.
+
+Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes. For each
+address the writes come in an order that loses nothing when the function dies in between: first the word for PracBill
+and the mark that the address must be decided anew, then the ledger, last the facet by which the change counts as known.
+A repeat writes the same again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from chalicelib.domain.consent.members import Heard, OptOut, Sharers
+from chalicelib.domain.consent.observations import Heeded, News, Told, Untold, listen
+from chalicelib.domain.customers import address_key, mail_address
+from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.logs import Route
+from chalicelib.domain.moments import moment_text
+from chalicelib.domain.planning import AddressState, Operation
+from chalicelib.errors import RetryLater, StopRun
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
+from chalicelib.pracbill.errors import ConsentRefused
+from chalicelib.store.batches import side_by_side
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.logs import LedgerStore
+from chalicelib.store.members import Facets, MemberStore
+from chalicelib.sync.ports import Clock
+
+Thing = TypeVar("Thing")
+
+_NEWS_AT_ONCE = 1000
+_FACETS_A_TRANSACTION = 100  # what DynamoDB takes
+# What Mailchimp gives as reason when an admin or an API client unsubscribed a member.
+_ADMIN_REASON = "n/a (unsubscribed by admin)"
+_LONGEST_REASON = 200
+# Finding one word among 500 that PracBill refuses takes ten refused calls.
+_MOST_REFUSED_CALLS = 30
+_OTHERS_TELL = "They were heard a moment ago and are being told."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something heard that is not known yet. `facets` are what was known when it was heard."""
+
+    address_key: str
+    news: News
+    facets: Facets
+    heeded: Heeded
+
+
+@dataclass(slots=True)
+class _Telling:
+    words: int = 0
+    known: int = 0
+    refused_calls: int = 0
+    refusal: ConsentRefused | None = None
+
+
+class Hearing:
+    def __init__(
+        self, *, departments: DepartmentStore, members: MemberStore, ledger: LedgerStore, clock: Clock
+    ) -> None:
+        self._departments = departments
+        self._members = members
+        self._ledger = ledger
+        self._clock = clock
+
+    # ------------------------------------------------------------------------------------------------- hearing
+
+    def hear(self, department: Department, news: Iterable[News], *, touch: bool = True) -> Counter[str]:
+        """Take news of members of the selected audience; answers how often it came to what (domain.hearing.Kind).
+
+        News that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
+        next plan, for callers who know that it decides every address anyway.
+        """
+        counts: Counter[str] = Counter()
+        if department.audience is None:
+            return counts
+        for part in _slices(news, _NEWS_AT_ONCE):
+            for one_each in _one_an_address(part):
+                changes = self._changes(department, one_each)
+                self._keep(department, changes, touch=touch)
+                counts.update(change.heeded.kind for change in changes if change.heeded.kind)
+        return counts
+
+    def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:
+        """Mailchimp refused a push for a consent that we did not know of; `at` is our clock before the push.
+
+        `code` is a refusal of domain/refusals.py: `forgotten`, or one that says that the person is opted out. When that
+        happened is not told, so the moment counts in which we learned of it.
+        """
+        self.hear(department, [_news_of_refusal(operation, code, at)], touch=False)
+
+    def _changes(self, department: Department, news: Sequence[News]) -> list[Change]:
+        audience_id = department.audience_id
+        by_key = {address_key(department.salt, one.address): one for one in news}
+        known = self._members.facets(department.id, by_key)
+        found = []
+        for key, one in by_key.items():
+            facets = known.get(key) or Facets(key, one.address)
+            heard = facets.heard or Heard()
+            heeded = listen(key, heard, facets.push, audience_id, one)
+            if heeded.kind is not None or heeded.heard != heard:
+                found.append(Change(key, one, facets, heeded))
+        return found
+
+    def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
+        side_by_side(
+            lambda word: self._members.put_untold(department.id, word),
+            [change.heeded.untold for change in changes if change.heeded.untold],
+        )
+        # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
+        touched = [change for change in changes if touch and change.heeded.kind is not None]
+        self._touch(department, touched, "hearing")
+        entries = [(change.address_key, change.heeded.entry) for change in changes]
+        self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
+        self._know(department, changes)
+        self._touch(department, touched, "heard")
+
+    def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
+        put = self._members.put_mark
+        self._members.write(
+            [put(department.id, c.address_key, f"{what}-{moment_text(c.news.heard_at)}") for c in changes]
+        )
+
+    def _know(self, department: Department, changes: Sequence[Change]) -> None:
+        """Store the facets, many new ones in one call; where somebody was faster, the news is held against theirs."""
+        new = [change for change in changes if change.facets.heard is None]
+        known = [change for change in changes if change.facets.heard is not None]
+        for part in _slices(new, _FACETS_A_TRANSACTION):
+            facets = [(change.address_key, change.news.address, change.heeded.heard) for change in part]
+            if len(part) == 1 or not self._members.add_heard(department.id, facets):
+                known += part
+        side_by_side(lambda change: self._change(department, change), known)
+
+    def _change(self, department: Department, change: Change) -> None:
+        def heard(known: Heard) -> Heard:
+            push, audience_id = change.facets.push, department.audience_id
+            return listen(change.address_key, known, push, audience_id, change.news).heard
+
+        self._members.change_heard(department.id, change.address_key, change.news.address, heard)
+
+    # ------------------------------------------------------------------------------------------- telling PracBill
+
+    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
+        """Tell PracBill every word it has not heard.
+
+        Telling twice changes nothing there. A word that was replaced while it was told stays for the next time, and so
+        does one that PracBill refuses: it keeps none of the others back. Raises what PracBillClient raises for other
+        failures, after everything that was told is noted; what waits is noted with the department either way.
+        """
+        telling = _Telling()
+        try:
+            for words in _slices(self._members.untold(department.id), MOST_CHANGES_A_CALL):
+                self._tell(department, pracbill, words, telling)
+        except (RetryLater, StopRun) as failed:
+            self.note_untold(department.id, failed.message)
+            raise
+        if telling.refusal is None and not telling.words and department.untold is None:
+            return Told()
+        why = telling.refusal.message if telling.refusal is not None else ""
+        return Told(telling.known, self.note_untold(department.id, why))
+
+    def note_untold(self, department_id: str, why: str) -> UntoldWords | None:
+        """Count what PracBill has not been told and note it with the department, for its health; `why` it is so."""
+        count, now = self._members.untold_count(department_id), self._clock()
+
+        def noted(known: Department) -> Department:
+            since = known.untold.since if known.untold is not None else now
+            return replace(known, untold=UntoldWords(count, since, why or _OTHERS_TELL) if count else None)
+
+        return self._departments.change(department_id, noted).untold
+
+    def untold(self, department_id: str) -> UntoldWords | None:
+        """What PracBill has not been told, as last noted."""
+        department = self._departments.get(department_id)
+        return department.untold if department is not None else None
+
+    def _tell(
+        self, department: Department, pracbill: PracBillClient, words: Sequence[Untold], telling: _Telling
+    ) -> None:
+        """Tell some words; where PracBill refuses them, half and half, until it is known which ones it means."""
+        if telling.refused_calls >= _MOST_REFUSED_CALLS:
+            return
+        telling.words += len(words)
+        try:
+            written = pracbill.write_consent(department.id, [_change_of(word) for word in words])
+        except ConsentRefused as refused:
+            telling.refusal, telling.refused_calls = refused, telling.refused_calls + 1
+            middle = len(words) // 2
+            for part in (words[:middle], words[middle:]) if middle else ():
+                self._tell(department, pracbill, part, telling)
+            return
+        unknown = {mail_address(email) for email in written.unknown}
+        told = [word for word in words if mail_address(word.email) not in unknown]
+        side_by_side(lambda word: self._note_told(department.id, word), told)
+        side_by_side(lambda word: self._members.delete_untold(department.id, word.address_key, word), words)
+        telling.known += len(told)
+
+    def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
+        """Keep a word for PracBill about opt-outs that were heard before it had this customer with the address."""
+        for state in states:
+            opt_out, member = state.member.opt_out, state.member
+            if state.sharers is None or opt_out is None or member.erased:
+                continue
+            if opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
+                continue
+            if opt_out.customers and not state.sharers.ids <= {*opt_out.customers}:
+                continue  # PracBill would write it down for everybody who has the address
+            if opt_out.told_pracbill and not _was_never_told(state.sharers, opt_out):
+                continue
+            word = Untold(member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason)
+            self._members.put_untold(department.id, word)
+
+    def _note_told(self, department_id: str, word: Untold) -> None:
+        def told(heard: Heard) -> Heard:
+            opt_out = heard.opt_out
+            if word.status != "unsubscribed" or opt_out is None or opt_out.at > word.occurred_at:
+                return heard
+            return replace(heard, opt_out=replace(opt_out, told_pracbill=True))
+
+        self._members.change_heard(department_id, word.address_key, word.email, told)
+
+
+def news_of(
+    member: RemoteMember,
+    heard_at: datetime,
+    route: Route,
+    *,
+    subscribed_at: datetime | None = None,
+    evidence: dict[str, str] | None = None,
+) -> News:
+    """News from a member as Mailchimp shows it. `heard_at` is our clock before it was asked for."""
+    status_at = member.last_changed or heard_at
+    opt_out, rule = _no_of(member, status_at)
+    seen = {"mailchimp_time": moment_text(status_at)}
+    if member.unsubscribe_reason:
+        seen["reason"] = member.unsubscribe_reason[:_LONGEST_REASON]
+    return News(
+        address=member.address,
+        status=member.status,
+        status_at=status_at,
+        heard_at=heard_at,
+        route=route,
+        rule=rule,
+        opt_out=opt_out,
+        subscribed_at=subscribed_at or member.timestamp_opt,
+        contact_id=member.contact_id,
+        evidence=seen | (evidence or {}),
+    )
+
+
+def gone(address: str, at: datetime, heard_at: datetime, route: Route, evidence: dict[str, str] | None = None) -> News:
+    """News of a member that was there and is no longer in any state: Mailchimp shows deleted ones nowhere.
+
+    Somebody deleted it for good, mostly because the person wished so; it is taken as a no.
+    """
+    opt_out = OptOut(at, "admin", "deleted in Mailchimp")
+    return News(address, "forgotten", at, heard_at, route, "deleted-there", opt_out, evidence=evidence or {})
+
+
+def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
+    """The no that a member's status stands for, and the name of the case."""
+    if member.status == "cleaned":
+        return OptOut(at, "bounce", "bounced"), "bounced-there"
+    if member.status != "unsubscribed":
+        return None, f"{member.status}-there"
+    if member.unsubscribe_reason.strip().casefold() == _ADMIN_REASON:
+        return OptOut(at, "admin", "unsubscribed by somebody in Mailchimp"), "unsubscribed-by-admin"
+    return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
+
+
+def _news_of_refusal(operation: Operation, code: str, at: datetime) -> News:
+    if code == "forgotten":
+        return replace(gone(operation.address, at, at, "sync"), rule="refused-forgotten")
+    opt_out = OptOut(at, "person", "compliance state")
+    return News(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
+
+
+def _was_never_told(sharers: Sharers, no: OptOut) -> bool:
+    """Whether PracBill, once told of the no, must have entered the customer anew: what it says now is older than that.
+
+    A yes without a time is left alone: it may be later.
+    """
+    if sharers.consent is None:
+        return True
+    return sharers.consent_at is not None and sharers.consent_at <= no.at
+
+
+def _one_an_address(news: Sequence[News]) -> Iterator[list[News]]:
+    """The news in its order of time, in parts in which no address comes twice: each is heard upon the one before."""
+    rest = sorted(news, key=lambda one: one.rank)
+    while rest:
+        first: dict[str, News] = {}
+        later = []
+        for one in rest:
+            if first.setdefault(one.address, one) is not one:
+                later.append(one)
+        yield list(first.values())
+        rest = later
+
+
+def _change_of(word: Untold) -> ConsentChange:
+    return ConsentChange(
+        email=word.email,
+        status=word.status,
+        occurred_at=word.occurred_at,
+        source=word.source,
+        reason=word.reason,
+    )
+
+
+def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    iterator = iter(things)
+    while part := list(islice(iterator, size)):
+        yield part

@@ -1,0 +1,244 @@
+"""Events from Mailchimp's webhook, one by one: a hint that something happened to a member, never the truth itself.
+
+The member is asked for anew, and what Mailchimp shows then is heard as in the pull. Only a no is taken at its word
+where Mailchimp shows no member any more, or lets us ask nothing: it can harm nobody's consent. An event counts as
+applied once all is written and PracBill is told, so whatever fails in between comes again by the queue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
+from chalicelib.domain.consent.observations import News
+from chalicelib.domain.customers import address_key
+from chalicelib.domain.departments import Audience, Department, UntoldWords
+from chalicelib.domain.logs import LogEntry
+from chalicelib.errors import KeyRejected, RetryLater, StopRun
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.errors import AudienceGone
+from chalicelib.mailchimp.webhook import HookEvent, read_event
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.events import EventStore
+from chalicelib.store.logs import LogStore
+from chalicelib.store.members import MemberStore
+from chalicelib.sync.consent.address_changes import Move, Moves
+from chalicelib.sync.consent.observations import Hearing, gone, news_of
+from chalicelib.sync.ports import Clock, MailchimpFor, Meter, PracBillFor, Remaining
+
+Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
+
+_MESSAGES = {
+    "opted_out": "Somebody unsubscribed in Mailchimp; PracBill hears of it.",
+    "bounced": "Mail to an address bounced; PracBill hears of it.",
+    "deleted": "A contact was deleted in Mailchimp; PracBill hears of it.",
+    "resubscribed": "A person subscribed again in Mailchimp; PracBill hears of it.",
+    "not_accepted": "A contact was subscribed in Mailchimp although an opt-out is known: the next sync takes it back.",
+    "address_changed": "A person changed the e-mail address in Mailchimp. Change it in PracBill too",
+    "status": "A contact's status changed in Mailchimp.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A member as Mailchimp showed it; `is_readable` False when it lets us ask nothing."""
+
+    member: RemoteMember | None
+    asked_at: datetime
+    is_readable: bool = True
+
+
+class Events:
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        members: MemberStore,
+        events: EventStore,
+        hearing: Hearing,
+        logs: LogStore,
+        mailchimp_for: MailchimpFor,
+        pracbill_for: PracBillFor,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._departments = departments
+        self._members = members
+        self._events = events
+        self._hearing = hearing
+        self._moves = Moves(members, hearing)
+        self._logs = logs
+        self._mailchimp_for = mailchimp_for
+        self._pracbill_for = pracbill_for
+        self._clock = clock
+        self._meter = meter
+
+    def apply_event(self, body: str, remaining: Remaining) -> Outcome:
+        """Apply the event of a queue message. Raises RetryLater or StopRun when it should come back.
+
+        A body that is not ours raises NotAnEvent.
+        """
+        event = read_event(body)
+        department = self._departments.get(event.department_id)
+        if department is None or department.audience is None or department.audience.id != event.audience_id:
+            # The hook of an audience that was given up; nothing of it concerns the department any more.
+            return self._count("ignored")
+        if self._events.is_known(department.id, event.identity, self._clock()):
+            return self._count("repeated")
+        heard = self._hear(event, department, department.audience, remaining)
+        self._tell(event, department, heard, remaining)
+        self._events.remember(department.id, event.identity, self._clock())
+        self._meter.count("OptOutsHeard", heard["opted_out"] + heard["bounced"] + heard["deleted"])
+        return self._count("applied" if heard else "nothing_new")
+
+    def _count(self, outcome: Outcome) -> Outcome:
+        self._meter.count(f"WebhookEvents{outcome.title().replace('_', '')}")
+        return outcome
+
+    # -------------------------------------------------------------------------------------------------- hearing
+
+    def _hear(self, event: HookEvent, department: Department, audience: Audience, remaining: Remaining) -> Counter[str]:
+        try:
+            mailchimp = self._mailchimp_for(department, remaining)
+            if event.type == "upemail":
+                return self._hear_move(event, department, audience, mailchimp)
+            asked_at = self._clock()
+            seen = Seen(mailchimp.member(audience.id, event.address), asked_at)
+            if seen.member is None:
+                mailchimp.audience(audience.id)  # all of its members are missing where the audience itself is gone
+        except (KeyRejected, AudienceGone):
+            # This may stay so for days: a no must not wait for it, everything else is read by the pull.
+            seen = Seen(None, self._clock(), is_readable=False)
+        news = news_of_event(event, seen)
+        if news is None or (seen.member is None and not self._is_known(department, event.address)):
+            return Counter()
+        return self._hearing.hear(department, [news])
+
+    def _hear_move(
+        self, event: HookEvent, department: Department, audience: Audience, mailchimp: MailchimpClient
+    ) -> Counter[str]:
+        """A person changed the address."""
+        asked_at = self._clock()
+        old = mailchimp.member(audience.id, event.old_address)
+        new = mailchimp.member(audience.id, event.address)
+        if old is not None:
+            # It is there again, or the event is not true: then both are what they are.
+            heard = [news_of(member, asked_at, "webhook") for member in (old, new) if member is not None]
+            return self._hearing.hear(department, heard)
+        move = Move(event.old_address, event.address, new, _happened_at(event, asked_at), asked_at, "webhook")
+        return self._moves.hear(department, mailchimp, move, was_there=self._is_known(department, event.old_address))
+
+    def _is_known(self, department: Department, address: str) -> bool:
+        """Whether the address is, or was, a member or a customer: anything else is no business of ours."""
+        key = address_key(department.salt, address)
+        state = self._members.state(department.id, key, "")
+        return state.sharers is not None or bool(state.member.address)
+
+    # -------------------------------------------------------------------------------------------------- telling
+
+    def _tell(self, event: HookEvent, department: Department, heard: Counter[str], remaining: Remaining) -> None:
+        """Tell PracBill; the log says what waits where that fails, and that it was told when it was another try."""
+        self._log(event, department, heard)
+        try:
+            told = self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
+        except (RetryLater, StopRun):
+            self._log(event, department, heard, self._hearing.untold(department.id))
+            raise
+        if told.untold is not None:
+            self._log(event, department, heard, told.untold)
+        if not heard and told.known:
+            entry = LogEntry(
+                date=self._clock(),
+                direction="pull",
+                type="webhook",
+                status="success",
+                message=f"PracBill was told of {told.known} that had waited.",
+                counts={"told": told.known},
+            )
+            self._logs.add(department.id, entry, key=f"{event.identity}:told")
+
+    # -------------------------------------------------------------------------------------------------- logging
+
+    def _log(
+        self, event: HookEvent, department: Department, heard: Counter[str], untold: UntoldWords | None = None
+    ) -> None:
+        """One entry for an event that changed something, the same one when it is repeated; it names no address."""
+        kind = next((kind for kind in _MESSAGES if heard.get(kind)), None)
+        if kind is None:
+            return
+        message = _MESSAGES[kind]
+        if kind == "address_changed":
+            message += self._customers_of(event, department)
+        waiting = {"waiting": untold.count} if untold is not None else {}
+        entry = LogEntry(
+            date=_happened_at(event, self._clock()),
+            direction="pull",
+            type="webhook",
+            status="success",
+            message=f"{message} {untold.message}" if untold is not None else message,
+            counts={name: count for name, count in heard.items() if name != "status"} | waiting,
+        )
+        self._logs.add(department.id, entry, key=event.identity)
+
+    def _customers_of(self, event: HookEvent, department: Department) -> str:
+        """Which customers an address change concerns, by their ids."""
+        key = address_key(department.salt, event.old_address)
+        state = self._members.state(department.id, key, event.audience_id)
+        ids = ", ".join(customer.id for customer in state.sharers.customers) if state.sharers else ""
+        return f" (customer {ids})." if ids else ": no customer has the old one."
+
+
+def news_of_event(event: HookEvent, seen: Seen) -> News | None:
+    """What an event about one address comes to; None when Mailchimp shows nothing that it could mean."""
+    evidence = {"event": event.type, "fired_at": event.fired_at}
+    evidence |= {name: value for name in ("reason", "campaign_id") if (value := getattr(event, name))}
+    no, rule = _no_of(event, _happened_at(event, seen.asked_at))
+    member = seen.member
+    if member is None:
+        return _news_without_member(event, seen, no, rule, evidence)
+    subscribed_at = _happened_at(event, seen.asked_at) if event.type == "subscribe" and event.fired_at_moment else None
+    if subscribed_at is not None and member.last_changed is not None:
+        subscribed_at = min(subscribed_at, member.last_changed)
+    news = news_of(member, seen.asked_at, "webhook", subscribed_at=subscribed_at, evidence=evidence)
+    if no is None:
+        return news
+    if news.opt_out is None:
+        # Archived since: the no before it counts all the same. Any other state is later than the event.
+        return replace(news, opt_out=no, rule=rule) if member.status == "archived" else news
+    if event.reason == "abuse" and news.opt_out.route != "admin":
+        return replace(news, opt_out=replace(no, at=news.opt_out.at), rule=rule)
+    return news
+
+
+def _happened_at(event: HookEvent, asked_at: datetime) -> datetime:
+    """When the event says it happened, but never later than now: a no dated in the future would outlive every yes."""
+    return min(event.fired_at_moment or asked_at, asked_at)
+
+
+def _news_without_member(
+    event: HookEvent, seen: Seen, no: OptOut | None, rule: str, evidence: dict[str, str]
+) -> News | None:
+    at = _happened_at(event, seen.asked_at)
+    if no is not None:
+        if seen.is_readable:
+            return News(event.address, "forgotten", at, seen.asked_at, "webhook", rule, no, evidence=evidence)
+        status: Literal["cleaned", "unsubscribed"] = "cleaned" if event.type == "cleaned" else "unsubscribed"
+        return News(event.address, status, at, seen.asked_at, "webhook", rule, no, evidence=evidence)
+    if event.type == "unsubscribe" and seen.is_readable:
+        return gone(event.address, at, seen.asked_at, "webhook", evidence)
+    return None
+
+
+def _no_of(event: HookEvent, at: datetime) -> tuple[OptOut | None, str]:
+    """The no that an event itself tells of. An unsubscribe whose action is not `unsub` is an admin's tidying up."""
+    if event.reason == "abuse" and event.type in ("unsubscribe", "cleaned"):
+        return OptOut(at, "person", SPAM_REPORT), "complained-there"
+    if event.type == "cleaned":
+        return OptOut(at, "bounce", "bounced"), "bounced-there"
+    if event.type == "unsubscribe" and event.action == "unsub":
+        return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
+    return None, ""

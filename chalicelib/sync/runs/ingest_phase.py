@@ -1,0 +1,372 @@
+"""The plan's first phase: read PracBill's customers and store what changed.
+
+PracBill's pages are compared with the stored fingerprints. What changed is written in an order that loses nothing when
+the function dies in between: first the mark that an address must be decided, then the customers' documents, last the
+fingerprint by which a change counts as known. The phase may be stopped and taken up again at any page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.addresses import mask_address, usable_address
+from chalicelib.domain.customers import (
+    Customer,
+    RemovedCustomer,
+    address_key,
+    customer_key,
+    customer_to_document,
+    fingerprint,
+    mail_address,
+)
+from chalicelib.domain.departments import Department
+from chalicelib.domain.hold_reasons import HELD
+from chalicelib.domain.key_ranges import SplitPoints
+from chalicelib.domain.logs import Record
+from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.planning import Arrival
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document
+from chalicelib.pracbill.client import BadRecord, PracBillClient
+from chalicelib.store.batches import Request, ahead
+from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
+from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.logs import LogStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.tag_rechecks import put_check
+from chalicelib.sync.consent.erasure import erased_among
+from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
+from chalicelib.sync.unreadable import UnreadableCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A customer as PracBill has it (or no longer has it), and as we have stored it."""
+
+    current: Customer | RemovedCustomer
+    stored: StoredCustomer | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """One page to store, and where to go on after it: an empty cursor ends the listing."""
+
+    cursor: dict[str, str]
+    pairs: list[Pair]
+    bad: list[BadRecord]
+    watermark: str
+    points: str = ""
+    is_unsure: bool = False  # somebody may have been removed unnoticed: changes are read again from the last watermark
+
+
+class Storer:
+    def __init__(
+        self,
+        *,
+        customers: CustomerStore,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        unreadable: UnreadableCounts,
+        clock: Clock,
+    ) -> None:
+        self._customers = customers
+        self._members = members
+        self._runs = runs
+        self._logs = logs
+        self._unreadable = unreadable
+        self._clock = clock
+
+    def store(self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining) -> Run | None:
+        """Store pages until they end or time does. Answers the run to continue with, or None when all is stored.
+
+        The answered or saved run holds the cursor; a page that is stored twice changes nothing.
+        """
+        unfinished = self._store_pages(run, department, pracbill, remaining)
+        if unfinished is None:
+            self._unreadable.recount(department.id, always=run.type == "full")
+        return unfinished
+
+    def _store_pages(
+        self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining
+    ) -> Run | None:
+        if run.cursor == ENDED:
+            return None
+        pages = self._all_pages if run.type == "full" else self._changed_pages
+        for page in pages(run, department, pracbill):
+            run = self._save_page(run, page, self._store_page(run, department, page))
+            if run.cursor == ENDED or not run.is_open:
+                return None
+            if remaining() < ENOUGH_SECONDS:
+                return run
+        return None
+
+    def _save_page(self, run: Run, page: StoredPage, tally: Tally) -> Run:
+        def saved(stored: Run) -> Run:
+            return replace(
+                stored,
+                cursor=page.cursor or ENDED,
+                points=page.points,
+                customers_read=stored.customers_read + len(page.pairs),
+                counts=summed(stored.counts, tally.held),
+                next_watermark=page.watermark if page.is_unsure else stored.next_watermark or page.watermark,
+                progress_at=self._clock(),
+            )
+
+        return self._runs.change(run.department_id, run.id, saved)
+
+    def _all_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
+        """PracBill's customers and the stored ones, walked side by side in the same order."""
+        watermark = moment_text(run.started_at - OVERLAP)
+        after = run.cursor.get("after")
+        points = SplitPoints.from_text(run.points) if after else SplitPoints()
+        known = StoredBeside(self._customers, department.id, run.cursor)
+        for page in ahead(pracbill.customers(department.id, after=after)):
+            current = {customer_key(c.id): c for c in page.records if isinstance(c, Customer)}
+            bad = [record for record in page.records if isinstance(record, BadRecord)]
+            last = page.next_after
+            listed = [*current, customer_key(last)] if last is not None else None
+            stored = {s.customer_key: s for s in known.take(listed)}
+            pairs = [Pair(customer, stored.get(key)) for key, customer in current.items()]
+            missing = [_gone(known_one) for key, known_one in stored.items() if key not in current]
+            # An unusable record may be any of those that seem to be missing.
+            is_unsure = bool(bad and missing)
+            pairs += [] if is_unsure else missing
+            points = points.with_keys(current)
+            cursor = {"after": last, **known.place} if last is not None else {}
+            read_until = department.customers_watermark if is_unsure else watermark
+            yield StoredPage(cursor, pairs, bad, read_until, points.to_text(), is_unsure)
+
+    def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
+        since, cursor_now = department.customers_watermark, run.cursor.get("cursor")
+        # Only PracBill's page is fetched ahead: who changed twice must be compared with what the last page stored.
+        for page in ahead(pracbill.changes(department.id, since=since, cursor=cursor_now)):
+            latest = {r.id: r for r in page.records if not isinstance(r, BadRecord)}
+            bad = [record for record in page.records if isinstance(record, BadRecord)]
+            stored = self._customers.get(department.id, [customer_key(id) for id in latest])
+            pairs = [Pair(record, stored.get(customer_key(id))) for id, record in latest.items()]
+            cursor = {"cursor": page.next_cursor} if page.next_cursor is not None else {}
+            yield StoredPage(cursor, pairs, bad, next_watermark(run.started_at, page.as_of))
+
+    def _store_page(self, run: Run, department: Department, page: StoredPage) -> Tally:
+        tally = Tally()
+        changes = PageChanges(department, run, self._members, erased=self._erased_on(page, department))
+        for pair in page.pairs:
+            reason = changes.take(pair)
+            if reason:
+                tally.hold(reason)
+                assert isinstance(pair.current, Customer)
+                tally.records.append(self._record_held(pair.current, reason))
+        for record in page.bad:
+            tally.hold("unusable_record")
+            tally.records.append(self._record_bad(record))
+        if changes.has_unreadable:
+            self._unreadable.expect_change(department.id)
+        self._members.write(list(changes.marks.values()))
+        self._members.write(list(changes.documents.values()))
+        self._logs.add_records(run.department_id, run.id, tally.records)
+        self._customers.write(changes.customers)
+        return tally
+
+    def _erased_on(self, page: StoredPage, department: Department) -> frozenset[str]:
+        """Addresses of the page whose owners asked to be erased: nothing of them is stored again."""
+        if not department.has_erasures:
+            return frozenset()
+        current = [pair.current for pair in page.pairs]
+        addresses = {mail_address(c.email) for c in current if isinstance(c, Customer) and c.email}
+        return erased_among(self._members, department.id, [address_key(department.salt, a) for a in addresses])
+
+    def _record_held(self, customer: Customer, code: str) -> Record:
+        words = HELD[code]
+        return Record(
+            key=f"customer:{customer.id}",
+            customer_id=customer.id,
+            address=mask_address(customer.email) if customer.email and code != "erased" else "",
+            action="none",
+            outcome="held",
+            code=code,
+            cause=words.cause,
+            fix=words.fix,
+            at=self._clock(),
+        )
+
+    def _record_bad(self, bad: BadRecord) -> Record:
+        words = HELD["unusable_record"]
+        return Record(
+            key=f"bad:{bad.position}:{bad.cause}",
+            customer_id="",
+            address="",
+            action="none",
+            outcome="held",
+            code="unusable_record",
+            cause=f"{words.cause} ({bad.cause})",
+            fix=words.fix,
+            at=self._clock(),
+        )
+
+
+class PageChanges:
+    """The writes that a page of customers asks for, in the three groups that must be written in order; no key twice."""
+
+    def __init__(
+        self, department: Department, run: Run, members: MemberStore, *, erased: frozenset[str] = frozenset()
+    ) -> None:
+        self.marks: dict[str, Request] = {}
+        self.documents: dict[str, Request] = {}
+        self.customers: list[Request] = []
+        self.has_unreadable = False  # someone who is stored or removed has, or had, a value that cannot be read
+        self._department = department
+        self._run = run
+        self._members = members
+        self._erased = erased
+        self._zone = ZoneInfo(department.timezone)
+
+    def take(self, pair: Pair) -> str:
+        """Take one customer; answers why it can have no member, or nothing."""
+        if isinstance(pair.current, RemovedCustomer):
+            self._remove(pair.stored)
+            return ""
+        customer, stored = pair.current, pair.stored
+        document = customer_to_document(customer)
+        print_now = fingerprint(document, self._department.timezone)
+        if stored is not None and stored.fingerprint == print_now:
+            # An unchanged customer without an address is told again by a full run only.
+            return _held_code(customer) if not stored.address_key and self._run.type == "full" else ""
+        address = usable_address(customer.email)
+        key = address_key(self._department.salt, address) if address else ""
+        if key in self._erased:
+            self._remove(stored)
+            return "erased"
+        self._put(customer, stored, document, print_now, key)
+        return "" if address else _held_code(customer)
+
+    def _put(self, customer: Customer, stored: StoredCustomer | None, document: str, print_now: str, key: str) -> None:
+        id_key = customer_key(customer.id)
+        department_id = self._department.id
+        old_key = stored.address_key if stored else ""
+        moved = old_key if old_key and old_key != key else ""
+        if moved:
+            self._leave(moved, id_key, moved_to=key)
+            self._check_tags(moved, key, stored)
+        if key:
+            self._mark(key)
+            arrival = Arrival(customer.id, moved, self._run.started_at) if moved else None
+            put = self._members.put_document(department_id, key, id_key, document, arrival)
+            self.documents[f"{key}#c#{id_key}"] = put
+        known = StoredCustomer(
+            customer_key=id_key,
+            customer_id=customer.id,
+            fingerprint=print_now,
+            address_key=key,
+            in_segments=stored.in_segments if stored and not moved else (),
+            former=_former(stored, key),
+        )
+        seen = filterable(customer, self._zone)
+        self._note_unreadable(stored, is_readable=seen.is_readable)
+        attributes = to_attributes(seen)
+        sample = sample_to_document(sample_of(customer))
+        self.customers.append(put_customer(department_id, known, attributes, sample))
+
+    def _remove(self, stored: StoredCustomer | None) -> None:
+        if stored is None:
+            return
+        if stored.address_key:
+            self._leave(stored.address_key, stored.customer_key)
+            self._check_tags(stored.address_key, "", stored)
+        self._note_unreadable(stored, is_readable=True)
+        self.customers.append(delete_customer(self._department.id, stored.customer_key))
+
+    def _note_unreadable(self, stored: StoredCustomer | None, *, is_readable: bool) -> None:
+        was_readable = stored is None or stored.is_readable
+        self.has_unreadable = self.has_unreadable or not (was_readable and is_readable)
+
+    def _leave(self, key: str, id_key: str, *, moved_to: str = "") -> None:
+        self._mark(key)
+        self.documents[f"{key}#c#{id_key}"] = self._members.delete_document(self._department.id, key, id_key)
+        if moved_to:
+            self.documents[f"{key}#m"] = self._members.put_move(self._department.id, key, moved_to)
+
+    def _check_tags(self, left: str, joined: str, stored: StoredCustomer | None) -> None:
+        """The tags that the member carried through this customer stay behind, or come along where it is renamed."""
+        for key in (left, joined) if stored is not None and stored.in_segments else ():
+            if key and stored is not None:
+                check = put_check(self._department.id, key, stored.customer_key, stored.in_segments)
+                self.marks[f"{key}#{stored.customer_key}"] = check
+
+    def _mark(self, key: str) -> None:
+        """A full run decides every address anyway, and leaves a note in the department until it has."""
+        if self._run.type != "full":
+            self.marks[key] = self._members.put_mark(self._department.id, key, self._run.id)
+
+
+def _former(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:
+    """The keys of the addresses that a customer had before the one with this key."""
+    if stored is None:
+        return ()
+    return tuple(sorted({*stored.former, stored.address_key} - {key, ""}))
+
+
+class StoredBeside:
+    """The stored customers beside PracBill's listing of all.
+
+    Ids of digits and other ids ascend each among themselves, but PracBill may mix the two kinds in more than one way.
+    So they are walked apart: nobody counts as passed over before the listing has come further in their own kind.
+    """
+
+    def __init__(self, customers: CustomerStore, department_id: str, cursor: dict[str, str]) -> None:
+        # How far the listing has come in each kind, by the first character of its keys: the form of a cursor.
+        self.place = {kind: cursor[kind] for kind in "01" if kind in cursor}
+        self._walks = {
+            kind: Lookahead(
+                takewhile(
+                    lambda stored, kind=kind: stored.customer_key.startswith(kind),  # type: ignore[misc]
+                    customers.ascending(department_id, after=self.place.get(kind, kind)),
+                )
+            )
+            for kind in "01"
+        }
+
+    def take(self, listed: Iterable[str] | None) -> Iterator[StoredCustomer]:
+        """Those up to the keys of a page, its last one among them; all that are left when there is no further page."""
+        if listed is None:
+            for walk in self._walks.values():
+                yield from walk.take_until(None)
+            return
+        for key in listed:
+            self.place[key[0]] = max(key, self.place.get(key[0], key))
+        for kind, last in self.place.items():
+            yield from self._walks[kind].take_until(last)
+
+
+class Lookahead:
+    """Stored customers in order, taken up to a key."""
+
+    def __init__(self, stored: Iterator[StoredCustomer]) -> None:
+        self._stored = stored
+        self._next = next(stored, None)
+
+    def take_until(self, last: str | None) -> Iterator[StoredCustomer]:
+        """Those up to and including `last`; all that are left for None."""
+        while self._next is not None and (last is None or self._next.customer_key <= last):
+            yield self._next
+            self._next = next(self._stored, None)
+
+
+def next_watermark(started_at: datetime, as_of: str) -> str:
+    """Where the next run begins to read changes: never past this run's start, nor past PracBill's own clock."""
+    theirs = parse_moment(as_of)
+    return moment_text(min(started_at, theirs or started_at) - OVERLAP)
+
+
+def _held_code(customer: Customer) -> str:
+    return "invalid_email" if customer.email else "no_email"
+
+
+def _gone(stored: StoredCustomer) -> Pair:
+    return Pair(RemovedCustomer(id=stored.customer_id, updated_at=""), stored)

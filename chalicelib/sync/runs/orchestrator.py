@@ -1,0 +1,293 @@
+"""Driving a run: each message of the sync queue does one step of it, and queues the next.
+
+A step that comes again finds out by its number: the run waits for another one, so that one is queued again (it may be
+what got lost) and nothing else happens. No step relies on a message arriving once, in time or in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from chalicelib.domain.departments import ConnectionState, Department
+from chalicelib.domain.runs import Phase, Run, brake_reason, closing_message, closing_status
+from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
+from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.queue import Step, SyncQueue, lane_group
+from chalicelib.store.runs import RunStore
+from chalicelib.sync import ports
+from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.runs.apply_phase import ChunkApplier
+from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.lifecycle import Runs
+from chalicelib.sync.runs.plan_phase import Decider
+
+_NEXT: dict[Phase, Phase] = {
+    "pull": "store",
+    "store": "decide",
+    "decide": "apply",
+    "apply": "segments",
+    "segments": "close",
+}
+
+
+class Steps:
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        runs: RunStore,
+        queue: SyncQueue,
+        lifecycle: Runs,
+        hooks: ports.HookKeeper,
+        hearing: ports.ConsentHearing,
+        puller: ports.Phase,
+        storer: Storer,
+        decider: Decider,
+        applier: ChunkApplier,
+        segments: ports.Phase,
+        looks: ports.CountKeeper,
+        mailchimp_for: MailchimpFor,
+        pracbill_for: PracBillFor,
+        clock: Clock,
+    ) -> None:
+        self._departments = departments
+        self._runs = runs
+        self._queue = queue
+        self._lifecycle = lifecycle
+        self._hooks = hooks
+        self._hearing = hearing
+        self._puller = puller
+        self._storer = storer
+        self._decider = decider
+        self._applier = applier
+        self._segments = segments
+        self._looks = looks
+        self._mailchimp_for = mailchimp_for
+        self._pracbill_for = pracbill_for
+        self._clock = clock
+
+    # --------------------------------------------------------------------------------------------- messages
+
+    def handle(self, step: Step, remaining: Remaining) -> None:
+        """Carry out one message. Raises RetryLater when it should come back; everything final ends the run."""
+        if step.kind == "start":
+            self._start_scheduled(step)
+            return
+        department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
+        if department is None or run is None:
+            return
+        if not run.is_open:
+            self._lifecycle.settle(run)
+            return
+        try:
+            self._advance(step, department, run, remaining)
+        except KeyRejected as rejected:
+            self.reject_key(department, rejected)
+            self._lifecycle.finish(run, "error", rejected.message)
+        except (StopRun, RefuseRequest) as stop:
+            self._lifecycle.finish(run, "error", stop.message)
+
+    def give_up(self, step: Step, reason: str) -> None:
+        """A message failed for good: its chunk is closed as failed, or its run ends."""
+        department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
+        if department is None or run is None or not run.is_open:
+            return
+        if step.kind == "chunk":
+            self._after_chunk(self._applier.fail(run, department, step.number), department)
+        elif step.number == run.step_number:
+            self._lifecycle.finish(run, "error", given_up_message(run, reason))
+
+    def reject_key(self, department: Department, rejected: KeyRejected) -> None:
+        """Mailchimp refuses the key: the schedule stops until it is replaced, and the connection says why."""
+
+        def refused(known: Department) -> Department:
+            if known.connection is None:
+                return known
+            if known.connection != department.connection:
+                raise RetryLater("The API key was replaced a moment ago; the step goes on with the new one.")
+            connection = replace(known.connection, state=_state(rejected), message=rejected.message)
+            return replace(known, connection=connection)
+
+        self._departments.change(department.id, refused)
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def _start_scheduled(self, step: Step) -> None:
+        department = self._departments.get(step.department_id)
+        if department is None or not department.runs_on_schedule:
+            return
+        try:
+            self._lifecycle.begin(department, "incremental", trigger="schedule")
+        except RefuseRequest:
+            # A run is active already: it, or the next one on schedule, sees the same changes.
+            return
+
+    def _advance(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
+        if step.kind == "chunk":
+            self._chunk(step, department, run, remaining)
+        elif run.status != "running":
+            return
+        elif step.number != run.step_number:
+            # Once the chunks are out, they are what the run waits for.
+            if run.phase != "apply" or run.apply_started_at is None:
+                self._lifecycle.send_step(run, department)
+        else:
+            self._phase(run)(run, department, remaining)
+
+    def _phase(self, run: Run) -> Callable[[Run, Department, Remaining], None]:
+        return {
+            "pull": self._pull,
+            "store": self._store,
+            "decide": self._decide,
+            "approval": self._decided,
+            "apply": self._apply,
+            "segments": self._segment,
+            "close": self._close,
+        }[run.phase]
+
+    def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
+        if not run.cursor:
+            department = self._hooks.repair(department, self._mailchimp_for(department, remaining), patient=True)
+        self._on(department, run, self._puller.step(run, department, remaining))
+
+    def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
+        pracbill = self._pracbill_for(remaining)
+        if not run.cursor:
+            department = self._refresh(department, pracbill)
+        if run.type == "full" and not department.decide_all:
+            # From here on fingerprints may be ahead of what was decided: should this run die, the next one decides all.
+            department = self._departments.change(department.id, lambda d: replace(d, decide_all=True))
+        self._on(department, run, self._storer.store(run, department, pracbill, remaining))
+
+    def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:
+        """The department with PracBill's present name, time zone, country and currency."""
+        told = pracbill.department(department.id)
+        return self._departments.change(
+            department.id,
+            lambda d: replace(d, name=told.name, timezone=told.timezone, country=told.country, currency=told.currency),
+        )
+
+    def _decide(self, run: Run, department: Department, remaining: Remaining) -> None:
+        unfinished = self._decider.decide(run, department, remaining)
+        if unfinished is not None:
+            self._on(department, run, unfinished)
+            return
+        self._decided(self._runs.get(run.department_id, run.id) or run, department, remaining)
+
+    def _decided(self, run: Run, department: Department, remaining: Remaining) -> None:
+        """The plan is complete: a dry run ends here, the brake may stop here."""
+        if run.dry_run:
+            self._decider.show_plan(run)
+            self._lifecycle.finish(run, "success", closing_message(run))
+            return
+        reason = brake_reason(run, self._audience_size(run, department, remaining), department.settings.brake)
+        if not reason:
+            self._move(department, run, "apply")
+            return
+        self._decider.show_plan(run)
+        self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(
+                stored, phase="approval", status="awaiting_approval", brake=reason, progress_at=self._clock()
+            ),
+        )
+
+    def _audience_size(self, run: Run, department: Department, remaining: Remaining) -> int:
+        """Members of the audience; asked only when a brake could apply."""
+        limits, wanted = department.settings.brake, run.planned_counts
+        removals = wanted.get("unsubscribe", 0) + wanted.get("archive", 0)
+        additions = wanted.get("add", 0) if run.trigger == "schedule" else 0
+        if removals <= limits.removals and additions <= limits.additions:
+            return 0
+        assert department.audience is not None
+        return self._mailchimp_for(department, remaining).audience(department.audience.id).member_count
+
+    def _apply(self, run: Run, department: Department, remaining: Remaining) -> None:
+        """Fan out: one message a chunk, spread over the account's lanes."""
+        if run.chunks_total == 0:
+            self._move(department, run, "segments")
+            return
+        now = self._clock()
+        run = self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(stored, apply_started_at=stored.apply_started_at or now, progress_at=now),
+        )
+        assert department.connection is not None
+        account = department.connection.account_id
+        steps = [(Step("chunk", run.department_id, run.id, n), lane_group(account, n)) for n in range(run.chunks_total)]
+        self._queue.send_all(steps)
+        self._after_chunk(self._runs.get(run.department_id, run.id) or run, department)
+
+    def _chunk(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
+        if run.status != "running" or run.phase != "apply":
+            self._after_chunk(run, department)
+            return
+        mailchimp = self._mailchimp_for(department, remaining)
+        self._after_chunk(self._applier.apply(run, department, step.number, mailchimp, remaining), department)
+
+    def _after_chunk(self, run: Run, department: Department) -> None:
+        """Go on when no chunk is left; a repeat finds the run gone on and queues the step it waits for."""
+        if run.status != "running" or run.chunks_done + run.chunks_failed < run.chunks_total:
+            return
+        if run.phase == "apply":
+            self._move(department, run, "segments")
+        elif run.phase in ("segments", "close"):
+            self._lifecycle.send_step(run, department)
+
+    def _segment(self, run: Run, department: Department, remaining: Remaining) -> None:
+        self._on(department, run, self._segments.step(run, department, remaining))
+
+    def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
+        # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer. When PracBill
+        # is away the words are kept for the next pull: no sync is held up for that.
+        try:
+            untold = self._hearing.tell_pracbill(department, self._pracbill_for(remaining)).untold
+        except (RetryLater, StopRun):
+            untold = self._hearing.untold(department.id)
+        if run.type != "segments":
+            self._looks.recount(department, lambda: self._mailchimp_for(department, remaining))
+        message = closing_message(run)
+        self._lifecycle.finish(run, closing_status(run), f"{message} {untold.message}" if untold else message)
+
+    # ------------------------------------------------------------------------------------------------ moving
+
+    def _on(self, department: Department, run: Run, unfinished: Run | None) -> None:
+        """Go on in the same phase when it is unfinished, else in the next one."""
+        self._move(department, run, run.phase if unfinished is not None else _NEXT[run.phase])
+
+    def _move(self, department: Department, run: Run, phase: Phase) -> None:
+        """Record where the run goes on, then queue the message; dying in between is mended by a repeat of this step."""
+
+        def moved(stored: Run) -> Run:
+            if stored.step_number != run.step_number or not stored.is_open:
+                return stored
+            cursor = stored.cursor if phase == stored.phase else {}
+            return replace(
+                stored, phase=phase, step_number=stored.step_number + 1, cursor=cursor, progress_at=self._clock()
+            )
+
+        after = self._runs.change(run.department_id, run.id, moved)
+        if after.status == "running":
+            self._lifecycle.send_step(after, department)
+
+
+def given_up_message(run: Run, reason: str) -> str:
+    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
+    what = reason.partition(". ")[0].rstrip(".")
+    side = next((name for name in ("PracBill", "Mailchimp") if name in what), "")
+    check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
+    sent = "What was sent stays. " if run.done else "Nothing was sent to Mailchimp. "
+    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent}{check}".strip()
+
+
+def _state(rejected: KeyRejected) -> ConnectionState:
+    """The connection's state for a rejected key; a code we do not know is a rejected key like any other."""
+    match rejected.code:
+        case "account_deactivated" | "wrong_data_centre" as code:
+            return code
+        case _:
+            return "key_rejected"

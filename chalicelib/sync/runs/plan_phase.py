@@ -1,0 +1,328 @@
+"""The plan's second phase: decide for every address concerned, write chunks. Nothing is sent.
+
+The pure core is asked for each address: for all of them in a full run, for the marked ones otherwise. The phase may be
+stopped and taken up again after any part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.address_status import standing, standing_after
+from chalicelib.domain.addresses import mask_address
+from chalicelib.domain.consent.members import Heard, Member, OptOut
+from chalicelib.domain.consent.observations import SPEAKERS
+from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact, pracbill_opt_out
+from chalicelib.domain.departments import Department
+from chalicelib.domain.hold_reasons import explanation
+from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segments.segment import TAGGABLE
+from chalicelib.store.address_status import put_end_of_plan, put_standings
+from chalicelib.store.batches import ahead, side_by_side
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.tag_rechecks import put_check
+from chalicelib.sync.ports import Clock, ConsentHearing, Remaining
+from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, summed
+
+_STATES_AT_ONCE = 200
+_RECORDS_AT_ONCE = 500
+_WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
+_OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
+
+
+class Decider:
+    def __init__(
+        self,
+        *,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        ledger: LedgerStore,
+        hearing: ConsentHearing,
+        clock: Clock,
+    ) -> None:
+        self._members = members
+        self._runs = runs
+        self._logs = logs
+        self._ledger = ledger
+        self._hearing = hearing
+        self._clock = clock
+
+    def decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Decide until every address concerned is decided or time is over; answers as `store` does.
+
+        A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
+        """
+        if run.cursor == ENDED:
+            return None
+        everything = run.type == "full" or department.decide_all
+        states = self._every_state if everything else self._touched_states
+        writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
+        cursor = ENDED
+        for batch, where in ahead(states(run, department)):
+            for operation in self._decide_batch(run, department, batch, tally):
+                for chunk in writer.add(operation):
+                    number = self._put_chunk(run, number, chunk)
+            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE or len(tally.writes) >= _WRITES_AT_ONCE:
+                self._flush(run, department, tally)
+            if remaining() < ENOUGH_SECONDS:
+                cursor = where
+                break
+        for chunk in writer.rest():
+            number = self._put_chunk(run, number, chunk)
+        self._flush(run, department, tally)
+        if everything and cursor == ENDED:
+            department_id, audience_id = department.id, department.audience_id
+            at, is_carried_out = self._clock(), not run.dry_run
+            self._members.write(put_end_of_plan(department_id, audience_id, at, is_carried_out=is_carried_out))
+        saved = self._save_decisions(run, cursor, number, tally)
+        # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
+        self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
+        return None if cursor == ENDED else saved
+
+    def show_plan(self, run: Run) -> None:
+        """Record every planned operation, for those who look at a dry run or are asked to approve a run."""
+        now = self._clock()
+        for number in range(run.chunks_total):
+            operations = self._runs.chunk(run, number) or ()
+            self._logs.add_records(run.department_id, run.id, [planned_record(o, now) for o in operations])
+
+    def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
+        """Every address, shard by shard."""
+        first = int(run.cursor.get("shard", "0"))
+        for index in range(first, len(SHARDS)):
+            states = self._members.every_state(department.id, SHARDS[index], department.audience_id)
+            yield list(states), {"shard": str(index + 1)}
+
+    def _touched_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
+        """The marked addresses, some hundred at a time."""
+        waiting: dict[str, tuple[str, ...]] = {}
+        for key, marks in self._members.touched(department.id, after=run.cursor.get("touched", "")):
+            waiting[key] = marks
+            if len(waiting) == _STATES_AT_ONCE:
+                yield self._marked(department, waiting), {"touched": key}
+                waiting = {}
+        if waiting:
+            yield self._marked(department, waiting), {"touched": next(reversed(waiting))}
+
+    def _marked(self, department: Department, waiting: dict[str, tuple[str, ...]]) -> list[AddressState]:
+        states = self._members.states(department.id, list(waiting), department.audience_id)
+        return [replace(state, marks=waiting[state.member.address_key]) for state in states]
+
+    def _decide_batch(
+        self, run: Run, department: Department, batch: Sequence[AddressState], tally: Tally
+    ) -> list[Operation]:
+        now = self._clock()
+        batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
+        decisions = [self._decide_one(department, state, now) for state in batch]
+        operations = [decision for decision in decisions if isinstance(decision, Operation)]
+        for operation in operations:
+            tally.add(operation.action)
+        held = [decision for decision in decisions if isinstance(decision, Held)]
+        zone = ZoneInfo(department.timezone)
+        for state, one in zip(batch, decisions, strict=True):
+            if isinstance(one, Held) and one.code and not (one.waits and one.marks):
+                tally.hold(one.code)
+                tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
+        self._note_standings(run, department, batch, decisions, tally)
+        if not run.dry_run:
+            self._hearing.owe_pracbill(department, batch)
+            tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
+            tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
+        return operations
+
+    def _note_standings(
+        self,
+        run: Run,
+        department: Department,
+        batch: Sequence[AddressState],
+        decisions: Sequence[Operation | Held],
+        tally: Tally,
+    ) -> None:
+        """Note where addresses stand, for previews, segments and the reconciliation.
+
+        All of a shard at once where every address is decided, as they are now and as they will be. Touched ones are
+        looked at when they were applied, and so are those that moved, and who may have left the audience, unless a
+        full run reads back who carries the tags.
+        """
+        pairs = list(zip(batch, decisions, strict=True))
+        everything = run.type == "full" or department.decide_all
+        if everything and batch:
+            now = {s.member.address_key: standing(s, decision) for s, decision in pairs}
+            planned = None
+            if not run.dry_run:
+                planned = {(key := s.member.address_key): standing_after(now[key], s, d) for s, d in pairs}
+            tally.writes += put_standings(department.id, department.audience_id, now, planned)
+        if run.dry_run:
+            return
+        checked = [
+            s.member.address_key
+            for s, decision in pairs
+            if not everything or s.moved_to or s.moved_from or (run.type != "full" and may_leave(s, decision))
+        ]
+        self._members.write([put_check(department.id, key) for key in checked])
+
+    def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
+        """The state with an opt-out that a customer said at the address before, or says at the one after."""
+        others = {arrival.from_key for arrival in state.arrivals} | ({state.moved_to} - {""})
+        for other_key in sorted(others):
+            other = self._members.state(department.id, other_key, department.audience_id)
+            no = no_along_a_move(state, other, now)
+            if no is None:
+                continue
+            member = state.member
+            if not run.dry_run:
+                self._ledger.append(department.id, member.address_key, _moved_along_entry(member, no, now))
+                self._remember(department, member, no)
+            state = replace(state, member=replace(member, opt_out=no))
+        return state
+
+    def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
+        """One address; a customer's move from one address to another is decided once, at the old address."""
+        assert department.audience is not None
+        policy, fields = department.settings.consent, department.audience.fields
+        decision = plan_address(state, policy=policy, fields=fields, now=now)
+        if not isinstance(decision, Operation):
+            return decision
+        audience_id = department.audience.id
+        if state.moved_to and decision.action == "archive":
+            new = self._members.state(department.id, state.moved_to, audience_id)
+            new = replace(new, marks=self._members.marks(department.id, state.moved_to))
+            return rename_of(state, new, policy=policy, fields=fields, now=now) or decision
+        if state.moved_from and decision.action == "add":
+            old = self._members.state(department.id, state.moved_from, audience_id)
+            if old.moved_to == state.member.address_key and rename_of(
+                old, state, policy=policy, fields=fields, now=now
+            ):
+                # Decided at the old address; the marks go when the rename is done.
+                return replace(
+                    Held(state.member.address_key, state.member.address, "", "", "address-renamed"), waits=True
+                )
+        return decision
+
+    def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
+        """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
+        now, told = self._clock(), tally.opt_outs
+        for member, said in told:
+            self._follow(department, member, said, now)
+        for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
+            part = told[start : start + _OPT_OUTS_AT_ONCE]
+            # Before the facet, by which a repeat would take the opt-out for known.
+            self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
+            unheard = [(m.address_key, m.address, Heard(opt_out=said)) for m, said in part if not m.is_heard]
+            if not unheard or not self._members.add_heard(department.id, unheard):
+                unheard = []
+            added = {key for key, _, _ in unheard}
+            rest = [(m, said) for m, said in part if m.address_key not in added]
+            side_by_side(lambda one: self._remember(department, *one), rest)
+        tally.opt_outs.clear()
+
+    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
+        def heard(known: Heard) -> Heard:
+            return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
+
+        self._members.change_heard(department.id, member.address_key, member.address, heard)
+
+    def _follow(self, department: Department, member: Member, said: OptOut, now: datetime) -> None:
+        """A no said to PracBill by who left the address in Mailchimp holds for the address they moved to.
+
+        No customer has that one, so nothing else would bring the no there.
+        """
+        followed, audience_id = {member.address_key}, department.audience_id
+        while member.left_for and member.left_for not in followed:
+            left, there = self._members.states(department.id, [member.address_key, member.left_for], audience_id)
+            if not there.member.address or no_of_a_contact(said, left, there) is None:
+                return
+            member = there.member
+            followed.add(member.address_key)
+            self._ledger.append(department.id, member.address_key, _moved_along_entry(member, said, now))
+            self._remember(department, member, said)
+            self._members.write([self._members.put_mark(department.id, member.address_key, "no-moved-along")])
+
+    def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
+        self._runs.put_chunk(run, number, chunk)
+        return number + 1
+
+    def _flush(self, run: Run, department: Department, tally: Tally) -> None:
+        self._remember_opt_outs(department, tally)
+        self._logs.add_records(run.department_id, run.id, tally.records)
+        self._members.write(tally.writes)
+        tally.records.clear()
+        tally.writes.clear()
+
+    def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: Tally) -> Run:
+        def saved(stored: Run) -> Run:
+            return replace(
+                stored,
+                cursor=cursor,
+                chunks_total=chunks_total,
+                planned=stored.planned + sum(tally.counts.values()),
+                planned_counts=summed(stored.planned_counts, tally.counts),
+                counts=summed(stored.counts, tally.held),
+                progress_at=self._clock(),
+            )
+
+        return self._runs.change(run.department_id, run.id, saved)
+
+
+def may_leave(state: AddressState, decision: Operation | Held) -> bool:
+    """Whether an address that carried tags may carry none after the decision: it left the audience, or does so now."""
+    if state.sharers is None or not (state.member.is_heard or state.member.pushed_at):
+        return False
+    return state.member.status not in TAGGABLE or (isinstance(decision, Operation) and decision.action == "unsubscribe")
+
+
+def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
+    return LedgerEntry(
+        at=opt_out.at,
+        recorded_at=now,
+        was=member.status,
+        became="unsubscribed",
+        who="PracBill",
+        route="pracbill",
+        rule="no-recorded",
+        evidence={"customers": ", ".join(opt_out.customers)} if opt_out.customers else {},
+    )
+
+
+def _moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
+    entry = _pracbill_entry(member, no, now)
+    return replace(entry, who=SPEAKERS[no.route], rule="no-moved-along")
+
+
+def planned_record(operation: Operation, at: datetime) -> Record:
+    """The record of an operation that is not carried out yet; applying it replaces the record."""
+    return Record(
+        key=operation.address_key,
+        customer_id=operation.customer_id,
+        address=mask_address(operation.address),
+        action=operation.action,
+        outcome="planned",
+        code=operation.rule,
+        cause="",
+        fix="",
+        at=at,
+    )
+
+
+def held_record(held: Held, at: datetime, *, no: OptOut | None, zone: tzinfo) -> Record:
+    """The record of an address for which nothing was sent; `no` is its last known opt-out, `zone` the department's."""
+    words = explanation(held.code, held.words, no=no, zone=zone)
+    return Record(
+        key=held.address_key,
+        customer_id=held.customer_id,
+        address=mask_address(held.address),
+        action="none",
+        outcome="held",
+        code=held.code,
+        cause=words.cause,
+        fix=words.fix,
+        at=at,
+    )

@@ -1,0 +1,41 @@
+"""What the phases of a run share: where they stop, what they have counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chalicelib.domain.consent.members import Member, OptOut
+from chalicelib.domain.logs import Record
+from chalicelib.store.batches import Request
+
+# Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
+ENOUGH_SECONDS = 45.0
+# Changes are read again from a little before the last run's start: clocks differ, transactions commit late.
+OVERLAP = timedelta(minutes=5)
+# The cursor of a phase that came to its end: a step that comes again must not begin anew.
+ENDED = {"end": "yes"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a step has counted so far."""
+
+    counts: dict[str, int] = field(default_factory=dict)  # of what is to be done, by action
+    held: dict[str, int] = field(default_factory=dict)  # of those for whom nothing is, in all and by cause
+    records: list[Record] = field(default_factory=list)
+    opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
+    writes: list[Request] = field(default_factory=list)  # of members, to be carried out together; no key twice
+    cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
+
+    def add(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def hold(self, code: str) -> None:
+        for name in ("held", code):
+            self.held[name] = self.held.get(name, 0) + 1
+
+
+def summed(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """Both counts together."""
+    return {name: counts.get(name, 0) + more.get(name, 0) for name in counts | more}

@@ -1,0 +1,330 @@
+"""The pull: what changed in the audience since the last run is heard before anything is planned.
+
+An incremental run reads the members that changed since the watermark; a full run, and the first contact with an
+audience, reads all of them. Archived members are asked for by themselves, since nobody says whether they are part of
+the other listing. Deleted ones are in no listing: a full run looks up, one by one, those it knows of but did not see.
+Last PracBill is told, so that the plan reads customers who know of it.
+
+A step does what fits into its time. Its place is saved when it ends; one that dies is done again from where it began,
+and hears nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal, cast, get_args
+
+from chalicelib.domain.consent.members import Member, Status
+from chalicelib.domain.customers import address_key
+from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.logs import LogEntry, LogStatus
+from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.runs import Run
+from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.errors import RetryLater, StopRun
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.batches import ahead
+from chalicelib.store.logs import LogStore
+from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.sync.consent.address_changes import Move, Moves
+from chalicelib.sync.consent.observations import Hearing, gone, news_of
+from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
+
+Part = Literal["live", "archived", "missing", "tell", "end"]
+# Members that change in the run's first seconds are still read: whoever changes something and then starts a sync
+# expects to find it. Later changes belong to the next run, so that the listing has an end.
+_GRACE = timedelta(seconds=2)
+# A look-up is a call for one address. Beyond so many the next full run goes on; what is not looked up stays as known.
+MOST_LOOK_UPS = 1000
+_NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
+
+_DRY = "A dry run tells PracBill nothing; the next sync does."
+
+_WORDS = {
+    "opted_out": "opted out",
+    "bounced": "bounced",
+    "deleted": "deleted in Mailchimp",
+    "resubscribed": "subscribed again by themselves",
+    "not_accepted": "subscribed in Mailchimp against an opt-out, which stands",
+    "address_changed": "changed their address in Mailchimp",
+}
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a pull stands, and what it has counted. `since` and `shard` belong to the part it is in."""
+
+    part: Part = "live"
+    since: datetime | None = None
+    shard: int = 0
+    look_ups: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, cursor: dict[str, str]) -> Place:
+        counts = {name[1:]: int(value) for name, value in cursor.items() if name.startswith("#")}
+        part = cursor.get("part", "live")
+        return cls(
+            part=cast(Part, part) if part in get_args(Part) else "live",
+            since=parse_moment(cursor.get("since", "")),
+            shard=int(cursor.get("shard", "0")),
+            look_ups=int(cursor.get("look_ups", "0")),
+            counts=Counter(counts),
+        )
+
+    def cursor(self) -> dict[str, str]:
+        place = {"part": self.part, "shard": str(self.shard), "look_ups": str(self.look_ups)}
+        if self.since is not None:
+            place["since"] = moment_text(self.since)
+        return place | {f"#{name}": str(count) for name, count in self.counts.items()}
+
+    def move(self, part: Part) -> None:
+        self.part, self.since, self.shard = part, None, 0
+
+
+@dataclass(slots=True)
+class Pull:
+    """One step's doing."""
+
+    run: Run
+    department: Department
+    audience_id: str
+    mailchimp: MailchimpClient
+    remaining: Remaining
+    place: Place
+    sightings: Sightings | None  # None in an incremental run
+    is_audience_there: bool = False  # asked for before somebody is taken for deleted
+    untold: UntoldWords | None = None  # what PracBill could not be told in the end
+
+    @property
+    def is_short_of_time(self) -> bool:
+        return self.remaining() < ENOUGH_SECONDS
+
+    @property
+    def since(self) -> datetime | None:
+        """Where the listing goes on, or starts; None for all members."""
+        if self.place.since is not None:
+            return self.place.since
+        watermark = None if self.sightings is not None else self.department.members_watermark
+        return watermark - OVERLAP if watermark is not None else None
+
+    def see(self, page: Iterable[RemoteMember]) -> None:
+        if self.sightings is not None:
+            for member in page:
+                self.sightings.add(address_key(self.department.salt, member.address))
+
+
+class Puller:
+    def __init__(
+        self,
+        *,
+        hearing: Hearing,
+        members: MemberStore,
+        runs: RunStore,
+        logs: LogStore,
+        sightings: SightingsStore,
+        mailchimp_for: MailchimpFor,
+        pracbill_for: PracBillFor,
+        clock: Clock,
+    ) -> None:
+        self._hearing = hearing
+        self._moves = Moves(members, hearing)
+        self._members = members
+        self._runs = runs
+        self._logs = logs
+        self._sightings = sightings
+        self._mailchimp_for = mailchimp_for
+        self._pracbill_for = pracbill_for
+        self._clock = clock
+
+    def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Pull as long as there is time. Answers the run to continue with, or None when everything is heard and told.
+
+        A dry run hears as well, or its plan would not be true, but leaves it to the next run to tell PracBill.
+        """
+        if run.cursor == ENDED or department.audience is None:
+            return None
+        pull = self._open(run, department, remaining)
+        try:
+            while self._do(pull):
+                if pull.place.part == "end":
+                    break
+                if pull.is_short_of_time:
+                    return self._save(pull)
+            else:
+                return self._save(pull)
+        except RetryLater:
+            self._save(pull)
+            raise
+        self._log(pull)
+        self._save_end(pull)
+        return None
+
+    def _open(self, run: Run, department: Department, remaining: Remaining) -> Pull:
+        assert department.audience is not None
+        place, sightings = Place.of(run.cursor), None
+        if run.type == "full" or not department.audience.first_contact_done or department.members_watermark is None:
+            sightings = self._sightings.load(run.department_id, run.id) if run.cursor else Sightings()
+            if sightings is None:
+                # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
+                place, sightings = Place(counts=place.counts), Sightings()
+        mailchimp = self._mailchimp_for(department, remaining)
+        return Pull(run, department, department.audience.id, mailchimp, remaining, place, sightings)
+
+    def _do(self, pull: Pull) -> bool:
+        """Do the current part and move on to the next; False when time was over before its end."""
+        match pull.place.part:
+            case "live":
+                return self._listen_to(pull, None, then="archived")
+            case "archived":
+                return self._listen_to(pull, "archived", then="missing" if pull.sightings is not None else "tell")
+            case "missing":
+                return self._look_for_missing(pull)
+            case _:
+                return self._tell(pull)
+
+    def _listen_to(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
+        """Hear the members of one listing, page by page."""
+        until, began_at = pull.run.started_at + _GRACE, pull.place.since
+        pages = pull.mailchimp.members_changed(pull.audience_id, since=pull.since, before=until, status=status)
+        for page, asked_at in ahead(self._timed(pages)):
+            self._hear(pull, page, asked_at)
+            pull.see(page)
+            pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
+            # The next step reads the last second again: only beyond the one where this step began is it a step forward.
+            if pull.is_short_of_time and pull.place.since != began_at:
+                return False
+        pull.place.move(then)
+        return True
+
+    def _timed(self, pages: Iterator[Sequence[RemoteMember]]) -> Iterator[tuple[Sequence[RemoteMember], datetime]]:
+        """Each page with our clock before it was asked for."""
+        while True:
+            asked_at = self._clock()
+            page = next(pages, None)
+            if page is None:
+                return
+            yield page, asked_at
+
+    def _hear(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
+        # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
+        touch = not pull.department.decide_all
+        news = (news_of(member, asked_at, "pull") for member in members if member.address)
+        pull.place.counts.update(self._hearing.hear(pull.department, news, touch=touch))
+
+    def _look_for_missing(self, pull: Pull) -> bool:
+        """Look up the members we know of that no listing showed: deleted, or moved to another address."""
+        place = pull.place
+        while place.shard < len(SHARDS):
+            for member in self._members.every_member(pull.department.id, SHARDS[place.shard], pull.audience_id):
+                if not _is_missing(member, pull.sightings) or place.look_ups >= MOST_LOOK_UPS:
+                    continue
+                self._look_up(pull, member)
+                if pull.is_short_of_time:
+                    return False
+            place.shard += 1
+        place.move("tell")
+        return True
+
+    def _look_up(self, pull: Pull, member: Member) -> None:
+        pull.place.look_ups += 1
+        asked_at = self._clock()
+        found = pull.mailchimp.member(pull.audience_id, member.address)
+        if found is not None:
+            counts = self._hearing.hear(pull.department, [news_of(found, asked_at, "pull")])
+        elif (elsewhere := self._elsewhere(pull, member)) is not None:
+            # The webhook that would have told of it never arrived.
+            moved_at = elsewhere.last_changed or asked_at
+            move = Move(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
+            counts = self._moves.hear(pull.department, pull.mailchimp, move, was_there=True)
+        else:
+            counts = self._hearing.hear(pull.department, [gone(member.address, asked_at, asked_at, "pull")])
+        pull.place.counts.update(counts)
+        if pull.sightings is not None:
+            pull.sightings.add(member.address_key)
+
+    def _elsewhere(self, pull: Pull, member: Member) -> RemoteMember | None:
+        """The same contact under another address; None when it is gone, or its id was never told."""
+        if not pull.is_audience_there:
+            # Nobody is found any more when the audience itself was deleted meanwhile.
+            pull.mailchimp.audience(pull.audience_id)
+            pull.is_audience_there = True
+        found = pull.mailchimp.contact(pull.audience_id, member.contact_id) if member.contact_id else None
+        return found if found is not None and found.address not in ("", member.address) else None
+
+    def _tell(self, pull: Pull) -> bool:
+        if pull.run.dry_run:
+            pull.untold = self._hearing.note_untold(pull.department.id, _DRY)
+        else:
+            try:
+                told = self._hearing.tell_pracbill(pull.department, self._pracbill_for(pull.remaining))
+            except (RetryLater, StopRun):
+                # The end of another try replaces the entry; should the run be given up, it stays.
+                pull.untold = self._hearing.untold(pull.department.id)
+                self._log(pull, status="error")
+                raise
+            pull.place.counts["told"] += told.known
+            pull.untold = told.untold
+        pull.place.move("end")
+        return True
+
+    # ---------------------------------------------------------------------------------------------------- keeping
+
+    def _save(self, pull: Pull) -> Run:
+        if pull.sightings is not None:
+            self._sightings.save(pull.run.department_id, pull.run.id, pull.sightings, self._clock())
+        cursor = pull.place.cursor()
+        return self._runs.change(
+            pull.run.department_id,
+            pull.run.id,
+            lambda stored: replace(stored, cursor=cursor, progress_at=self._clock()),
+        )
+
+    def _save_end(self, pull: Pull) -> None:
+        """From here on the run knows up to when changes are heard; its good end makes that the watermark."""
+        self._runs.change(
+            pull.run.department_id,
+            pull.run.id,
+            lambda stored: replace(stored, cursor=ENDED, members_until=pull.run.started_at, progress_at=self._clock()),
+        )
+
+    def _log(self, pull: Pull, status: LogStatus = "success") -> None:
+        """One entry for a run that heard or told something, or could not tell; a repeated end writes the same one."""
+        counts = {name: count for name, count in pull.place.counts.items() if count and name != "status"}
+        message = pull_message(counts)
+        if pull.untold is not None:
+            counts["waiting"] = pull.untold.count
+            message = f"{message} {pull.untold.message}".strip()
+        if not counts:
+            return
+        entry = LogEntry(
+            date=pull.run.started_at,
+            direction="pull",
+            type=pull.run.type,
+            status=status,
+            message=message,
+            run_id=pull.run.id,
+            counts=counts,
+        )
+        self._logs.add(pull.run.department_id, entry, key=f"{pull.run.id}:pull")
+
+
+def pull_message(counts: dict[str, int]) -> str:
+    """What was heard from Mailchimp and told to PracBill, in a sentence or two."""
+    heard = ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))
+    told = counts.get("told", 0)
+    parts = [f"Heard from Mailchimp: {heard}." if heard else "", f"PracBill was told of {told}." if told else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _is_missing(member: Member, sightings: Sightings | None) -> bool:
+    if member.status in _NOT_THERE or member.erased or not member.address:
+        return False
+    return sightings is not None and member.address_key not in sightings

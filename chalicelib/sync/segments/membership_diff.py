@@ -1,0 +1,411 @@
+"""The differences between who belongs to segments and who carries their tags: found in the database, sent, noted.
+
+The database answers only those who enter or leave, for all segments in one reading. Their addresses go out at most 500
+each way in a call, and a customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found
+again, and sent again it changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so
+what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import chain, islice
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from chalicelib.domain.consent.members import Member
+from chalicelib.domain.customers import address_key
+from chalicelib.domain.departments import Department
+from chalicelib.domain.planning import AddressState
+from chalicelib.domain.runs import Run
+from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.domain.segments.filterable import filterable
+from chalicelib.domain.segments.rules import Selection, carrying, matches
+from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag, Tally, reason_of
+from chalicelib.errors import RefuseRequest
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
+from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
+from chalicelib.store.address_status import Standings
+from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.members import Facets, MemberStore
+from chalicelib.store.segment_query import Difference, SegmentQuery
+from chalicelib.store.tag_rechecks import put_check
+from chalicelib.sync.ports import Remaining
+from chalicelib.sync.runs.progress import ENOUGH_SECONDS
+
+Thing = TypeVar("Thing")
+# Opens the questions about a department's customers.
+QueryFor = Callable[[Department], SegmentQuery]
+
+_CUSTOMERS_AT_ONCE = 500
+_MARKS_AT_ONCE = 4_000
+MOST_STATES_KEPT = 20_000
+
+
+@dataclass(slots=True)
+class Work:
+    """What a step has at hand for all segments of a department.
+
+    `suspects` are addresses, by segment, that may carry its tag although no customer is marked so. `standings` tell who
+    can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
+    """
+
+    run: Run
+    department: Department
+    audience_id: str
+    today: date
+    query: SegmentQuery
+    mailchimp: MailchimpClient
+    remaining: Remaining
+    suspects: dict[str, set[str]]
+    standings: Standings
+    looked_at: frozenset[str] = frozenset()
+    facets: dict[str, Facets | None] = field(default_factory=dict)
+    states: dict[str, AddressState] = field(default_factory=dict)
+    wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
+    made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
+    carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
+    # Marks to store, segments by customer: one who enters several segments is written once.
+    to_mark: dict[str, set[str]] = field(default_factory=dict)
+    to_unmark: dict[str, set[str]] = field(default_factory=dict)
+    to_pass_over: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def has_many_marks(self) -> bool:
+        return len(self.to_mark) + len(self.to_unmark) + len(self.to_pass_over) >= _MARKS_AT_ONCE
+
+    @property
+    def is_short_of_time(self) -> bool:
+        return self.remaining() < ENOUGH_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """A segment whose differences were all sent; `left_out` counts who matches and carries no tag, by reason."""
+
+    segment: Segment
+    left_out: Counter[str]
+
+
+@dataclass(slots=True)
+class Target:
+    """An address to tag or untag, and the customers whose mark follows."""
+
+    address: str
+    customers: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Addresses of one direction of a call by their keys."""
+
+    targets: dict[str, Target] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.targets) == MOST_MEMBERS_A_CALL
+
+    @property
+    def addresses(self) -> list[str]:
+        return [target.address for target in self.targets.values()]
+
+    def confirmed(self, addresses: Iterable[str]) -> dict[str, Target]:
+        there = set(addresses)
+        return {key: target for key, target in self.targets.items() if target.address in there}
+
+
+@dataclass(slots=True)
+class Doing:
+    """One segment's part of a pass. `left_out` counts customers who match and carry no tag, by reason.
+
+    Of addresses that several customers have, `tagged` and `passed_over` tell what became of them.
+    """
+
+    work: Work
+    segment: Segment
+    tag: Tag
+    adding: Batch = field(default_factory=Batch)
+    removing: Batch = field(default_factory=Batch)
+    left_out: Counter[str] = field(default_factory=Counter)
+    tagged: set[str] = field(default_factory=set)
+    passed_over: set[str] = field(default_factory=set)
+    trouble: Exception | None = None  # why nothing more is done for the segment
+
+    @property
+    def is_due(self) -> bool:
+        return self.trouble is None and (self.adding.is_full or self.removing.is_full)
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.trouble is None and bool(self.adding.targets or self.removing.targets)
+
+
+class Differences:
+    """`note(run, added, removed)` counts what was done in the run, and answers whether the run goes on."""
+
+    def __init__(self, *, members: MemberStore, tags: CustomerTags, note: Callable[[Run, int, int], bool]) -> None:
+        self._members = members
+        self._tags = tags
+        self._note = note
+
+    def carry_out(self, work: Work, segments: Sequence[Segment]) -> dict[str, Exception] | None:
+        """Send all differences of some segments that have their tags; None when time was over before the end.
+
+        Answers what stands in the way of single ones, by their ids: SegmentGone, RefuseRequest or WholeCallRefused.
+        """
+        doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
+        found = work.query.differences({key: doing.segment.rules for key, doing in doings.items()}, work.today)
+        for part in _slices(chain(found, _suspicions(work, doings)), _CUSTOMERS_AT_ONCE):
+            self._look_up(work, part)
+            if not all(self._take(doings, one) for one in part):
+                return None
+            if work.has_many_marks:
+                self.keep_marks(work)
+                if work.is_short_of_time:
+                    return None
+        waiting = [doing for doing in doings.values() if doing.is_waiting]
+        for sent, doing in enumerate(waiting, start=1):
+            # After the last call there is nothing left for which time could be short.
+            if not self._send(doing) and sent < len(waiting):
+                return None
+        for key, doing in doings.items():
+            if doing.trouble is None:
+                work.carried_out[key] = CarriedOut(doing.segment, doing.left_out)
+        return {key: doing.trouble for key, doing in doings.items() if doing.trouble is not None}
+
+    def keep_marks(self, work: Work) -> None:
+        """Store the marks that Mailchimp's answers asked for so far."""
+        mark, unmark, pass_over = work.to_mark, work.to_unmark, work.to_pass_over
+        work.to_mark, work.to_unmark, work.to_pass_over = {}, {}, {}
+        self._tags.change(work.department.id, mark=mark, unmark=unmark, pass_over=pass_over)
+
+    def tallies(self, work: Work) -> Iterator[tuple[Segment, Tally]]:
+        """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
+        self.keep_marks(work)
+        marked, members = Counter[str](), Counter[str]()
+        # One number an address, a bit a segment: this grows with the department and not with its segments.
+        bits = {segment_id: 1 << place for place, segment_id in enumerate(work.carried_out)}
+        known: dict[str | None, int] = {}
+        for address, segment_ids in work.query.tagged(work.today) if bits else ():
+            before = known.get(address, 0)
+            after = before
+            for segment_id in segment_ids:
+                bit = bits.get(segment_id, 0)
+                if bit:
+                    marked[segment_id] += 1
+                    members[segment_id] += not before & bit
+                    after |= bit
+            known[address] = after
+        for segment_id, done in work.carried_out.items():
+            left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members[segment_id]})
+            yield done.segment, Tally(marked[segment_id] + done.left_out.total(), members[segment_id], dict(left_out))
+        work.carried_out.clear()
+
+    def forget_marks(self, work: Work, segment: Segment) -> bool:
+        """Take the segment's mark from all customers; False when time was over before the end."""
+        for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+            self._tags.unmark(segment.department_id, segment.id, [found.customer_key for found in part])
+            if work.is_short_of_time:
+                return False
+        return True
+
+    def heal(self, work: Work, segment: Segment, sightings: Sightings) -> None:
+        """Bring the marks into line with Mailchimp, whose tagged members are the `sightings`.
+
+        Who lost the tag there loses the mark, so that it is sent again. Who has it there without belonging to the
+        segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
+        """
+        for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+            lost = [f.customer_key for f in part if f.address_key is None or f.address_key not in sightings]
+            self._tags.unmark(segment.department_id, segment.id, lost)
+        others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
+        wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in sightings}
+        work.suspects.setdefault(segment.id, set()).update(wrong)
+        work.wrongly_tagged[segment.id] = wrong
+
+    def keep_suspects(self, work: Work) -> None:
+        """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
+        department_id = work.department.id
+        found = [(segment_id, key) for segment_id, keys in work.wrongly_tagged.items() for key in sorted(keys)]
+        # The segment takes a customer's place, so that one address can be noted for each of several segments.
+        self._members.write([put_check(department_id, key, segment_id, (segment_id,)) for segment_id, key in found])
+
+    # ---------------------------------------------------------------------------------------------------- finding
+
+    def _look_up(self, work: Work, part: Sequence[Difference]) -> None:
+        """Read what is known of addresses that may be sent; what was read before is remembered."""
+        if len(work.states) + len(work.facets) + len(part) > MOST_STATES_KEPT:
+            work.states.clear()
+            work.facets.clear()
+        asked = [(one.address_key, one) for one in part if one.address_key is not None]
+        unknown = [(key, one) for key, one in asked if key not in work.states]
+        shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not _leaves_alone(work, key, one)))
+        found = self._members.states(work.department.id, shared, work.audience_id)
+        work.states.update(zip(shared, found, strict=True))
+        others = dict.fromkeys(key for key, one in unknown if one.leaves or _may_be_tagged(work, key))
+        unread = [key for key in others if key not in work.states and key not in work.facets]
+        known = self._members.facets(work.department.id, unread) if unread else {}
+        work.facets.update({key: known.get(key) for key in unread})
+
+    def _take(self, doings: Mapping[str, Doing], one: Difference) -> bool:
+        """Put a customer into the calls of the segments concerned, and send those that are full."""
+        entered = [doing for segment_id in one.enters if (doing := doings[segment_id]).trouble is None]
+        left = [doing for segment_id in one.leaves if (doing := doings[segment_id]).trouble is None]
+        for doing in entered:
+            _take_entering(doing, one)
+        for doing in left:
+            _take_leaving(doing, one)
+        return all(self._send(doing) for doing in (*entered, *left) if doing.is_due)
+
+    # ---------------------------------------------------------------------------------------------------- sending
+
+    def _send(self, doing: Doing) -> bool:
+        """One call, its answer noted; False when the step should end."""
+        work, segment_id = doing.work, doing.segment.id
+        adding, removing = doing.adding, doing.removing
+        doing.adding, doing.removing = Batch(), Batch()
+        try:
+            change = work.mailchimp.change_segment_members(
+                work.audience_id, doing.tag.id, add=adding.addresses, remove=removing.addresses
+            )
+        except (SegmentGone, RefuseRequest, WholeCallRefused) as trouble:
+            doing.trouble = trouble
+            return True
+        inside = adding.confirmed((*change.added, *change.already_in))
+        # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
+        outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
+        passed_over = {key: target for key, target in adding.targets.items() if key not in inside}
+        _note_marks(work.to_mark, segment_id, _customers(inside.values()))
+        _note_marks(work.to_unmark, segment_id, _customers(outside.values()))
+        _note_marks(work.to_pass_over, segment_id, _customers(passed_over.values()))
+        if work.has_many_marks:
+            self.keep_marks(work)
+        doing.tagged |= {key for key in inside if not _is_alone(work, key)}
+        doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
+        doing.left_out["not_taken"] += len(_customers(passed_over.values()))
+        return self._note(work.run, len(change.added), len(change.removed)) and not work.is_short_of_time
+
+
+def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int | None:
+    """Note the members who carry the tag in Mailchimp, from the `start`-th on.
+
+    Answers where to go on when time is over, None at the end. Raises SegmentGone.
+    """
+    for page in work.mailchimp.segment_members(work.audience_id, tag.id, start=start):
+        for member in page:
+            if member.status in TAGGABLE:
+                sightings.add(address_key(work.department.salt, member.address))
+        start += len(page)
+        # An empty page is the end, however little time there is.
+        if page and work.is_short_of_time:
+            return start
+    return None
+
+
+def _suspicions(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:
+    """Addresses that may carry a tag without a marked customer, as if they left the segment."""
+    for segment_id in doings:
+        for key in sorted(work.suspects.get(segment_id, ())):
+            yield Difference("", key, leaves=(segment_id,))
+
+
+def _take_entering(doing: Doing, one: Difference) -> None:
+    work, key, segment_id = doing.work, one.address_key, doing.segment.id
+    if key is None:
+        doing.left_out["no_address"] += 1
+    elif key in doing.tagged:
+        _note_marks(work.to_mark, segment_id, [one.customer_key])
+    elif key in doing.passed_over:
+        doing.left_out["not_taken"] += 1
+        _note_marks(work.to_pass_over, segment_id, [one.customer_key])
+    elif key in doing.adding.targets:
+        doing.adding.targets[key].customers.append(one.customer_key)
+    else:
+        member = _member(work, key)
+        if not _is_taggable(member):
+            doing.left_out[reason_of(member.status)] += 1
+        elif segment_id in one.passed_over and not _is_tried_again(work, member):
+            doing.left_out["not_taken"] += 1
+        else:
+            doing.adding.targets[key] = Target(member.address, [one.customer_key])
+
+
+def _take_leaving(doing: Doing, one: Difference) -> None:
+    """Untag, unless the member carries no tag anyway, or must keep it for another customer with the address."""
+    work, key = doing.work, one.address_key
+    customers = [one.customer_key] if one.customer_key else []
+    member = _member(work, key) if key is not None else None
+    if key is None or member is None or not _is_taggable(member) or _holds(doing, work.states.get(key)):
+        _note_marks(work.to_unmark, doing.segment.id, customers)
+        return
+    doing.removing.targets.setdefault(key, Target(member.address)).customers += customers
+
+
+def _member(work: Work, key: str) -> Member:
+    """What is known of an address. One that was not looked up can carry no tag; its standing says why."""
+    state, facets = work.states.get(key), work.facets.get(key)
+    if state is not None:
+        return state.member
+    if facets is not None:
+        return facets.member(work.audience_id)
+    known = work.standings.get(key)
+    return Member(key, "", status=known.status if known is not None else "absent")
+
+
+def _may_be_tagged(work: Work, key: str) -> bool:
+    known = work.standings.get(key)
+    return known is None or known.status in TAGGABLE
+
+
+def _is_alone(work: Work, key: str) -> bool:
+    """Whether one customer at the most has the address."""
+    if key in work.states:
+        sharers = work.states[key].sharers
+        return sharers is None or len(sharers.customers) == 1
+    known = work.standings.get(key)
+    return known is not None and known.sharers == 1
+
+
+def _leaves_alone(work: Work, key: str, one: Difference) -> bool:
+    """Whether the customer who leaves has the address alone. Of an address without one it is somebody else's."""
+    return bool(one.customer_key) and _is_alone(work, key)
+
+
+def _is_tried_again(work: Work, member: Member) -> bool:
+    """Whether one whom Mailchimp passed over is sent again: once there is news of a subscribed one, and by full syncs.
+
+    Of the other statuses it is not known that they may carry tags: they wait until they are subscribed or edited.
+    """
+    return member.status == "subscribed" and (work.run.type == "full" or member.address_key in work.looked_at)
+
+
+def _holds(doing: Doing, state: AddressState | None) -> bool:
+    """Whether a customer with this address belongs to the segment; `state` is None for a customer who has it alone."""
+    if state is None or state.sharers is None:
+        return False
+    zone, rules = ZoneInfo(doing.work.department.timezone), doing.segment.rules
+    return any(matches(rules, filterable(customer, zone), doing.work.today) for customer in state.sharers.customers)
+
+
+def _is_taggable(member: Member) -> bool:
+    """Whether Mailchimp has a member who may carry a tag, and we still know the address."""
+    return member.status in TAGGABLE and bool(member.address)
+
+
+def _note_marks(marks: dict[str, set[str]], segment_id: str, customers: Iterable[str]) -> None:
+    for customer in customers:
+        marks.setdefault(customer, set()).add(segment_id)
+
+
+def _customers(targets: Iterable[Target]) -> list[str]:
+    return [customer for target in targets for customer in target.customers]
+
+
+def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    iterator = iter(things)
+    while part := list(islice(iterator, size)):
+        yield part

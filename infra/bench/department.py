@@ -1,0 +1,208 @@
+"""A department of many made-up customers as it is after a full sync, for the benchmarks of segments.
+
+Everything lies in the tables as the service writes it: customers with the marks of ten segments, their documents and
+push facets, whom campaigns reach. Of Mailchimp's side there is only what a run asks for.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+# Read when the tables' models are imported.
+os.environ.setdefault("STAGE", "bench")
+
+from chalicelib.domain.address_status import Standing
+from chalicelib.domain.consent.members import Push, Status
+from chalicelib.domain.customers import (
+    Address,
+    Customer,
+    address_key,
+    customer_key,
+    customer_to_document,
+    fingerprint,
+)
+from chalicelib.domain.key_ranges import SplitPoints
+from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of, sample_to_document
+from chalicelib.domain.segments.rules import Rule, matches
+from chalicelib.domain.segments.validation import check_rules
+from chalicelib.store.address_status import StandingStore
+from chalicelib.store.batches import write_all
+from chalicelib.store.customers import StoredCustomer, put_customer
+from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.members import MemberStore
+from chalicelib.store.tag_rechecks import put_check
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TODAY = date(2026, 7, 15)
+NOON = datetime(2026, 7, 15, 2, 0, tzinfo=UTC)
+TIMEZONE = "Australia/Melbourne"
+ZONE = ZoneInfo(TIMEZONE)
+DEPARTMENT = "bench"
+SALT = "5a" * 32
+_AT_ONCE = 1_000
+# What Mailchimp has made of ten addresses; sharers of one have the same.
+_STATUSES: tuple[Status | None, ...] = (*["subscribed"] * 7, "transactional", "transactional", None)  # type: ignore[list-item]
+
+
+def _rules(*rules: tuple[str, str, object]) -> tuple[Rule, ...]:
+    return check_rules([{"field": field, "operator": operator, "value": value} for field, operator, value in rules])
+
+
+# Of one to three rules, all kinds of fields and operators among them.
+SEGMENTS = {
+    "s01": _rules(("state", "equals", "VIC"), ("inactive", "does_not_equal", "1")),
+    "s02": _rules(("has_invoice_in_last_months", "is_not", 6)),
+    "s03": _rules(("balance_greater_than", "is", 0)),
+    "s04": _rules(("created_in_last_days", "is", 30)),
+    "s05": _rules(("customer_type", "equals", "Business"), ("status", "equals", "Active")),
+    "s06": _rules(("postcode", "greater_than", 2999), ("postcode", "less_than", 4000)),
+    "s07": _rules(("company_name", "contains", "harbour")),
+    "s08": _rules(("state", "is_empty", None)),
+    "s09": _rules(("city", "equals", "Perth"), ("balance_greater_than", "is", 500), ("inactive", "equals", "0")),
+    "s10": _rules(("email", "does_not_contain", "practice1"), ("has_invoice_in_last_days", "is", 90)),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A customer and what Mailchimp has made of the address: None where it is no member."""
+
+    customer: Customer
+    status: Status | None
+
+
+def people(count: int) -> Iterator[Person]:
+    """Made-up customers, the same ones every time: some without address or consent, some with a shared address."""
+    chance = random.Random(7)  # noqa: S311 - nothing secret
+    for number in range(1, count + 1):
+        customer = _customer(chance, number)
+        yield Person(customer, _STATUSES[crc32(customer.email.encode()) % len(_STATUSES)])
+
+
+def _customer(chance: random.Random, number: int) -> Customer:
+    sharer = number - 1 if chance.random() < 0.03 else number
+    return Customer(
+        id=str(number),
+        updated_at="2026-07-01T00:00:00Z",
+        email="" if chance.random() < 0.05 else f"person.{sharer}@practice{sharer % 900}.example",
+        company_name=f"{chance.choice(['Acme', 'Harbour', 'Summit', 'Wattle'])} Health {number} Pty Ltd",
+        first_name=chance.choice(["Alex", "Kim", "Sam"]),
+        last_name=f"Person{number}",
+        phone="0400 000 000",
+        address=Address(
+            line1=f"{number % 300} Main Street",
+            city=chance.choice(["Melbourne", "Geelong", "Sydney", "Perth"]),
+            state=chance.choice(["VIC", "vic", "NSW", "WA", "QLD", ""]),
+            postcode=f"{chance.randrange(200, 9999):04d}",
+            country="AU",
+        ),
+        inactive=chance.choice("00001"),
+        status=chance.choice(["Active", "On hold"]),
+        customer_type=chance.choice(["Business", "Private"]),
+        created_at=_moment(chance, 2_000),
+        last_invoice_at=_moment(chance, 500) if chance.random() < 0.9 else "",
+        balance=f"{chance.uniform(-100, 2_000):.2f}",
+        consent="subscribed",
+        consent_changed_at="2026-01-01T00:00:00Z",
+    )
+
+
+def _moment(chance: random.Random, days: int) -> str:
+    return f"{TODAY - timedelta(days=chance.randrange(days))}T{chance.randrange(24):02d}:30:00Z"
+
+
+def key_of(customer: Customer) -> str:
+    return address_key(bytes.fromhex(SALT), customer.email) if customer.email else ""
+
+
+class BenchDepartment:
+    """Fills the tables, and changes customers as the first phases of a run do."""
+
+    def __init__(self, client: DynamoDBClient, customers: str, members: str, audience_id: str) -> None:
+        self._client = client
+        self._audience_id = audience_id
+        self._customers = customers
+        self._members_table = members
+        self._members = MemberStore(client, members)
+
+    def fill(self, count: int) -> tuple[str, ...]:
+        """Store everybody; answers the split points that a full sync would have found."""
+        points, everybody = SplitPoints(), people(count)
+        standings: dict[str, Standing] = {}
+        while part := list(islice(everybody, _AT_ONCE)):
+            write_all(self._client, self._customers, [self._put_customer(p.customer, _tags(p)) for p in part])
+            # Two sharers on one page would be the same key twice.
+            facets = {key_of(p.customer): self._put_push(p, p.status) for p in part if p.customer.email and p.status}
+            documents = [self._put_document(p.customer) for p in part if p.customer.email]
+            write_all(self._client, self._members_table, [*documents, *facets.values()])
+            points = points.with_keys(customer_key(p.customer.id) for p in part)
+            for person in part:
+                _note(standings, person)
+        store = StandingStore(self._client, self._members_table)
+        store.change(DEPARTMENT, self._audience_id, standings)
+        store.looked_at(DEPARTMENT, self._audience_id, NOON)
+        return points.points
+
+    def change(self, persons: Iterable[Person]) -> list[Customer]:
+        """Turn everything about some customers: they leave segments and enter others. Answers them as they are now."""
+        chance = random.Random(11)  # noqa: S311 - nothing secret
+        pairs = [(person, _turned(chance, person.customer)) for person in persons]
+        customers = [self._put_customer(customer, _tags(person)) for person, customer in pairs]
+        checks = {key: put_check(DEPARTMENT, key) for _, customer in pairs if (key := key_of(customer))}
+        documents = [self._put_document(customer) for _, customer in pairs if customer.email]
+        write_all(self._client, self._members_table, [*documents, *checks.values()])
+        write_all(self._client, self._customers, customers)
+        return [customer for _, customer in pairs]
+
+    def _put_customer(self, customer: Customer, tags: tuple[str, ...]) -> dict[str, Any]:
+        document = customer_to_document(customer)
+        known = StoredCustomer(
+            customer_key(customer.id), customer.id, fingerprint(document, TIMEZONE), key_of(customer), tags
+        )
+        attributes = to_attributes(filterable(customer, ZONE))
+        return put_customer(DEPARTMENT, known, attributes, sample_to_document(sample_of(customer)))
+
+    def _put_document(self, customer: Customer) -> dict[str, Any]:
+        document = customer_to_document(customer)
+        return self._members.put_document(DEPARTMENT, key_of(customer), customer_key(customer.id), document)
+
+    def _put_push(self, person: Person, status: Status) -> dict[str, Any]:
+        push = Push(
+            self._audience_id, status, NOON - timedelta(days=1), person.customer.id, "f" * 32, "consent-subscribed"
+        )
+        return self._members.put_push(DEPARTMENT, key_of(person.customer), person.customer.email, push)
+
+
+def _note(standings: dict[str, Standing], person: Person) -> None:
+    """Where the person's address stands; another customer may have it already."""
+    key = key_of(person.customer)
+    if not key:
+        return
+    status, sharers = person.status or "absent", standings[key].sharers if key in standings else 0
+    reasons = {"subscribed": "", "absent": "not_yet"}
+    standings[key] = Standing(status, reasons.get(status, status), status == "subscribed", sharers + 1)
+
+
+def tags_of(fields: Filterable) -> tuple[str, ...]:
+    """The segments to which a customer belongs."""
+    return tuple(segment_id for segment_id, rules in SEGMENTS.items() if matches(rules, fields, TODAY))
+
+
+def _tags(person: Person) -> tuple[str, ...]:
+    """The segments whose tag the member carries through the customer."""
+    return tags_of(filterable(person.customer, ZONE)) if person.customer.email and person.status else ()
+
+
+def _turned(chance: random.Random, customer: Customer) -> Customer:
+    other = _customer(chance, int(customer.id))
+    return replace(other, id=customer.id, email=customer.email, updated_at="2026-07-14T00:00:00Z")

@@ -1,0 +1,89 @@
+"""What ships with the functions, and under which licences.
+
+    python -m infra.deploy.licences > docs/licences.md
+
+Read from the metadata of the packages in this environment; a test holds the file against them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from infra.deploy.wheels import ADDED_BY_CHALICE, LAMBDA_MARKERS, deployed_requirements
+
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
+# How packages that name their licence by classifier or in words say it, in SPDX's terms.
+_SPDX = {
+    "Apache Software License": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "BSD License": "BSD-3-Clause",
+    "MIT License": "MIT",
+    "MIT No Attribution License (MIT-0)": "MIT-0",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "The Unlicense (Unlicense)": "Unlicense",
+}
+
+
+def shipped(requirements: Path = REQUIREMENTS) -> list[Distribution]:
+    """The packages of the deployment zip: those of requirements.txt and all that they need on Lambda, by name."""
+    found: dict[str, Distribution] = {}
+    waiting = [Requirement(line) for line in deployed_requirements(requirements)]
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if name not in found or wanted.extras:
+            found[name] = distribution(name)
+            waiting.extend(_needs(found[name], extras={"", *wanted.extras}))
+    return [found[name] for name in sorted(found)]
+
+
+def _needs(package: Distribution, *, extras: set[str]) -> Iterator[Requirement]:
+    for text in package.requires or []:
+        needed = Requirement(text)
+        if needed.marker is None or any(needed.marker.evaluate(LAMBDA_MARKERS | {"extra": extra}) for extra in extras):
+            yield needed
+
+
+def licence(package: Distribution) -> str:
+    """The package's licence in SPDX's terms, as far as it says so; else in its own words."""
+    metadata = package.metadata
+    expression = metadata.get("License-Expression")
+    if expression:
+        return str(expression)
+    classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", []) if c.startswith("License ::")]
+    named = [_SPDX.get(c, c) for c in classifiers if c != "OSI Approved"]
+    words = (metadata.get("License") or "unknown").splitlines()[0]
+    return " OR ".join(named) or _SPDX.get(words, words)
+
+
+def table() -> str:
+    """docs/licences.md."""
+    chalice = distribution(ADDED_BY_CHALICE)
+    rows = [(chalice.name, chalice.version, f"{licence(chalice)} (two of its modules)")]
+    rows += [(package.name, package.version, licence(package)) for package in shipped()]
+    lines = [f"| {name} | {version} | {terms} |" for name, version, terms in sorted(rows, key=lambda r: r[0].lower())]
+    return "\n".join(
+        [
+            "# Licences of what ships",
+            "",
+            "The deployment zip holds these packages beside our own sources; each brings its licence's text along in",
+            "its `.dist-info` folder (Chalice: https://github.com/aws/chalice/blob/master/LICENSE). Made by",
+            "`python -m infra.deploy.licences`; packages for development and the local stack are not shipped and not listed.",
+            "",
+            "| package | version | licence |",
+            "| --- | --- | --- |",
+            *lines,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

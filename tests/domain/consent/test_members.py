@@ -1,0 +1,141 @@
+"""What is known of an address: which facet speaks, and who speaks for customers who share it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.consent.members import Heard, Member, OptOut, Push, PushRefusal, Sharers, fold
+from chalicelib.domain.customers import Customer
+
+HERE, ELSEWHERE = "a1", "a2"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+NO = OptOut(NOON, "person")
+
+
+def known(heard: Heard | None = None, push: Push | None = None) -> Member:
+    return fold("key", "a@clinic.test", HERE, heard, push)
+
+
+def customer(id: str = "1", updated_at: str = "2026-03-01T00:00:00Z", **fields: Any) -> Customer:
+    return Customer(id=id, updated_at=updated_at, **fields)
+
+
+def test_an_address_of_which_nothing_is_known_is_absent() -> None:
+    assert known() == Member("key", "a@clinic.test")
+
+
+def test_what_we_pushed_after_we_heard_is_the_status() -> None:
+    member = known(Heard(HERE, "subscribed", heard_at=NOON), Push(HERE, "unsubscribed", LATER))
+    assert (member.status, member.pushed_status) == ("unsubscribed", "unsubscribed")
+
+
+@pytest.mark.parametrize("pushed_at", [NOON, NOON - timedelta(minutes=1)])
+def test_what_was_heard_after_the_push_or_at_the_same_instant_is_the_status(pushed_at: datetime) -> None:
+    member = known(Heard(HERE, "unsubscribed", heard_at=NOON, opt_out=NO), Push(HERE, "subscribed", pushed_at))
+    assert (member.status, member.pushed_status, member.opt_out) == ("unsubscribed", "subscribed", NO)
+
+
+def test_a_push_never_makes_an_opt_out_forgotten() -> None:
+    member = known(Heard(HERE, "unsubscribed", heard_at=NOON, opt_out=NO), Push(HERE, "subscribed", LATER))
+    assert (member.status, member.opt_out) == ("subscribed", NO)
+
+
+def test_of_another_audience_only_the_persons_words_count() -> None:
+    heard = Heard(ELSEWHERE, "subscribed", NOON, NOON, NO, "subscribed", True, True, NOON, False)
+    member = known(heard, Push(ELSEWHERE, "subscribed", LATER, owner="7", sent="print"))
+    assert (member.status, member.opt_out, member.asked_at, member.is_heard) == ("absent", NO, NOON, True)
+    assert (member.before_archive, member.archived_by_us, member.pre_existing) == (None, False, False)
+    assert (member.sent, member.owner, member.pushed_at) == ("", "", None)
+
+
+def test_erasure_is_known_in_every_audience() -> None:
+    assert known(Heard(ELSEWHERE, erased=True)).erased
+
+
+def test_a_refused_address_was_never_pushed() -> None:
+    refusal = PushRefusal("invalid_email", "", NOON, 1, "inputs")
+    member = known(None, Push(HERE, "absent", None, refusal=refusal))
+    assert (member.status, member.refusal, member.is_ours) == ("absent", refusal, False)
+
+
+def test_only_members_that_we_put_there_are_ours() -> None:
+    pushed = Push(HERE, "subscribed", LATER)
+    assert known(None, pushed).is_ours
+    assert not known(Heard(HERE, "subscribed", pre_existing=True), pushed).is_ours
+    assert not known(Heard(HERE, "subscribed")).is_ours
+
+
+def test_the_primary_customer_is_active_then_newest_then_of_the_higher_id_in_whatever_order_they_are_read() -> None:
+    active_old = customer("1", "2026-01-01T00:00:00Z")
+    active_new = customer("2", "2026-02-01T00:00:00+11:00", inactive="0")
+    same_time = customer("3", "2026-01-31T13:00:00Z")
+    inactive_newest = customer("4", "2026-03-01T00:00:00Z", inactive="1")
+    nonsense = customer("5", "yesterday")
+    everybody = (active_old, active_new, same_time, inactive_newest, nonsense)
+    expected = (same_time, active_new, active_old, nonsense, inactive_newest)
+    assert {Sharers.of(order).customers for order in permutations(everybody)} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("words", "strictest"),
+    [
+        (("subscribed",), "subscribed"),
+        (("subscribed", "subscribed"), "subscribed"),
+        (("subscribed", None), None),
+        ((None, None), None),
+        (("subscribed", None, "unsubscribed"), "unsubscribed"),
+    ],
+)
+def test_the_strictest_consent_counts(words: tuple[Any, ...], strictest: Any) -> None:
+    for order in permutations(words):
+        sharers = Sharers.of(tuple(customer(str(i), consent=word) for i, word in enumerate(order)))
+        assert sharers.consent == strictest
+
+
+def agreed(word: Any, *times: str) -> Sharers:
+    return Sharers.of(tuple(customer(str(i), consent=word, consent_changed_at=t) for i, t in enumerate(times)))
+
+
+def test_a_shared_yes_counts_from_the_earliest_and_a_shared_no_from_the_latest() -> None:
+    early, late = "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"
+    assert agreed("subscribed", late, early).consent_at == datetime(2026, 2, 1, tzinfo=UTC)
+    assert agreed("unsubscribed", late, early).consent_at == datetime(2026, 2, 2, tzinfo=UTC)
+
+
+def test_a_yes_without_a_time_leaves_the_shared_yes_without_one() -> None:
+    assert agreed("subscribed", "2026-02-01T00:00:00Z", "").consent_at is None
+    assert agreed("subscribed", "last week").consent_at is None
+
+
+def test_a_no_without_a_time_was_said_when_its_record_last_changed_at_the_latest() -> None:
+    assert agreed("unsubscribed", "2026-02-01T00:00:00Z", "").consent_at == datetime(2026, 3, 1, tzinfo=UTC)
+    silent = Sharers.of((customer("1", "yesterday", consent="unsubscribed"),))
+    assert silent.consent_at is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["subscribed", "unsubscribed", None]), st.datetimes(timezones=st.just(UTC)))))
+def test_no_sharer_can_make_another_ones_no_undone(words: list[tuple[Any, datetime]]) -> None:
+    refuser = customer("0", consent="unsubscribed", consent_changed_at="2026-02-01T00:00:00Z")
+    others = (customer(f"{i + 1}", consent=w, consent_changed_at=t.isoformat()) for i, (w, t) in enumerate(words))
+    sharers = Sharers.of((refuser, *others))
+    assert sharers.consent == "unsubscribed"
+    assert sharers.consent_at is not None
+    assert sharers.consent_at >= datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("given", ["2026-03-02T20:00:00", "2026-03-02", "20260302T200000", "evening", ""])
+def test_a_yes_without_an_offset_has_no_time_to_beat_a_no_with(given: str) -> None:
+    """Eight in the evening may be meant in Melbourne, eleven hours before it is so in UTC."""
+    assert Sharers.of((customer(consent="subscribed", consent_changed_at=given),)).consent_at is None
+
+
+def test_a_no_without_an_offset_was_said_at_the_latest_when_its_record_changed() -> None:
+    no = customer(updated_at="2026-03-02T12:00:00Z", consent="unsubscribed", consent_changed_at="2026-03-02T08:00:00")
+    assert Sharers.of((no,)).consent_at == NOON

@@ -1,0 +1,98 @@
+"""Where an address stands, and will stand after the plan."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.address_status import REASONS, Standing, standing, standing_after
+from chalicelib.domain.consent.members import Member, OptOut, PushRefusal, Sharers
+from chalicelib.domain.consent.rules import ConsentPolicy
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.fieldmap import FieldMap
+from chalicelib.domain.planning import AddressState, Held, Operation, plan_address
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+FIELDS = FieldMap(("FNAME",), country="AU")
+
+
+def state(status: Any, *consents: Any, **member: Any) -> AddressState:
+    """An address with a customer for each consent."""
+    customers = tuple(
+        Customer(str(number), "2026-01-01T00:00:00Z", email="a@x.test", consent=word, consent_changed_at="2026-01-01")
+        for number, word in enumerate(consents)
+    )
+    sharers = Sharers.of(customers) if customers else None
+    return AddressState(Member("ab" * 16, "a@x.test", status=status, **member), sharers)
+
+
+def both(one: AddressState, **policy: Any) -> tuple[Standing, Standing]:
+    decision = plan_address(one, policy=ConsentPolicy(**policy), fields=FIELDS, now=NOW)
+    now = standing(one, decision)
+    return now, standing_after(now, one, decision)
+
+
+PUSHED = {"pushed_at": NOW, "pushed_status": "subscribed"}
+NO = {"opt_out": OptOut(NOW, "person")}
+
+
+@pytest.mark.parametrize(
+    ("one", "now", "after", "is_reached"),
+    [
+        (state("absent", "subscribed"), ("absent", "not_yet"), ("subscribed", ""), True),
+        (state("absent", None), ("absent", "not_yet"), ("transactional", "transactional"), False),
+        (state("absent", "unsubscribed"), ("absent", "opted_out"), ("absent", "opted_out"), False),
+        (state("subscribed", "subscribed"), ("subscribed", ""), ("subscribed", ""), True),
+        (state("subscribed", "unsubscribed"), ("subscribed", ""), ("unsubscribed", "opted_out"), False),
+        (state("transactional", None), ("transactional", "not_yet"), ("transactional", "transactional"), False),
+        (state("transactional", "subscribed", **PUSHED), ("transactional", "not_yet"), ("subscribed", ""), True),
+        (
+            state("unsubscribed", "subscribed", **NO),
+            ("unsubscribed", "opted_out"),
+            ("unsubscribed", "opted_out"),
+            False,
+        ),
+        (state("cleaned", "subscribed"), ("cleaned", "cleaned"), ("cleaned", "cleaned"), False),
+        (state("subscribed"), ("subscribed", "foreign"), ("subscribed", "foreign"), False),
+        (state("subscribed", **PUSHED), ("subscribed", "foreign"), ("archived", ""), False),
+        (state("unsubscribed"), ("unsubscribed", ""), ("unsubscribed", ""), False),
+    ],
+)
+def test_where_an_address_stands(
+    one: AddressState, now: tuple[str, str], after: tuple[str, str], is_reached: bool
+) -> None:
+    found_now, found_after = both(one)
+    assert (found_now.status, found_now.reason) == now
+    assert (found_after.status, found_after.reason) == after
+    assert found_now.is_reached is found_after.is_reached is is_reached
+    assert found_now.sharers == (len(one.sharers.customers) if one.sharers else 0)
+
+
+def test_what_the_settings_leave_out_is_told() -> None:
+    assert both(state("absent", None), unknown_consent="skip")[1] == Standing("absent", "no_consent", False, 1)
+
+
+def test_a_refused_address_is_refused_until_it_is_tried_again() -> None:
+    one = state("absent", "subscribed")
+    planned = plan_address(one, policy=ConsentPolicy(), fields=FIELDS, now=NOW)
+    assert isinstance(planned, Operation)
+    refusal = PushRefusal("fake_address", "looks fake", NOW, 1, planned.inputs)
+    assert both(state("absent", "subscribed", refusal=refusal))[1].reason == "refused"
+
+
+def test_a_member_who_moves_away_leaves_nothing_behind() -> None:
+    old = state("subscribed", **PUSHED)
+    rename = Operation("rename", "cd" * 16, "new@x.test", "address-renamed", status="subscribed")
+    assert standing_after(standing(old, rename), old, rename) == Standing("absent", "", False, 0)
+    assert standing_after(standing(old, rename), old, rename).is_nothing
+
+
+def test_nobodys_address_is_nothing_and_an_opted_out_customer_is_something() -> None:
+    assert standing(state("absent"), Held("k", "", "", "", "nobody")).is_nothing
+    assert not both(state("absent", "unsubscribed"))[0].is_nothing
+
+
+def test_every_reason_has_words() -> None:
+    assert all(REASONS.values())

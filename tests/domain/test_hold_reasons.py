@@ -1,0 +1,52 @@
+"""The words of what was done and of what was held back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from chalicelib.domain.consent.members import SPAM_REPORT, OptOut, OptOutRoute
+from chalicelib.domain.hold_reasons import HELD, explanation, reason
+
+LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+MELBOURNE = ZoneInfo("Australia/Melbourne")
+
+
+@pytest.mark.parametrize("code", ["opted_out", "compliance_state"])
+@pytest.mark.parametrize(
+    ("route", "why", "who"),
+    [
+        ("person", "", "the person unsubscribed"),
+        ("person", SPAM_REPORT, "the person reported a campaign as spam"),
+        ("admin", "", "somebody unsubscribed this contact"),
+    ],
+)
+def test_who_unsubscribed_in_mailchimp_is_told_with_the_day_and_the_way_out(
+    code: str, route: OptOutRoute, why: str, who: str
+) -> None:
+    told = explanation(code, no=OptOut(LATE, route, why), zone=MELBOURNE)
+    assert told.cause == (
+        f"Compliance state: {who} in Mailchimp on 2026-03-02, so the address cannot be added again without the "
+        "person's own consent."
+    )
+    assert told.fix == HELD["compliance_state"].fix
+
+
+@pytest.mark.parametrize("no", [None, OptOut(LATE, "pracbill"), OptOut(LATE, "bounce")])
+def test_a_no_that_was_not_said_in_mailchimp_is_pracbills(no: OptOut | None) -> None:
+    assert explanation("opted_out", no=no, zone=MELBOURNE) == HELD["opted_out"]
+
+
+def test_another_reason_is_told_whoever_unsubscribed() -> None:
+    assert explanation("erased", no=OptOut(LATE, "person")) == HELD["erased"]
+    assert explanation("looks_fake", "No such thing", no=OptOut(LATE, "person")).cause == (
+        "Invalid email: Mailchimp takes the e-mail address for a fake or mistyped one. Mailchimp says: No such thing."
+    )
+
+
+def test_what_was_done_has_a_reason_by_its_rule_or_its_action() -> None:
+    assert reason("add", "unknown-add-transactional").startswith("No consent is recorded")
+    assert reason("add", "anything") == "The address was not in the audience."
+    assert reason("none", "anything") == ""

@@ -1,0 +1,388 @@
+"""A department that listens: stand-ins for Mailchimp and PracBill, our tables, and the workflows that hear consent."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import requests
+
+from chalicelib.domain.consent.members import Heard, Member, Push, Status
+from chalicelib.domain.consent.observations import News, Untold
+from chalicelib.domain.customers import address_key, customer_from_json, customer_key, customer_to_document
+from chalicelib.domain.departments import Audience, Connection, Department
+from chalicelib.domain.fieldmap import FieldMap
+from chalicelib.domain.logs import LedgerEntry, LogEntry
+from chalicelib.domain.runs import Run, RunType
+from chalicelib.errors import KeyRejected
+from chalicelib.http_client.retry import Patience
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.keys import parse_api_key
+from chalicelib.mailchimp.webhook import HookEvent, write_event
+from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.customers import CustomerStore, StoredCustomer, put_customer
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.events import EventStore
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.runs import RunStore
+from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.sync.consent.erasure import Erasure
+from chalicelib.sync.consent.observations import Hearing, news_of
+from chalicelib.sync.consent.webhook_events import Events, Outcome
+from chalicelib.sync.runs.pull_phase import Puller
+from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.pracbill import PracBillStandIn
+
+# In the years to come: what expires by our clock must not have expired by the emulator's.
+NOON = datetime(2036, 3, 3, 12, 0, tzinfo=UTC)
+ADMIN_REASON = "N/A (Unsubscribed by admin)"
+_KEEP = timedelta(days=30)
+_MEMBERS, _CUSTOMERS, _RUNS = "listening-members", "listening-customers", "pracbill-mailchimp-test-runs"
+
+
+class Clock:
+    """Stands still until told to move."""
+
+    def __init__(self, moment: datetime = NOON) -> None:
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def move(self, **span: float) -> datetime:
+        self.moment += timedelta(**span)
+        return self.moment
+
+
+class CountingMeter:
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
+        self.counts[name] += int(value)
+
+
+@contextmanager
+def mailchimp_running(clock: Clock, **readings: Any) -> Iterator[MailchimpStandIn]:
+    """A Mailchimp that keeps our clock's time."""
+    with MailchimpStandIn(latency=Latency.none(), now=clock, readings=Readings(**readings)) as standin:
+        yield standin
+
+
+class Desk:
+    """One connected department with an audience. `remaining` is the time each step has left, in seconds."""
+
+    def __init__(self, aws: str, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
+        self.clock, self.mailchimp, self.pracbill = clock, mailchimp, pracbill
+        self.control = mailchimp.control
+        self.meter = CountingMeter()
+        self.remaining: Callable[[], float] = lambda: 200.0
+        dynamodb = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws)
+        _make_table(dynamodb, _MEMBERS, "shard", "sk")
+        _make_table(dynamodb, _CUSTOMERS, "department_id", "customer_key")
+        self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
+        self.logs, self.ledger, self.events = LogStore(keep=_KEEP), LedgerStore(), EventStore()
+        self.members = MemberStore(dynamodb, _MEMBERS)
+        self.customers = CustomerStore(dynamodb, _CUSTOMERS)
+        self.sightings = SightingsStore(dynamodb, _RUNS, keep=_KEEP)
+        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
+        self.department_id = f"practice-{uuid.uuid4().hex[:12]}"
+        self.audience_id = self.new_audience()
+        pracbill.faults.clear()
+        pracbill.add_department(self.department_id)
+        self.departments.add(self._new_department())
+
+    def _new_department(self) -> Department:
+        connection = Connection("connected", "account-1", "Example Practice", "us21", "abcd", self.clock())
+        audience = Audience(self.audience_id, "Clients", FieldMap(("FNAME",)), self.clock(), first_contact_done=True)
+        return Department(
+            id=self.department_id,
+            name="North",
+            timezone="Australia/Melbourne",
+            country="AU",
+            currency="AUD",
+            address_salt=uuid.uuid4().hex,
+            connection=connection,
+            audience=audience,
+            members_watermark=self.clock(),
+        )
+
+    # workflows, joined as in production
+
+    @property
+    def puller(self) -> Puller:
+        return Puller(
+            hearing=self.hearing,
+            members=self.members,
+            runs=self.runs,
+            logs=self.logs,
+            sightings=self.sightings,
+            mailchimp_for=self.mailchimp_for,
+            pracbill_for=self.pracbill_for,
+            clock=self.clock,
+        )
+
+    @property
+    def event_worker(self) -> Events:
+        return Events(
+            departments=self.departments,
+            members=self.members,
+            events=self.events,
+            hearing=self.hearing,
+            logs=self.logs,
+            mailchimp_for=self.mailchimp_for,
+            pracbill_for=self.pracbill_for,
+            clock=self.clock,
+            meter=self.meter,
+        )
+
+    @property
+    def erasure(self) -> Erasure:
+        return Erasure(
+            departments=self.departments,
+            customers=self.customers,
+            members=self.members,
+            ledger=self.ledger,
+            logs=self.logs,
+            mailchimp_for=self.mailchimp_for,
+            clock=self.clock,
+        )
+
+    def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
+        if department.connection is None:
+            raise KeyRejected("There is no key.", code="key_rejected")
+        return MailchimpClient(
+            parse_api_key(self.mailchimp.api_key),
+            url_template=self.mailchimp.url,
+            remaining=remaining,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            patience=Patience(attempts=1),
+        )
+
+    def pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
+        return PracBillClient(
+            self.pracbill.url,
+            lambda: self.pracbill.token,
+            remaining=remaining,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            patience=Patience(attempts=1),
+        )
+
+    # the department
+
+    @property
+    def department(self) -> Department:
+        department = self.departments.get(self.department_id)
+        assert department is not None
+        return department
+
+    def change(self, **fields: Any) -> Department:
+        return self.departments.change(self.department_id, lambda department: replace(department, **fields))
+
+    def change_audience(self, **fields: Any) -> Department:
+        audience = self.department.audience
+        assert audience is not None
+        return self.change(audience=replace(audience, **fields))
+
+    def new_audience(self, *, double_optin: bool = False) -> str:
+        return str(self.control.create_audience("Clients", double_optin=double_optin)["audience_id"])
+
+    def select_new_audience(self, **options: Any) -> str:
+        """Another audience, as after its selection: nothing of it is known yet."""
+        self.audience_id = self.new_audience(**options)
+        self.change_audience(id=self.audience_id, first_contact_done=False)
+        self.change(members_watermark=None)
+        return self.audience_id
+
+    # people
+
+    def key(self, address: str) -> str:
+        return address_key(self.department.salt, address)
+
+    def join(self, *addresses: str, status: str = "subscribed", **row: Any) -> None:
+        """Members that came by an import in Mailchimp."""
+        rows = [{"email_address": address, "status": status, **row} for address in addresses]
+        self.control.admin_import(rows, audience_id=self.audience_id)
+
+    def act(self, name: str, address: str, *arguments: Any, **options: Any) -> None:
+        """Something a person, an admin or a mail server does, a minute from now."""
+        self.clock.move(minutes=1)
+        getattr(self.control, name)(address, *arguments, audience_id=self.audience_id, **options)
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """A call of Mailchimp's API by somebody else."""
+        url = f"{self.mailchimp.url}/lists/{self.audience_id}{path}"
+        answer = requests.request(method, url, json=body, auth=("any", self.mailchimp.api_key), timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def set_status(self, address: str, status: str) -> None:
+        """Another API client sets a status."""
+        self.clock.move(minutes=1)
+        self.api("PATCH", f"/members/{address}", {"status": status})
+
+    def at_mailchimp(self, address: str) -> dict[str, Any] | None:
+        found = self.control.members(self.audience_id)
+        return next((member for member in found if member["email_address"].lower() == address), None)
+
+    def customer(
+        self,
+        customer_id: str,
+        email: str,
+        consent: Status | None = "subscribed",
+        *,
+        former: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> None:
+        """A customer of PracBill that the last plan has stored; `former` are addresses it had before."""
+        given = {"status": consent, "changed_at": "2026-01-01T00:00:00Z"} if consent else None
+        self.pracbill.upsert(
+            customer_id, department_id=self.department_id, email=email, marketing_consent=given, **fields
+        )
+        record = self.pracbill.customer(customer_id, department_id=self.department_id)
+        key = self.key(email.lower()) if email else ""
+        if key:
+            document = customer_to_document(customer_from_json(record))
+            put = self.members.put_document(self.department_id, key, customer_key(customer_id), document)
+            self.members.write([put])
+        keys = tuple(self.key(address) for address in former)
+        stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key, former=keys)
+        self.customers.write([put_customer(self.department_id, stored, {"email": {"S": email}}, "{}")])
+
+    def push(self, address: str, status: Status = "subscribed", *, in_mailchimp: bool = True) -> None:
+        """What the plan sends: a member of ours with this status."""
+        if in_mailchimp:
+            body = {"email_address": address, "status": status, "status_if_new": status}
+            self.api("PUT", f"/members/{address}", body)
+        push = Push(self.audience_id, status, self.clock(), owner="1", sent="print")
+        self.members.write([self.members.put_push(self.department_id, self.key(address), address, push)])
+
+    def know(self, address: str, **facet: Any) -> None:
+        """What was heard of an address before."""
+        fields: dict[str, Any] = {"audience_id": self.audience_id, **facet}
+        self.members.change_heard(
+            self.department_id, self.key(address), address, lambda heard: replace(heard, **fields)
+        )
+
+    # what is known
+
+    def heard(self, address: str) -> Heard | None:
+        facets = self.members.facets(self.department_id, [self.key(address)]).get(self.key(address))
+        return facets.heard if facets else None
+
+    def member(self, address: str) -> Member:
+        return self.members.state(self.department_id, self.key(address), self.audience_id).member
+
+    def ledger_of(self, address: str) -> list[LedgerEntry]:
+        return self.ledger.entries(self.department_id, self.key(address))
+
+    def rules_of(self, address: str) -> list[str]:
+        """The rules in the ledger of an address, oldest first."""
+        return [entry.rule for entry in reversed(self.ledger_of(address))]
+
+    def is_touched(self, address: str) -> bool:
+        return self.key(address) in dict(self.members.touched(self.department_id))
+
+    def untold(self) -> list[Untold]:
+        return list(self.members.untold(self.department_id))
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """What PracBill was told, oldest first: address, status, reason."""
+        lines = self.pracbill.consent_changes(department_id=self.department_id)
+        return [(line.change.email, line.change.status, line.change.reason or "") for line in lines]
+
+    def consent_in_pracbill(self, customer_id: str) -> str | None:
+        record = self.pracbill.customer(customer_id, department_id=self.department_id)
+        assert record is not None
+        consent = record.get("marketing_consent") or {}
+        status: str | None = consent.get("status")
+        return status
+
+    def log_entries(self) -> list[LogEntry]:
+        return self.logs.entries(self.department_id, limit=100, after=None)[0]
+
+    def everything_stored(self) -> str:
+        """All items of the department in the tables of members and customers, as text."""
+        client = self.members._client
+        pages = [client.scan(TableName=table)["Items"] for table in (_MEMBERS, _CUSTOMERS)]
+        return str([item for page in pages for item in page if self.department_id in str(item)])
+
+    # workflows
+
+    def see(self, address: str) -> News:
+        """News of a member as the pull would bring it now."""
+        found = self.mailchimp_for(self.department, self.remaining).member(self.audience_id, address)
+        assert found is not None
+        return news_of(found, self.clock(), "pull")
+
+    def hear(self, *news: News) -> Counter[str]:
+        return self.hearing.hear(self.department, news)
+
+    def hear_now(self, address: str) -> Counter[str]:
+        return self.hear(self.see(address))
+
+    def tell(self) -> int:
+        return self.hearing.tell_pracbill(self.department, self.pracbill_for(self.remaining)).known
+
+    def new_run(self, run_type: RunType = "incremental", **fields: Any) -> Run:
+        self.clock.move(minutes=1)
+        run_id = f"{self.clock().strftime('%Y%m%dT%H%M%S')}000Z-{uuid.uuid4().hex[:4]}"
+        run = Run(self.department_id, run_id, run_type, "manual", self.clock(), **fields)
+        self.runs.add(run)
+        return run
+
+    def pull(self, run_type: RunType = "incremental", **fields: Any) -> Run:
+        """A run's pull to its end, and the watermark that a good end of the run would set."""
+        run = self.new_run(run_type, **fields)
+        steps = 0
+        while self.puller.step(self.stored_run(run), self.department, self.remaining) is not None:
+            steps += 1
+            assert steps < 100
+        run = self.stored_run(run)
+        self.change(members_watermark=run.members_until)
+        self.change_audience(first_contact_done=True)
+        return run
+
+    def stored_run(self, run: Run) -> Run:
+        stored = self.runs.get(run.department_id, run.id)
+        assert stored is not None
+        return stored
+
+    def event(self, type: Any, address: str, **fields: Any) -> HookEvent:
+        """An event that Mailchimp fires now."""
+        fired_at = fields.pop("fired_at", self.clock().strftime("%Y-%m-%d %H:%M:%S"))
+        return HookEvent(
+            type,
+            fields.pop("department_id", self.department_id),
+            fields.pop("audience_id", self.audience_id),
+            address,
+            fired_at,
+            **fields,
+        )
+
+    def apply(self, event: HookEvent) -> Outcome:
+        return self.event_worker.apply_event(write_event(event), self.remaining)
+
+
+def _make_table(client: Any, name: str, partition: str, sort: str) -> None:
+    try:
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in (partition, sort)],
+            KeySchema=[
+                {"AttributeName": partition, "KeyType": "HASH"},
+                {"AttributeName": sort, "KeyType": "RANGE"},
+            ],
+        )
+    except client.exceptions.ResourceInUseException:
+        return

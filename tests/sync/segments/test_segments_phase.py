@@ -1,0 +1,394 @@
+"""Tags in Mailchimp follow the segments, in every run, with nothing sent but the differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.contract.views import SegmentRule
+from tests.sync.engine import Engine, Killed, Practice
+from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
+
+pytest_plugins = ("tests.sync.engine_fixtures",)
+
+
+@pytest.fixture
+def office(engine: Engine, practice: Practice) -> SegmentOffice:
+    return SegmentOffice(engine, practice)
+
+
+@pytest.fixture
+def synced(office: SegmentOffice) -> SegmentOffice:
+    """Ann and Ben live in Victoria, Cem in Tasmania; all are members."""
+    for name, state in (("ann", "VIC"), ("ben", "vic "), ("cem", "TAS")):
+        office.customer(name, state=state)
+    office.sync("full")
+    return office
+
+
+def test_a_new_segment_is_in_mailchimp_as_soon_as_its_run_is_over(synced: SegmentOffice) -> None:
+    created = synced.create()
+    run = synced.run()
+    view = synced.view(created)
+    assert (run.type, run.status, run.counts["segment_added"]) == ("segments", "success", 2)
+    assert synced.tagged() == ["ann", "ben"] == synced.marked(created)
+    assert view.mailchimp_segment_id == synced.tags_there()["Victoria"]
+    assert (view.sync_state, view.customer_count, view.member_count, view.difference) == ("synced", 2, 2, ())
+    assert view.last_synced_at is not None
+
+
+def test_a_sync_need_not_wait_for_the_run_of_a_new_segment_and_does_its_work(synced: SegmentOffice) -> None:
+    synced.create()
+    own = synced.practice.latest()
+    run = synced.sync()
+    assert (own.type, synced.practice.run(own.id).status) == ("segments", "cancelled")
+    assert (run.type, run.status, run.counts["segment_added"]) == ("incremental", "success", 2)
+    assert synced.tagged() == ["ann", "ben"]
+    assert synced.practice.latest().id == run.id
+
+
+def test_a_dry_run_in_the_place_of_a_new_segments_run_only_puts_it_off(synced: SegmentOffice) -> None:
+    synced.create()
+    dry = synced.engine.lifecycle.start(synced.id, "incremental", dry_run=True, by="user-1")
+    run = synced.run()
+    assert synced.practice.run(dry.id).status in ("success", "skipped")
+    assert (run.type, run.status) == ("segments", "success")
+    assert synced.tagged() == ["ann", "ben"]
+
+
+def test_who_starts_or_stops_to_match_follows_with_the_next_run(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.move("ann", "NSW")
+    synced.move("cem", "VIC")
+    run = synced.sync()
+    assert synced.tagged() == ["ben", "cem"] == synced.marked(created)
+    assert (run.counts["segment_added"], run.counts["segment_removed"]) == (1, 1)
+    assert synced.segment_calls() == 1
+
+
+def test_a_run_without_differences_writes_nothing(synced: SegmentOffice) -> None:
+    synced.create()
+    synced.run()
+    synced.sync()
+    for run_type in ("incremental", "full"):
+        assert synced.sync(run_type).status == "skipped"
+        assert synced.practice.writes() == []
+
+
+def test_new_rules_take_effect_at_once(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.edit(created, SegmentRule("state", "equals", "TAS"))
+    assert synced.view(created).sync_state in ("pending", "syncing")
+    synced.run()
+    assert synced.tagged() == ["cem"] == synced.marked(created)
+    assert synced.view(created).sync_state == "synced"
+
+
+def test_rules_with_dates_change_by_the_clock_alone(office: SegmentOffice) -> None:
+    office.customer("new", created_at="2026-02-20T10:00:00Z")
+    office.customer("old", created_at="2025-02-20T10:00:00Z")
+    office.sync("full")
+    office.create("New", NEW_IN_30_DAYS)
+    office.run()
+    assert office.tagged("New") == ["new"]
+    office.engine.clock.move(days=30)
+    office.sync()
+    assert office.tagged("New") == []
+
+
+def test_an_edit_during_a_run_is_not_lost(synced: SegmentOffice) -> None:
+    """The active run's segments phase takes it, or a run right after its end."""
+    synced.practice.start("incremental")
+    created = synced.create()
+    assert synced.view(created).sync_state == "pending"
+    synced.engine.work()
+    assert synced.tagged() == ["ann", "ben"]
+
+
+def test_an_edit_that_comes_too_late_for_the_active_run_gets_one_of_its_own(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.practice.start("incremental")
+    while synced.practice.latest().phase != "close":
+        message = synced.engine.receive()
+        assert message is not None
+        synced.engine.deliver(message)
+    synced.edit(created, SegmentRule("state", "equals", "TAS"))
+    assert synced.run().type == "segments"
+    assert synced.tagged() == ["cem"]
+
+
+def test_an_edit_while_a_run_waits_for_approval_waits_with_it(synced: SegmentOffice) -> None:
+    synced.practice.change_brake(removals=0, removals_percent=0)
+    synced.practice.remove("ann")
+    waiting = synced.sync()
+    assert waiting.status == "awaiting_approval"
+    synced.create()
+    synced.engine.work()
+    assert synced.tagged() == []
+    synced.engine.lifecycle.cancel(synced.id, waiting.id, by="user-1")
+    synced.engine.work()
+    assert "ben" in synced.tagged()
+
+
+def test_the_union_of_the_sharers_of_an_address_carries_the_tag(office: SegmentOffice) -> None:
+    office.customer("1", state="VIC", email="family@clinic.test")
+    office.customer("2", state="TAS", email="family@clinic.test")
+    office.sync("full")
+    created = office.create()
+    office.run()
+    assert office.tagged() == ["family"]
+    office.move("2", "VIC")
+    office.sync()
+    office.move("1", "TAS")
+    run = office.sync()
+    assert office.tagged() == ["family"]
+    assert "segment_removed" not in run.counts
+    assert office.marked(created) == ["2"]
+    office.move("2", "TAS")
+    office.sync()
+    assert office.tagged() == []
+
+
+def test_a_shared_address_is_explained_in_the_counts(office: SegmentOffice) -> None:
+    office.customer("1", email="family@clinic.test")
+    office.customer("2", email="family@clinic.test")
+    office.customer("3", email="")
+    office.customer("4", consent="unsubscribed")
+    office.sync("full")
+    created = office.create()
+    office.run()
+    view = office.view(created)
+    assert (view.customer_count, view.member_count) == (4, 1)
+    assert {reason.code: reason.count for reason in view.difference} == {
+        "no_address": 1,
+        "shared_address": 1,
+        "not_a_member": 1,
+    }
+
+
+def test_foreign_members_and_foreign_tags_are_left_alone(synced: SegmentOffice) -> None:
+    synced.practice.join("stranger@elsewhere.test")
+    created = synced.create()
+    synced.run()
+    synced.practice.act("admin_tag", "stranger@elsewhere.test", "Victoria")
+    synced.practice.act("admin_tag", "cem@clinic.test", "Golf")
+    synced.sync("full")
+    assert synced.tagged() == ["ann", "ben", "stranger"]
+    assert synced.tagged("Golf") == ["cem"]
+    synced.delete(created)
+    synced.run()
+    assert list(synced.tags_there()) == ["Golf"]
+
+
+def test_what_was_changed_by_hand_is_healed_by_a_full_sync(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.practice.act("admin_tag", "ann@clinic.test", "Victoria", active=False)
+    synced.practice.act("admin_tag", "cem@clinic.test", "Victoria")
+    assert synced.tagged() == ["ben", "cem"]
+    run = synced.sync("full")
+    assert synced.tagged() == ["ann", "ben"] == synced.marked(created)
+    assert (run.counts["segment_added"], run.counts["segment_removed"]) == (1, 1)
+
+
+def test_a_tag_deleted_in_mailchimp_is_made_again_and_that_is_told(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    first = synced.tags_there()["Victoria"]
+    synced.practice.api("DELETE", f"/segments/{first}")
+    synced.sync()
+    assert synced.tags_there()["Victoria"] != first
+    assert synced.view(created).mailchimp_segment_id == synced.tags_there()["Victoria"]
+    assert synced.tagged() == ["ann", "ben"]
+    assert any("was deleted in Mailchimp, so it is made again" in message for message in synced.messages())
+
+
+def test_a_tag_renamed_in_mailchimp_gets_its_name_back(synced: SegmentOffice) -> None:
+    synced.create()
+    synced.run()
+    synced.practice.api("PATCH", f"/segments/{synced.tags_there()['Victoria']}", {"name": "Something"})
+    synced.sync()
+    assert list(synced.tags_there()) == ["Victoria"]
+
+
+def test_a_new_name_renames_the_tag_and_keeps_its_members(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.edit(created, name="Garden state")
+    synced.control.reset_journal()
+    synced.run()
+    assert synced.tagged("Garden state") == ["ann", "ben"]
+    assert [method for method, _ in synced.practice.writes()] == ["PATCH"]
+    assert list(synced.tags_there()) == ["Garden state"]
+
+
+def test_a_deleted_segment_leaves_nothing_behind(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.delete(created)
+    assert synced.tags_there() == {}
+    synced.run()
+    assert synced.marked(created) == []
+    assert synced.store.all(synced.id) == []
+    assert set(synced.practice.audience().values()) == {"subscribed"}
+
+
+def test_who_unsubscribed_is_not_counted_and_comes_back_with_the_tag(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.practice.act("unsubscribe", "ann@clinic.test")
+    synced.sync()
+    assert synced.marked(created) == ["ben"]
+    view = synced.view(created)
+    assert (view.member_count, {r.code: r.count for r in view.difference}) == (1, {"opted_out": 1})
+    synced.practice.act("resubscribe", "ann@clinic.test")
+    synced.sync()
+    assert synced.marked(created) == ["ann", "ben"]
+
+
+def test_an_opt_out_in_pracbill_ends_the_mark_in_the_same_run(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    synced.engine.pracbill.set_consent("ann", "unsubscribed", department_id=synced.id)
+    synced.sync()
+    assert synced.practice.audience()["ann@clinic.test"] == "unsubscribed"
+    assert synced.marked(created) == ["ben"]
+
+
+def test_members_who_may_carry_no_tag_are_not_sent_again_and_again(office: SegmentOffice) -> None:
+    office.customer("ann")
+    office.customer("out", consent="unsubscribed")
+    office.sync("full")
+    office.practice.act("unsubscribe", "ann@clinic.test")
+    office.sync()
+    office.create()
+    office.run()
+    office.sync()
+    assert office.segment_calls() == 0
+
+
+def test_a_customer_who_was_removed_but_kept_as_member_loses_the_tag(synced: SegmentOffice) -> None:
+    synced.practice.change_policy(on_removed="keep")
+    synced.create()
+    synced.run()
+    synced.practice.remove("ann")
+    synced.sync()
+    assert synced.practice.audience()["ann@clinic.test"] == "subscribed"
+    assert synced.tagged() == ["ben"]
+    assert synced.checks.all(synced.id) == []
+
+
+def test_a_removed_sharer_takes_the_tag_along_if_nobody_else_matches(office: SegmentOffice) -> None:
+    office.customer("1", state="VIC", email="family@clinic.test")
+    office.customer("2", state="TAS", email="family@clinic.test")
+    office.customer("3", state="VIC", email="couple@clinic.test")
+    office.customer("4", state="VIC", email="couple@clinic.test")
+    office.sync("full")
+    office.create()
+    office.run()
+    office.practice.remove("1", "3")
+    office.sync()
+    assert office.tagged() == ["couple"]
+
+
+def test_a_changed_address_carries_exactly_the_tags_it_should(synced: SegmentOffice) -> None:
+    synced.create()
+    synced.run()
+    synced.practice.edit("ann", email="ann.new@clinic.test")
+    synced.practice.edit("ben", email="ben.new@clinic.test", address={"state": "TAS"})
+    synced.sync()
+    members = synced.control.members(synced.practice.audience_id)
+    live = {m["email_address"] for m in members if m["status"] == "subscribed" and "Victoria" in m["tag_names"]}
+    assert live == {"ann.new@clinic.test"}
+
+
+def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    other = str(synced.control.create_audience("Second")["audience_id"])
+    audience = synced.practice.department.audience
+    assert audience is not None
+    synced.practice.change(
+        audience=replace(audience, id=other, first_contact_done=False),
+        customers_watermark="",
+        members_watermark=None,
+        decide_all=True,
+    )
+    old_audience, synced.practice.audience_id = synced.practice.audience_id, other
+    assert synced.view(created).mailchimp_segment_id is None
+    synced.sync("full")
+    assert synced.tagged() == ["ann", "ben"]
+    synced.practice.audience_id = old_audience
+    assert synced.tagged() == ["ann", "ben"]
+
+
+def test_a_foreign_tag_that_takes_the_name_first_is_an_error_and_stops_nothing_else(synced: SegmentOffice) -> None:
+    """Mailchimp could not be asked when the segment was made."""
+    synced.practice.fail(times=2, path="/segments", method="GET", status=503)
+    created = synced.create()
+    second = synced.create("Tasmania", SegmentRule("state", "equals", "TAS"))
+    synced.practice.api("POST", "/segments", {"name": "VICTORIA", "static_segment": ["cem@clinic.test"]})
+    synced.run()
+    view = synced.view(created)
+    assert view.sync_state == "error"
+    assert view.message is not None
+    assert "Choose another name" in view.message
+    assert synced.tagged("VICTORIA") == ["cem"]
+    assert synced.view(second).sync_state == "synced"
+    synced.edit(created, name="Victoria 2")
+    synced.run()
+    assert synced.view(created).sync_state == "synced"
+    assert synced.tagged("Victoria 2") == ["ann", "ben"]
+
+
+def test_a_tag_whose_creation_was_not_answered_is_found_again(synced: SegmentOffice) -> None:
+    synced.create()
+    synced.practice.fail(times=1, path="/segments", method="POST", status=502, executes=True)
+    synced.run()
+    assert len(synced.practice.api("GET", "/segments")["segments"]) == 1
+    assert synced.tagged() == ["ann", "ben"]
+
+
+def test_a_function_that_dies_in_the_middle_loses_nothing(
+    synced: SegmentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = synced.create()
+    deaths = iter([True, False])
+    change = synced.tags.change
+
+    def die_once(*arguments: object, **options: object) -> None:
+        if next(deaths, False):
+            raise Killed
+        change(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(synced.tags, "change", die_once)
+    assert synced.run().status in ("success", "skipped")
+    assert synced.tagged() == ["ann", "ben"] == synced.marked(created)
+
+
+def test_steps_without_time_come_to_the_end_as_well(office: SegmentOffice) -> None:
+    for number in range(1, 6):
+        office.customer(str(number), state="VIC" if number % 2 else "TAS")
+    office.sync("full")
+    office.create("Victoria", VICTORIA)
+    office.create("Tasmania", SegmentRule("state", "equals", "TAS"))
+    office.be_short_of_time()
+    office.run()
+    office.practice.act("admin_tag", "1@clinic.test", "Victoria", active=False)
+    office.practice.start("full")
+    office.run()
+    office.be_short_of_time(short=False)
+    assert office.tagged("Victoria") == ["1", "3", "5"]
+    assert office.tagged("Tasmania") == ["2", "4"]
+
+
+def test_mailchimp_away_is_waited_for(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.practice.fail(times=4, path="/segments", status=503)
+    synced.run()
+    assert synced.tagged() == ["ann", "ben"]
+    assert synced.view(created).sync_state == "synced"
