@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chalicelib.container import Workflows
+    from chalicelib.container import Container
     from chalicelib.contract.services import Services
     from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
     from chalicelib.handlers.webhook import EventSender
-    from chalicelib.store.secret_store import Vault
+    from chalicelib.store.secret_store import SecretStore
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs.sweeper import Sweeper
 
@@ -80,11 +80,11 @@ request_time = RequestTime()
 
 
 @lru_cache(maxsize=1)
-def workflows() -> Workflows:
+def workflows() -> Container:
     from chalicelib.config import settings
-    from chalicelib.container import Workflows
+    from chalicelib.container import Container
 
-    return Workflows(settings(), _secrets(), lambda: request_time.left())
+    return Container(settings(), _secrets(), lambda: request_time.left())
 
 
 @lru_cache(maxsize=1)
@@ -97,8 +97,8 @@ def _event_sender() -> EventSender:
 
 
 @lru_cache(maxsize=1)
-def _secrets() -> Vault:
+def _secrets() -> SecretStore:
     from chalicelib.store.aws import secretsmanager
-    from chalicelib.store.secret_store import Vault
+    from chalicelib.store.secret_store import SecretStore
 
-    return Vault(secretsmanager())
+    return SecretStore(secretsmanager())

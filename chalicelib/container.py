@@ -22,7 +22,7 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.observability import MetricsMeter
 from chalicelib.pracbill.client import PracBillClient
-from chalicelib.store.address_status import StandingStore
+from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.aws import dynamodb, sqs
 from chalicelib.store.customer_tags import CustomerTags
@@ -33,34 +33,34 @@ from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
-from chalicelib.store.secret_store import Vault
-from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.store.secret_store import SecretStore
+from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
-from chalicelib.store.tag_rechecks import TagCheckStore
-from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.store.tag_rechecks import TagRecheckStore
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.connections import Connections, RunCalls
 from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.account.settings import DepartmentSettings
-from chalicelib.sync.account.webhook_registration import Hooks
+from chalicelib.sync.account.webhook_registration import WebhookRegistration
 from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.observations import Hearing
+from chalicelib.sync.consent.observations import Observations
 from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.panels import Panels
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
-from chalicelib.sync.runs.apply_phase import ChunkApplier
-from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Logs, Runs
-from chalicelib.sync.runs.orchestrator import Steps
-from chalicelib.sync.runs.plan_phase import Decider
-from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.orchestrator import Orchestrator
+from chalicelib.sync.runs.plan_phase import PlanPhase
+from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.previews import Previews
-from chalicelib.sync.segments.segments_phase import SegmentSync
+from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from chalicelib.sync.unreadable import UnreadableCounts
 
 # What a panel may wait for Mailchimp; three of them are the margin that every call leaves.
@@ -74,15 +74,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Workflows:
+class Container:
     """`request_time` answers the seconds that are left to answer the request in hand.
 
     What the routes call has the names of contract/services.py.
     """
 
-    def __init__(self, env: Settings, vault: Vault, request_time: Remaining) -> None:
+    def __init__(self, env: Settings, secret_store: SecretStore, request_time: Remaining) -> None:
         self._env = env
-        self._vault = vault
+        self._secret_store = secret_store
         self._request_time = request_time
         self._meter = MetricsMeter()
 
@@ -90,7 +90,7 @@ class Workflows:
 
     @cached_property
     def sync_worker(self) -> SyncWorker:
-        return SyncWorker(self._steps, self._queue, self._meter)
+        return SyncWorker(self._orchestrator, self._queue, self._meter)
 
     @cached_property
     def event_worker(self) -> EventWorker:
@@ -115,8 +115,8 @@ class Workflows:
             self._departments,
             self._accounts,
             self._hooks,
-            enrolment=self._enrolment,
-            looks=self._looks,
+            registration=self._registration,
+            audience_status=self._audience_status,
             open_mailchimp=self.mailchimp_of_key,
             attempts=AttemptStore(keep=_KEEP_ATTEMPTS),
             runs=RunCalls(active=self.runs.active, last_failed=self.runs.last_failed, stop=self.runs.stop_active),
@@ -129,7 +129,7 @@ class Workflows:
             self._departments,
             self._accounts,
             self._hooks,
-            looks=self._looks,
+            audience_status=self._audience_status,
             active_run=self.runs.active,
             last_failed=self.runs.last_failed,
             segment_count=lambda department_id: len(self.segments.list(department_id)),
@@ -139,7 +139,7 @@ class Workflows:
 
     @cached_property
     def settings(self) -> DepartmentSettings:
-        return DepartmentSettings(self._departments, enrolment=self._enrolment)
+        return DepartmentSettings(self._departments, registration=self._registration)
 
     @cached_property
     def runs(self) -> Runs:
@@ -176,7 +176,7 @@ class Workflows:
             departments=self._departments,
             members=self._members,
             checks=self._checks,
-            standings=self._standings,
+            address_statuses=self._address_statuses,
             query_for=self._query_for,
             mailchimp_for=self._mailchimp_in_request,
             clock=now,
@@ -187,7 +187,7 @@ class Workflows:
         previews = Previews(
             customers=self._customers,
             members=self._members,
-            standings=self._standings,
+            address_statuses=self._address_statuses,
             runs=self._runs,
             query_for=self._query_for,
             pracbill_for=self._pracbill_for,
@@ -196,7 +196,7 @@ class Workflows:
         return Segments(
             segments=self._segments,
             departments=self._departments,
-            enrolment=self._enrolment,
+            registration=self._registration,
             tags=self._tags,
             previews=previews,
             runs=self.runs,
@@ -214,41 +214,41 @@ class Workflows:
     # ------------------------------------------------------------------------------------------ steps of a run
 
     @cached_property
-    def _steps(self) -> Steps:
-        return Steps(
+    def _orchestrator(self) -> Orchestrator:
+        return Orchestrator(
             departments=self._departments,
             runs=self._runs,
             queue=self._queue,
             lifecycle=self.runs,
             hooks=self._hooks,
-            hearing=self._hearing,
-            puller=self._puller,
-            storer=self._storer,
-            decider=self._decider,
-            applier=self._applier,
-            segments=self._segment_sync,
-            looks=self._looks,
+            observations=self._observations,
+            pull_phase=self._pull_phase,
+            ingest_phase=self._ingest_phase,
+            plan_phase=self._plan_phase,
+            apply_phase=self._apply_phase,
+            segments=self._segments_phase,
+            audience_status=self._audience_status,
             mailchimp_for=self._mailchimp_for,
             pracbill_for=self._pracbill_for,
             clock=now,
         )
 
     @cached_property
-    def _puller(self) -> Puller:
-        return Puller(
-            hearing=self._hearing,
+    def _pull_phase(self) -> PullPhase:
+        return PullPhase(
+            observations=self._observations,
             members=self._members,
             runs=self._runs,
             logs=self._logs,
-            sightings=self._sightings,
+            seen_addresses=self._seen_addresses,
             mailchimp_for=self._mailchimp_for,
             pracbill_for=self._pracbill_for,
             clock=now,
         )
 
     @cached_property
-    def _storer(self) -> Storer:
-        return Storer(
+    def _ingest_phase(self) -> IngestPhase:
+        return IngestPhase(
             customers=self._customers,
             members=self._members,
             runs=self._runs,
@@ -258,40 +258,40 @@ class Workflows:
         )
 
     @cached_property
-    def _decider(self) -> Decider:
-        return Decider(
+    def _plan_phase(self) -> PlanPhase:
+        return PlanPhase(
             members=self._members,
             runs=self._runs,
             logs=self._logs,
             ledger=self._ledger,
-            hearing=self._hearing,
+            observations=self._observations,
             clock=now,
         )
 
     @cached_property
-    def _applier(self) -> ChunkApplier:
-        return ChunkApplier(
+    def _apply_phase(self) -> ApplyPhase:
+        return ApplyPhase(
             departments=self._departments,
             members=self._members,
             runs=self._runs,
             logs=self._logs,
             ledger=self._ledger,
-            hearing=self._hearing,
+            observations=self._observations,
             clock=now,
             meter=self._meter,
         )
 
     @cached_property
-    def _segment_sync(self) -> SegmentSync:
-        return SegmentSync(
+    def _segments_phase(self) -> SegmentsPhase:
+        return SegmentsPhase(
             segments=self._segments,
             departments=self._departments,
             customers=self._customers,
             members=self._members,
             tags=self._tags,
             checks=self._checks,
-            standings=self._standings,
-            sightings=self._sightings,
+            address_statuses=self._address_statuses,
+            seen_addresses=self._seen_addresses,
             runs=self._runs,
             logs=self._logs,
             query_for=self._query_for,
@@ -307,7 +307,7 @@ class Workflows:
             departments=self._departments,
             members=self._members,
             events=EventStore(),
-            hearing=self._hearing,
+            observations=self._observations,
             logs=self._logs,
             mailchimp_for=self._mailchimp_for,
             pracbill_for=self._pracbill_for,
@@ -328,31 +328,33 @@ class Workflows:
         )
 
     @cached_property
-    def _hearing(self) -> Hearing:
-        return Hearing(departments=self._departments, members=self._members, ledger=self._ledger, clock=now)
+    def _observations(self) -> Observations:
+        return Observations(departments=self._departments, members=self._members, ledger=self._ledger, clock=now)
 
     @cached_property
     def _accounts(self) -> LinkedAccounts:
         return LinkedAccounts(
             self._departments,
-            self._vault,
+            self._secret_store,
             self.mailchimp_of_key,
             secret_name=lambda department_id: self._env.secret("departments", department_id),
         )
 
     @cached_property
-    def _looks(self) -> AudienceLooks:
-        return AudienceLooks(self._departments, self._accounts, open_quickly=self._mailchimp_for_a_glance, clock=now)
+    def _audience_status(self) -> AudienceStatusCache:
+        return AudienceStatusCache(
+            self._departments, self._accounts, open_quickly=self._mailchimp_for_a_glance, clock=now
+        )
 
     @cached_property
-    def _enrolment(self) -> Enrolment:
-        return Enrolment(self._departments, self._pracbill_for(self._request_time))
+    def _registration(self) -> Registration:
+        return Registration(self._departments, self._pracbill_for(self._request_time))
 
     @cached_property
-    def _hooks(self) -> Hooks:
-        return Hooks(
+    def _hooks(self) -> WebhookRegistration:
+        return WebhookRegistration(
             self._departments,
-            self._vault,
+            self._secret_store,
             secret_name=lambda department_id: self._env.secret("hooks", department_id),
             public_url=lambda: self._env.public_url,
             clock=now,
@@ -373,12 +375,12 @@ class Workflows:
         return MemberStore(dynamodb(), self._env.table("members"))
 
     @cached_property
-    def _standings(self) -> StandingStore:
-        return StandingStore(dynamodb(), self._env.table("members"))
+    def _address_statuses(self) -> AddressStatusStore:
+        return AddressStatusStore(dynamodb(), self._env.table("members"))
 
     @cached_property
-    def _checks(self) -> TagCheckStore:
-        return TagCheckStore(dynamodb(), self._env.table("members"))
+    def _checks(self) -> TagRecheckStore:
+        return TagRecheckStore(dynamodb(), self._env.table("members"))
 
     @cached_property
     def _segments(self) -> SegmentStore:
@@ -393,8 +395,8 @@ class Workflows:
         return RunStore(keep=_KEEP_RUNS)
 
     @cached_property
-    def _sightings(self) -> SightingsStore:
-        return SightingsStore(dynamodb(), self._env.table("runs"), keep=_KEEP_RUNS)
+    def _seen_addresses(self) -> SeenAddressStore:
+        return SeenAddressStore(dynamodb(), self._env.table("runs"), keep=_KEEP_RUNS)
 
     @cached_property
     def _logs(self) -> LogStore:
@@ -449,7 +451,7 @@ class Workflows:
         """The client towards PracBill; its token is read for each call and kept for at most a minute."""
         return PracBillClient(
             self._env.pracbill_api_url,
-            lambda: self._vault.text(self._env.pracbill_token_secret) or "",
+            lambda: self._secret_store.text(self._env.pracbill_token_secret) or "",
             remaining=remaining,
             sleep=time.sleep,
             random=random.random,

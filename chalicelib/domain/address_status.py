@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.consent.members import Member, Status
 from chalicelib.domain.planning import AddressState, Held, Operation
-from chalicelib.domain.reachability import gets_mail
+from chalicelib.domain.reachability import is_reachable
 
 # Why PracBill's count of customers and Mailchimp's of subscribed members differ, in the order in which it is told.
 REASONS = {
@@ -32,31 +32,33 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AddressStatus:
     """One address. `reason` is why it counts on one side only (of `REASONS`); empty where it counts on both or none.
 
-    `sharers` are the customers who have the address.
+    `customer_count` are the customers who have the address.
     """
 
     status: Status
     reason: str
     is_reached: bool
-    sharers: int
+    customer_count: int
 
     @property
     def is_nothing(self) -> bool:
         """Nobody's address, of which nothing has to be known."""
-        return not self.sharers and not self.reason and self.status == "absent"
+        return not self.customer_count and not self.reason and self.status == "absent"
 
 
-def standing(state: AddressState, decision: Operation | Held) -> Standing:
+def address_status(state: AddressState, decision: Operation | Held) -> AddressStatus:
     """As the address stands now. Whether campaigns reach it is told as it will be once the decision is carried out."""
-    sharers = len(state.sharers.customers) if state.sharers else 0
+    customer_count = len(state.address_customers.customers) if state.address_customers else 0
     reason = _reason_now(state, decision)
-    return Standing(state.member.status, reason, bool(sharers) and gets_mail(state, decision), sharers)
+    return AddressStatus(
+        state.member.status, reason, bool(customer_count) and is_reachable(state, decision), customer_count
+    )
 
 
-def standing_after(now: Standing, state: AddressState, decision: Operation | Held) -> Standing:
+def address_status_after(now: AddressStatus, state: AddressState, decision: Operation | Held) -> AddressStatus:
     """As it stands when the decision has been carried out as planned; `now` is its standing before."""
     if isinstance(decision, Held):
         return now
@@ -66,14 +68,14 @@ def standing_after(now: Standing, state: AddressState, decision: Operation | Hel
     if decision.action == "update" or decision.status is None:
         return replace(now, reason="" if now.status == "subscribed" else _held_reason(state.member, ""))
     status: Status = "archived" if decision.action == "archive" else decision.status
-    if not now.sharers:
+    if not now.customer_count:
         return replace(now, status=status, reason="foreign" if status == "subscribed" else "")
     return replace(now, status=status, reason="" if status == "subscribed" else _held_reason(state.member, "", status))
 
 
 def _reason_now(state: AddressState, decision: Operation | Held) -> str:
     status = state.member.status
-    if state.sharers is None:
+    if state.address_customers is None:
         return "foreign" if status == "subscribed" else ""
     if status == "subscribed":
         return ""

@@ -86,7 +86,7 @@ class DepartmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class UntoldWords:
+class OutboxBacklog:
     """Changes of consent that PracBill could not be told yet; nothing is lost, they are told by the next who can."""
 
     count: int
@@ -125,14 +125,14 @@ class Department:
     members_watermark: datetime | None = None  # Mailchimp's changes up to here are known
     # Every address must be decided anew: what decides changed, or a full run did not come to its end. A wish that comes
     # up while a run is active may be too late for it, so it is kept for the next one.
-    decide_all: bool = False
-    decide_all_again: bool = False
+    replan_all: bool = False
+    replan_all_next: bool = False
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
-    untold: UntoldWords | None = None  # noted by whoever could not tell PracBill, until everything is told
+    backlog: OutboxBacklog | None = None  # noted by whoever could not tell PracBill, until everything is told
     unreadable: tuple[Unreadable, ...] = ()
     unreadable_may_differ: bool = False  # customers with such values came, went or changed since they were counted
 
@@ -143,7 +143,7 @@ class Department:
 
     def to_be_decided_anew(self) -> Department:
         """The department with the wish that the next plan decides every address."""
-        return replace(self, decide_all=True, decide_all_again=self.decide_all_again or bool(self.active_run_id))
+        return replace(self, replan_all=True, replan_all_next=self.replan_all_next or bool(self.active_run_id))
 
     @property
     def audience_id(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.contract.views import RunView
-from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, Unreadable, UntoldWords
+from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, OutboxBacklog, Unreadable
 from chalicelib.domain.runs import RunType
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
@@ -80,7 +80,7 @@ def health(
     if department is None or department.connection is None:
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
-    findings += [_untold(department.untold, now)] if department.untold else []
+    findings += [_backlog(department.backlog, now)] if department.backlog else []
     findings += [_unreadable(each) for each in department.unreadable]
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
@@ -161,11 +161,11 @@ def _waiting(run: RunView) -> Finding:
     )
 
 
-def _untold(untold: UntoldWords, now: datetime) -> Finding:
+def _backlog(backlog: OutboxBacklog, now: datetime) -> Finding:
     return Finding(
         "pracbill_waiting",
-        "error" if now - untold.since > OVERDUE_AFTER else "warning",
-        untold.message,
+        "error" if now - backlog.since > OVERDUE_AFTER else "warning",
+        backlog.message,
         "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
         "works. If it stays so, tell PracBill's developers.",
     )

@@ -1,7 +1,7 @@
-"""Cutting a department's customers into stretches of about equal length, to be read side by side.
+"""Cutting a department's customers into key ranges of about equal length, to be read side by side.
 
 Customers lie in the order of their customer keys, and PracBill lists them in the same order. So a full sync that sees
-them stream by can keep every k-th key as a split point. The points need not be exact nor fresh: stretches always cover
+them stream by can keep every k-th key as a split point. The points need not be exact nor fresh: key ranges always cover
 every key once; old points only make them less equal.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 # Reading pays side by side from about one DynamoDB page (1 MB) upwards: 2,000 customers of some 500 bytes.
-SHORTEST_STRETCH = 2_000
+SHORTEST_KEY_RANGE = 2_000
 MOST_POINTS = 16
 
 
@@ -32,7 +32,7 @@ class SplitPoints:
     A value, to be stored between the steps of a run and taken up again.
     """
 
-    stride: int = SHORTEST_STRETCH
+    stride: int = SHORTEST_KEY_RANGE
     seen: int = 0
     points: tuple[str, ...] = ()
 
@@ -60,6 +60,6 @@ class SplitPoints:
 
 
 def key_ranges(points: Iterable[str]) -> tuple[KeyRange, ...]:
-    """Stretches that together hold every key exactly once, in order; a single one without points."""
+    """Key ranges that together hold every key exactly once, in order; a single one without points."""
     bounds: list[str | None] = [None, *sorted(set(points)), None]
     return tuple(KeyRange(after, upto) for after, upto in pairwise(bounds))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chalicelib.domain.consent.members import Member, PushRefusal, Sharers, Status
+from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
 from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
 
@@ -44,7 +44,7 @@ class Operation:
     values: MergeValues | None = None
     values_fingerprint: str = ""
     inputs: str = ""  # fingerprint of what was decided from, kept with a refusal
-    marks: tuple[str, ...] = ()  # touched marks to clear once this is done
+    marks: tuple[str, ...] = ()  # change markers to clear once this is done
     known_opt_out: str = ""  # time of the opt-out the plan knew of: a newer one stops the operation
     old_address_key: str = ""  # rename only
     old_address: str = ""
@@ -82,7 +82,7 @@ class AddressState:
     """Everything the plan needs to know of one address."""
 
     member: Member
-    sharers: Sharers | None  # None: no customer has this address (any more)
+    address_customers: AddressCustomers | None  # None: no customer has this address (any more)
     moved_to: str = ""  # address_key to which its last customer moved
     moved_from: str = ""  # address_key from which one of its customers came
     arrivals: tuple[Arrival, ...] = ()  # all of its customers who came from another address
@@ -91,16 +91,16 @@ class AddressState:
 
 def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap, now: datetime) -> Operation | Held:
     """The operation for an address, or why there is none."""
-    if state.sharers is None:
+    if state.address_customers is None:
         verdict = decide_removed(state.member, policy)
         return _plan_removed(state, verdict, now)
-    verdict = decide(_consent_of(state.sharers, now), state.member, policy)
+    verdict = decide(_consent_of(state.address_customers, now), state.member, policy)
     if verdict.act is Act.LEAVE:
         return _held(state, verdict)
     if verdict.act is Act.UNSUBSCRIBE:
         # Nothing but the status is sent, and no earlier refusal holds an opt-out back.
         return _operation(state, verdict)
-    values = merge_values(state.sharers.primary, fields)
+    values = merge_values(state.address_customers.primary, fields)
     fingerprint = values_fingerprint(values)
     inputs = f"{fingerprint}:{verdict.act}:{verdict.status}"
     if refusal := _running_refusal(state.member, inputs, now):
@@ -122,12 +122,12 @@ def _plan_removed(state: AddressState, verdict: Verdict, now: datetime) -> Opera
     return replace(_operation(state, verdict), status=state.member.status, inputs=inputs)
 
 
-def _consent_of(sharers: Sharers, now: datetime) -> PracBillConsent:
+def _consent_of(address_customers: AddressCustomers, now: datetime) -> PracBillConsent:
     """A yes that claims to be given in the future has no time that one could compare with an opt-out's."""
-    at = sharers.consent_at
-    if sharers.consent == "subscribed" and at is not None and at > now + _CLOCKS_DIFFER:
+    at = address_customers.consent_at
+    if address_customers.consent == "subscribed" and at is not None and at > now + _CLOCKS_DIFFER:
         at = None
-    return PracBillConsent(sharers.consent, at)
+    return PracBillConsent(address_customers.consent, at)
 
 
 def rename_of(
@@ -138,9 +138,14 @@ def rename_of(
     Mailchimp renames only subscribed members, and only onto an address that it does not know yet. A rename keeps the
     status, so it is right only where the new address would be added as subscribed.
     """
-    if old.sharers is not None or old.member.status != "subscribed" or not old.member.is_ours or old.member.opt_out:
+    if (
+        old.address_customers is not None
+        or old.member.status != "subscribed"
+        or not old.member.is_ours
+        or old.member.opt_out
+    ):
         return None
-    if new.member.status != "absent" or new.member.opt_out or new.sharers is None:
+    if new.member.status != "absent" or new.member.opt_out or new.address_customers is None:
         return None
     planned = plan_address(new, policy=policy, fields=fields, now=now)
     if not isinstance(planned, Operation) or planned.action != "add" or planned.status != "subscribed":
@@ -205,7 +210,7 @@ def _held(state: AddressState, verdict: Verdict) -> Held:
 
 
 def _speaker(state: AddressState) -> str:
-    return state.sharers.primary.id if state.sharers is not None else state.member.owner
+    return state.address_customers.primary.id if state.address_customers is not None else state.member.owner
 
 
 @dataclass(slots=True)

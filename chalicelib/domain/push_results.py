@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from chalicelib.domain.addresses import mask_address
-from chalicelib.domain.consent.members import Heard, Member, PushRefusal, Status
+from chalicelib.domain.consent.members import ConsentState, Member, PushRefusal, Status
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.planning import Operation, opt_out_time
@@ -26,7 +26,7 @@ Result = Literal["done", "refused", "held", "unsettled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class PushResult:
     """What became of one operation. `status` is the member's status as Mailchimp answered it."""
 
     operation: Operation
@@ -65,35 +65,37 @@ def status_foreseen(operation: Operation, member: Member) -> Status | None:
             return operation.status
 
 
-def heard_after(facet: Heard, operation: Operation, status: Status, audience_id: str, now: datetime) -> Heard:
-    """The heard facet after an operation of ours that changed a status on purpose; `now`: before its call."""
-    if facet.audience_id != audience_id:
-        facet = Heard(audience_id=audience_id, opt_out=facet.opt_out, erased=facet.erased)
-    if is_newer(facet, now):
-        return facet
-    facet = replace(facet, status=status, heard_at=now)
+def consent_state_after(
+    state: ConsentState, operation: Operation, status: Status, audience_id: str, now: datetime
+) -> ConsentState:
+    """The consent state after an operation of ours that changed a status on purpose; `now`: before its call."""
+    if state.audience_id != audience_id:
+        state = ConsentState(audience_id=audience_id, opt_out=state.opt_out, erased=state.erased)
+    if is_newer(state, now):
+        return state
+    state = replace(state, status=status, observed_at=now)
     match operation.action:
         case "archive":
-            before = facet.before_archive if facet.archived_by_us else operation.status
-            return replace(facet, archived_by_us=True, before_archive=before)
+            before = state.before_archive if state.archived_by_us else operation.status
+            return replace(state, archived_by_us=True, before_archive=before)
         case "ask":
-            return replace(facet, asked_at=now)
+            return replace(state, asked_at=now)
         case "subscribe" | "add" if operation.rule == "consent-given-again":
             # Only the no that the yes was given after ends with it.
-            no = facet.opt_out
+            no = state.opt_out
             if no is not None and no.at.isoformat() == operation.known_opt_out:
                 # Mailchimp took the yes: a no from before it that is heard later has ended too.
-                facet = replace(facet, opt_out=None, no_seen_at=max(now, facet.no_seen_at or now))
-            return replace(facet, archived_by_us=False)
+                state = replace(state, opt_out=None, no_seen_at=max(now, state.no_seen_at or now))
+            return replace(state, archived_by_us=False)
         case "subscribe" if status != "archived":
-            return replace(facet, archived_by_us=False, before_archive=None)
+            return replace(state, archived_by_us=False, before_archive=None)
         case _:
-            return facet
+            return state
 
 
-def is_newer(facet: Heard, asked_at: datetime) -> bool:
+def is_newer(state: ConsentState, asked_at: datetime) -> bool:
     """Whether something was heard while the call ran: that word counts, not what we made of an older one."""
-    return facet.heard_at is not None and facet.heard_at > asked_at
+    return state.observed_at is not None and state.observed_at > asked_at
 
 
 def still_right(operation: Operation, member: Member) -> bool:
@@ -129,23 +131,23 @@ def refused_already(operation: Operation, member: Member, since: datetime | None
     return refusal(kept.code, words=kept.text)
 
 
-def consent_news(settled: Iterable[Settled]) -> list[Settled]:
+def consent_news(results: Iterable[PushResult]) -> list[PushResult]:
     """Outcomes that say something about consent: statuses set on purpose, and refusals for an opt-out."""
     return [
         one
-        for one in settled
+        for one in results
         if (one.refusal is not None and one.refusal.code in CONSENT_REFUSALS)
         or (one.result == "done" and one.operation.action not in ("add", "update", "rename"))
         or (one.result == "done" and one.operation.rule == "consent-given-again")
     ]
 
 
-def renamed(settled: Iterable[Settled]) -> list[Settled]:
+def renamed(results: Iterable[PushResult]) -> list[PushResult]:
     """Those whose member goes by another address from now on."""
-    return [one for one in settled if one.old == "absent" and one.operation.action == "rename"]
+    return [one for one in results if one.old == "absent" and one.operation.action == "rename"]
 
 
-def left_archived(one: Settled) -> Settled | None:
+def left_archived(one: PushResult) -> PushResult | None:
     """The archiving of an old address that could not be renamed, as if it had been planned by itself."""
     if one.old != "archived":
         return None
@@ -157,10 +159,10 @@ def left_archived(one: Settled) -> Settled | None:
         customer_id=one.operation.customer_id,
         status="subscribed",  # nobody else is planned to be renamed
     )
-    return Settled(operation, "done", status="archived")
+    return PushResult(operation, "done", status="archived")
 
 
-def ledger_entry(run: Run, one: Settled, was: Status, now: datetime) -> LedgerEntry:
+def ledger_entry(run: Run, one: PushResult, was: Status, now: datetime) -> LedgerEntry:
     """The ledger's entry for a status that we changed, the same in a repeat of the chunk."""
     return LedgerEntry(
         at=run.apply_started_at or now,
@@ -190,7 +192,7 @@ def next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -
     )
 
 
-def record_of(one: Settled, at: datetime) -> Record:
+def record_of(one: PushResult, at: datetime) -> Record:
     """What the run's records say of an operation, with cause and fix where it was not done."""
     operation = one.operation
     record = Record(
@@ -213,7 +215,7 @@ def record_of(one: Settled, at: datetime) -> Record:
     return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)
 
 
-def counted_as(one: Settled) -> str:
+def counted_as(one: PushResult) -> str:
     """The name under which a run counts an outcome."""
     match one.result:
         case "done":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.domain.planning import AddressState, Held, Operation
 
 
-def gets_mail(state: AddressState, decision: Operation | Held) -> bool:
+def is_reachable(state: AddressState, decision: Operation | Held) -> bool:
     """Whether campaigns reach an address after its planned `decision`: consent, refusals and status all have a say."""
     if isinstance(decision, Held):
         return state.member.status == "subscribed"

@@ -17,19 +17,19 @@ PARTS = 16
 _BYTES_A_PART = _BITS // 8 // PARTS
 
 
-class Sightings:
+class SeenAddresses:
     def __init__(self, bits: bytearray | None = None) -> None:
         self._bits = bits if bits is not None else bytearray(_BITS // 8)
 
     @classmethod
-    def from_parts(cls, parts: Sequence[bytes]) -> Sightings:
+    def from_parts(cls, parts: Sequence[bytes]) -> SeenAddresses:
         """What `parts` gave. Raises ValueError when it is not that."""
         try:
             bits = bytearray(b"".join(zlib.decompress(part) for part in parts))
         except zlib.error as damage:
-            raise ValueError("not the parts of sightings") from damage
+            raise ValueError("not the parts of a seen set") from damage
         if len(bits) != _BITS // 8:
-            raise ValueError("not all parts of sightings")
+            raise ValueError("not all parts of a seen set")
         return cls(bits)
 
     def parts(self) -> list[bytes]:

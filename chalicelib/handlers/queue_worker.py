@@ -17,7 +17,7 @@ from chalicelib.observability import MetricsMeter, log_failure, logger
 from chalicelib.store.queue import HOLD_AGAIN_SECONDS, Step, SyncQueue, read_step
 from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.ports import Remaining
-from chalicelib.sync.runs.orchestrator import Steps
+from chalicelib.sync.runs.orchestrator import Orchestrator
 
 Answer = dict[str, list[dict[str, str]]]
 Record = Mapping[str, Any]
@@ -31,8 +31,8 @@ _FAULT_DELAY_SECONDS = 30.0
 
 
 class SyncWorker:
-    def __init__(self, steps: Steps, queue: SyncQueue, meter: MetricsMeter) -> None:
-        self._steps = steps
+    def __init__(self, steps: Orchestrator, queue: SyncQueue, meter: MetricsMeter) -> None:
+        self._orchestrator = steps
         self._queue = queue
         self._meter = meter
 
@@ -51,7 +51,7 @@ class SyncWorker:
         logger().append_keys(department_id=step.department_id, run_id=step.run_id, step=step.kind, number=step.number)
         try:
             with _held(self._queue, record):
-                self._steps.handle(step, remaining)
+                self._orchestrator.handle(step, remaining)
         except RetryLater as later:
             return self._again_later(record, step, later)
         except Exception as error:  # noqa: BLE001 - the table may be away, or the fault ours: the queue counts the tries
@@ -64,20 +64,20 @@ class SyncWorker:
         deliveries = _deliveries(record)
         logger().warning("step comes again", extra={"deliveries": deliveries, "why": later.message})
         if deliveries >= MAX_DELIVERIES:
-            self._steps.give_up(step, later.message)
+            self._orchestrator.give_up(step, later.message)
             return True
         self._delay(record, later.after_seconds or _FIRST_DELAY_SECONDS)
         return False
 
     def _delay(self, record: Record, seconds: float) -> None:
         """Let the message come back after `seconds`, three times as long with each delivery."""
-        self._queue.delay(record["receiptHandle"], _growing(seconds, record))
+        self._queue.change_visibility(record["receiptHandle"], _growing(seconds, record))
 
     def _dead(self, record: Record) -> bool:
         step = _step(record)
         if step is not None:
             self._meter.count("DeadLetters")
-            self._steps.give_up(
+            self._orchestrator.give_up(
                 step, "This part of the sync failed again and again; the operators find why in the logs."
             )
         return True
@@ -109,7 +109,7 @@ class EventWorker:
         return True
 
     def _again(self, record: Record, seconds: float) -> bool:
-        self._queue.delay(record["receiptHandle"], _growing(seconds, record))
+        self._queue.change_visibility(record["receiptHandle"], _growing(seconds, record))
         return False
 
 
@@ -129,8 +129,8 @@ def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: Met
 
 
 def _held(queue: SyncQueue, record: Record) -> Heartbeat:
-    """Keeps the message away from others for the length of a block. What `delay` says after the block stands."""
-    return Heartbeat(lambda: queue.hold(record["receiptHandle"]), every=HOLD_AGAIN_SECONDS)
+    """Keeps the message away from others for the length of a block. What `change_visibility` says after the block stands."""
+    return Heartbeat(lambda: queue.extend_visibility(record["receiptHandle"]), every=HOLD_AGAIN_SECONDS)
 
 
 def _growing(seconds: float, record: Record) -> float:

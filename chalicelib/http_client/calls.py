@@ -18,7 +18,14 @@ import requests
 from urllib3.exceptions import MaxRetryError
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.http_client.retry import SHORTEST_CALL_SECONDS, USUAL_PATIENCE, Fault, Patience, fault_of, next_wait
+from chalicelib.http_client.retry import (
+    DEFAULT_RETRY_POLICY,
+    SHORTEST_CALL_SECONDS,
+    RetryPolicy,
+    TransientError,
+    next_wait,
+    transient_error_of,
+)
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -110,7 +117,7 @@ def new_session() -> requests.Session:
     return KeptSession()
 
 
-class Surroundings(TypedDict):
+class ClientOptions(TypedDict):
     """What every client is given by its caller.
 
     `remaining` tells the seconds left to the caller, and no call or wait goes beyond it; `random` gives numbers of
@@ -122,14 +129,14 @@ class Surroundings(TypedDict):
     random: Callable[[], float]
     on_call: NotRequired[Callable[[CallMade], None]]
     session_factory: NotRequired[Callable[[], requests.Session]]
-    patience: NotRequired[Patience]
+    retry_policy: NotRequired[RetryPolicy]
 
 
 class HttpCalls:
     """Calls to one server with one authorization.
 
     `authorization` gives the header's value for each call; `explain` turns a passing fault into words for staff;
-    `silent_403`: see `outbound.retry.fault_of`; the others: see Surroundings.
+    `silent_403`: see `outbound.retry.transient_error_of`; the others: see Surroundings.
     """
 
     def __init__(
@@ -137,13 +144,13 @@ class HttpCalls:
         base_url: str,
         *,
         authorization: Callable[[], str],
-        explain: Callable[[Fault], str],
+        explain: Callable[[TransientError], str],
         remaining: Callable[[], float],
         sleep: Callable[[float], None],
         random: Callable[[], float],
         on_call: Callable[[CallMade], None] = ignore_call,
         session_factory: Callable[[], requests.Session] = new_session,
-        patience: Patience = USUAL_PATIENCE,
+        retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
         silent_403: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -155,7 +162,7 @@ class HttpCalls:
         self._random = random
         self._on_call = on_call
         self._session = session_factory()
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._silent_403 = silent_403
         self._clock = clock
 
@@ -167,37 +174,37 @@ class HttpCalls:
         """
         for attempt in itertools.count(1):
             outcome = self._try_once(call)
-            fault = outcome if isinstance(outcome, Fault) else self._fault_of(outcome)
-            if fault is None:
+            transient = outcome if isinstance(outcome, TransientError) else self._transient_error_of(outcome)
+            if transient is None:
                 assert isinstance(outcome, Answer)
                 return outcome
-            self._wait_or_give_up(call, fault, attempt)
+            self._wait_or_give_up(call, transient, attempt)
         raise AssertionError("unreachable")
 
     def close(self) -> None:
         self._session.close()
 
-    def _fault_of(self, answer: Answer) -> Fault | None:
+    def _transient_error_of(self, answer: Answer) -> TransientError | None:
         silent = self._silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
-        return fault_of(answer.status, answer.headers, silent_403=silent)
+        return transient_error_of(answer.status, answer.headers, silent_403=silent)
 
-    def _wait_or_give_up(self, call: Call, fault: Fault, attempt: int) -> None:
+    def _wait_or_give_up(self, call: Call, transient: TransientError, attempt: int) -> None:
         wait = next_wait(
-            fault,
-            self._patience,
+            transient,
+            self._retry_policy,
             attempt=attempt,
             creates=call.creates,
             time_left=self._remaining(),
-            luck=self._random(),
+            jitter=self._random(),
         )
         if wait is not None:
             self._sleep(wait)
             return
-        raised = UncertainCreation if call.creates and fault.may_have_run else RetryLater
-        raise raised(self._explain(fault), after_seconds=fault.retry_after)
+        raised = UncertainCreation if call.creates and transient.may_have_run else RetryLater
+        raise raised(self._explain(transient), after_seconds=transient.retry_after)
 
-    def _try_once(self, call: Call) -> Answer | Fault:
-        read_seconds = min(call.read_seconds, self._remaining() - self._patience.margin)
+    def _try_once(self, call: Call) -> Answer | TransientError:
+        read_seconds = min(call.read_seconds, self._remaining() - self._retry_policy.reserve)
         if read_seconds < SHORTEST_CALL_SECONDS:
             raise RetryLater(
                 "The other side was slow, and there was no time left for another call. A sync goes on by itself; "
@@ -208,7 +215,7 @@ class HttpCalls:
         self._on_call(CallMade(call.method, call.template, outcome.status, self._clock() - started))
         return outcome
 
-    def _exchange(self, call: Call, read_seconds: float) -> Answer | Fault:
+    def _exchange(self, call: Call, read_seconds: float) -> Answer | TransientError:
         headers = {"Authorization": self._authorization(), "Accept": "application/json"}
         body = None
         if call.body is not None:
@@ -230,7 +237,7 @@ class HttpCalls:
             # `from None`: the original message quotes the header, and with it the key.
             raise StopRun("The configured key or token has characters that cannot be sent.") from None
         except requests.RequestException as broken:
-            return Fault(None, may_have_run=not _never_connected(broken))
+            return TransientError(None, may_have_run=not _never_connected(broken))
         return Answer(answer.status_code, answer.headers, answer.content)
 
 

@@ -19,7 +19,7 @@ _LONGEST_ASKED_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TransientError:
     """Why a call failed in a way that may pass.
 
     `status` is None when no answer came. `may_have_run`: the other side may have carried the call out all the same.
@@ -31,46 +31,52 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to try. Seconds; `margin` is left for the caller to put its things in order."""
+class RetryPolicy:
+    """How often and how long to try. Seconds; `reserve` is left for the caller to put its things in order."""
 
     attempts: int = 5
     first_wait: float = 1.0
     longest_wait: float = 30.0
-    margin: float = 3.0
+    reserve: float = 3.0
 
 
-USUAL_PATIENCE = Patience()
+DEFAULT_RETRY_POLICY = RetryPolicy()
 
 
-def fault_of(status: int, headers: Mapping[str, str], *, silent_403: bool) -> Fault | None:
+def transient_error_of(status: int, headers: Mapping[str, str], *, silent_403: bool) -> TransientError | None:
     """The passing fault that an answer stands for, or None when it must be taken at its word.
 
     `silent_403`: the answer carries no JSON and its sender uses a bare 403 for too many requests, as Mailchimp does
     (Marketing API, "Rate limits and timeouts").
     """
     if status == 429 or (status == 403 and silent_403):
-        return Fault(status, may_have_run=False, retry_after=_retry_after(headers))
+        return TransientError(status, may_have_run=False, retry_after=_retry_after(headers))
     if status >= 500:
         # A 502 or 504 of Mailchimp's edge means that the request ran too long; it may still be running.
-        return Fault(status, may_have_run=True, retry_after=_retry_after(headers))
+        return TransientError(status, may_have_run=True, retry_after=_retry_after(headers))
     return None
 
 
 def next_wait(
-    fault: Fault, patience: Patience, *, attempt: int, creates: bool, time_left: float, luck: float
+    transient: TransientError,
+    retry_policy: RetryPolicy,
+    *,
+    attempt: int,
+    creates: bool,
+    time_left: float,
+    jitter: float,
 ) -> float | None:
     """Seconds to wait before trying again, or None to give up.
 
-    `attempt` counts from 1; `creates`: a repeat of something that was carried out would make it twice; `luck` is a
+    `attempt` counts from 1; `creates`: a repeat of something that was carried out would make it twice; `jitter` is a
     random number of [0, 1).
     """
-    if attempt >= patience.attempts or (creates and fault.may_have_run):
+    if attempt >= retry_policy.attempts or (creates and transient.may_have_run):
         return None
-    limit = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
+    limit = min(retry_policy.longest_wait, retry_policy.first_wait * 2 ** (attempt - 1))
     # A wait that was asked for is kept in full, with a little jitter on top.
-    wait = limit * luck if fault.retry_after is None else fault.retry_after + patience.first_wait * luck
-    return wait if wait + SHORTEST_CALL_SECONDS + patience.margin <= time_left else None
+    wait = limit * jitter if transient.retry_after is None else transient.retry_after + retry_policy.first_wait * jitter
+    return wait if wait + SHORTEST_CALL_SECONDS + retry_policy.reserve <= time_left else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

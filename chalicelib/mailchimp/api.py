@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
-from chalicelib.http_client.calls import Answer, Call, HttpCalls, Surroundings
+from chalicelib.http_client.calls import Answer, Call, ClientOptions, HttpCalls
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
 from chalicelib.mailchimp.keys import ApiKey
@@ -22,7 +22,7 @@ _MOST_PAGES = 1000
 class MailchimpApi:
     """The calls of one key."""
 
-    def __init__(self, key: ApiKey, *, url_template: str, **surroundings: Unpack[Surroundings]) -> None:
+    def __init__(self, key: ApiKey, *, url_template: str, **client_options: Unpack[ClientOptions]) -> None:
         # Any user name will do beside the key (Marketing API, "Authentication").
         authorization = "Basic " + b64encode(f"pracbill:{key.value}".encode()).decode()
         self._calls = HttpCalls(
@@ -30,7 +30,7 @@ class MailchimpApi:
             authorization=lambda: authorization,
             explain=explain_fault,
             silent_403=True,
-            **surroundings,
+            **client_options,
         )
 
     def send(self, call: Call) -> Answer:

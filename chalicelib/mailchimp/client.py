@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from chalicelib.http_client.calls import Surroundings
+from chalicelib.http_client.calls import ClientOptions
 from chalicelib.mailchimp.api import MailchimpApi
 from chalicelib.mailchimp.audiences import AudienceCalls
 from chalicelib.mailchimp.keys import ApiKey
@@ -24,8 +24,8 @@ class MailchimpClient(AudienceCalls, MemberCalls, PushCalls, SegmentCalls, Webho
     `url_template` may hold `{dc}` for the key's server.
     """
 
-    def __init__(self, key: ApiKey, *, url_template: str, **surroundings: Unpack[Surroundings]) -> None:
-        super().__init__(MailchimpApi(key, url_template=url_template, **surroundings))
+    def __init__(self, key: ApiKey, *, url_template: str, **client_options: Unpack[ClientOptions]) -> None:
+        super().__init__(MailchimpApi(key, url_template=url_template, **client_options))
 
     def close(self) -> None:
         """Give the connections back."""

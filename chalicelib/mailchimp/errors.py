@@ -25,7 +25,7 @@ from typing import Literal, NoReturn
 
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, ServiceError, StopRun
 from chalicelib.http_client.calls import Answer
-from chalicelib.http_client.retry import Fault
+from chalicelib.http_client.retry import TransientError
 
 _ITEM = re.compile(r"members\.item:(\d+)\b\.?(.*)")
 
@@ -141,16 +141,16 @@ _WEBHOOK_WORDS = {
 }
 
 
-def explain_fault(fault: Fault) -> str:
+def explain_fault(transient: TransientError) -> str:
     """Words for a fault that may pass."""
-    if fault.status in (403, 429):
+    if transient.status in (403, 429):
         return (
             "Rate limit exceeded: Mailchimp has had too many requests from this account. "
             "Wait a few minutes and try again; syncs go on by themselves."
         )
-    if fault.status is not None:
+    if transient.status is not None:
         return (
-            f"Mailchimp has a fault of its own at the moment (HTTP {fault.status}). "
+            f"Mailchimp has a fault of its own at the moment (HTTP {transient.status}). "
             "Wait a few minutes and try again; syncs go on by themselves."
         )
     return (

@@ -23,16 +23,16 @@ from chalicelib.domain.customers import (
 )
 from chalicelib.domain.moments import parse_moment
 from chalicelib.errors import StopRun
-from chalicelib.http_client.calls import Call, HttpCalls, Surroundings
+from chalicelib.http_client.calls import Call, ClientOptions, HttpCalls
 from chalicelib.pracbill.errors import (
     CHANGES,
     CONSENT,
     CUSTOMERS,
     DEPARTMENT,
     ConsentRefused,
+    ContractViolation,
     DepartmentUnknown,
-    Place,
-    PracBillNonsense,
+    Endpoint,
     TokenRefused,
     explain_fault,
 )
@@ -107,12 +107,12 @@ class PracBillClient:
     `token` is asked for at each call, so that a rotated token works at once.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str], **surroundings: Unpack[Surroundings]) -> None:
+    def __init__(self, base_url: str, token: Callable[[], str], **client_options: Unpack[ClientOptions]) -> None:
         self._calls = HttpCalls(
             base_url,
             authorization=lambda: f"Bearer {_checked(token())}",
             explain=explain_fault,
-            **surroundings,
+            **client_options,
         )
 
     def department(self, department_id: str) -> Department:
@@ -136,7 +136,7 @@ class PracBillClient:
             document = self._read(_call("GET", _CUSTOMERS, department_id, query), CUSTOMERS)
             page, raw = page_parts(document, CUSTOMERS)
             records = _customers_in_order(raw, order)
-            after = next_mark(page, "next_after", count=len(raw), limit=PAGE_SIZE, place=CUSTOMERS)
+            after = next_mark(page, "next_after", count=len(raw), limit=PAGE_SIZE, endpoint=CUSTOMERS)
             if after is not None:
                 _check_last(after, raw, records, order)
             yield CustomerPage(records, after)
@@ -151,9 +151,9 @@ class PracBillClient:
             document = self._read(_call("GET", _CUSTOMERS, department_id, query), CHANGES)
             page, raw = page_parts(document, CHANGES)
             records = _changes_in_order(raw, order)
-            cursor = next_mark(page, "next_cursor", count=len(raw), limit=PAGE_SIZE, place=CHANGES)
+            cursor = next_mark(page, "next_cursor", count=len(raw), limit=PAGE_SIZE, endpoint=CHANGES)
             if cursor is not None and cursor in cursors:
-                raise PracBillNonsense("sent a 'next_cursor' that it had sent before", CHANGES)
+                raise ContractViolation("sent a 'next_cursor' that it had sent before", CHANGES)
             yield ChangePage(records, cursor, _as_of(page))
             if cursor is None:
                 return
@@ -172,7 +172,7 @@ class PracBillClient:
             written = object_of(self._read(call, CONSENT), CONSENT)
             if not isinstance(written.get("applied"), int):
                 # A page that is none of PracBill's answers must not pass for a word that was heard.
-                raise PracBillNonsense("did not say how many changes of consent it applied", CONSENT)
+                raise ContractViolation("did not say how many changes of consent it applied", CONSENT)
             applied += _count(written.get("applied"))
             unknown += _texts(written.get("unknown"))
         return ConsentWritten(applied, tuple(unknown))
@@ -181,7 +181,7 @@ class PracBillClient:
         """Give the connections back."""
         self._calls.close()
 
-    def _read(self, call: Call, place: Place) -> Any:
+    def _read(self, call: Call, endpoint: Endpoint) -> Any:
         """The JSON of a success, None when it is none."""
         answer = self._calls.send(call)
         if answer.is_success:
@@ -190,9 +190,9 @@ class PracBillClient:
             raise TokenRefused(answer.status)
         if answer.status == 404:
             raise DepartmentUnknown()
-        if place is CONSENT and answer.status in (400, 422):
+        if endpoint is CONSENT and answer.status in (400, 422):
             raise ConsentRefused(answer.status)
-        raise PracBillNonsense(f"refused a request (HTTP {answer.status})", place)
+        raise ContractViolation(f"refused a request (HTTP {answer.status})", endpoint)
 
 
 def _call(
@@ -210,7 +210,7 @@ def _customers_in_order(raw: list[Any], order: IdOrder) -> tuple[Customer | BadR
             records.append(BadRecord(position, str(unusable)))
             continue
         if not order.follows(customer.id):
-            raise PracBillNonsense(f"sent customers out of order (record {position + 1} of a page)", CUSTOMERS)
+            raise ContractViolation(f"sent customers out of order (record {position + 1} of a page)", CUSTOMERS)
         records.append(customer)
     return tuple(records)
 
@@ -224,7 +224,7 @@ def _changes_in_order(raw: list[Any], order: ChangeOrder) -> tuple[Customer | Re
             records.append(BadRecord(position, str(unusable)))
             continue
         if not order.follows(change.updated_at, change.id):
-            raise PracBillNonsense(f"sent changes out of order (record {position + 1} of a page)", CHANGES)
+            raise ContractViolation(f"sent changes out of order (record {position + 1} of a page)", CHANGES)
         records.append(change)
     return tuple(records)
 
@@ -234,15 +234,15 @@ def _check_last(next_after: str, raw: list[Any], records: tuple[Customer | BadRe
     last = raw[-1] if raw else None
     last_id = last.get("id") if isinstance(last, dict) else None
     if last_id is None or str(last_id) != next_after:
-        raise PracBillNonsense("sent a 'next_after' that is not the last id of its page", CUSTOMERS)
+        raise ContractViolation("sent a 'next_after' that is not the last id of its page", CUSTOMERS)
     if isinstance(records[-1], BadRecord) and not order.follows(next_after):
-        raise PracBillNonsense("sent a 'next_after' that goes back", CUSTOMERS)
+        raise ContractViolation("sent a 'next_after' that goes back", CUSTOMERS)
 
 
 def _as_of(page: Mapping[str, Any]) -> str:
     text = _text(page.get("as_of"))
     if parse_moment(text) is None:
-        raise PracBillNonsense("sent changes without a time in 'as_of'", CHANGES)
+        raise ContractViolation("sent changes without a time in 'as_of'", CHANGES)
     return text
 
 

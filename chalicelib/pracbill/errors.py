@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chalicelib.errors import StopRun
-from chalicelib.http_client.retry import Fault
+from chalicelib.http_client.retry import TransientError
 
 
 class DepartmentUnknown(StopRun):
@@ -33,7 +33,7 @@ class TokenRefused(StopRun):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """A call of PracBill's contract, and what its failing means for the sync."""
 
     call: str
@@ -41,20 +41,22 @@ class Place:
 
 
 _NOTHING_SENT = "Nothing was sent to Mailchimp."
-DEPARTMENT = Place("GET /departments/{id}", _NOTHING_SENT)
-CUSTOMERS = Place("GET /departments/{id}/customers", _NOTHING_SENT)
-CHANGES = Place("GET /departments/{id}/customers?updated_since=", _NOTHING_SENT)
-CONSENT = Place("POST /departments/{id}/marketing-consent", "PracBill was not told of changed consent.")
+DEPARTMENT = Endpoint("GET /departments/{id}", _NOTHING_SENT)
+CUSTOMERS = Endpoint("GET /departments/{id}/customers", _NOTHING_SENT)
+CHANGES = Endpoint("GET /departments/{id}/customers?updated_since=", _NOTHING_SENT)
+CONSENT = Endpoint("POST /departments/{id}/marketing-consent", "PracBill was not told of changed consent.")
 
 
-class PracBillNonsense(StopRun):
-    """`wrong` completes "PracBill ..."; `place` is the call that PracBill's developers should check."""
+class ContractViolation(StopRun):
+    """`wrong` completes "PracBill ..."; `endpoint` is the call that PracBill's developers should check."""
 
-    def __init__(self, wrong: str, place: Place) -> None:
-        super().__init__(f"PracBill {wrong}. {place.consequence} PracBill's developers should check {place.call}.")
+    def __init__(self, wrong: str, endpoint: Endpoint) -> None:
+        super().__init__(
+            f"PracBill {wrong}. {endpoint.consequence} PracBill's developers should check {endpoint.call}."
+        )
 
 
-class ConsentRefused(PracBillNonsense):
+class ConsentRefused(ContractViolation):
     """PracBill takes none of the changes of consent of one call."""
 
     def __init__(self, status: int) -> None:
@@ -64,10 +66,10 @@ class ConsentRefused(PracBillNonsense):
 _GOES_ON = "A sync goes on by itself; anything else can be tried again in a minute."
 
 
-def explain_fault(fault: Fault) -> str:
+def explain_fault(transient: TransientError) -> str:
     """Words for a fault of PracBill that may pass, in a sync or in a request of staff."""
-    if fault.status == 429:
+    if transient.status == 429:
         return f"PracBill takes no more requests at the moment (HTTP 429). {_GOES_ON}"
-    if fault.status is not None:
-        return f"PracBill has a fault at the moment (HTTP {fault.status}). {_GOES_ON}"
+    if transient.status is not None:
+        return f"PracBill has a fault at the moment (HTTP {transient.status}). {_GOES_ON}"
     return f"PracBill cannot be reached. {_GOES_ON} Check PRACBILL_API_URL if it stays so."

@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.moments import parse_moment
-from chalicelib.pracbill.errors import Place, PracBillNonsense
+from chalicelib.pracbill.errors import ContractViolation, Endpoint
 
 
 class IdOrder:
@@ -77,23 +77,23 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def object_of(document: Any, place: Place) -> Mapping[str, Any]:
+def object_of(document: Any, endpoint: Endpoint) -> Mapping[str, Any]:
     """Raises PracBillNonsense for anything but a JSON object."""
     if not isinstance(document, dict):
-        raise PracBillNonsense("answered with something that is not a JSON object", place)
+        raise ContractViolation("answered with something that is not a JSON object", endpoint)
     return document
 
 
-def page_parts(document: Any, place: Place) -> tuple[Mapping[str, Any], list[Any]]:
+def page_parts(document: Any, endpoint: Endpoint) -> tuple[Mapping[str, Any], list[Any]]:
     """The page and its list of customers. Raises PracBillNonsense."""
-    page = object_of(document, place)
+    page = object_of(document, endpoint)
     customers = page.get("customers")
     if not isinstance(customers, list):
-        raise PracBillNonsense("sent a page without the list 'customers'", place)
+        raise ContractViolation("sent a page without the list 'customers'", endpoint)
     return page, customers
 
 
-def next_mark(page: Mapping[str, Any], name: str, *, count: int, limit: int, place: Place) -> str | None:
+def next_mark(page: Mapping[str, Any], name: str, *, count: int, limit: int, endpoint: Endpoint) -> str | None:
     """The mark of the next page under `name`, None on the last one. Raises PracBillNonsense.
 
     A full page that leaves the mark out may have been cut off: taking it for the last would lose everybody after it.
@@ -101,9 +101,9 @@ def next_mark(page: Mapping[str, Any], name: str, *, count: int, limit: int, pla
     mark = page.get(name)
     if mark is None:
         if name not in page and count >= limit:
-            raise PracBillNonsense(f"sent a full page without '{name}'", place)
+            raise ContractViolation(f"sent a full page without '{name}'", endpoint)
         return None
     text = str(mark) if isinstance(mark, int) and not isinstance(mark, bool) else mark
     if not isinstance(text, str) or not text:
-        raise PracBillNonsense(f"sent a '{name}' that is not a text", place)
+        raise ContractViolation(f"sent a '{name}' that is not a text", endpoint)
     return text

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from chalicelib.domain.address_status import REASONS, Standing
+from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.store import members
@@ -45,14 +45,14 @@ _PLANNED = "planned#"
 _AS_OF = "as-of"
 
 
-class Standings:
+class AddressStatuses:
     """The addresses of an audience. `as_of` is when they were last looked at; None: never all of them."""
 
     def __init__(self, by_shard: Mapping[str, bytes], as_of: datetime | None = None) -> None:
         self._by_shard = by_shard
         self.as_of = as_of
 
-    def get(self, address_key: str) -> Standing | None:
+    def get(self, address_key: str) -> AddressStatus | None:
         """Where an address stands; None when nothing is known of it."""
         packed, short = self._by_shard.get(members.shard_of(address_key), b""), _short(address_key)
         start = packed.find(short)
@@ -82,26 +82,26 @@ class Standings:
     def shared(self) -> int:
         """The customers beyond the first of each address."""
         parts = self._by_shard.values()
-        sharers = ((part[_MORE_SHARERS::_LENGTH], part[_SHARERS::_LENGTH]) for part in parts)
-        addresses = sum(more > 0 or some > 0 for each in sharers for more, some in zip(*each, strict=True))
+        customer_count = ((part[_MORE_SHARERS::_LENGTH], part[_SHARERS::_LENGTH]) for part in parts)
+        addresses = sum(more > 0 or some > 0 for each in customer_count for more, some in zip(*each, strict=True))
         return self.customers - addresses
 
-    def with_changes(self, changes: Mapping[str, Standing]) -> Standings:
+    def with_changes(self, changes: Mapping[str, AddressStatus]) -> AddressStatuses:
         """The same with some addresses, by their keys, as they are now."""
         by_shard = dict(self._by_shard)
         for shard, part in _by_shard_of(changes).items():
             by_shard[shard] = _changed(by_shard.get(shard, b""), part)
-        return Standings(by_shard, self.as_of)
+        return AddressStatuses(by_shard, self.as_of)
 
 
-class StandingStore:
+class AddressStatusStore:
     """`table` is the members' one."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
-    def load(self, department_id: str, audience_id: str) -> Standings:
+    def load(self, department_id: str, audience_id: str) -> AddressStatuses:
         by_shard, as_of = {}, None
         for item in self._items(department_id, audience_id):
             name: str = item["sk"]["S"]
@@ -109,9 +109,9 @@ class StandingStore:
                 as_of = parse_moment(item["at"]["S"])
             elif not name.startswith(_PLANNED):
                 by_shard[name] = _packed_of(item)
-        return Standings(by_shard, as_of)
+        return AddressStatuses(by_shard, as_of)
 
-    def change(self, department_id: str, audience_id: str, changes: Mapping[str, Standing]) -> None:
+    def change(self, department_id: str, audience_id: str, changes: Mapping[str, AddressStatus]) -> None:
         """Note where some addresses, by their keys, stand now."""
         parts = _by_shard_of(changes)
         keys = [_key(department_id, audience_id, shard) for shard in parts]
@@ -159,11 +159,11 @@ class StandingStore:
         )
 
 
-def put_standings(
+def put_address_statuses(
     department_id: str,
     audience_id: str,
-    now: Mapping[str, Standing],
-    planned: Mapping[str, Standing] | None,
+    now: Mapping[str, AddressStatus],
+    planned: Mapping[str, AddressStatus] | None,
 ) -> list[Request]:
     """The requests that note a whole shard: where its addresses stand and, of a plan to be carried out, will stand."""
     shard = members.shard_of(next(iter(now)))
@@ -194,38 +194,43 @@ def _key(department_id: str, audience_id: str, name: str) -> Item:
 
 
 def _partition(department_id: str, audience_id: str) -> Item:
-    return {"S": f"{department_id}#standings#{audience_id}"}
+    return {"S": f"{department_id}#address-status#{audience_id}"}
 
 
-def _by_shard_of(changes: Mapping[str, Standing]) -> dict[str, dict[str, Standing]]:
-    parts: dict[str, dict[str, Standing]] = defaultdict(dict)
-    for address_key, standing in changes.items():
-        parts[members.shard_of(address_key)][address_key] = standing
+def _by_shard_of(changes: Mapping[str, AddressStatus]) -> dict[str, dict[str, AddressStatus]]:
+    parts: dict[str, dict[str, AddressStatus]] = defaultdict(dict)
+    for address_key, address_status in changes.items():
+        parts[members.shard_of(address_key)][address_key] = address_status
     return parts
 
 
-def _changed(packed: bytes, changes: Mapping[str, Standing]) -> bytes:
+def _changed(packed: bytes, changes: Mapping[str, AddressStatus]) -> bytes:
     """A shard's addresses, sorted, so that what did not change is stored as it was."""
     known = {
         packed[start : start + _SHORT]: packed[start : start + _LENGTH] for start in range(0, len(packed), _LENGTH)
     }
-    for address_key, standing in changes.items():
+    for address_key, address_status in changes.items():
         short = _short(address_key)
         known.pop(short, None)
-        if not standing.is_nothing:
-            known[short] = short + _packed(standing)
+        if not address_status.is_nothing:
+            known[short] = short + _packed(address_status)
     return b"".join(known[short] for short in sorted(known))
 
 
-def _packed(standing: Standing) -> bytes:
-    sharers = min(standing.sharers, _MOST_SHARERS)
+def _packed(address_status: AddressStatus) -> bytes:
+    customer_count = min(address_status.customer_count, _MOST_SHARERS)
     return bytes(
-        (_STATUSES.index(standing.status), _REASONS.index(standing.reason), standing.is_reached, *divmod(sharers, 256))
+        (
+            _STATUSES.index(address_status.status),
+            _REASONS.index(address_status.reason),
+            address_status.is_reached,
+            *divmod(customer_count, 256),
+        )
     )
 
 
-def _unpacked(packed: bytes, start: int) -> Standing:
-    return Standing(
+def _unpacked(packed: bytes, start: int) -> AddressStatus:
+    return AddressStatus(
         _STATUSES[packed[start + _STATUS]],
         _REASONS[packed[start + _REASON]],
         bool(packed[start + _REACHED]),

@@ -36,12 +36,12 @@ def delete(key: Item) -> Request:
 
 def write_all(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> None:
     """Carry out puts and deletes; no key may occur twice. Raises RetryLater when the table stays throttled."""
-    side_by_side(lambda batch: _write(client, table, batch), _slices(requests, _WRITES_A_CALL))
+    map_concurrently(lambda batch: _write(client, table, batch), _slices(requests, _WRITES_A_CALL))
 
 
 def get_all(client: DynamoDBClient, table: str, keys: Sequence[Item], *, attributes: str = "") -> list[Item]:
     """The items that exist, in no order, strongly consistent. `attributes` is a projection of plain names."""
-    found = side_by_side(lambda batch: _read(client, table, batch, attributes), _slices(keys, _KEYS_A_CALL))
+    found = map_concurrently(lambda batch: _read(client, table, batch, attributes), _slices(keys, _KEYS_A_CALL))
     return [item for batch in found for item in batch]
 
 
@@ -61,7 +61,7 @@ def query_pages(client: DynamoDBClient, **arguments: Any) -> Iterator[dict[str, 
         arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
+def map_concurrently(work: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
     """Do `work` for every thing, a few at a time, results in order; the first error is raised."""
     waiting = list(things)
     if len(waiting) < 2:
@@ -70,7 +70,7 @@ def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> li
         return list(pool.map(work, waiting))
 
 
-def ahead(things: Iterator[Thing]) -> Iterator[Thing]:
+def prefetch(things: Iterator[Thing]) -> Iterator[Thing]:
     """The same things, none of which is None; the next one is fetched while the last one is worked on."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, things, None)

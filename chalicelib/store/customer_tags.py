@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.store.batches import Item, query_pages, side_by_side
+from chalicelib.store.batches import Item, map_concurrently, query_pages
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -91,7 +91,7 @@ class CustomerTags:
         }
 
     def _update(self, updates: Sequence[Item]) -> None:
-        side_by_side(self._update_part, _slices(updates, _UPDATES_A_TRANSACTION))
+        map_concurrently(self._update_part, _slices(updates, _UPDATES_A_TRANSACTION))
 
     def _update_part(self, updates: Sequence[Item]) -> None:
         """All in one transaction; one by one where that is refused, because a customer is gone or being written."""

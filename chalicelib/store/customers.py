@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _UNREADABLE = tuple(f"{name}_unreadable" for name in READABLE_ATTRIBUTES)
-_KNOWN = ", ".join(("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "former", *_UNREADABLE))
+_KNOWN = ", ".join(
+    ("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "previous_keys", *_UNREADABLE)
+)
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department. DynamoDB's own
 # pages of 1 MB are smaller.
 _KEYS_A_PAGE = 5000
@@ -28,7 +30,7 @@ class StoredCustomer:
     fingerprint: str
     address_key: str = ""
     in_segments: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
+    previous_keys: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
     is_readable: bool = True  # whether all its dates and its balance could be read
 
 
@@ -90,8 +92,8 @@ def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, s
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:
         item["in_segments"] = {"SS": list(stored.in_segments)}
-    if stored.former:
-        item["former"] = {"SS": list(stored.former)}
+    if stored.previous_keys:
+        item["previous_keys"] = {"SS": list(stored.previous_keys)}
     return put(item)
 
 
@@ -110,6 +112,6 @@ def _stored(item: Item) -> StoredCustomer:
         fingerprint=item["fingerprint"]["S"],
         address_key=item["address_key"]["S"] if "address_key" in item else "",
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
-        former=tuple(item["former"]["SS"]) if "former" in item else (),
+        previous_keys=tuple(item["previous_keys"]["SS"]) if "previous_keys" in item else (),
         is_readable=not any(name in item for name in _UNREADABLE),
     )

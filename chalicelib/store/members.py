@@ -1,11 +1,11 @@
-"""What is known by address: both facets, the documents of the customers who share it, touched marks.
+"""What is known by address: both facets, the documents of the customers who share it, change markers.
 
 All items of an address lie side by side, so that one ordered read answers everything about it:
 
-    <address_key>                    the heard facet
+    <address_key>                    the consent state
     <address_key>#c#<customer_key>   the document of a customer with this address
     <address_key>#m                  the address to which its customer moved
-    <address_key>#p                  the push facet
+    <address_key>#p                  the delivery state
 
 Addresses are spread over 256 partitions a department by the first two digits of their key: even load, and a read of
 one address stays small. Touched marks say which addresses a plan must decide anew; they outlive a run that dies. So do
@@ -19,12 +19,22 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.consent.members import Heard, Member, Push, Sharers, fold
-from chalicelib.domain.consent.observations import Untold
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, Member, Push, merge
+from chalicelib.domain.consent.observations import OutboxEntry
 from chalicelib.domain.customers import Customer, customer_from_document
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
-from chalicelib.store.batches import Item, Request, delete, get_all, put, query, query_pages, side_by_side, write_all
+from chalicelib.store.batches import (
+    Item,
+    Request,
+    delete,
+    get_all,
+    map_concurrently,
+    put,
+    query,
+    query_pages,
+    write_all,
+)
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.versions import TooMuchContention
 
@@ -38,16 +48,16 @@ _MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Facets:
+class MemberStates:
     """The stored facets of an address; `address` is empty when it was erased."""
 
     address_key: str
     address: str
-    heard: Heard | None = None
+    consent_state: ConsentState | None = None
     push: Push | None = None
 
     def member(self, audience_id: str) -> Member:
-        return fold(self.address_key, self.address, audience_id, self.heard, self.push)
+        return merge(self.address_key, self.address, audience_id, self.consent_state, self.push)
 
 
 class MemberStore:
@@ -57,7 +67,7 @@ class MemberStore:
 
     # Reading
 
-    def facets(self, department_id: str, address_keys: Iterable[str]) -> dict[str, Facets]:
+    def member_states(self, department_id: str, address_keys: Iterable[str]) -> dict[str, MemberStates]:
         """Both facets of each address; an address of which nothing is known is not in the answer."""
         keys = [
             key
@@ -65,7 +75,7 @@ class MemberStore:
             for key in (_key(department_id, address_key), _key(department_id, address_key, "#p"))
         ]
         found = sorted(get_all(self._client, self._table, keys), key=_sk)
-        return {key: _facets(key, list(items)) for key, items in groupby(found, key=_address_key)}
+        return {key: _member_states(key, list(items)) for key, items in groupby(found, key=_address_key)}
 
     def state(self, department_id: str, address_key: str, audience_id: str) -> AddressState:
         """Everything about one address."""
@@ -81,7 +91,7 @@ class MemberStore:
 
     def states(self, department_id: str, address_keys: Sequence[str], audience_id: str) -> list[AddressState]:
         """Everything about each of some addresses, in their order."""
-        return side_by_side(lambda key: self.state(department_id, key, audience_id), address_keys)
+        return map_concurrently(lambda key: self.state(department_id, key, audience_id), address_keys)
 
     def every_state(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
         """Everything about each address of one shard, streamed in order of the keys."""
@@ -90,9 +100,9 @@ class MemberStore:
 
     def every_member(self, department_id: str, shard: str, audience_id: str) -> Iterator[Member]:
         """The member at each address of one shard of which a facet is stored, whatever its customers are."""
-        facets = (item for item in self._shard_items(department_id, shard) if "address" in item)
-        for address_key, group in groupby(facets, key=_address_key):
-            yield _facets(address_key, list(group)).member(audience_id)
+        member_states = (item for item in self._shard_items(department_id, shard) if "address" in item)
+        for address_key, group in groupby(member_states, key=_address_key):
+            yield _member_states(address_key, list(group)).member(audience_id)
 
     def _shard_items(self, department_id: str, shard: str) -> Iterator[Item]:
         return query(self._client, TableName=self._table, **_all_in(f"{department_id}#{shard}"))
@@ -128,27 +138,27 @@ class MemberStore:
     def delete_push(self, department_id: str, address_key: str) -> Request:
         return delete(_key(department_id, address_key, "#p"))
 
-    def change_heard(
-        self, department_id: str, address_key: str, address: str, change: Callable[[Heard], Heard]
-    ) -> tuple[Heard, Heard]:
-        """Apply `change` to the heard facet against the version it was read at; answers before and after.
+    def change_consent_state(
+        self, department_id: str, address_key: str, address: str, change: Callable[[ConsentState], ConsentState]
+    ) -> tuple[ConsentState, ConsentState]:
+        """Apply `change` to the consent state against the version it was read at; answers before and after.
 
         Webhook, pull and sync all write this facet: none of them may lose another's word.
         """
         key = _key(department_id, address_key)
         for _ in range(_MAX_ATTEMPTS):
             item: Any = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-            before = from_document(Heard, item["document"]["S"]) if item else Heard()
+            before = from_document(ConsentState, item["document"]["S"]) if item else ConsentState()
             after = change(before)
             if after == before:
                 return before, after
             version = int(item["version"]["N"]) if item else 0
-            if self._replace(_heard_item(department_id, address_key, address, after, version + 1), version):
+            if self._replace(_consent_item(department_id, address_key, address, after, version + 1), version):
                 return before, after
         raise TooMuchContention(address_key)
 
-    def add_heard(self, department_id: str, facets: Sequence[tuple[str, str, Heard]]) -> bool:
-        """Store heard facets (address_key, address, facet) that do not exist yet: all of them, or none.
+    def add_consent_states(self, department_id: str, member_states: Sequence[tuple[str, str, ConsentState]]) -> bool:
+        """Store consent states (address_key, address, facet) that do not exist yet: all of them, or none.
 
         At most 100. Answers False when one of them exists by now; change_heard is the way then.
         """
@@ -156,11 +166,11 @@ class MemberStore:
             {
                 "Put": {
                     "TableName": self._table,
-                    "Item": _heard_item(department_id, key, address, heard, 1),
+                    "Item": _consent_item(department_id, key, address, consent_state, 1),
                     "ConditionExpression": "attribute_not_exists(sk)",
                 }
             }
-            for key, address, heard in facets
+            for key, address, consent_state in member_states
         ]
         transaction: Any = {"TransactItems": puts}
         try:
@@ -192,7 +202,7 @@ class MemberStore:
     def delete_mark(self, department_id: str, mark_key: str) -> Request:
         return delete(_mark(department_id, mark_key))
 
-    def touched(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+    def marked(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Touched addresses with their marks, in order of the keys, from behind `after` on."""
         values: Item = {":s": {"S": f"{department_id}#touched"}}
         condition = "#shard = :s"
@@ -212,7 +222,7 @@ class MemberStore:
             yield address_key, tuple(_sk(item) for item in group)
 
     def marks(self, department_id: str, address_key: str) -> tuple[str, ...]:
-        """The touched marks of one address."""
+        """The change markers of one address."""
         items = query(
             self._client,
             TableName=self._table,
@@ -225,11 +235,11 @@ class MemberStore:
 
     # Words for PracBill
 
-    def put_untold(self, department_id: str, word: Untold) -> None:
+    def put_outbox_entries(self, department_id: str, word: OutboxEntry) -> None:
         """Keep a word for PracBill. Of two about one address the later one stays; at the same instant it is the no."""
         newer = "<=" if word.status == "unsubscribed" else "<"
         occurred_at = {"S": moment_text(word.occurred_at)}
-        item = {**_untold(department_id, word.address_key), "occurred_at": occurred_at}
+        item = {**_backlog(department_id, word.address_key), "occurred_at": occurred_at}
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -240,18 +250,18 @@ class MemberStore:
         except self._client.exceptions.ConditionalCheckFailedException:
             return
 
-    def untold(self, department_id: str) -> Iterator[Untold]:
+    def outbox(self, department_id: str) -> Iterator[OutboxEntry]:
         """The words that PracBill has not been told yet, in order of the address keys."""
-        for item in query(self._client, TableName=self._table, Limit=2000, **_all_in(f"{department_id}#untold")):
-            yield from_document(Untold, item["document"]["S"])
+        for item in query(self._client, TableName=self._table, Limit=2000, **_all_in(f"{department_id}#outbox")):
+            yield from_document(OutboxEntry, item["document"]["S"])
 
-    def untold_count(self, department_id: str) -> int:
+    def outbox_count(self, department_id: str) -> int:
         """How many words PracBill has not been told yet."""
-        words = _all_in(f"{department_id}#untold")
+        words = _all_in(f"{department_id}#outbox")
         pages = query_pages(self._client, TableName=self._table, Select="COUNT", **words)
         return sum(page["Count"] for page in pages)
 
-    def delete_untold(self, department_id: str, address_key: str, word: Untold | None = None) -> None:
+    def delete_outbox_entries(self, department_id: str, address_key: str, word: OutboxEntry | None = None) -> None:
         """Drop the word about an address; only while it still is `word`, where one is given."""
         condition: dict[str, Any] = {}
         if word is not None:
@@ -260,7 +270,7 @@ class MemberStore:
                 "ExpressionAttributeValues": {":d": {"S": to_document(word)}},
             }
         try:
-            self._client.delete_item(TableName=self._table, Key=_untold(department_id, address_key), **condition)
+            self._client.delete_item(TableName=self._table, Key=_backlog(department_id, address_key), **condition)
         except self._client.exceptions.ConditionalCheckFailedException:
             return
 
@@ -279,11 +289,13 @@ def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
     return {"shard": _shard(department_id, address_key), "sk": {"S": address_key + suffix}}
 
 
-def _heard_item(department_id: str, address_key: str, address: str, heard: Heard, version: int) -> Item:
+def _consent_item(
+    department_id: str, address_key: str, address: str, consent_state: ConsentState, version: int
+) -> Item:
     return {
         **_key(department_id, address_key),
-        "address": {"S": "" if heard.erased else address},
-        "document": {"S": to_document(heard)},
+        "address": {"S": "" if consent_state.erased else address},
+        "document": {"S": to_document(consent_state)},
         "version": {"N": str(version)},
     }
 
@@ -301,8 +313,8 @@ def _mark(department_id: str, mark_key: str) -> Item:
     return {"shard": {"S": f"{department_id}#touched"}, "sk": {"S": mark_key}}
 
 
-def _untold(department_id: str, address_key: str) -> Item:
-    return {"shard": {"S": f"{department_id}#untold"}, "sk": {"S": address_key}}
+def _backlog(department_id: str, address_key: str) -> Item:
+    return {"shard": {"S": f"{department_id}#outbox"}, "sk": {"S": address_key}}
 
 
 def _sk(item: Item) -> str:
@@ -314,15 +326,15 @@ def _address_key(item: Item) -> str:
     return _sk(item)[:_KEY_LENGTH]
 
 
-def _facets(address_key: str, items: Sequence[Item]) -> Facets:
-    heard, push, address = None, None, ""
+def _member_states(address_key: str, items: Sequence[Item]) -> MemberStates:
+    consent_state, push, address = None, None, ""
     for item in items:
         address = address or item.get("address", {}).get("S", "")
         if _sk(item) == address_key:
-            heard = from_document(Heard, item["document"]["S"])
+            consent_state = from_document(ConsentState, item["document"]["S"])
         elif _sk(item).endswith("#p"):
             push = from_document(Push, item["document"]["S"])
-    return Facets(address_key, address, heard, push)
+    return MemberStates(address_key, address, consent_state, push)
 
 
 def _state(address_key: str, items: Sequence[Item], audience_id: str) -> AddressState:
@@ -330,11 +342,13 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     others: list[Item] = []
     for item in items:
         (documents if _sk(item).startswith("#c#", _KEY_LENGTH) else others).append(item)
-    facets = _facets(address_key, others)
+    member_states = _member_states(address_key, others)
     customers = tuple(_customer(item) for item in documents)
-    member = facets.member(audience_id)
+    member = member_states.member(audience_id)
     if customers and not member.address:
-        member = fold(address_key, customers[0].email.lower(), audience_id, facets.heard, facets.push)
+        member = merge(
+            address_key, customers[0].email.lower(), audience_id, member_states.consent_state, member_states.push
+        )
     moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
     arrivals = tuple(
         Arrival(customer.id, item["moved_from"]["S"], parse_moment(item["moved_at"]["S"]))
@@ -343,7 +357,7 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     )
     return AddressState(
         member=member,
-        sharers=Sharers.of(customers) if customers else None,
+        address_customers=AddressCustomers.of(customers) if customers else None,
         moved_to=moved_to,
         moved_from=arrivals[0].from_key if arrivals else "",
         arrivals=arrivals,

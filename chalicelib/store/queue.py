@@ -67,7 +67,7 @@ class SyncQueue:
             if answer.get("Failed"):
                 raise RetryLater("The queue did not take every message. The step is repeated by itself.")
 
-    def hold(self, receipt_handle: str) -> None:
+    def extend_visibility(self, receipt_handle: str) -> None:
         """Keep a message that is being worked on from others for a short while more; to be repeated until it is done.
 
         The queue's own visibility must be longer than the function may run, or AWS refuses the mapping. A message whose
@@ -75,7 +75,7 @@ class SyncQueue:
         """
         self._show_in(receipt_handle, HOLD_SECONDS)
 
-    def delay(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         """Let a message that is being worked on come back after `seconds`."""
         self._show_in(receipt_handle, seconds)
 

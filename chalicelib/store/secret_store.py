@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import RetryLater
-from chalicelib.store.secrets import SecretStore, is_being_removed
+from chalicelib.store.secrets import CachedSecrets, is_being_removed
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
-class Vault(SecretStore):
+class SecretStore(CachedSecrets):
     """A SecretStore for the keys and hook records of departments."""
 
     def __init__(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 60.0
 
 
-class SecretStore:
+class CachedSecrets:
     def __init__(self, client: SecretsManagerClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock

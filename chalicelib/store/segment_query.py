@@ -1,7 +1,7 @@
 """Asks DynamoDB who is in a segment: counts, samples, and the differences that a sync sends.
 
 The database filters, so only answers travel: 100,000 customers are counted without one of them being read here.
-A department's customers are one partition, cut into stretches (domain/key_ranges.py) that are read side by side.
+A department's customers are one partition, cut into key ranges (domain/key_ranges.py) that are read side by side.
 DynamoDB answers at most 1 MB a page, counted before the filter: a page may be empty and not the last, so only a
 missing LastEvaluatedKey ends a stretch.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryOutputTypeDef
 
 # Requests under way at once. An SDK client keeps 10 connections, and a page is at most 1 MB: memory stays flat.
-SIDE_BY_SIDE: Final = 8
+MAX_CONCURRENCY: Final = 8
 _READ_OF_EACH: Final = frozenset({"customer_key", "address_key", "in_segments", "passed_over"})
 
 _Label = TypeVar("_Label", bound=Hashable)
@@ -67,8 +67,8 @@ class RuleCounts:
 class SegmentQuery:
     """Questions about the customers of one department.
 
-    `split_points` are customer keys that part them into stretches of about equal length; none means one stretch.
-    `side_by_side` is how many requests are under way at once. `page_size` limits the customers looked at per page; it
+    `split_points` are customer keys that part them into key ranges of about equal length; none means one stretch.
+    `concurrency` is how many requests are under way at once. `page_size` limits the customers looked at per page; it
     is for tests, where everything would fit one page.
     Errors of the database are botocore's and pass through.
     """
@@ -80,14 +80,14 @@ class SegmentQuery:
         department_id: str,
         *,
         split_points: Sequence[str] = (),
-        side_by_side: int = SIDE_BY_SIDE,
+        concurrency: int = MAX_CONCURRENCY,
         page_size: int | None = None,
     ) -> None:
         self._client = client
         self._table_name = table_name
         self._department_id = department_id
         self._ranges = key_ranges(split_points)
-        self._side_by_side = side_by_side
+        self._concurrency = concurrency
         self._page_size = page_size
 
     def count(self, selection: Selection) -> int:
@@ -102,9 +102,9 @@ class SegmentQuery:
         """How many customers there are, which every count tells by the way, and how many each selection has."""
         totals, looked_at = dict.fromkeys(selections, 0), dict.fromkeys(selections, 0)
         requests = (
-            (selection, self._request(selection, stretch, Select="COUNT"))
+            (selection, self._request(selection, key_range, Select="COUNT"))
             for selection in totals
-            for stretch in self._ranges
+            for key_range in self._ranges
         )
         for selection, page in self._pages(requests):
             totals[selection] += page["Count"]
@@ -118,7 +118,7 @@ class SegmentQuery:
 
     def first(self, selection: Selection, limit: int) -> tuple[Sample, ...]:
         """The first selected customers by customer key, at most `limit`, as a preview shows them."""
-        requests = [self._request(selection, stretch, **_projection("sample")) for stretch in self._ranges]
+        requests = [self._request(selection, key_range, **_projection("sample")) for key_range in self._ranges]
         # Where many match, the first page has them all and nothing else need be read.
         page = self._client.query(**requests[0])
         items: list[_Item] = page["Items"]
@@ -179,13 +179,14 @@ class SegmentQuery:
     def _items(self, asked: Selection | Condition, *attributes: str) -> Iterator[_Item]:
         projection = _projection(*attributes)
         requests = (
-            (stretch, self._request(asked, stretch, ConsistentRead=True, **projection)) for stretch in self._ranges
+            (key_range, self._request(asked, key_range, ConsistentRead=True, **projection))
+            for key_range in self._ranges
         )
         for _, page in self._pages(requests):
             yield from page["Items"]
 
     def _first_items(self, requests: Sequence[_Request], limit: int) -> list[_Item]:
-        """The first items in order, though the stretches are read side by side: each keeps its own first ones."""
+        """The first items in order, though the key ranges are read side by side: each keeps its own first ones."""
         kept: dict[int, list[_Item]] = {number: [] for number in range(len(requests))}
         finished: set[int] = set()
 
@@ -209,15 +210,15 @@ class SegmentQuery:
         `wants_more` is asked, when a page was dealt with, whether the next one of that request is needed. A reader who
         stops early waits for what is under way, nothing more is asked.
         """
-        ahead = iter(requests)
+        prefetch = iter(requests)
         under_way: dict[Future[QueryOutputTypeDef], tuple[_Label, _Request]] = {}
-        with ThreadPoolExecutor(self._side_by_side, thread_name_prefix="segment-query") as pool:
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="segment-query") as pool:
 
             def ask(label: _Label, request: _Request) -> None:
                 under_way[pool.submit(self._client.query, **request)] = (label, request)
 
             def ask_new() -> None:
-                while len(under_way) < self._side_by_side and (following := next(ahead, None)) is not None:
+                while len(under_way) < self._concurrency and (following := next(prefetch, None)) is not None:
                     ask(*following)
 
             try:
@@ -235,9 +236,9 @@ class SegmentQuery:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _request(self, asked: Selection | Condition, stretch: KeyRange, **options: Any) -> _Request:
+    def _request(self, asked: Selection | Condition, key_range: KeyRange, **options: Any) -> _Request:
         condition = compile_selection(asked) if isinstance(asked, Selection) else asked
-        keys, key_values = key_condition(stretch)
+        keys, key_values = key_condition(key_range)
         request: _Request = {
             "TableName": self._table_name,
             "KeyConditionExpression": keys,
@@ -258,22 +259,22 @@ class SegmentQuery:
         return request
 
 
-def key_condition(stretch: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
+def key_condition(key_range: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
     """The customers of `:department` within a stretch, and the values of its ends.
 
     A sort key takes one condition, and BETWEEN includes both ends: a stretch that has two begins at the very next text
     after `after`, which is the same with a zero character.
     """
     condition = "department_id = :department"
-    if stretch.after is None and stretch.upto is None:
+    if key_range.after is None and key_range.upto is None:
         return condition, {}
-    if stretch.after is None:
-        return f"{condition} AND customer_key <= :upto", {":upto": {"S": stretch.upto or ""}}
-    if stretch.upto is None:
-        return f"{condition} AND customer_key > :after", {":after": {"S": stretch.after}}
+    if key_range.after is None:
+        return f"{condition} AND customer_key <= :upto", {":upto": {"S": key_range.upto or ""}}
+    if key_range.upto is None:
+        return f"{condition} AND customer_key > :after", {":after": {"S": key_range.after}}
     return (
         f"{condition} AND customer_key BETWEEN :first AND :upto",
-        {":first": {"S": stretch.after + "\0"}, ":upto": {"S": stretch.upto}},
+        {":first": {"S": key_range.after + "\0"}, ":upto": {"S": key_range.upto}},
     )
 
 
@@ -283,7 +284,7 @@ def _projection(*attributes: str) -> dict[str, Any]:
 
 
 def _leading(kept: dict[int, list[_Item]], finished: set[int]) -> list[_Item]:
-    """What is certain to come first: the stretches in order, up to the first that is still being read."""
+    """What is certain to come first: the key ranges in order, up to the first that is still being read."""
     items: list[_Item] = []
     for number, found in kept.items():
         items += found

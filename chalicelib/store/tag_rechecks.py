@@ -19,7 +19,7 @@ _KEY_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class TagCheck:
+class TagRecheck:
     """An address to look at; it may carry the tags of `segments` although no customer is marked so."""
 
     key: str
@@ -27,16 +27,16 @@ class TagCheck:
     segments: tuple[str, ...] = ()
 
 
-class TagCheckStore:
+class TagRecheckStore:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
-    def all(self, department_id: str) -> list[TagCheck]:
+    def all(self, department_id: str) -> list[TagRecheck]:
         """All checks that are due, in order of the addresses."""
         return list(self.ascending(department_id))
 
-    def ascending(self, department_id: str) -> Iterator[TagCheck]:
+    def ascending(self, department_id: str) -> Iterator[TagRecheck]:
         """The same, read as far as one looks."""
         items = query(
             self._client,
@@ -48,7 +48,7 @@ class TagCheckStore:
         )
         return map(_read, items)
 
-    def remove(self, department_id: str, checks: Sequence[TagCheck]) -> None:
+    def remove(self, department_id: str, checks: Sequence[TagRecheck]) -> None:
         requests = [delete({"shard": _shard(department_id), "sk": {"S": check.key}}) for check in checks]
         write_all(self._client, self._table, requests)
 
@@ -68,6 +68,6 @@ def _shard(department_id: str) -> Item:
     return {"S": f"{department_id}#tags"}
 
 
-def _read(item: Item) -> TagCheck:
+def _read(item: Item) -> TagRecheck:
     key: str = item["sk"]["S"]
-    return TagCheck(key, key[:_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())
+    return TagRecheck(key, key[:_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.consent.observations import News, Told
-from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.consent.observations import Observation, Told
+from chalicelib.domain.departments import Department, OutboxBacklog
 from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
@@ -46,7 +46,7 @@ class Phase(Protocol):
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None: ...
 
 
-class HookKeeper(Protocol):
+class WebhookKeeper(Protocol):
     """Sees that the audience has our webhook, and answers the department as stored."""
 
     def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department: ...
@@ -58,14 +58,16 @@ class CountKeeper(Protocol):
     def recount(self, department: Department, open_client: Callable[[], MailchimpClient]) -> Department: ...
 
 
-class ConsentHearing(Protocol):
+class ConsentObservations(Protocol):
     """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
 
-    def hear(self, department: Department, news: Iterable[News], *, touch: bool = True) -> Counter[str]: ...
+    def apply(
+        self, department: Department, observation: Iterable[Observation], *, touch: bool = True
+    ) -> Counter[str]: ...
 
-    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> Told: ...
+    def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told: ...
 
-    def untold(self, department_id: str) -> UntoldWords | None: ...
+    def backlog(self, department_id: str) -> OutboxBacklog | None: ...
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None: ...
 

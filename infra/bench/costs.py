@@ -105,7 +105,7 @@ EVENT_SECONDS = 1.0  # asks Mailchimp for the member, tells PracBill
 EVENT_WRITES, EVENT_READS = (
     8,
     8,
-)  # heard facet, ledger, log entry, the event itself, in whole units; state and department
+)  # consent state, ledger, log entry, the event itself, in whole units; state and department
 LOG_BYTES_A_CALL = 1_500  # Lambda's own three lines, and one or two of ours
 # Lambda watches a queue with five long polls of 20 s (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
 POLLS_A_MONTH = 3 * 5 * 3 * 60 * 24 * 30

@@ -1,7 +1,7 @@
 """A department of many made-up customers as it is after a full sync, for the benchmarks of segments.
 
 Everything lies in the tables as the service writes it: customers with the marks of ten segments, their documents and
-push facets, whom campaigns reach. Of Mailchimp's side there is only what a run asks for.
+delivery states, whom campaigns reach. Of Mailchimp's side there is only what a run asks for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 # Read when the tables' models are imported.
 os.environ.setdefault("STAGE", "bench")
 
-from chalicelib.domain.address_status import Standing
+from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.consent.members import Push, Status
 from chalicelib.domain.customers import (
     Address,
@@ -33,7 +33,7 @@ from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of, sample_to_document
 from chalicelib.domain.segments.rules import Rule, matches
 from chalicelib.domain.segments.validation import check_rules
-from chalicelib.store.address_status import StandingStore
+from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.batches import write_all
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
@@ -138,18 +138,20 @@ class BenchDepartment:
     def fill(self, count: int) -> tuple[str, ...]:
         """Store everybody; answers the split points that a full sync would have found."""
         points, everybody = SplitPoints(), people(count)
-        standings: dict[str, Standing] = {}
+        address_statuses: dict[str, AddressStatus] = {}
         while part := list(islice(everybody, _AT_ONCE)):
             write_all(self._client, self._customers, [self._put_customer(p.customer, _tags(p)) for p in part])
             # Two sharers on one page would be the same key twice.
-            facets = {key_of(p.customer): self._put_push(p, p.status) for p in part if p.customer.email and p.status}
+            member_states = {
+                key_of(p.customer): self._put_push(p, p.status) for p in part if p.customer.email and p.status
+            }
             documents = [self._put_document(p.customer) for p in part if p.customer.email]
-            write_all(self._client, self._members_table, [*documents, *facets.values()])
+            write_all(self._client, self._members_table, [*documents, *member_states.values()])
             points = points.with_keys(customer_key(p.customer.id) for p in part)
             for person in part:
-                _note(standings, person)
-        store = StandingStore(self._client, self._members_table)
-        store.change(DEPARTMENT, self._audience_id, standings)
+                _note(address_statuses, person)
+        store = AddressStatusStore(self._client, self._members_table)
+        store.change(DEPARTMENT, self._audience_id, address_statuses)
         store.looked_at(DEPARTMENT, self._audience_id, NOON)
         return points.points
 
@@ -183,14 +185,19 @@ class BenchDepartment:
         return self._members.put_push(DEPARTMENT, key_of(person.customer), person.customer.email, push)
 
 
-def _note(standings: dict[str, Standing], person: Person) -> None:
+def _note(address_statuses: dict[str, AddressStatus], person: Person) -> None:
     """Where the person's address stands; another customer may have it already."""
     key = key_of(person.customer)
     if not key:
         return
-    status, sharers = person.status or "absent", standings[key].sharers if key in standings else 0
+    status, customer_count = (
+        person.status or "absent",
+        address_statuses[key].customer_count if key in address_statuses else 0,
+    )
     reasons = {"subscribed": "", "absent": "not_yet"}
-    standings[key] = Standing(status, reasons.get(status, status), status == "subscribed", sharers + 1)
+    address_statuses[key] = AddressStatus(
+        status, reasons.get(status, status), status == "subscribed", customer_count + 1
+    )
 
 
 def tags_of(fields: Filterable) -> tuple[str, ...]:

@@ -145,19 +145,19 @@ class Bench:
     def _join(self) -> None:
         from chalicelib.domain.departments import Audience, Connection, Department
         from chalicelib.domain.fieldmap import FieldMap
-        from chalicelib.store.address_status import StandingStore
+        from chalicelib.store.address_status import AddressStatusStore
         from chalicelib.store.customer_tags import CustomerTags
         from chalicelib.store.customers import CustomerStore
         from chalicelib.store.departments import DepartmentStore
         from chalicelib.store.logs import LogStore
         from chalicelib.store.members import MemberStore
         from chalicelib.store.runs import RunStore
-        from chalicelib.store.seen_addresses import SightingsStore
+        from chalicelib.store.seen_addresses import SeenAddressStore
         from chalicelib.store.segments import SegmentStore
-        from chalicelib.store.tag_rechecks import TagCheckStore
+        from chalicelib.store.tag_rechecks import TagRecheckStore
         from chalicelib.sync.reports.customer_report import Reconciliations
         from chalicelib.sync.segments.previews import Previews
-        from chalicelib.sync.segments.segments_phase import SegmentSync
+        from chalicelib.sync.segments.segments_phase import SegmentsPhase
 
         keep = timedelta(days=3650)
         self._departments, self._runs, self._segments = DepartmentStore(), RunStore(keep=keep), SegmentStore()
@@ -177,16 +177,16 @@ class Bench:
             )
         )
         customers, members = CustomerStore(self._client, "customers"), MemberStore(self._client, "members")
-        standings, checks = StandingStore(self._client, "members"), TagCheckStore(self._client, "members")
-        self._phase_of_runs = SegmentSync(
+        address_statuses, checks = AddressStatusStore(self._client, "members"), TagRecheckStore(self._client, "members")
+        self._phase_of_runs = SegmentsPhase(
             segments=self._segments,
             departments=self._departments,
             customers=customers,
             members=members,
             tags=CustomerTags(self._client, "customers"),
             checks=checks,
-            standings=standings,
-            sightings=SightingsStore(self._client, "members", keep=keep),
+            address_statuses=address_statuses,
+            seen_addresses=SeenAddressStore(self._client, "members", keep=keep),
             runs=self._runs,
             logs=LogStore(keep=keep),
             query_for=self._query_for,
@@ -196,7 +196,7 @@ class Bench:
         self._previews = Previews(
             customers=customers,
             members=members,
-            standings=standings,
+            address_statuses=address_statuses,
             runs=self._runs,
             query_for=self._query_for,
             pracbill_for=lambda remaining: None,  # type: ignore[arg-type,return-value]  # nothing was read before: not asked
@@ -206,7 +206,7 @@ class Bench:
             departments=self._departments,
             members=members,
             checks=checks,
-            standings=standings,
+            address_statuses=address_statuses,
             query_for=self._query_for,
             mailchimp_for=self._mailchimp_for,
             clock=lambda: NOON,

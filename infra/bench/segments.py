@@ -74,7 +74,7 @@ def main() -> None:
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
     with dynamodb_local.running(heap_megabytes=512) as endpoint, bench_running(endpoint, customers) as bench:
-        print(f"{bench.fill()}, {len(bench.points) + 1} stretches", flush=True)
+        print(f"{bench.fill()}, {len(bench.points) + 1} key ranges", flush=True)
         measured = {way: _apart(way, endpoint, bench.points) for way in _WAYS}
         figures = [*bench.run_phase(), *bench.ask()]
     answers = [each.answer for each in measured.values()]
@@ -110,8 +110,8 @@ def _measure(way: Callable[[], Answer]) -> Measured:
     return Measured(answer, min(times), kilobytes / 1024 if kilobytes else math.nan)
 
 
-def _by_engine(table: CustomersTable, points: tuple[str, ...], *, side_by_side: int = 1) -> Answer:
-    asked = table.query(DEPARTMENT, split_points=points, side_by_side=side_by_side)
+def _by_engine(table: CustomersTable, points: tuple[str, ...], *, concurrency: int = 1) -> Answer:
+    asked = table.query(DEPARTMENT, split_points=points, concurrency=concurrency)
     selection = matching(RULES, TODAY)
     return Answer(asked.count(selection), [sample.id for sample in asked.first(selection, SAMPLE)])
 
@@ -120,7 +120,7 @@ def _by_reading(table: CustomersTable, points: tuple[str, ...]) -> Answer:
     """Reads stretch by stretch: one long Query is slower on DynamoDB Local than its length tells."""
     count = 0
     sample: list[str] = []
-    for item in chain.from_iterable(_everybody(table, stretch) for stretch in key_ranges(points)):
+    for item in chain.from_iterable(_everybody(table, key_range) for key_range in key_ranges(points)):
         if matches(RULES, from_attributes(item), TODAY):
             count += 1
             if len(sample) < SAMPLE:
@@ -128,15 +128,15 @@ def _by_reading(table: CustomersTable, points: tuple[str, ...]) -> Answer:
     return Answer(count, sample)
 
 
-def _everybody(table: CustomersTable, stretch: KeyRange) -> Iterator[Item]:
-    keys, values = key_condition(stretch)
+def _everybody(table: CustomersTable, key_range: KeyRange) -> Iterator[Item]:
+    keys, values = key_condition(key_range)
     values[":department"] = {"S": DEPARTMENT}
     return query(table.client, TableName=TABLE, KeyConditionExpression=keys, ExpressionAttributeValues=values)
 
 
 _WAYS: dict[str, Callable[[CustomersTable, tuple[str, ...]], Answer]] = {
     "engine": _by_engine,
-    "engine, 8 at once": partial(_by_engine, side_by_side=8),
+    "engine, 8 at once": partial(_by_engine, concurrency=8),
     "reading": _by_reading,
     "reading untouched": _by_reading,
 }

@@ -45,7 +45,7 @@ from chalice.utils import UI, OSUtils
 from infra.deploy.wheels import NoDependencies, WheelBuilder, check_imports
 
 PROJECT = Path(__file__).resolve().parents[2]
-RESOURCES = PROJECT / "infra" / "resources"
+RESOURCES = PROJECT / "infra" / "deploy" / "resources"
 RUNTIME = "python3.13"
 # Only used to spell service principals, which are the same in every region of the partition.
 ANY_REGION = "us-east-1"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.deploy.package import PROJECT
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.demonstration import Demonstration, api_key_of, open_api
 from infra.local.deployment import DataChanged, DeploymentFailed
 from infra.local.emulator import client
@@ -57,9 +57,9 @@ def run(environment: Mapping[str, str]) -> int:
 def _forget_state() -> None:
     """Remove what the last stack knew; one that runs is left alone, and demos have folders of their own."""
     with locked(FOLDER):
-        if standing.answering(FOLDER) is not None:
+        if stack_state.answering(FOLDER) is not None:
             return
-        standing.stop(FOLDER)  # what may be left of one that broke down
+        stack_state.stop(FOLDER)  # what may be left of one that broke down
         for path in FOLDER.iterdir():
             if path.is_dir() and not path.name.startswith("demo-"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -94,9 +94,9 @@ def stop(environment: Mapping[str, str]) -> int:
         print("No stack is running.")
         return 0
     with locked(FOLDER):
-        known = standing.read(FOLDER)
-        broken = standing.missing(FOLDER, known) if known else []
-        standing.stop(FOLDER)
+        known = stack_state.read(FOLDER)
+        broken = stack_state.missing(FOLDER, known) if known else []
+        stack_state.stop(FOLDER)
     if known is None:
         print("No stack is running.")
     elif "emulator" in broken:
@@ -108,7 +108,7 @@ def stop(environment: Mapping[str, str]) -> int:
 
 def logs(environment: Mapping[str, str]) -> int:
     """Print what the functions behind the API logged; the others' logs are files."""
-    about = standing.answering(FOLDER)
+    about = stack_state.answering(FOLDER)
     if about is None:
         print("No stack is running.", file=sys.stderr)
         return 1

@@ -109,7 +109,11 @@ class Demonstration:
         if not self._servers.has_mailchimp:
             return lambda address: not is_well_formed(address) or looks_fake(address)
         ids = {record["customer_id"] for run in runs for record in self._refusals(run["id"])}
-        refused = {a for a, sharers in verify.by_address(customers).items() if ids & {str(c["id"]) for c in sharers}}
+        refused = {
+            a
+            for a, address_customers in verify.by_address(customers).items()
+            if ids & {str(c["id"]) for c in address_customers}
+        }
         return lambda address: address not in added and (address in refused or not is_well_formed(address))
 
     def _refusals(self, run_id: str) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from infra.deploy.package import PROJECT
 from infra.local import emulator
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -66,7 +66,7 @@ def _client(stage: str) -> SQSClient | None:
     """A client for the stage; None when the local stack is meant and does not run."""
     if stage != LOCAL:
         return boto3.client("sqs")
-    about: Mapping[str, Any] | None = standing.answering(PROJECT / ".local")
+    about: Mapping[str, Any] | None = stack_state.answering(PROJECT / ".local")
     client: SQSClient | None = emulator.client("sqs", str(about["emulator_url"])) if about else None
     return client
 

@@ -26,7 +26,7 @@ import requests
 
 from infra.deploy.package import PROJECT, build_package
 from infra.local import emulator, permissions, processes, smoke
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
 from infra.local.emulator import Emulator
 from infra.local.servers import ExternalServers
@@ -162,14 +162,14 @@ class LocalStack:
         return self.about
 
     def _refuse_second(self) -> None:
-        known = standing.read(self.folder)
+        known = stack_state.read(self.folder)
         if known is None:
             return
-        if "emulator" not in (gone := standing.missing(self.folder, known)):
+        if "emulator" not in (gone := stack_state.missing(self.folder, known)):
             trouble = f" Of it {', '.join(gone)} ended: make stop and make run again mend that." if gone else ""
             raise AlreadyRunning(f"A stack is running already: {known['api_url']} (make stop ends it).{trouble}")
-        standing.end(self.folder, known["processes"])
-        standing.forget(self.folder)
+        stack_state.end(self.folder, known["processes"])
+        stack_state.forget(self.folder)
         print("The last stack was not stopped but broke down: the emulator's state since its start is lost.")
 
     def _bring_up_somewhere(self) -> None:
@@ -178,8 +178,8 @@ class LocalStack:
             try:
                 return self._bring_up()
             except BaseException as error:
-                standing.end(self.folder, self._started.processes)
-                standing.forget(self.folder)
+                stack_state.end(self.folder, self._started.processes)
+                stack_state.forget(self.folder)
                 taken = [port for port in self._started.ports.values() if not processes.is_free(port)]
                 if last or not taken or not isinstance(error, processes.ProcessFailed):
                     raise
@@ -252,7 +252,7 @@ class LocalStack:
 
     def _start_standin(self, name: str, options: Sequence[str]) -> None:
         state, port = self.folder / f"{name}.json", self._started.ports[name]
-        command = [sys.executable, "-m", f"infra.local.{name}", "--port", str(port), "--state", str(state), *options]
+        command = [sys.executable, "-m", f"infra.standins.{name}", "--port", str(port), "--state", str(state), *options]
         self._start(name, command, environment=_plain())
 
     def _tracing(self) -> dict[str, str]:
@@ -382,15 +382,15 @@ class LocalStack:
             "pracbill": {k: v for k, v in pracbill.items() if k != "tokens"} or None,
             "logs": str(self.folder),
         }
-        standing.write(self.folder, self.about)  # the watch reads it
+        stack_state.write(self.folder, self.about)  # the watch reads it
         command = [sys.executable, "-m", "infra.local.watch", str(self.folder)]
-        self._start(standing.WATCH, command, environment=_plain())
-        self.about["processes"][standing.WATCH] = self._started.processes[standing.WATCH]
-        self.about = standing.write(self.folder, self.about)
+        self._start(stack_state.WATCH, command, environment=_plain())
+        self.about["processes"][stack_state.WATCH] = self._started.processes[stack_state.WATCH]
+        self.about = stack_state.write(self.folder, self.about)
 
     def stop(self) -> bool:
         """End everything, state saved. Whether there was anything to end."""
-        return standing.stop(self.folder) is not None
+        return stack_state.stop(self.folder) is not None
 
 
 @contextlib.contextmanager

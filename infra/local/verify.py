@@ -147,52 +147,54 @@ class Verification:
         self._report = Report()
 
     def compare(self) -> Report:
-        for address, sharers in self._sharers.items():
-            self._compare_address(address, sharers)
+        for address, address_customers in self._sharers.items():
+            self._compare_address(address, address_customers)
         for address in self._members.keys() | self._before.keys():
             if address not in self._sharers:
                 self._compare_foreign(address)
         return self._report
 
-    def _compare_address(self, address: str, sharers: list[Document]) -> None:
+    def _compare_address(self, address: str, address_customers: list[Document]) -> None:
         member, before = self._members.get(address), self._before.get(address)
         if before is None and self._is_refused(address):
             self._report.refused += 1
             if member is not None:
-                self._report.note(address, sharers, "is a member although Mailchimp refuses the address")
+                self._report.note(address, address_customers, "is a member although Mailchimp refuses the address")
             return
-        wanted = self._wanted_status(sharers, before)
+        wanted = self._wanted_status(address_customers, before)
         if wanted is None:
             self._report.held_back += 1
             if member is not None:
-                self._report.note(address, sharers, f"is a member ({member['status']}) and should not be there")
+                self._report.note(
+                    address, address_customers, f"is a member ({member['status']}) and should not be there"
+                )
             return
         self._report.expected += 1
         if member is None:
-            self._report.note(address, sharers, f"is missing, should be {wanted}")
+            self._report.note(address, address_customers, f"is missing, should be {wanted}")
         elif member["status"] != wanted:
-            self._report.note(address, sharers, f"is {member['status']}, should be {wanted}")
+            self._report.note(address, address_customers, f"is {member['status']}, should be {wanted}")
         elif wanted not in OPTED_OUT | {"archived"} and not self._is_refused(address):
-            self._compare_values(address, sharers, member)
+            self._compare_values(address, address_customers, member)
 
-    def _wanted_status(self, sharers: list[Document], before: Document | None) -> str | None:
+    def _wanted_status(self, address_customers: list[Document], before: Document | None) -> str | None:
         """The status an address should have; None: it should not be in the audience."""
-        word = strictest_consent(sharers)
+        word = strictest_consent(address_customers)
         if before is not None:
-            return _status_at_first_contact(word, sharers, before)
+            return _status_at_first_contact(word, address_customers, before)
         if word == "unsubscribed":
             return None
         if word == "subscribed":
             return "subscribed"
         return {"skip": None, "transactional": "transactional", "subscribe": "subscribed"}[self._unknown_consent]
 
-    def _compare_values(self, address: str, sharers: list[Document], member: Document) -> None:
+    def _compare_values(self, address: str, address_customers: list[Document], member: Document) -> None:
         """Any of the customers that may speak for the address must match in all fields."""
         found = member.get("merge_fields") or {}
-        faults = [list(self._value_faults(customer, found)) for customer in speakers(sharers)]
+        faults = [list(self._value_faults(customer, found)) for customer in speakers(address_customers)]
         if all(faults):
             fewest = min(faults, key=len)
-            self._report.note(address, sharers, "; ".join(fewest))
+            self._report.note(address, address_customers, "; ".join(fewest))
 
     def _value_faults(self, customer: Document, found: Document) -> Iterator[str]:
         for tag, name in _TEXT_FIELDS.items():
@@ -221,13 +223,13 @@ class Verification:
                 self._report.note(address, (), f"belongs to no customer, and its {name} changed")
 
 
-def _status_at_first_contact(word: str | None, sharers: list[Document], before: Document) -> str:
+def _status_at_first_contact(word: str | None, address_customers: list[Document], before: Document) -> str:
     """What Mailchimp holds stands, unless PracBill's own word is a no, or a yes that came after a mere silence."""
     known = str(before["status"])
     if word == "unsubscribed" and known in {"subscribed", "pending", "transactional"}:
         return "unsubscribed"
     if word == "subscribed" and known == "transactional":
-        given = [str(consent_of(customer).get("changed_at") or "") for customer in sharers]
+        given = [str(consent_of(customer).get("changed_at") or "") for customer in address_customers]
         if all(given) and min(map(_time, given)) > _time(str(before["last_changed"])):
             return "subscribed"
     return known
@@ -247,17 +249,17 @@ def _is_as_ours(field: Document) -> bool:
 
 def by_address(customers: Iterable[Document]) -> dict[str, list[Document]]:
     """Customers by the address that they share, those without one left out."""
-    sharers: dict[str, list[Document]] = defaultdict(list)
+    address_customers: dict[str, list[Document]] = defaultdict(list)
     for customer in customers:
         address = text_of(customer.get("email")).lower()
         if address and not customer.get("deleted"):
-            sharers[address].append(customer)
-    return dict(sharers)
+            address_customers[address].append(customer)
+    return dict(address_customers)
 
 
-def strictest_consent(sharers: Iterable[Document]) -> str | None:
+def strictest_consent(address_customers: Iterable[Document]) -> str | None:
     """One no is a no; what is not a clear yes is silence."""
-    words = [consent_of(customer).get("status") for customer in sharers]
+    words = [consent_of(customer).get("status") for customer in address_customers]
     if "unsubscribed" in words:
         return "unsubscribed"
     return "subscribed" if all(word == "subscribed" for word in words) else None
@@ -268,9 +270,11 @@ def consent_of(customer: Document) -> Document:
     return consent if isinstance(consent, Mapping) else {}
 
 
-def speakers(sharers: list[Document]) -> list[Document]:
+def speakers(address_customers: list[Document]) -> list[Document]:
     """The customers whose data may stand for the address: active before inactive, then the latest change."""
-    active = [customer for customer in sharers if text_of(customer.get("inactive")) != "1"] or sharers
+    active = [
+        customer for customer in address_customers if text_of(customer.get("inactive")) != "1"
+    ] or address_customers
     latest = max(_moment(customer) for customer in active)
     return [customer for customer in active if _moment(customer) == latest]
 

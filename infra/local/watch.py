@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local import processes
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 
 _LOOK_SECONDS = 0.5
 # Before what ended is started again: at once, and more slowly if it goes on ending.
@@ -40,17 +40,17 @@ class Watch:
 
     def look(self) -> bool:
         """Look once. Whether there is anything left to watch."""
-        stack = standing.read(self._folder)
+        stack = stack_state.read(self._folder)
         if stack is None:
             return False
-        if not standing.is_alive(self._folder, stack["processes"]["emulator"]):
+        if not stack_state.is_alive(self._folder, stack["processes"]["emulator"]):
             self._say("the emulator ended: its state since its start is lost, and the others are of no use without it")
-            others = {name: pid for name, pid in stack["processes"].items() if name != standing.WATCH}
-            standing.end(self._folder, others)
-            standing.about_path(self._folder).unlink(missing_ok=True)  # for others, no stack runs any more
+            others = {name: pid for name, pid in stack["processes"].items() if name != stack_state.WATCH}
+            stack_state.end(self._folder, others)
+            stack_state.about_path(self._folder).unlink(missing_ok=True)  # for others, no stack runs any more
             return False
         for name, pid in stack["processes"].items():
-            if name != standing.WATCH and not standing.is_alive(self._folder, pid) and self._is_due(name):
+            if name != stack_state.WATCH and not stack_state.is_alive(self._folder, pid) and self._is_due(name):
                 self._start_again(name, pid, stack)
         return True
 
@@ -66,7 +66,7 @@ class Watch:
     def _start_again(self, name: str, pid: int, stack: dict[str, Any]) -> None:
         started = processes.Command(**stack["commands"][name]).start(afresh=False)
         stack["processes"][name] = started
-        standing.write(self._folder, stack)
+        stack_state.write(self._folder, stack)
         self._say(f"{name} ({pid}) ended; {started} takes its place")
 
 

@@ -146,7 +146,7 @@ def test_rules_of_an_answer_may_be_sent_back(document: dict[str, Any]) -> None:
 
 def test_every_code_of_a_problem_is_in_the_description(document: dict[str, Any]) -> None:
     told = set(document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
-    files = [*(ROOT / "chalicelib").rglob("*.py"), ROOT / "infra" / "resources" / "api.yaml"]
+    files = [*(ROOT / "chalicelib").rglob("*.py"), ROOT / "infra" / "deploy" / "resources" / "api.yaml"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     in_code = re.findall(r'\bcode="([a-z]+(?:-[a-z]+)*)"', text)
     in_gateway = re.findall(r"urn:pracbill-mailchimp:problem:([a-z-]+)", text)

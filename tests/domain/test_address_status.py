@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.address_status import REASONS, Standing, standing, standing_after
-from chalicelib.domain.consent.members import Member, OptOut, PushRefusal, Sharers
+from chalicelib.domain.address_status import REASONS, AddressStatus, address_status, address_status_after
+from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.fieldmap import FieldMap
@@ -24,14 +24,14 @@ def state(status: Any, *consents: Any, **member: Any) -> AddressState:
         Customer(str(number), "2026-01-01T00:00:00Z", email="a@x.test", consent=word, consent_changed_at="2026-01-01")
         for number, word in enumerate(consents)
     )
-    sharers = Sharers.of(customers) if customers else None
-    return AddressState(Member("ab" * 16, "a@x.test", status=status, **member), sharers)
+    customer_count = AddressCustomers.of(customers) if customers else None
+    return AddressState(Member("ab" * 16, "a@x.test", status=status, **member), customer_count)
 
 
-def both(one: AddressState, **policy: Any) -> tuple[Standing, Standing]:
+def both(one: AddressState, **policy: Any) -> tuple[AddressStatus, AddressStatus]:
     decision = plan_address(one, policy=ConsentPolicy(**policy), fields=FIELDS, now=NOW)
-    now = standing(one, decision)
-    return now, standing_after(now, one, decision)
+    now = address_status(one, decision)
+    return now, address_status_after(now, one, decision)
 
 
 PUSHED = {"pushed_at": NOW, "pushed_status": "subscribed"}
@@ -67,11 +67,11 @@ def test_where_an_address_stands(
     assert (found_now.status, found_now.reason) == now
     assert (found_after.status, found_after.reason) == after
     assert found_now.is_reached is found_after.is_reached is is_reached
-    assert found_now.sharers == (len(one.sharers.customers) if one.sharers else 0)
+    assert found_now.customer_count == (len(one.address_customers.customers) if one.address_customers else 0)
 
 
 def test_what_the_settings_leave_out_is_told() -> None:
-    assert both(state("absent", None), unknown_consent="skip")[1] == Standing("absent", "no_consent", False, 1)
+    assert both(state("absent", None), unknown_consent="skip")[1] == AddressStatus("absent", "no_consent", False, 1)
 
 
 def test_a_refused_address_is_refused_until_it_is_tried_again() -> None:
@@ -85,12 +85,12 @@ def test_a_refused_address_is_refused_until_it_is_tried_again() -> None:
 def test_a_member_who_moves_away_leaves_nothing_behind() -> None:
     old = state("subscribed", **PUSHED)
     rename = Operation("rename", "cd" * 16, "new@x.test", "address-renamed", status="subscribed")
-    assert standing_after(standing(old, rename), old, rename) == Standing("absent", "", False, 0)
-    assert standing_after(standing(old, rename), old, rename).is_nothing
+    assert address_status_after(address_status(old, rename), old, rename) == AddressStatus("absent", "", False, 0)
+    assert address_status_after(address_status(old, rename), old, rename).is_nothing
 
 
 def test_nobodys_address_is_nothing_and_an_opted_out_customer_is_something() -> None:
-    assert standing(state("absent"), Held("k", "", "", "", "nobody")).is_nothing
+    assert address_status(state("absent"), Held("k", "", "", "", "nobody")).is_nothing
     assert not both(state("absent", "unsubscribed"))[0].is_nothing
 
 

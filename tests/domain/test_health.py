@@ -14,7 +14,7 @@ from chalicelib.domain.departments import (
     Department,
     DepartmentSettings,
     Finding,
-    UntoldWords,
+    OutboxBacklog,
 )
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.health import OVERDUE_AFTER, health, webhook_missing, with_hook_finding
@@ -170,11 +170,11 @@ def test_a_day_without_a_success_is_overdue_counted_from_when_syncs_could_first_
 
 @pytest.mark.parametrize(("hours", "severity"), [(0, "warning"), (24, "warning"), (25, "error")])
 def test_what_pracbill_was_not_told_is_a_finding_with_count_time_and_cause(hours: int, severity: str) -> None:
-    untold = UntoldWords(3, SOON - timedelta(hours=hours), "PracBill cannot be reached.")
-    (finding,) = health(replace(DEPARTMENT, untold=untold, last_synced_at=SOON), run=None, failed=None, now=SOON)
+    backlog = OutboxBacklog(3, SOON - timedelta(hours=hours), "PracBill cannot be reached.")
+    (finding,) = health(replace(DEPARTMENT, backlog=backlog, last_synced_at=SOON), run=None, failed=None, now=SOON)
     assert (finding.code, finding.severity) == ("pracbill_waiting", severity)
     assert finding.message == (
-        f"3 changes of consent wait to be told to PracBill since {untold.since:%Y-%m-%d %H:%M} UTC. "
+        f"3 changes of consent wait to be told to PracBill since {backlog.since:%Y-%m-%d %H:%M} UTC. "
         "PracBill cannot be reached."
     )
     assert finding.fix.startswith("Nothing is lost")

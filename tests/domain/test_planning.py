@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from chalicelib.domain.consent.members import Member, OptOut, PushRefusal, Sharers
+from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.fieldmap import FieldMap, values_fingerprint
@@ -43,7 +43,7 @@ def customer(id: str = "1", **fields: Any) -> Customer:
 
 def state(member: Member | None = None, *customers: Customer, **fields: Any) -> AddressState:
     known = member or Member("old", "old@clinic.test")
-    return AddressState(known, Sharers.of(customers) if customers else None, **fields)
+    return AddressState(known, AddressCustomers.of(customers) if customers else None, **fields)
 
 
 def member(status: Any, key: str = "old", **fields: Any) -> Member:
@@ -203,7 +203,7 @@ def test_mailchimp_renames_subscribed_members_only(status: str) -> None:
 def test_a_member_that_is_not_ours_or_that_somebody_still_has_is_not_renamed() -> None:
     assert rename(replace(OLD, member=member("subscribed")), NEW) is None
     assert rename(replace(OLD, member=ours("subscribed", pre_existing=True)), NEW) is None
-    assert rename(replace(OLD, sharers=Sharers.of((customer("2"),))), NEW) is None
+    assert rename(replace(OLD, address_customers=AddressCustomers.of((customer("2"),))), NEW) is None
 
 
 def test_a_no_by_the_old_or_the_new_address_is_not_left_behind_by_a_rename() -> None:
@@ -214,11 +214,14 @@ def test_a_no_by_the_old_or_the_new_address_is_not_left_behind_by_a_rename() -> 
 
 def test_a_rename_needs_a_new_address_that_would_be_added_as_subscribed() -> None:
     assert rename(OLD, replace(NEW, member=member("subscribed", "new"))) is None
-    assert rename(OLD, replace(NEW, sharers=None)) is None
-    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(**NO),)))) is None
-    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(consent=None),)))) is None
+    assert rename(OLD, replace(NEW, address_customers=None)) is None
+    assert rename(OLD, replace(NEW, address_customers=AddressCustomers.of((customer(**NO),)))) is None
+    assert rename(OLD, replace(NEW, address_customers=AddressCustomers.of((customer(consent=None),)))) is None
     everybody = ConsentPolicy(unknown_consent="subscribe")
-    assert rename(OLD, replace(NEW, sharers=Sharers.of((customer(consent=None),))), everybody) is not None
+    assert (
+        rename(OLD, replace(NEW, address_customers=AddressCustomers.of((customer(consent=None),))), everybody)
+        is not None
+    )
 
 
 def test_a_refused_new_address_is_no_target() -> None:

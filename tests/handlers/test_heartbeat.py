@@ -53,7 +53,7 @@ class HeldMessage:
         self.holds = 0
         self.failing = False
 
-    def hold(self) -> None:
+    def extend_visibility(self) -> None:
         self.holds += 1
         if self.failing:
             raise ConnectionError("SQS is away: ann@clinic.test")
@@ -66,7 +66,7 @@ def message() -> HeldMessage:
 
 
 def heartbeat(message: HeldMessage) -> Heartbeat:
-    return Heartbeat(message.hold, every=HOLD_AGAIN_SECONDS, ending=message.clock)
+    return Heartbeat(message.extend_visibility, every=HOLD_AGAIN_SECONDS, ending=message.clock)
 
 
 def threads() -> list[str]:

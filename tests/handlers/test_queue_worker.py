@@ -42,10 +42,10 @@ class NotedDelays:
         self.delays: list[tuple[str, float]] = []
         self.said: list[str] = []
 
-    def hold(self, receipt_handle: str) -> None:
+    def extend_visibility(self, receipt_handle: str) -> None:
         self.said.append(f"hold {receipt_handle}")
 
-    def delay(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         self.said.append(f"delay {receipt_handle}")
         self.delays.append((receipt_handle, seconds))
 

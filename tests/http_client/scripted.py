@@ -137,7 +137,7 @@ class Waiting:
     """Stands for the caller's time: `sleep` only takes from what is left, and everything is written down."""
 
     left: float = 300.0
-    luck: float = 0.5
+    jitter: float = 0.5
     slept: list[float] = field(default_factory=list)
     calls: list[CallMade] = field(default_factory=list)
 
@@ -149,4 +149,4 @@ class Waiting:
         self.left -= seconds
 
     def random(self) -> float:
-        return self.luck
+        return self.jitter

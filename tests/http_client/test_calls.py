@@ -16,7 +16,7 @@ def calls_to(url: str, waiting: Waiting, *, token: str = "t-1") -> HttpCalls:
     return HttpCalls(
         url,
         authorization=lambda: f"Bearer {token}",
-        explain=lambda fault: f"fault {fault.status}",
+        explain=lambda transient: f"fault {transient.status}",
         remaining=waiting.remaining,
         sleep=waiting.sleep,
         random=waiting.random,

@@ -2,34 +2,42 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.http_client.retry import USUAL_PATIENCE, Fault, Patience, fault_of, next_wait
+from chalicelib.http_client.retry import (
+    DEFAULT_RETRY_POLICY,
+    RetryPolicy,
+    TransientError,
+    next_wait,
+    transient_error_of,
+)
 
-BUSY = Fault(429, may_have_run=False)
-GATEWAY = Fault(502, may_have_run=True)
+BUSY = TransientError(429, may_have_run=False)
+GATEWAY = TransientError(502, may_have_run=True)
 
 
 def wait(
-    fault: Fault, *, attempt: int = 1, creates: bool = False, time_left: float = 300.0, luck: float = 0.5
+    transient: TransientError, *, attempt: int = 1, creates: bool = False, time_left: float = 300.0, jitter: float = 0.5
 ) -> float | None:
-    return next_wait(fault, USUAL_PATIENCE, attempt=attempt, creates=creates, time_left=time_left, luck=luck)
+    return next_wait(
+        transient, DEFAULT_RETRY_POLICY, attempt=attempt, creates=creates, time_left=time_left, jitter=jitter
+    )
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 405, 408, 409, 414, 422, 426])
 def test_an_answer_in_earnest_is_never_a_passing_fault(status: int) -> None:
-    assert fault_of(status, {}, silent_403=False) is None
+    assert transient_error_of(status, {}, silent_403=False) is None
 
 
 def test_too_many_requests_were_not_carried_out() -> None:
-    assert fault_of(429, {}, silent_403=False) == Fault(429, may_have_run=False)
+    assert transient_error_of(429, {}, silent_403=False) == TransientError(429, may_have_run=False)
 
 
 def test_a_403_without_json_counts_as_too_many_requests_where_its_sender_means_that() -> None:
-    assert fault_of(403, {}, silent_403=True) == Fault(403, may_have_run=False)
+    assert transient_error_of(403, {}, silent_403=True) == TransientError(403, may_have_run=False)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_fault_of_the_server_may_have_been_carried_out(status: int) -> None:
-    assert fault_of(status, {}, silent_403=False) == Fault(status, may_have_run=True)
+    assert transient_error_of(status, {}, silent_403=False) == TransientError(status, may_have_run=True)
 
 
 @pytest.mark.parametrize(
@@ -50,19 +58,19 @@ def test_a_fault_of_the_server_may_have_been_carried_out(status: int) -> None:
 def test_retry_after_is_read_as_seconds_or_as_a_date_of_the_server(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    fault = fault_of(429, headers, silent_403=False)
-    assert fault is not None
-    assert fault.retry_after == seconds
+    transient = transient_error_of(429, headers, silent_403=False)
+    assert transient is not None
+    assert transient.retry_after == seconds
 
 
 def test_waits_double_and_are_drawn_at_random_below_their_limit() -> None:
     assert [wait(BUSY, attempt=n) for n in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 4.0]
-    assert wait(BUSY, attempt=4, luck=0.0) == 0.0
+    assert wait(BUSY, attempt=4, jitter=0.0) == 0.0
 
 
 def test_waits_have_a_longest_one() -> None:
-    patience = Patience(attempts=99, first_wait=1.0, longest_wait=30.0)
-    assert next_wait(BUSY, patience, attempt=50, creates=False, time_left=1e9, luck=1.0) == 30.0
+    retry_policy = RetryPolicy(attempts=99, first_wait=1.0, longest_wait=30.0)
+    assert next_wait(BUSY, retry_policy, attempt=50, creates=False, time_left=1e9, jitter=1.0) == 30.0
 
 
 def test_attempts_come_to_an_end() -> None:
@@ -70,13 +78,13 @@ def test_attempts_come_to_an_end() -> None:
 
 
 def test_a_wait_that_was_asked_for_is_kept_in_full() -> None:
-    assert wait(Fault(429, may_have_run=False, retry_after=20.0), luck=0.5) == 20.5
+    assert wait(TransientError(429, may_have_run=False, retry_after=20.0), jitter=0.5) == 20.5
 
 
 def test_what_does_not_fit_into_the_time_left_is_given_up() -> None:
     assert wait(BUSY, time_left=5.5) == 0.5
     assert wait(BUSY, time_left=5.4) is None
-    assert wait(Fault(503, may_have_run=True, retry_after=3600.0)) is None
+    assert wait(TransientError(503, may_have_run=True, retry_after=3600.0)) is None
 
 
 def test_a_creation_is_not_repeated_when_it_may_have_been_carried_out() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import __main__ as commands
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.stack import AlreadyRunning, locked
 
 NOBODY = 2**22 + 1  # no process has this id
@@ -23,11 +23,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def described(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    known = dict.fromkeys(standing.PROMISED, None) | {
+    known = dict.fromkeys(stack_state.PROMISED, None) | {
         "api_url": "http://127.0.0.1:1",
         "processes": {"emulator": NOBODY},
     }
-    standing.write(folder, known)
+    stack_state.write(folder, known)
 
 
 def test_stopping_where_nothing_runs_is_no_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,8 +40,8 @@ def test_stopping_what_broke_down_says_so(folder: Path, capsys: pytest.CaptureFi
     described(folder)
     assert commands.stop({}) == 0
     assert "broken down" in capsys.readouterr().out
-    assert standing.read(folder) is None
-    assert not standing.about_path(folder).exists()
+    assert stack_state.read(folder) is None
+    assert not stack_state.about_path(folder).exists()
 
 
 def test_what_broke_down_has_no_logs_to_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,11 +68,11 @@ def test_a_fresh_start_forgets_nothing_of_a_stack_that_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, broken: list[str]
 ) -> None:
     described(folder)
-    monkeypatch.setattr(standing, "missing", lambda folder, known: broken)
+    monkeypatch.setattr(stack_state, "missing", lambda folder, known: broken)
     (folder / "mailchimp.json").touch()
     commands._forget_state()
     assert (folder / "mailchimp.json").exists() is not bool(broken)
-    assert (standing.read(folder) is None) is bool(broken)
+    assert (stack_state.read(folder) is None) is bool(broken)
 
 
 @pytest.mark.parametrize(("said", "forgotten"), [("1", True), ("yes", True), ("0", False), ("", False)])
@@ -95,7 +95,7 @@ def test_a_fresh_start_must_be_asked_for(
 
 def test_a_description_keeps_its_promise(folder: Path) -> None:
     described(folder)
-    told = json.loads(standing.about_path(folder).read_text())
+    told = json.loads(stack_state.about_path(folder).read_text())
     assert told.keys() == {"api_url", "webhook_base_url", "department_id", "tokens", "pids"}
     assert told["pids"] == [NOBODY]
 

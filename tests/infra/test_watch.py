@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local import processes
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.watch import Watch
 
 
@@ -19,14 +19,14 @@ class Failing:
         self.now, self.started_at, self.emulator_runs = 0.0, list[float](), True
         command = {"arguments": ["poll"], "environment": {}, "log": "l", "directory": "."}
         self.stack: dict[str, Any] = {
-            "processes": {"emulator": 1, "sync_worker": 2, standing.WATCH: 3},
+            "processes": {"emulator": 1, "sync_worker": 2, stack_state.WATCH: 3},
             "commands": {"sync_worker": command},
         }
         self.ended: dict[str, int] = {}
-        monkeypatch.setattr(standing, "read", lambda folder: self.stack)
-        monkeypatch.setattr(standing, "write", lambda folder, known: None)
-        monkeypatch.setattr(standing, "is_alive", lambda folder, pid: pid == 1 and self.emulator_runs)
-        monkeypatch.setattr(standing, "end", lambda folder, running: self.ended.update(running))
+        monkeypatch.setattr(stack_state, "read", lambda folder: self.stack)
+        monkeypatch.setattr(stack_state, "write", lambda folder, known: None)
+        monkeypatch.setattr(stack_state, "is_alive", lambda folder, pid: pid == 1 and self.emulator_runs)
+        monkeypatch.setattr(stack_state, "end", lambda folder, running: self.ended.update(running))
 
     def start(self, command: processes.Command, *, afresh: bool = True) -> int:
         assert not afresh  # the log tells why it ended the last time

@@ -272,7 +272,7 @@ def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
 ) -> None:
     audience, changes = history
     pending: Iterator[list[tuple[int, int]]] = iter(changes)
-    touched: set[str] = set()
+    marked: set[str] = set()
 
     def change(a: Audience) -> None:
         for number, second in next(pending, []):
@@ -281,11 +281,11 @@ def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
             latest = max([int(((r.last_changed or START) - START).total_seconds()) for r in a.rows] or [0])
             if any(r.id == name for r in a.rows):
                 a.touch(name, max(second, latest))
-                touched.add(name)
+                marked.add(name)
 
     initial = list(audience.rows)
     audience.between = change
     found = names(read(audience))
     for member in initial:
-        if member.id not in touched and (audience.before is None or (member.last_changed or START) < audience.before):
+        if member.id not in marked and (audience.before is None or (member.last_changed or START) < audience.before):
             assert found.count(member.id) == 1

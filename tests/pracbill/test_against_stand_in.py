@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.customers import Customer, RemovedCustomer, mail_address
 from chalicelib.errors import RetryLater
 from chalicelib.pracbill.client import BadRecord, ConsentChange, PracBillClient
-from chalicelib.pracbill.errors import DepartmentUnknown, PracBillNonsense, TokenRefused
+from chalicelib.pracbill.errors import ContractViolation, DepartmentUnknown, TokenRefused
 from infra.standins.pracbill.standin import PracBillStandIn
 from tests.http_client.scripted import Waiting
 from tests.pracbill.test_client import client_of
@@ -91,13 +91,13 @@ def test_what_breaks_the_contract_stops_the_run(
     client: PracBillClient, pracbill: PracBillStandIn, kind: str, skip: int, words: str
 ) -> None:
     pracbill.inject(kind, skip=skip)
-    with pytest.raises(PracBillNonsense, match=f"PracBill .*{words}"):
+    with pytest.raises(ContractViolation, match=f"PracBill .*{words}"):
         read(client, pracbill)
 
 
 def test_a_repeated_cursor_of_changes_stops_the_run(client: PracBillClient, pracbill: PracBillStandIn) -> None:
     pracbill.inject("repeated_cursor")
-    with pytest.raises(PracBillNonsense, match="sent before"):
+    with pytest.raises(ContractViolation, match="sent before"):
         list(client.changes(pracbill.department_id, since=LONG_AGO))
 
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.customers import ConsentWord, Customer, RemovedCustomer
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.pracbill.client import BadRecord, ConsentChange, ConsentWritten, PracBillClient
-from chalicelib.pracbill.errors import ConsentRefused, DepartmentUnknown, PracBillNonsense, TokenRefused
+from chalicelib.pracbill.errors import ConsentRefused, ContractViolation, DepartmentUnknown, TokenRefused
 from tests.http_client.scripted import HANG_UP, Asked, Reply, ScriptedServer, Waiting
 
 WHEN = "2026-01-05T10:00:00Z"
@@ -138,7 +138,7 @@ def test_customers_out_of_order_stop_the_run_naming_pracbill(
     client: PracBillClient, server: ScriptedServer, ids: list[str]
 ) -> None:
     server.will(page(*ids))
-    with pytest.raises(PracBillNonsense, match="PracBill sent customers out of order") as raised:
+    with pytest.raises(ContractViolation, match="PracBill sent customers out of order") as raised:
         read_ids(client)
     assert isinstance(raised.value, StopRun)
     assert "Nothing was sent to Mailchimp" in raised.value.message
@@ -147,30 +147,30 @@ def test_customers_out_of_order_stop_the_run_naming_pracbill(
 
 def test_order_is_kept_across_pages(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(page("1", "5", next_after="5"), page("5", "6"))
-    with pytest.raises(PracBillNonsense, match="out of order"):
+    with pytest.raises(ContractViolation, match="out of order"):
         read_ids(client)
     server.will(page("#1", "5", next_after="5"), page("a", "#2"))
-    with pytest.raises(PracBillNonsense, match="out of order"):
+    with pytest.raises(ContractViolation, match="out of order"):
         read_ids(client)
 
 
 def test_a_server_that_ignores_after_is_noticed(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(page("1", "2"))
-    with pytest.raises(PracBillNonsense, match="out of order"):
+    with pytest.raises(ContractViolation, match="out of order"):
         read_ids(client, after="2")
 
 
 @pytest.mark.parametrize("mark", ["1", "3", "", 7.5, True, [], {}])
 def test_the_next_page_starts_after_the_last_id(client: PracBillClient, server: ScriptedServer, mark: Any) -> None:
     server.will(page("1", "2", next_after=mark))
-    with pytest.raises(PracBillNonsense, match="next_after"):
+    with pytest.raises(ContractViolation, match="next_after"):
         read_ids(client)
     assert len(server.asked) == 1
 
 
 def test_an_empty_page_cannot_have_a_next_one(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(page(next_after="9"))
-    with pytest.raises(PracBillNonsense, match="next_after"):
+    with pytest.raises(ContractViolation, match="next_after"):
         read_ids(client)
 
 
@@ -179,7 +179,7 @@ def test_a_full_page_that_leaves_out_the_mark_is_not_taken_for_the_last(
 ) -> None:
     full, short = [customer(n) for n in range(500)], [customer(n) for n in range(499)]
     server.will(Reply(200, {"customers": full}))
-    with pytest.raises(PracBillNonsense, match="full page without 'next_after'"):
+    with pytest.raises(ContractViolation, match="full page without 'next_after'"):
         read_ids(client)
     server.will(Reply(200, {"customers": short}), Reply(200, {"customers": full, "next_after": None}))
     assert len(read_ids(client)) == 499
@@ -203,7 +203,7 @@ def test_a_last_record_that_is_unusable_still_moves_the_reading_on(
     server.will(Reply(200, {"customers": [customer("4"), bad], "next_after": "5"}), page("6"))
     assert read_ids(client) == ["4", "6"]
     server.will(Reply(200, {"customers": [bad], "next_after": "5"}))
-    with pytest.raises(PracBillNonsense, match="goes back"):
+    with pytest.raises(ContractViolation, match="goes back"):
         read_ids(client, after="5")
 
 
@@ -222,7 +222,7 @@ def test_a_page_that_is_none_stops_the_run(
 ) -> None:
     for read in (lambda: read_ids(client), lambda: list(client.changes("d1", since=WHEN))):
         server.will(Reply(200, body))
-        with pytest.raises(PracBillNonsense, match=wrong):
+        with pytest.raises(ContractViolation, match=wrong):
             read()
     assert waiting.slept == []
 
@@ -291,10 +291,10 @@ def test_changes_out_of_order_stop_the_run(
     client: PracBillClient, server: ScriptedServer, records: list[tuple[str, str]]
 ) -> None:
     server.will(changes_page(*records))
-    with pytest.raises(PracBillNonsense, match="PracBill sent changes out of order"):
+    with pytest.raises(ContractViolation, match="PracBill sent changes out of order"):
         list(client.changes("d1", since=WHEN))
     server.will(changes_page(*records[:1], cursor="c1"), changes_page(*records[1:]))
-    with pytest.raises(PracBillNonsense, match="PracBill sent changes out of order"):
+    with pytest.raises(ContractViolation, match="PracBill sent changes out of order"):
         list(client.changes("d1", since=WHEN))
 
 
@@ -303,7 +303,7 @@ def test_a_cursor_that_comes_again_stops_the_run(
     client: PracBillClient, server: ScriptedServer, start: str | None
 ) -> None:
     server.otherwise = lambda asked: changes_page(cursor="c1")
-    with pytest.raises(PracBillNonsense, match="sent before"):
+    with pytest.raises(ContractViolation, match="sent before"):
         list(client.changes("d1", since=WHEN, cursor=start))
     assert len(server.asked) <= 2
 
@@ -311,7 +311,7 @@ def test_a_cursor_that_comes_again_stops_the_run(
 @pytest.mark.parametrize("as_of", [None, "", "now", 17])
 def test_changes_say_up_to_when_they_are_complete(client: PracBillClient, server: ScriptedServer, as_of: Any) -> None:
     server.will(Reply(200, {"customers": [], "next_cursor": None, "as_of": as_of}))
-    with pytest.raises(PracBillNonsense, match="as_of"):
+    with pytest.raises(ContractViolation, match="as_of"):
         list(client.changes("d1", since=WHEN))
 
 
@@ -349,8 +349,8 @@ def test_a_no_within_a_second_is_told_as_later_and_a_yes_as_earlier(
     client: PracBillClient, server: ScriptedServer, status: ConsentWord, told: str
 ) -> None:
     server.will(Reply(200, {"applied": 1, "unknown": []}))
-    heard_at = datetime(2026, 1, 5, 10, 0, 0, 400_000, tzinfo=UTC)
-    client.write_consent("d1", [ConsentChange("ann@clinic.test", status, heard_at, "mailchimp")])
+    observed_at = datetime(2026, 1, 5, 10, 0, 0, 400_000, tzinfo=UTC)
+    client.write_consent("d1", [ConsentChange("ann@clinic.test", status, observed_at, "mailchimp")])
     assert server.asked[0].json()["changes"][0]["occurred_at"] == f"2026-01-05T{told}"
 
 
@@ -369,7 +369,7 @@ def test_writing_consent_is_repeated_when_its_answer_is_lost(
 
 def test_consent_that_pracbill_refuses_is_told_as_such(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(Reply(422, {"title": "bad"}))
-    with pytest.raises(PracBillNonsense, match=r"HTTP 422.*not told of changed consent.*POST /departments"):
+    with pytest.raises(ContractViolation, match=r"HTTP 422.*not told of changed consent.*POST /departments"):
         client.write_consent("d1", [consent(1)])
 
 
@@ -387,7 +387,7 @@ def test_an_answer_that_does_not_say_what_was_applied_is_no_word_that_was_heard(
     client: PracBillClient, server: ScriptedServer, body: Any
 ) -> None:
     server.will(Reply(200, body))
-    with pytest.raises(PracBillNonsense, match="did not say how many changes"):
+    with pytest.raises(ContractViolation, match="did not say how many changes"):
         client.write_consent("d1", [consent(1)])
 
 
@@ -413,7 +413,7 @@ def test_an_unknown_department_is_told(client: PracBillClient, server: ScriptedS
 @pytest.mark.parametrize("status", [302, 400, 409, 418])
 def test_any_other_refusal_stops_the_run(client: PracBillClient, server: ScriptedServer, status: int) -> None:
     server.will(Reply(status, {"detail": "c1@clinic.test"}))
-    with pytest.raises(PracBillNonsense, match=f"PracBill refused a request .HTTP {status}.") as raised:
+    with pytest.raises(ContractViolation, match=f"PracBill refused a request .HTTP {status}.") as raised:
         client.department("d1")
     assert "clinic.test" not in raised.value.message
 

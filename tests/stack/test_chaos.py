@@ -16,7 +16,7 @@ import requests
 from chalicelib.store.queue import HOLD_SECONDS
 from infra.local import __main__ as commands
 from infra.local import processes
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.demonstration import Demonstration
 from infra.local.journey import Journey, JourneyFailed
 from infra.local.stack import LocalStack
@@ -50,12 +50,12 @@ def test_a_killed_workers_chunk_is_pushed_again_after_half_a_minute(shaken: Loca
 
 @pytest.mark.parametrize("name", ["sync_worker", "event_worker", "dead_letters", "mailchimp", "pracbill"])
 def test_what_is_killed_is_started_again(shaken: LocalStack, name: str) -> None:
-    known = standing.read(shaken.folder)
+    known = stack_state.read(shaken.folder)
     assert known is not None
     os.kill(known["processes"][name], signal.SIGKILL)
     wait_for(lambda: pid_of(shaken, name) != known["processes"][name])
     assert processes.is_running(pid_of(shaken, name))
-    wait_for(lambda: pid_of(shaken, name) in json.loads(standing.about_path(shaken.folder).read_text())["pids"])
+    wait_for(lambda: pid_of(shaken, name) in json.loads(stack_state.about_path(shaken.folder).read_text())["pids"])
     for standin in (shaken.mailchimp, shaken.pracbill):
         wait_for(lambda url=standin["control_url"]: answers(url))  # type: ignore[misc]
 
@@ -71,7 +71,7 @@ def test_a_stack_without_its_emulator_ends_and_says_so(tmp_path: Path, capfd: py
     pids = stack.about["processes"]
     os.kill(pids["emulator"], signal.SIGKILL)
     wait_for(lambda: not any(processes.is_running(pid) for pid in pids.values()))
-    assert not standing.about_path(tmp_path).exists()
+    assert not stack_state.about_path(tmp_path).exists()
     assert "the emulator ended" in (tmp_path / "watch.log").read_text()
     with LocalStack(tmp_path, latency=False, customers=1) as again:
         assert again.call("GET", "/health").ok
@@ -105,7 +105,7 @@ def speaks_to(pid: int, port: int) -> bool:
 
 
 def pid_of(stack: LocalStack, name: str) -> int:
-    known = standing.read(stack.folder)
+    known = stack_state.read(stack.folder)
     assert known is not None
     return int(known["processes"][name])
 
@@ -138,7 +138,7 @@ def test_a_first_sync_that_fails_or_is_interrupted_leaves_nothing_running(
     started: list[int] = []
 
     def fail(journey: Journey, api_key: str) -> None:
-        known = standing.read(tmp_path)
+        known = stack_state.read(tmp_path)
         assert known is not None
         started.extend(known["pids"])
         raise failure
@@ -149,4 +149,4 @@ def test_a_first_sync_that_fails_or_is_interrupted_leaves_nothing_running(
         commands.run({"MAILCHIMP_LATENCY": "off"})
     assert len(started) == 7
     assert not [pid for pid in started if processes.is_running(pid)]
-    assert standing.read(tmp_path) is None
+    assert stack_state.read(tmp_path) is None

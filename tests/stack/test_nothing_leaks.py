@@ -128,9 +128,9 @@ def webhook_url(stack: LocalStack) -> str:
 
 def secrets_of(stack: LocalStack) -> dict[str, str]:
     """Everything that opens something, by what it is."""
-    vault = stack.client("secretsmanager")
+    secret_store = stack.client("secretsmanager")
     name = f"pracbill-mailchimp/local/hooks/{stack.department_id}"
-    hook = json.loads(vault.get_secret_value(SecretId=name)["SecretString"])
+    hook = json.loads(secret_store.get_secret_value(SecretId=name)["SecretString"])
     found = {
         "Mailchimp's key": stack.mailchimp["api_key"],
         "its secret part": stack.mailchimp["api_key"].partition("-")[0],

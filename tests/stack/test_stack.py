@@ -17,7 +17,7 @@ import requests
 
 from infra.local import __main__ as commands
 from infra.local import processes
-from infra.local import stack_state as standing
+from infra.local import stack_state as stack_state
 from infra.local.deployment import DataChanged
 from infra.local.stack import AlreadyRunning, LocalStack
 
@@ -38,7 +38,7 @@ ALL_INTERFACES = {"00000000", "0" * 32}
 
 
 def test_it_describes_itself(stack: LocalStack) -> None:
-    about = json.loads(standing.about_path(stack.folder).read_text())
+    about = json.loads(stack_state.about_path(stack.folder).read_text())
     assert about.keys() == {"api_url", "webhook_base_url", "department_id", "tokens", "pids"}
     assert about["tokens"].keys() == {"read", "write"}
     assert all(processes.is_running(pid) for pid in about["pids"])
@@ -46,7 +46,7 @@ def test_it_describes_itself(stack: LocalStack) -> None:
 
 
 def test_its_description_holds_tokens_and_is_for_its_owner_only(stack: LocalStack) -> None:
-    for path in (standing.about_path(stack.folder), stack.folder / "running.json"):
+    for path in (stack_state.about_path(stack.folder), stack.folder / "running.json"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -122,7 +122,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
         stack.client("dynamodb").put_item(TableName=TABLE, Item={"department_id": {"S": "kept"}})
         created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=60).json()
         change_routes(stack)
-    gone = standing.read(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
+    gone = stack_state.read(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
     stack = LocalStack(folder, latency=False, customers=20, environment={"SYNC_SCHEDULE": "rate(7 minutes)"})
     with stack:
         yield Restarted(stack, first=first, was_gone=gone, key_made_before=created["api_key"])
@@ -174,7 +174,7 @@ def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shape.json").write_text(json.dumps({"functions": [], "resources": {}}))
     with pytest.raises(DataChanged, match="FRESH=1 make run"):
         LocalStack(tmp_path).start()
-    assert standing.read(tmp_path) is None
+    assert stack_state.read(tmp_path) is None
 
 
 def test_a_server_that_cannot_start_takes_the_others_with_it(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_server_that_cannot_start_takes_the_others_with_it(tmp_path: Path) -> 
     with pytest.raises(processes.ProcessFailed, match=r"mailchimp\.log"):
         stack.start()
     assert not [pid for pid in stack.started_pids() if processes.is_running(pid)]
-    assert not standing.stop(tmp_path)
+    assert not stack_state.stop(tmp_path)
 
 
 def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_process_of_another_name_under_a_known_id_is_left_alone(tmp_path: Path
     try:
         ids = {"emulator": stranger, "mailchimp": stranger, "watch": stranger}
         (tmp_path / "running.json").write_text(json.dumps({"api_url": "gone", "processes": ids}))
-        assert standing.stop(tmp_path)
+        assert stack_state.stop(tmp_path)
         assert processes.is_running(stranger)
     finally:
         processes.stop([stranger], seconds=5)

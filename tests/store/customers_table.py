@@ -15,7 +15,7 @@ from chalicelib.domain.segments.filterable import Filterable, sample_of, sample_
 from chalicelib.store.batches import write_all
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
-from chalicelib.store.segment_query import SIDE_BY_SIDE, SegmentQuery
+from chalicelib.store.segment_query import MAX_CONCURRENCY, SegmentQuery
 from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class CustomersTable:
         department_id: str,
         *,
         split_points: tuple[str, ...] = (),
-        side_by_side: int = SIDE_BY_SIDE,
+        concurrency: int = MAX_CONCURRENCY,
         page_size: int | None = None,
     ) -> SegmentQuery:
         return SegmentQuery(
@@ -67,7 +67,7 @@ class CustomersTable:
             TABLE,
             department_id,
             split_points=split_points,
-            side_by_side=side_by_side,
+            concurrency=concurrency,
             page_size=page_size,
         )
 

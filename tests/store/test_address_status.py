@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.address_status import REASONS, Standing
+from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.store import address_status as store
-from chalicelib.store.address_status import Standings, StandingStore, put_end_of_plan, put_standings
+from chalicelib.store.address_status import AddressStatuses, AddressStatusStore, put_address_statuses, put_end_of_plan
 from chalicelib.store.batches import write_all
 from chalicelib.store.members import shard_of
 from tests.aws_emulator import emulator_running
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 D, A = "north", "audience-1"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-SUBSCRIBED = Standing("subscribed", "", True, 1)
-NOT_YET = Standing("absent", "not_yet", True, 1)
-FOREIGN = Standing("subscribed", "foreign", False, 0)
-NOBODY = Standing("absent", "", False, 0)
+SUBSCRIBED = AddressStatus("subscribed", "", True, 1)
+NOT_YET = AddressStatus("absent", "not_yet", True, 1)
+FOREIGN = AddressStatus("subscribed", "foreign", False, 0)
+NOBODY = AddressStatus("absent", "", False, 0)
 
 
 def key(number: int) -> str:
@@ -35,7 +35,7 @@ def key(number: int) -> str:
 
 
 SOME = st.builds(
-    Standing,
+    AddressStatus,
     st.sampled_from(store._STATUSES),
     st.sampled_from(("", *REASONS)),
     st.booleans(),
@@ -44,12 +44,14 @@ SOME = st.builds(
 
 
 @given(st.dictionaries(st.integers(0, 400).map(key), SOME), st.dictionaries(st.integers(0, 400).map(key), SOME))
-def test_what_was_noted_last_is_what_is_known(first: dict[str, Standing], second: dict[str, Standing]) -> None:
-    known = Standings({}).with_changes(first).with_changes(second)
+def test_what_was_noted_last_is_what_is_known(
+    first: dict[str, AddressStatus], second: dict[str, AddressStatus]
+) -> None:
+    known = AddressStatuses({}).with_changes(first).with_changes(second)
     expected = first | second
     assert all(known.get(address) == expected.get(address) for address in map(key, range(401)))
-    assert known.customers == sum(one.sharers for one in expected.values())
-    assert known.shared == sum(max(one.sharers - 1, 0) for one in expected.values())
+    assert known.customers == sum(one.customer_count for one in expected.values())
+    assert known.shared == sum(max(one.customer_count - 1, 0) for one in expected.values())
     assert known.reasons.total() == sum(1 for one in expected.values() if one.reason)
     assert all(known.reasons[r] == sum(one.reason == r for one in expected.values()) for r in REASONS)
 
@@ -66,7 +68,7 @@ def test_the_order_of_stored_names_is_never_changed() -> None:
 
 
 def test_more_sharers_than_can_be_kept_are_the_most_that_can() -> None:
-    known = Standings({}).with_changes({key(1): Standing("subscribed", "", True, 100_000)})
+    known = AddressStatuses({}).with_changes({key(1): AddressStatus("subscribed", "", True, 100_000)})
     assert known.customers == 0xFFFF
 
 
@@ -91,24 +93,24 @@ def client(aws: str) -> Iterator[DynamoDBClient]:
 
 def plan(client: DynamoDBClient, numbers: range, *, is_carried_out: bool = True) -> None:
     """A plan that adds all of some addresses, as the decide phase notes it."""
-    shards: dict[str, dict[str, Standing]] = {}
+    shards: dict[str, dict[str, AddressStatus]] = {}
     for address in map(key, numbers):
         shards.setdefault(shard_of(address), {})[address] = NOT_YET
     for now in shards.values():
         planned = dict.fromkeys(now, SUBSCRIBED) if is_carried_out else None
-        write_all(client, "members", put_standings(D, A, now, planned))
+        write_all(client, "members", put_address_statuses(D, A, now, planned))
     write_all(client, "members", put_end_of_plan(D, A, NOW, is_carried_out=is_carried_out))
 
 
 def test_a_plan_is_in_force_once_it_was_carried_out(client: DynamoDBClient) -> None:
-    kept = StandingStore(client, "members")
+    kept = AddressStatusStore(client, "members")
     plan(client, range(20))
     assert kept.load(D, A).reasons == {"not_yet": 20}
     assert kept.load(D, A).as_of == NOW
     kept.put_in_force(D, A)
     assert kept.load(D, A).reasons == {}
     assert kept.load(D, A).customers == 20
-    kept.change(D, A, {key(3): Standing("absent", "refused", False, 1), key(4): NOBODY})
+    kept.change(D, A, {key(3): AddressStatus("absent", "refused", False, 1), key(4): NOBODY})
     kept.put_in_force(D, A)
     assert kept.load(D, A).reasons == {"refused": 1}
     assert kept.load(D, A).get(key(4)) is None
@@ -116,14 +118,14 @@ def test_a_plan_is_in_force_once_it_was_carried_out(client: DynamoDBClient) -> N
 
 
 def test_a_dry_run_foresees_nothing(client: DynamoDBClient) -> None:
-    kept = StandingStore(client, "members")
+    kept = AddressStatusStore(client, "members")
     plan(client, range(5), is_carried_out=False)
     kept.put_in_force(D, A)
     assert kept.load(D, A).reasons == {"not_yet": 5}
 
 
 def test_a_shard_that_a_plan_no_longer_finds_is_empty(client: DynamoDBClient) -> None:
-    kept = StandingStore(client, "members")
+    kept = AddressStatusStore(client, "members")
     plan(client, range(20))
     kept.put_in_force(D, A)
     plan(client, range(5))
@@ -134,7 +136,7 @@ def test_a_shard_that_a_plan_no_longer_finds_is_empty(client: DynamoDBClient) ->
 
 
 def test_coming_into_force_may_be_cut_short_anywhere(client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = StandingStore(client, "members")
+    kept = AddressStatusStore(client, "members")
     for writes in range(4):
         plan(client, range(30))
         left = iter(range(writes))

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from chalicelib.errors import RetryLater
-from chalicelib.store.secret_store import Vault
+from chalicelib.store.secret_store import SecretStore
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -26,7 +26,7 @@ class Aws:
         self.answers = Stubber(self.client)
         self.answers.activate()
         self.waits: list[float] = []
-        self.vault = Vault(self.client, sleep=self.waits.append)
+        self.secret_store = SecretStore(self.client, sleep=self.waits.append)
 
     def will_refuse(self, call: str, code: str, words: str = "") -> None:
         self.answers.add_client_error(call, code, words)
@@ -49,9 +49,9 @@ def test_a_name_that_is_still_being_removed_is_waited_for(aws: Aws) -> None:
     aws.will_refuse("create_secret", "InvalidRequestException", STILL_THERE)
     aws.will_refuse("put_secret_value", "ResourceNotFoundException")
     aws.will_create()
-    aws.vault.put("key", {"api_key": "new"})
+    aws.secret_store.put("key", {"api_key": "new"})
     assert len(aws.waits) == 2
-    assert aws.vault.fields("key") == {"api_key": "new"}
+    assert aws.secret_store.fields("key") == {"api_key": "new"}
     aws.answers.assert_no_pending_responses()
 
 
@@ -59,7 +59,7 @@ def test_the_wait_ends_in_a_request_to_come_back(aws: Aws) -> None:
     for _ in range(4):
         aws.will_refuse("put_secret_value", "InvalidRequestException", "The secret was marked for deletion.")
     with pytest.raises(RetryLater, match="vault"):
-        aws.vault.put("key", {"api_key": "new"})
+        aws.secret_store.put("key", {"api_key": "new"})
     assert 5 < sum(aws.waits) < 15
 
 
@@ -69,17 +69,17 @@ def test_the_wait_ends_in_a_request_to_come_back(aws: Aws) -> None:
 def test_other_refusals_are_not_waited_for(aws: Aws, code: str, words: str) -> None:
     aws.will_refuse("put_secret_value", code, words)
     with pytest.raises(ClientError):
-        aws.vault.put("key", {"api_key": "new"})
+        aws.secret_store.put("key", {"api_key": "new"})
     assert aws.waits == []
 
 
 def test_a_value_can_be_read_past_the_memory(aws: Aws) -> None:
     aws.will_answer('{"api_key": "old"}')
     aws.will_answer('{"api_key": "new"}')
-    assert aws.vault.fields("key") == {"api_key": "old"}
-    assert aws.vault.fields("key") == {"api_key": "old"}
-    assert aws.vault.fields_now("key") == {"api_key": "new"}
-    assert aws.vault.fields("key") == {"api_key": "new"}
+    assert aws.secret_store.fields("key") == {"api_key": "old"}
+    assert aws.secret_store.fields("key") == {"api_key": "old"}
+    assert aws.secret_store.fields_now("key") == {"api_key": "new"}
+    assert aws.secret_store.fields("key") == {"api_key": "new"}
 
 
 def test_a_secret_on_its_way_out_is_no_secret(aws: Aws) -> None:
@@ -89,10 +89,10 @@ def test_a_secret_on_its_way_out_is_no_secret(aws: Aws) -> None:
         "InvalidRequestException",
         "You can't perform this operation on the secret because it was marked for deletion.",
     )
-    assert aws.vault.fields_now("key") == {}
+    assert aws.secret_store.fields_now("key") == {}
 
 
 def test_other_refusals_to_read_are_told(aws: Aws) -> None:
     aws.will_refuse("get_secret_value", "InvalidRequestException", "The secret is managed by a service.")
     with pytest.raises(ClientError):
-        aws.vault.fields_now("key")
+        aws.secret_store.fields_now("key")

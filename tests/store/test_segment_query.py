@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.domain.key_ranges import MOST_POINTS, SHORTEST_STRETCH, SplitPoints, key_ranges
+from chalicelib.domain.key_ranges import MOST_POINTS, SHORTEST_KEY_RANGE, SplitPoints, key_ranges
 from chalicelib.domain.segments.fields import FIELDS, LONGEST_VALUE, MOST_RULES
 from chalicelib.domain.segments.filterable import Filterable, filterable
 from chalicelib.domain.segments.rules import (
@@ -226,7 +226,7 @@ def test_balances_keep_38_digits_in_the_database(table: CustomersTable) -> None:
     assert query.count(matching((Rule("balance_greater_than", "is", "-" + "9" * 20),), TODAY)) == 1
 
 
-# ----------------------------------------------------------------------------------------------- pages and stretches
+# ----------------------------------------------------------------------------------------------- pages and key ranges
 
 
 @pytest.mark.parametrize("page_size", [1, 2, None])
@@ -368,11 +368,11 @@ def test_the_database_takes_the_longest_rules(table: CustomersTable) -> None:
         assert query.count(entering(checked, TODAY, "seg")) in (0, 3)
 
 
-# --------------------------------------------------------------------------------------------------------- stretches
+# --------------------------------------------------------------------------------------------------------- key ranges
 
 
 def test_small_departments_are_one_stretch() -> None:
-    points = SplitPoints().with_keys(customer_key(str(number)) for number in range(SHORTEST_STRETCH - 1))
+    points = SplitPoints().with_keys(customer_key(str(number)) for number in range(SHORTEST_KEY_RANGE - 1))
     assert points.points == ()
     assert len(key_ranges(points.points)) == 1
 

@@ -29,7 +29,7 @@ from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import KeyRejected
 from chalicelib.handlers.queue_worker import MAX_DELIVERIES, SyncWorker
 from chalicelib.http_client.calls import CallMade, new_session
-from chalicelib.http_client.retry import Patience
+from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.pracbill.client import PracBillClient
@@ -40,21 +40,21 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
-from chalicelib.store.secret_store import Vault
-from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.store.secret_store import SecretStore
+from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.wire import pass_items_through
-from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.observations import Hearing
-from chalicelib.sync.runs.apply_phase import ChunkApplier
-from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.consent.observations import Observations
+from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
-from chalicelib.sync.runs.orchestrator import Steps
-from chalicelib.sync.runs.plan_phase import Decider
+from chalicelib.sync.runs.orchestrator import Orchestrator
+from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
-from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.unreadable import UnreadableCounts
 from infra.standins.mailchimp import MailchimpStandIn
@@ -139,7 +139,7 @@ class HookInPlace:
 
 
 class Engine:
-    """The workflows of runs. A message has plenty of time, or only for so many looks at it as `looks` says.
+    """The workflows of runs. A message has plenty of time, or only for so many looks at it as `audience_status` says.
 
     `little` are the seconds left after that; `deliveries`: how often a message is handed over that is through.
     """
@@ -147,7 +147,7 @@ class Engine:
     def __init__(self, aws: str, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
         self.clock, self.mailchimp, self.pracbill = clock, mailchimp, pracbill
         self.meter = CountingMeter()
-        self.looks: int | None = None
+        self.audience_status: int | None = None
         self.little = ENOUGH_SECONDS - 1
         self.deliveries = 1
         self.handled: list[tuple[str, Message]] = []  # group and body of each message, in order of delivery
@@ -177,18 +177,22 @@ class Engine:
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
         self.secrets = _client("secretsmanager", aws)
-        self.sightings = SightingsStore(dynamodb, _RUNS, keep=_KEEP)
+        self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
 
     def _join(self) -> None:
         clock, meter = self.clock, self.meter
         accounts = LinkedAccounts(
             self.departments,
-            Vault(self.secrets),
+            SecretStore(self.secrets),
             self.mailchimp_of_key,
             secret_name=lambda department_id: department_id,
         )
-        self.audience_looks = AudienceLooks(self.departments, accounts, open_quickly=self.mailchimp_of_key, clock=clock)
-        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
+        self.audience_looks = AudienceStatusCache(
+            self.departments, accounts, open_quickly=self.mailchimp_of_key, clock=clock
+        )
+        self.observations = Observations(
+            departments=self.departments, members=self.members, ledger=self.ledger, clock=clock
+        )
         self.lifecycle = Runs(
             departments=self.departments,
             runs=self.runs,
@@ -199,25 +203,25 @@ class Engine:
             entropy=lambda: f"{next(self._numbers):04x}",
             meter=meter,
         )
-        puller = Puller(
-            hearing=self.hearing,
+        pull_phase = PullPhase(
+            observations=self.observations,
             members=self.members,
             runs=self.runs,
             logs=self.logs,
-            sightings=self.sightings,
+            seen_addresses=self.seen_addresses,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=clock,
         )
-        self.steps = Steps(
+        self.steps = Orchestrator(
             departments=self.departments,
             runs=self.runs,
             queue=self.queue,
             lifecycle=self.lifecycle,
             hooks=HookInPlace(),
-            hearing=self.hearing,
-            puller=puller,
-            storer=Storer(
+            observations=self.observations,
+            pull_phase=pull_phase,
+            ingest_phase=IngestPhase(
                 customers=self.customers,
                 members=self.members,
                 runs=self.runs,
@@ -225,26 +229,26 @@ class Engine:
                 unreadable=UnreadableCounts(departments=self.departments, query_for=self.query_for),
                 clock=clock,
             ),
-            decider=Decider(
+            plan_phase=PlanPhase(
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,
                 ledger=self.ledger,
-                hearing=self.hearing,
+                observations=self.observations,
                 clock=clock,
             ),
-            applier=ChunkApplier(
+            apply_phase=ApplyPhase(
                 departments=self.departments,
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,
                 ledger=self.ledger,
-                hearing=self.hearing,
+                observations=self.observations,
                 clock=clock,
                 meter=meter,
             ),
             segments=NothingToDo(),
-            looks=self.audience_looks,
+            audience_status=self.audience_looks,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=clock,
@@ -287,7 +291,7 @@ class Engine:
             sleep=lambda seconds: self.clock.move(seconds=seconds),
             random=lambda: 0.0,
             session_factory=lambda: self._session,
-            patience=Patience(attempts=2),
+            retry_policy=RetryPolicy(attempts=2),
         )
 
     def pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
@@ -298,7 +302,7 @@ class Engine:
             sleep=lambda seconds: self.clock.move(seconds=seconds),
             random=lambda: 0.0,
             session_factory=lambda: self._session,
-            patience=Patience(attempts=2),
+            retry_policy=RetryPolicy(attempts=2),
         )
 
     # the queue
@@ -331,8 +335,10 @@ class Engine:
 
     def time_left(self) -> Callable[[], float]:
         """The time of one message."""
-        looks = itertools.count()
-        return lambda: PLENTY if self.looks is None or next(looks) < self.looks else self.little
+        audience_status = itertools.count()
+        return lambda: (
+            PLENTY if self.audience_status is None or next(audience_status) < self.audience_status else self.little
+        )
 
     def deliver_until(self, reached: Callable[[], bool]) -> None:
         """Deliver messages one by one until something is so."""
@@ -347,7 +353,7 @@ class Engine:
     def give_back(self, message: Message) -> None:
         """Its function died: the message is seen again when its time is over."""
         self.clock.move(seconds=_VISIBILITY_SECONDS)
-        SyncQueue.delay(self.queue, message["ReceiptHandle"], 0)
+        SyncQueue.change_visibility(self.queue, message["ReceiptHandle"], 0)
 
     def work(self, *, most: int = 300) -> int:
         """Deliver messages, dead letters too, until there are none; answers how many."""
@@ -549,7 +555,7 @@ class Practice:
         return self.engine.members.state(self.id, self.key(address), self.audience_id).member
 
     def marks(self) -> dict[str, tuple[str, ...]]:
-        return dict(self.engine.members.touched(self.id))
+        return dict(self.engine.members.marked(self.id))
 
     def ledger(self, address: str) -> list[LedgerEntry]:
         """Oldest first."""

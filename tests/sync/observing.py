@@ -13,15 +13,15 @@ from typing import Any
 import boto3
 import requests
 
-from chalicelib.domain.consent.members import Heard, Member, Push, Status
-from chalicelib.domain.consent.observations import News, Untold
+from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
+from chalicelib.domain.consent.observations import Observation, OutboxEntry
 from chalicelib.domain.customers import address_key, customer_from_json, customer_key, customer_to_document
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import KeyRejected
-from chalicelib.http_client.retry import Patience
+from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import parse_api_key
 from chalicelib.mailchimp.webhook import HookEvent, write_event
@@ -32,11 +32,11 @@ from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.observations import Hearing, news_of
+from chalicelib.sync.consent.observations import Observations, observation_of
 from chalicelib.sync.consent.webhook_events import Events, Outcome
-from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.pull_phase import PullPhase
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.pracbill import PracBillStandIn
 
@@ -91,8 +91,10 @@ class Desk:
         self.logs, self.ledger, self.events = LogStore(keep=_KEEP), LedgerStore(), EventStore()
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
-        self.sightings = SightingsStore(dynamodb, _RUNS, keep=_KEEP)
-        self.hearing = Hearing(departments=self.departments, members=self.members, ledger=self.ledger, clock=clock)
+        self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
+        self.observations = Observations(
+            departments=self.departments, members=self.members, ledger=self.ledger, clock=clock
+        )
         self.department_id = f"practice-{uuid.uuid4().hex[:12]}"
         self.audience_id = self.new_audience()
         pracbill.faults.clear()
@@ -117,13 +119,13 @@ class Desk:
     # workflows, joined as in production
 
     @property
-    def puller(self) -> Puller:
-        return Puller(
-            hearing=self.hearing,
+    def pull_phase(self) -> PullPhase:
+        return PullPhase(
+            observations=self.observations,
             members=self.members,
             runs=self.runs,
             logs=self.logs,
-            sightings=self.sightings,
+            seen_addresses=self.seen_addresses,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=self.clock,
@@ -135,7 +137,7 @@ class Desk:
             departments=self.departments,
             members=self.members,
             events=self.events,
-            hearing=self.hearing,
+            observations=self.observations,
             logs=self.logs,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
@@ -164,7 +166,7 @@ class Desk:
             remaining=remaining,
             sleep=lambda seconds: None,
             random=lambda: 0.0,
-            patience=Patience(attempts=1),
+            retry_policy=RetryPolicy(attempts=1),
         )
 
     def pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
@@ -174,7 +176,7 @@ class Desk:
             remaining=remaining,
             sleep=lambda seconds: None,
             random=lambda: 0.0,
-            patience=Patience(attempts=1),
+            retry_policy=RetryPolicy(attempts=1),
         )
 
     # the department
@@ -240,10 +242,10 @@ class Desk:
         email: str,
         consent: Status | None = "subscribed",
         *,
-        former: tuple[str, ...] = (),
+        previous_keys: tuple[str, ...] = (),
         **fields: Any,
     ) -> None:
-        """A customer of PracBill that the last plan has stored; `former` are addresses it had before."""
+        """A customer of PracBill that the last plan has stored; `previous_keys` are addresses it had before."""
         given = {"status": consent, "changed_at": "2026-01-01T00:00:00Z"} if consent else None
         self.pracbill.upsert(
             customer_id, department_id=self.department_id, email=email, marketing_consent=given, **fields
@@ -254,8 +256,8 @@ class Desk:
             document = customer_to_document(customer_from_json(record))
             put = self.members.put_document(self.department_id, key, customer_key(customer_id), document)
             self.members.write([put])
-        keys = tuple(self.key(address) for address in former)
-        stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key, former=keys)
+        keys = tuple(self.key(address) for address in previous_keys)
+        stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key, previous_keys=keys)
         self.customers.write([put_customer(self.department_id, stored, {"email": {"S": email}}, "{}")])
 
     def push(self, address: str, status: Status = "subscribed", *, in_mailchimp: bool = True) -> None:
@@ -266,18 +268,18 @@ class Desk:
         push = Push(self.audience_id, status, self.clock(), owner="1", sent="print")
         self.members.write([self.members.put_push(self.department_id, self.key(address), address, push)])
 
-    def know(self, address: str, **facet: Any) -> None:
+    def know(self, address: str, **state: Any) -> None:
         """What was heard of an address before."""
-        fields: dict[str, Any] = {"audience_id": self.audience_id, **facet}
-        self.members.change_heard(
-            self.department_id, self.key(address), address, lambda heard: replace(heard, **fields)
+        fields: dict[str, Any] = {"audience_id": self.audience_id, **state}
+        self.members.change_consent_state(
+            self.department_id, self.key(address), address, lambda consent_state: replace(consent_state, **fields)
         )
 
     # what is known
 
-    def heard(self, address: str) -> Heard | None:
-        facets = self.members.facets(self.department_id, [self.key(address)]).get(self.key(address))
-        return facets.heard if facets else None
+    def consent_state(self, address: str) -> ConsentState | None:
+        member_states = self.members.member_states(self.department_id, [self.key(address)]).get(self.key(address))
+        return member_states.consent_state if member_states else None
 
     def member(self, address: str) -> Member:
         return self.members.state(self.department_id, self.key(address), self.audience_id).member
@@ -289,11 +291,11 @@ class Desk:
         """The rules in the ledger of an address, oldest first."""
         return [entry.rule for entry in reversed(self.ledger_of(address))]
 
-    def is_touched(self, address: str) -> bool:
-        return self.key(address) in dict(self.members.touched(self.department_id))
+    def is_marked(self, address: str) -> bool:
+        return self.key(address) in dict(self.members.marked(self.department_id))
 
-    def untold(self) -> list[Untold]:
-        return list(self.members.untold(self.department_id))
+    def backlog(self) -> list[OutboxEntry]:
+        return list(self.members.outbox(self.department_id))
 
     def told(self) -> list[tuple[str, str, str]]:
         """What PracBill was told, oldest first: address, status, reason."""
@@ -318,20 +320,20 @@ class Desk:
 
     # workflows
 
-    def see(self, address: str) -> News:
+    def see(self, address: str) -> Observation:
         """News of a member as the pull would bring it now."""
         found = self.mailchimp_for(self.department, self.remaining).member(self.audience_id, address)
         assert found is not None
-        return news_of(found, self.clock(), "pull")
+        return observation_of(found, self.clock(), "pull")
 
-    def hear(self, *news: News) -> Counter[str]:
-        return self.hearing.hear(self.department, news)
+    def observe(self, *observation: Observation) -> Counter[str]:
+        return self.observations.apply(self.department, observation)
 
-    def hear_now(self, address: str) -> Counter[str]:
-        return self.hear(self.see(address))
+    def observe_now(self, address: str) -> Counter[str]:
+        return self.observe(self.see(address))
 
     def tell(self) -> int:
-        return self.hearing.tell_pracbill(self.department, self.pracbill_for(self.remaining)).known
+        return self.observations.send_to_pracbill(self.department, self.pracbill_for(self.remaining)).known
 
     def new_run(self, run_type: RunType = "incremental", **fields: Any) -> Run:
         self.clock.move(minutes=1)
@@ -344,7 +346,7 @@ class Desk:
         """A run's pull to its end, and the watermark that a good end of the run would set."""
         run = self.new_run(run_type, **fields)
         steps = 0
-        while self.puller.step(self.stored_run(run), self.department, self.remaining) is not None:
+        while self.pull_phase.step(self.stored_run(run), self.department, self.remaining) is not None:
             steps += 1
             assert steps < 100
         run = self.stored_run(run)

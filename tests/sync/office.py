@@ -16,20 +16,20 @@ import requests
 
 from chalicelib.contract.views import NewAudience, PostalAddress, RunProgress, RunView
 from chalicelib.domain.departments import Audience, Department
-from chalicelib.http_client.retry import Patience
+from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.secret_store import Vault
-from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.store.secret_store import SecretStore
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.connections import Connections, RunCalls
 from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.account.settings import DepartmentSettings
-from chalicelib.sync.account.webhook_registration import HookRecord, Hooks, secret_hash
+from chalicelib.sync.account.webhook_registration import WebhookRecord, WebhookRegistration, secret_hash
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 
@@ -56,7 +56,7 @@ class HookAddress:
 
     def __init__(self) -> None:
         self.answered: list[tuple[str, int]] = []
-        self.record_of: Callable[[str], HookRecord | None] = lambda department_id: None
+        self.record_of: Callable[[str], WebhookRecord | None] = lambda department_id: None
         address = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -114,24 +114,26 @@ class Office:
         self.failed: RunView | None = None
         pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
         self.departments = DepartmentStore()
-        self.vault = Vault(secrets, sleep=lambda seconds: None)
+        self.secret_store = SecretStore(secrets, sleep=lambda seconds: None)
         self.attempts = AttemptStore(keep=_KEEP)
-        self.accounts = LinkedAccounts(self.departments, self.vault, self.client, secret_name=self.key_secret)
-        self.hooks = Hooks(
+        self.accounts = LinkedAccounts(self.departments, self.secret_store, self.client, secret_name=self.key_secret)
+        self.hooks = WebhookRegistration(
             self.departments,
-            self.vault,
+            self.secret_store,
             secret_name=self.hook_secret,
             public_url=lambda: self.public_url,
             clock=lambda: self.now,
         )
-        self.enrolment = Enrolment(self.departments, self.pracbill_client())
-        self.looks = AudienceLooks(self.departments, self.accounts, open_quickly=self.client, clock=lambda: self.now)
+        self.registration = Registration(self.departments, self.pracbill_client())
+        self.audience_status = AudienceStatusCache(
+            self.departments, self.accounts, open_quickly=self.client, clock=lambda: self.now
+        )
         self.connections = Connections(
             self.departments,
             self.accounts,
             self.hooks,
-            enrolment=self.enrolment,
-            looks=self.looks,
+            registration=self.registration,
+            audience_status=self.audience_status,
             open_mailchimp=self.client,
             attempts=self.attempts,
             runs=RunCalls(
@@ -145,18 +147,18 @@ class Office:
             self.departments,
             self.accounts,
             self.hooks,
-            looks=self.looks,
+            audience_status=self.audience_status,
             active_run=self.active_run,
             last_failed=lambda department: self.failed,
             segment_count=lambda department_id: 3,
             first_plan=lambda *plan: self.planned.append(plan),
             clock=lambda: self.now,
         )
-        self.settings = DepartmentSettings(self.departments, enrolment=self.enrolment)
+        self.settings = DepartmentSettings(self.departments, registration=self.registration)
         # Another process than ours, which remembers nothing.
-        self.other_vault = Vault(secrets)
-        hook_address.record_of = lambda department_id: HookRecord.from_secret(
-            self.other_vault.fields_now(self.hook_secret(department_id))
+        self.other_secret_store = SecretStore(secrets)
+        hook_address.record_of = lambda department_id: WebhookRecord.from_secret(
+            self.other_secret_store.fields_now(self.hook_secret(department_id))
         )
 
     # joining
@@ -174,7 +176,7 @@ class Office:
             remaining=lambda: 60.0,
             sleep=lambda seconds: None,
             random=lambda: 0.0,
-            patience=Patience(attempts=2),
+            retry_policy=RetryPolicy(attempts=2),
         )
 
     def pracbill_client(self) -> PracBillClient:
@@ -184,7 +186,7 @@ class Office:
             remaining=lambda: 60.0,
             sleep=lambda seconds: None,
             random=lambda: 0.0,
-            patience=Patience(attempts=2),
+            retry_policy=RetryPolicy(attempts=2),
         )
 
     def active_run(self, department: Department) -> RunView:
@@ -240,10 +242,10 @@ class Office:
         return audience_id
 
     def key(self) -> dict[str, str]:
-        return self.other_vault.fields_now(self.key_secret(self.department_id))
+        return self.other_secret_store.fields_now(self.key_secret(self.department_id))
 
-    def hook_record(self) -> HookRecord | None:
-        return HookRecord.from_secret(self.other_vault.fields_now(self.hook_secret(self.department_id)))
+    def hook_record(self) -> WebhookRecord | None:
+        return WebhookRecord.from_secret(self.other_secret_store.fields_now(self.hook_secret(self.department_id)))
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""

@@ -32,15 +32,15 @@ from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.panels import Panels
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
-from chalicelib.sync.runs.apply_phase import ChunkApplier
-from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Logs, Runs
-from chalicelib.sync.runs.orchestrator import Steps
-from chalicelib.sync.runs.plan_phase import Decider
-from chalicelib.sync.runs.pull_phase import Puller
+from chalicelib.sync.runs.orchestrator import Orchestrator
+from chalicelib.sync.runs.plan_phase import PlanPhase
+from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.segments.management import Segments
-from chalicelib.sync.segments.segments_phase import SegmentSync
+from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from infra.deploy.package import PROJECT
 from infra.local.permissions import Call, denied_calls, read_calls
 from infra.local.trace.sitecustomize import _names
@@ -50,14 +50,14 @@ STAGE = "test"
 _ENTRANCES: list[tuple[type, str, str]] = [
     (SyncWorker, "handle", "sync_worker"),
     (SyncWorker, "handle_dead", "dead_letters"),
-    (Steps, "handle", "sync_worker"),
-    (Steps, "give_up", "dead_letters"),
-    (Puller, "step", "sync_worker"),
-    (Storer, "store", "sync_worker"),
-    (Decider, "decide", "sync_worker"),
-    (ChunkApplier, "apply", "sync_worker"),
-    (ChunkApplier, "fail", "dead_letters"),
-    (SegmentSync, "step", "sync_worker"),
+    (Orchestrator, "handle", "sync_worker"),
+    (Orchestrator, "give_up", "dead_letters"),
+    (PullPhase, "step", "sync_worker"),
+    (IngestPhase, "store", "sync_worker"),
+    (PlanPhase, "decide", "sync_worker"),
+    (ApplyPhase, "apply", "sync_worker"),
+    (ApplyPhase, "fail", "dead_letters"),
+    (SegmentsPhase, "step", "sync_worker"),
     (EventWorker, "handle", "event_worker"),
     (Events, "apply_event", "event_worker"),
     (Sweeper, "dispatch", "dispatcher"),

@@ -11,16 +11,16 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.address_status import StandingStore
+from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
-from chalicelib.store.tag_rechecks import TagCheckStore
-from chalicelib.sync.account.registration import Enrolment
+from chalicelib.store.tag_rechecks import TagRecheckStore
+from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.previews import Previews
-from chalicelib.sync.segments.segments_phase import SegmentSync
+from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from tests.sync.engine import Engine, Practice
 
 VICTORIA = SegmentRule("state", "equals", "VIC")
@@ -30,7 +30,7 @@ NEW_IN_30_DAYS = SegmentRule("created_in_last_days", "is", 30)
 class ShortOfTime:
     """The segments phase with next to no time in every step."""
 
-    def __init__(self, phase: SegmentSync) -> None:
+    def __init__(self, phase: SegmentsPhase) -> None:
         self._phase = phase
 
     def step(self, run: Run, department: Department, remaining: Callable[[], float]) -> Run | None:
@@ -53,17 +53,17 @@ class SegmentOffice:
         numbers = itertools.count(1)
         self.store = SegmentStore()
         self.tags = CustomerTags(client, customers_table)
-        self.checks = TagCheckStore(client, members_table)
-        self.standings = StandingStore(client, members_table)
-        self.sync_phase = SegmentSync(
+        self.checks = TagRecheckStore(client, members_table)
+        self.address_statuses = AddressStatusStore(client, members_table)
+        self.sync_phase = SegmentsPhase(
             segments=self.store,
             departments=engine.departments,
             customers=engine.customers,
             members=engine.members,
             tags=self.tags,
             checks=self.checks,
-            standings=self.standings,
-            sightings=engine.sightings,
+            address_statuses=self.address_statuses,
+            seen_addresses=engine.seen_addresses,
             runs=engine.runs,
             logs=engine.logs,
             query_for=self.query_for,
@@ -74,7 +74,7 @@ class SegmentOffice:
         self.previews = Previews(
             customers=engine.customers,
             members=engine.members,
-            standings=self.standings,
+            address_statuses=self.address_statuses,
             runs=engine.runs,
             query_for=self.query_for,
             pracbill_for=engine.pracbill_for,
@@ -83,7 +83,7 @@ class SegmentOffice:
         self.service = Segments(
             segments=self.store,
             departments=engine.departments,
-            enrolment=Enrolment(engine.departments, engine.pracbill_for(lambda: 20.0)),
+            registration=Registration(engine.departments, engine.pracbill_for(lambda: 20.0)),
             tags=self.tags,
             previews=self.previews,
             runs=engine.lifecycle,

@@ -2,7 +2,7 @@
 
 Knowledge comes in two facets that are written by different hands and never overwrite each other:
 
-- `Heard`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out stays
+- `ConsentState`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out stays
   known when the member is archived, deleted or the audience changes.
 - `Push`: what we last sent and what Mailchimp answered.
 """
@@ -35,18 +35,18 @@ class OptOut:
     at: datetime
     route: OptOutRoute
     reason: str = ""
-    told_pracbill: bool = False
+    sent_to_pracbill: bool = False
     customers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """The consent facet. `status` belongs to `audience_id`; `opt_out` and `erased` to the address in any audience."""
+class ConsentState:
+    """The consent state. `status` belongs to `audience_id`; `opt_out` and `erased` to the address in any audience."""
 
     audience_id: str = ""
     status: Status = "absent"
     status_at: datetime | None = None  # Mailchimp's last_changed
-    heard_at: datetime | None = None  # our clock
+    observed_at: datetime | None = None  # our clock
     opt_out: OptOut | None = None
     before_archive: Status | None = None
     archived_by_us: bool = False
@@ -54,7 +54,7 @@ class Heard:
     asked_at: datetime | None = None  # when we last had Mailchimp ask for confirmation
     erased: bool = False
     contact_id: str = ""  # Mailchimp's, of the member in `audience_id`: it stays when the person changes the address
-    left_for: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
+    successor_key: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
     no_seen_at: datetime | None = None  # the last no that Mailchimp showed, whether it stands or has ended
 
 
@@ -72,7 +72,7 @@ class PushRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The push facet of an address in one audience."""
+    """The delivery state of an address in one audience."""
 
     audience_id: str
     status: Status
@@ -103,9 +103,9 @@ class Member:
     pushed_at: datetime | None = None
     pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
     refusal: PushRefusal | None = None
-    is_heard: bool = False  # there is a heard facet, of whatever audience
+    has_consent_state: bool = False  # there is a consent state, of whatever audience
     contact_id: str = ""
-    left_for: str = ""
+    successor_key: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -113,16 +113,18 @@ class Member:
         return self.pushed_at is not None and not self.pre_existing
 
 
-_NOTHING_HEARD = Heard()
+_NO_CONSENT_STATE = ConsentState()
 _NOTHING_SENT = Push(audience_id="", status="absent", pushed_at=None)
 
 
-def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, push: Push | None) -> Member:
+def merge(
+    address_key: str, address: str, audience_id: str, consent_state: ConsentState | None, push: Push | None
+) -> Member:
     """Join the facets for one audience; facts of another audience count only where they belong to the person."""
-    person = heard if heard is not None else _NOTHING_HEARD
-    here = person if person.audience_id == audience_id else _NOTHING_HEARD
+    person = consent_state if consent_state is not None else _NO_CONSENT_STATE
+    here = person if person.audience_id == audience_id else _NO_CONSENT_STATE
     sent = push if push is not None and push.audience_id == audience_id else _NOTHING_SENT
-    is_newest = sent.pushed_at is not None and (here.heard_at is None or sent.pushed_at > here.heard_at)
+    is_newest = sent.pushed_at is not None and (here.observed_at is None or sent.pushed_at > here.observed_at)
     return Member(
         address_key=address_key,
         address=address,
@@ -139,20 +141,20 @@ def fold(address_key: str, address: str, audience_id: str, heard: Heard | None, 
         pushed_at=sent.pushed_at,
         pushed_status=sent.status if sent.pushed_at is not None else None,
         refusal=sent.refusal,
-        is_heard=heard is not None,
+        has_consent_state=consent_state is not None,
         contact_id=_contact_id(here, sent, is_newest=is_newest),
-        left_for="" if is_newest else here.left_for,
+        successor_key="" if is_newest else here.successor_key,
     )
 
 
-def _contact_id(here: Heard, sent: Push, *, is_newest: bool) -> str:
+def _contact_id(here: ConsentState, sent: Push, *, is_newest: bool) -> str:
     """Mailchimp's id of the member as the newer facet knows it; the other's where that one knows none."""
     pushed = sent.contact_id if sent.pushed_at is not None else ""
     return pushed or here.contact_id if is_newest else here.contact_id or pushed
 
 
 @dataclass(frozen=True, slots=True)
-class Sharers:
+class AddressCustomers:
     """The customers of one address, in the order that decides who speaks for it.
 
     The primary customer gives the data: active before inactive, then the latest `updated_at`, then the id, so that the
@@ -162,7 +164,7 @@ class Sharers:
     customers: tuple[Customer, ...]
 
     @classmethod
-    def of(cls, customers: tuple[Customer, ...]) -> Sharers:
+    def of(cls, customers: tuple[Customer, ...]) -> AddressCustomers:
         if len(customers) < 2:
             return cls(customers)
         newest_first = sorted(customers, key=lambda c: (parse_moment(c.updated_at) or _NEVER, c.id), reverse=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.domain.consent.members import Heard, Member, OptOut, OptOutRoute, Push, Status, fold
+from chalicelib.domain.consent.members import ConsentState, Member, OptOut, OptOutRoute, Push, Status, merge
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import ConsentWord
-from chalicelib.domain.departments import UntoldWords
+from chalicelib.domain.departments import OutboxBacklog
 from chalicelib.domain.logs import LedgerEntry, Route
 
 # What the news came to, as counted in log entries; "status": known now, but nobody's consent changed.
@@ -47,10 +47,10 @@ SPEAKERS: dict[OptOutRoute, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Observation:
     """What was seen of one member at one moment.
 
-    `status_at` is when Mailchimp last changed the member, `heard_at` our clock before it was asked. `opt_out` is the
+    `status_at` is when Mailchimp last changed the member, `observed_at` our clock before it was asked. `opt_out` is the
     no that the status stands for, `subscribed_at` when the person last opted in, where that is told. `rule` names the
     case in the ledger. `pre_existing` is given where the member is known under another address already.
     """
@@ -58,14 +58,14 @@ class News:
     address: str = field(repr=False)
     status: Status
     status_at: datetime
-    heard_at: datetime
+    observed_at: datetime
     route: Route
     rule: str
     opt_out: OptOut | None = None
     subscribed_at: datetime | None = None
     pre_existing: bool | None = None
     contact_id: str = ""
-    left_for: str = ""  # address_key to which the person moved
+    successor_key: str = ""  # address_key to which the person moved
     evidence: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -75,7 +75,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class OutboxEntry:
     """A word that PracBill has not been told yet."""
 
     address_key: str
@@ -88,60 +88,67 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What PracBill was told: `known` words were about customers of its own, `untold` wait still."""
+    """What PracBill was told: `known` words were about customers of its own, `backlog` wait still."""
 
     known: int = 0
-    untold: UntoldWords | None = None
+    backlog: OutboxBacklog | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Heeded:
-    """What news comes to for one address. `kind` is None when it says nothing new; then `heard` is as it was, but for
+class ObservationResult:
+    """What news comes to for one address. `kind` is None when it says nothing new; then `consent_state` is as it was, but for
     the time at which a no was last seen."""
 
-    heard: Heard
+    consent_state: ConsentState
     kind: Kind | None = None
     entry: LedgerEntry | None = None
-    untold: Untold | None = None
+    outbox_entry: OutboxEntry | None = None
 
 
-def listen(address_key: str, known: Heard, push: Push | None, audience_id: str, news: News) -> Heeded:
+def apply_observation(
+    address_key: str, known: ConsentState, push: Push | None, audience_id: str, observation: Observation
+) -> ObservationResult:
     """What the news changes of what is known of an address in this audience."""
     same = known.audience_id == audience_id
     if known.erased:
-        return Heeded(known)
+        return ObservationResult(known)
     ours = push if push is not None and push.audience_id == audience_id else None
-    member = fold(address_key, news.address, audience_id, known, push)
-    no = _new_no(known, member, ours, news)
-    if same and known.status_at is not None and news.rank < _rank(known.status_at, known.status):
-        return _late(known, member, news, no)
-    yes_at = None if no is not None else _yes_at(known, member, ours, audience_id, news)
+    member = merge(address_key, observation.address, audience_id, known, push)
+    no = _new_no(known, member, ours, observation)
+    if same and known.status_at is not None and observation.rank < _rank(known.status_at, known.status):
+        return _late(known, member, observation, no)
+    yes_at = None if no is not None else _yes_at(known, member, ours, audience_id, observation)
     opt_out = known.opt_out if no is None else _with_no(known, no, same_audience=same)
     opt_out = None if yes_at is not None else opt_out
-    if news.status == member.status and opt_out == known.opt_out:
-        is_later = same and (known.status_at is None or news.status_at > known.status_at)
-        if is_later and news.status in _COUNT_ANEW and news.route != "sync":
+    if observation.status == member.status and opt_out == known.opt_out:
+        is_later = same and (known.status_at is None or observation.status_at > known.status_at)
+        if is_later and observation.status in _COUNT_ANEW and observation.route != "sync":
             # The same state, seen at a later time: what was between must not pass for what came after both.
-            return Heeded(_status_after(known, member, ours, audience_id, news))
-        return Heeded(known)
-    heard = replace(_status_after(known, member, ours, audience_id, news), opt_out=opt_out)
-    kind = _kind(member, news, no, yes_at, opt_out)
-    return Heeded(heard, kind, _entry(member, news, kind, no, yes_at), _untold(address_key, news, no, yes_at))
+            return ObservationResult(_status_after(known, member, ours, audience_id, observation))
+        return ObservationResult(known)
+    consent_state = replace(_status_after(known, member, ours, audience_id, observation), opt_out=opt_out)
+    kind = _kind(member, observation, no, yes_at, opt_out)
+    return ObservationResult(
+        consent_state,
+        kind,
+        _entry(member, observation, kind, no, yes_at),
+        _backlog(address_key, observation, no, yes_at),
+    )
 
 
-def _late(known: Heard, member: Member, news: News, no: OptOut | None) -> Heeded:
+def _late(known: ConsentState, member: Member, observation: Observation, no: OptOut | None) -> ObservationResult:
     """News of a state that was followed by another one we know: only a no that it tells of counts still.
 
     Whether it was taken back in between is not to be known. One that is not later than the last that Mailchimp showed
     is known, or has ended, with that.
     """
     if no is None or (known.no_seen_at is not None and no.at <= known.no_seen_at):
-        return Heeded(known)
+        return ObservationResult(known)
     opt_out = newest_opt_out(known.opt_out, no)
-    kind = _kind(member, news, no, None, opt_out)
-    entry = _entry(member, news, kind, no, None)
-    heard = replace(known, opt_out=opt_out, no_seen_at=no.at)
-    return Heeded(heard, kind, entry, _untold(member.address_key, news, no, None))
+    kind = _kind(member, observation, no, None, opt_out)
+    entry = _entry(member, observation, kind, no, None)
+    consent_state = replace(known, opt_out=opt_out, no_seen_at=no.at)
+    return ObservationResult(consent_state, kind, entry, _backlog(member.address_key, observation, no, None))
 
 
 def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
@@ -149,16 +156,16 @@ def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
     return at.replace(microsecond=0), _STRICTNESS.index(status)
 
 
-def _new_no(known: Heard, member: Member, ours: Push | None, news: News) -> OptOut | None:
+def _new_no(known: ConsentState, member: Member, ours: Push | None, observation: Observation) -> OptOut | None:
     """The no that was not known before; None for the same one read again, and for the echo of our own unsubscribing."""
-    no = news.opt_out
+    no = observation.opt_out
     if no is None:
         return None
     # A no of PracBill's, carried out by us, may hide that the person said no as well.
     hidden = known.opt_out is not None and known.opt_out.route == "pracbill" and no.route in ("person", "bounce")
-    if known.opt_out is not None and member.status == news.status and not hidden:
+    if known.opt_out is not None and member.status == observation.status and not hidden:
         return None
-    if no.route != "admin" or news.status != "unsubscribed":
+    if no.route != "admin" or observation.status != "unsubscribed":
         return no
     # Mailchimp gives the same reason for an admin's unsubscribe and for one by the API, which may be ours: either the
     # push is known, or PracBill's no was on its way and the function died before it noted the push.
@@ -170,7 +177,7 @@ def _new_no(known: Heard, member: Member, ours: Push | None, news: News) -> OptO
     return replace(known.opt_out, at=no.at) if no.at > known.opt_out.at else None
 
 
-def _with_no(known: Heard, no: OptOut, *, same_audience: bool) -> OptOut:
+def _with_no(known: ConsentState, no: OptOut, *, same_audience: bool) -> OptOut:
     merged = newest_opt_out(known.opt_out, no)
     if no.route == "admin" and merged.route == "person" and not same_audience:
         # The person's own no was said in another audience. In this one Mailchimp lets admins take theirs back, so a
@@ -179,85 +186,103 @@ def _with_no(known: Heard, no: OptOut, *, same_audience: bool) -> OptOut:
     return merged
 
 
-def _yes_at(known: Heard, member: Member, ours: Push | None, audience_id: str, news: News) -> datetime | None:
+def _yes_at(
+    known: ConsentState, member: Member, ours: Push | None, audience_id: str, observation: Observation
+) -> datetime | None:
     """When the person took the known no back, if `subscribed` shows that; None otherwise.
 
     It does where nobody but the person can have brought it about, and where it surely is later than the no.
     """
     no = known.opt_out
-    if no is None or news.status != "subscribed" or known.audience_id != audience_id:
+    if no is None or observation.status != "subscribed" or known.audience_id != audience_id:
         return None
     confirmed = member.status == "pending" and known.asked_at is not None and known.asked_at >= no.at
     if not confirmed and not _only_the_person_can(known, ours, no):
         return None
-    if news.subscribed_at is not None and news.subscribed_at > no.at:
-        return news.subscribed_at
+    if observation.subscribed_at is not None and observation.subscribed_at > no.at:
+        return observation.subscribed_at
     # A no of PracBill's may have come after the state that was last seen, and so after the yes as well.
     last_seen = known.asked_at if confirmed else known.status_at
-    if last_seen is None or no.at > last_seen or news.status_at <= no.at:
+    if last_seen is None or no.at > last_seen or observation.status_at <= no.at:
         return None
-    return news.status_at
+    return observation.status_at
 
 
-def _only_the_person_can(known: Heard, ours: Push | None, no: OptOut) -> bool:
+def _only_the_person_can(known: ConsentState, ours: Push | None, no: OptOut) -> bool:
     """Mailchimp lets nobody else resubscribe who unsubscribed by themselves, or was deleted for good.
 
     An address that its person left is in the audience no longer, but anybody may add it again.
     """
     if known.status == "forgotten":
-        return not known.left_for
+        return not known.successor_key
     before = known.before_archive if known.status == "archived" else known.status
     unsubscribed_by_us = ours is not None and ours.status == "unsubscribed"
     return no.route == "person" and before in ("unsubscribed", "pending") and not unsubscribed_by_us
 
 
-def _status_after(known: Heard, member: Member, ours: Push | None, audience_id: str, news: News) -> Heard:
-    heard = known
+def _status_after(
+    known: ConsentState, member: Member, ours: Push | None, audience_id: str, observation: Observation
+) -> ConsentState:
+    consent_state = known
     if known.audience_id != audience_id:
         # First met in this audience. Who was here before any push of ours is never archived by us.
-        pre_existing = ours is None if news.pre_existing is None else news.pre_existing
-        heard = Heard(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
-    heard = replace(heard, status=news.status, status_at=news.status_at, heard_at=news.heard_at)
-    if news.opt_out is not None:
-        heard = replace(heard, no_seen_at=max(news.opt_out.at, heard.no_seen_at or news.opt_out.at))
+        pre_existing = ours is None if observation.pre_existing is None else observation.pre_existing
+        consent_state = ConsentState(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
+    consent_state = replace(
+        consent_state, status=observation.status, status_at=observation.status_at, observed_at=observation.observed_at
+    )
+    if observation.opt_out is not None:
+        consent_state = replace(
+            consent_state, no_seen_at=max(observation.opt_out.at, consent_state.no_seen_at or observation.opt_out.at)
+        )
     # Who is gone has no contact any more; a word that names none is about the one that was known.
-    contact_id = news.contact_id or ("" if news.status == "forgotten" else heard.contact_id)
+    contact_id = observation.contact_id or ("" if observation.status == "forgotten" else consent_state.contact_id)
     # Who moved away and is missed at the old address later has not been deleted.
-    left_for = news.left_for or (heard.left_for if news.status == member.status == "forgotten" else "")
-    heard = replace(heard, contact_id=contact_id, left_for=left_for)
-    if news.status != "archived":
-        return replace(heard, archived_by_us=False, before_archive=None)
-    if heard.archived_by_us or member.status in ("archived", "absent"):
-        return heard
-    return replace(heard, before_archive=member.status)
+    successor_key = observation.successor_key or (
+        consent_state.successor_key if observation.status == member.status == "forgotten" else ""
+    )
+    consent_state = replace(consent_state, contact_id=contact_id, successor_key=successor_key)
+    if observation.status != "archived":
+        return replace(consent_state, archived_by_us=False, before_archive=None)
+    if consent_state.archived_by_us or member.status in ("archived", "absent"):
+        return consent_state
+    return replace(consent_state, before_archive=member.status)
 
 
-def _kind(member: Member, news: News, no: OptOut | None, yes_at: datetime | None, opt_out: OptOut | None) -> Kind:
+def _kind(
+    member: Member, observation: Observation, no: OptOut | None, yes_at: datetime | None, opt_out: OptOut | None
+) -> Kind:
     if yes_at is not None:
         return "resubscribed"
-    if news.rule in ("address-changed", "address-arrived"):
-        return "address_changed" if news.rule == "address-changed" else "status"
+    if observation.rule in ("address-changed", "address-arrived"):
+        return "address_changed" if observation.rule == "address-changed" else "status"
     if no is not None and no.route != "pracbill":
-        return "deleted" if news.status == "forgotten" else "bounced" if no.route == "bounce" else "opted_out"
-    return "not_accepted" if news.status == "subscribed" and opt_out is not None else "status"
+        return "deleted" if observation.status == "forgotten" else "bounced" if no.route == "bounce" else "opted_out"
+    return "not_accepted" if observation.status == "subscribed" and opt_out is not None else "status"
 
 
-def _entry(member: Member, news: News, kind: Kind, no: OptOut | None, yes_at: datetime | None) -> LedgerEntry | None:
+def _entry(
+    member: Member, observation: Observation, kind: Kind, no: OptOut | None, yes_at: datetime | None
+) -> LedgerEntry | None:
     """The ledger's entry for a change of consent. Archiving is none, and neither is meeting a member first."""
-    if no is None and kind == "status" and (member.status == "absent" or "archived" in (member.status, news.status)):
+    if (
+        no is None
+        and kind == "status"
+        and (member.status == "absent" or "archived" in (member.status, observation.status))
+    ):
         return None
-    rule = {"resubscribed": "resubscribed-there", "not_accepted": "subscribed-not-accepted"}.get(kind, news.rule)
-    if no is not None and no.route == "pracbill" and news.status == "unsubscribed":
+    rule = {"resubscribed": "resubscribed-there", "not_accepted": "subscribed-not-accepted"}.get(kind, observation.rule)
+    if no is not None and no.route == "pracbill" and observation.status == "unsubscribed":
         rule = "no-carried"
     return LedgerEntry(
-        at=yes_at or (no.at if no is not None else news.status_at),
-        recorded_at=news.heard_at,
+        at=yes_at or (no.at if no is not None else observation.status_at),
+        recorded_at=observation.observed_at,
         was=member.status,
-        became=news.status,
+        became=observation.status,
         who=_speaker(kind, no),
-        route=news.route,
+        route=observation.route,
         rule=rule,
-        evidence=news.evidence,
+        evidence=observation.evidence,
     )
 
 
@@ -267,10 +292,14 @@ def _speaker(kind: Kind, no: OptOut | None) -> str:
     return SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else SPEAKERS["admin"]
 
 
-def _untold(address_key: str, news: News, no: OptOut | None, yes_at: datetime | None) -> Untold | None:
+def _backlog(
+    address_key: str, observation: Observation, no: OptOut | None, yes_at: datetime | None
+) -> OutboxEntry | None:
     """PracBill hears of every new no that is not its own, and of the person's yes."""
     if yes_at is not None:
-        return Untold(address_key, news.address, "subscribed", yes_at, "mailchimp", "subscribed again in Mailchimp")
+        return OutboxEntry(
+            address_key, observation.address, "subscribed", yes_at, "mailchimp", "subscribed again in Mailchimp"
+        )
     if no is None or no.route == "pracbill":
         return None
-    return Untold(address_key, news.address, "unsubscribed", no.at, "mailchimp", no.reason)
+    return OutboxEntry(address_key, observation.address, "unsubscribed", no.at, "mailchimp", no.reason)

@@ -33,16 +33,16 @@ def _whose(one: OptOut, other: OptOut) -> tuple[str, ...]:
 
 def pracbill_opt_out(state: AddressState, now: datetime) -> OptOut | None:
     """PracBill's no for an address, when it, or that it is one of these customers' too, is not known yet."""
-    if state.sharers is None or state.sharers.consent != "unsubscribed" or state.member.erased:
+    if state.address_customers is None or state.address_customers.consent != "unsubscribed" or state.member.erased:
         return None
-    at, refusers = state.sharers.consent_at, state.sharers.refusers
+    at, refusers = state.address_customers.consent_at, state.address_customers.refusers
     known = state.member.opt_out
     is_known = known is not None and (at is None or at <= known.at)
     if known is not None and is_known and (known.route != "pracbill" or refusers <= {*known.customers}):
         return None
     # A no dated in the future would outlive every yes until then.
     at = min(at, now) if at else known.at if known is not None else now
-    return OptOut(at=at, route="pracbill", told_pracbill=True, customers=tuple(sorted(refusers)))
+    return OptOut(at=at, route="pracbill", sent_to_pracbill=True, customers=tuple(sorted(refusers)))
 
 
 def no_along_a_move(state: AddressState, other: AddressState, now: datetime) -> OptOut | None:
@@ -56,7 +56,7 @@ def no_along_a_move(state: AddressState, other: AddressState, now: datetime) -> 
         return None
     came = [arrival for arrival in state.arrivals if arrival.from_key == other.member.address_key]
     went = [arrival for arrival in other.arrivals if arrival.from_key == state.member.address_key]
-    if not came and (state.sharers is not None or not went):
+    if not came and (state.address_customers is not None or not went):
         return None  # the customers who stay have not said what one of them says elsewhere
     speakers = _speakers(no, came or went, state, other)
     if not speakers:
@@ -72,7 +72,7 @@ def _no_at(state: AddressState, now: datetime) -> OptOut | None:
 
 def _speakers(no: OptOut, movers: Sequence[Arrival], state: AddressState, other: AddressState) -> set[str]:
     """Those of the customers who moved whose word the no is, or may be."""
-    ids, nobody_stays = {mover.customer_id for mover in movers}, other.sharers is None
+    ids, nobody_stays = {mover.customer_id for mover in movers}, other.address_customers is None
     if no.route != "pracbill" and not no.customers:
         # Said by whoever reads the mailbox: one who had left it by then does not, as long as others have it.
         return {m.customer_id for m in movers if nobody_stays or m.at is None or no.at <= m.at}
@@ -80,7 +80,7 @@ def _speakers(no: OptOut, movers: Sequence[Arrival], state: AddressState, other:
         return said_it
     # Whoever said it is no customer of the address any more, or was entered anew. Where nobody else is concerned, the
     # doubt counts against mailing.
-    is_alone = nobody_stays and state.sharers is not None and state.sharers.ids <= ids
+    is_alone = nobody_stays and state.address_customers is not None and state.address_customers.ids <= ids
     return ids if is_alone else set()
 
 
@@ -92,7 +92,7 @@ def no_of_a_contact(no: OptOut | None, old: AddressState, new: AddressState) -> 
     """
     if no is None or no.route == "bounce":
         return None
-    if not no.customers or new.sharers is None:
+    if not no.customers or new.address_customers is None:
         return no
-    said_by, before = {*no.customers}, old.sharers.ids if old.sharers is not None else frozenset()
-    return no if before <= said_by or said_by & new.sharers.ids else None
+    said_by, before = {*no.customers}, old.address_customers.ids if old.address_customers is not None else frozenset()
+    return no if before <= said_by or said_by & new.address_customers.ids else None

@@ -120,7 +120,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleResult:
     """One rule held against one customer, and both in words: `words` tell the rule, `finding` what the customer has."""
 
     rule: Rule
@@ -164,10 +164,10 @@ def matches(rules: Iterable[Rule], filterable: Filterable, today: date) -> bool:
     return all(comparison(rule, today).holds(filterable) for rule in rules)
 
 
-def explain(rules: Iterable[Rule], filterable: Filterable, today: date) -> tuple[Verdict, ...]:
+def explain(rules: Iterable[Rule], filterable: Filterable, today: date) -> tuple[RuleResult, ...]:
     """Each rule with pass or fail and what was found, in the words of staff."""
     return tuple(
-        Verdict(rule, comparison(rule, today).holds(filterable), describe(rule), _finding(rule, filterable, today))
+        RuleResult(rule, comparison(rule, today).holds(filterable), describe(rule), _finding(rule, filterable, today))
         for rule in rules
     )
 

@@ -50,7 +50,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SegmentCounts:
     """What a sync found: customers who match, members who carry the tag, and why these are fewer."""
 
     customers: int
@@ -103,7 +103,7 @@ class Segment:
     def tagged(self, tag: Tag) -> Segment:
         return replace(self, tag=tag, asked_in="")
 
-    def synced(self, version: int, tally: Tally, at: datetime) -> Segment:
+    def synced(self, version: int, tally: SegmentCounts, at: datetime) -> Segment:
         """After a sync carried out `version`, which may not be the latest any more."""
         found = replace(
             self, member_count=tally.members, left_out=dict(tally.left_out), synced_version=version, synced_at=at

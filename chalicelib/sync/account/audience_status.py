@@ -18,7 +18,7 @@ from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
 REMEMBERED_FOR = timedelta(minutes=1)
 
 
-class AudienceLooks:
+class AudienceStatusCache:
     """A look never fails: without an answer the last count stays, and a finding says why it is not a newer one.
 
     A key that turns out to be refused is stored as the connection's state. `open_quickly` makes a client that gives up

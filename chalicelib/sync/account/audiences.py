@@ -26,10 +26,10 @@ from chalicelib.mailchimp.audiences import NewAudience as RemoteNewAudience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.connections import ActiveRun, for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
-from chalicelib.sync.account.webhook_registration import Hooks
+from chalicelib.sync.account.webhook_registration import WebhookRegistration
 
 logger = logging.getLogger("pracbill-mailchimp.audiences")
 
@@ -60,9 +60,9 @@ class Audiences:
         self,
         departments: DepartmentStore,
         accounts: LinkedAccounts,
-        hooks: Hooks,
+        hooks: WebhookRegistration,
         *,
-        looks: AudienceLooks,
+        audience_status: AudienceStatusCache,
         active_run: ActiveRun,
         last_failed: ActiveRun,
         segment_count: Callable[[str], int],
@@ -72,7 +72,7 @@ class Audiences:
         self._departments = departments
         self._accounts = accounts
         self._hooks = hooks
-        self._looks = looks
+        self._audience_status = audience_status
         self._active_run = active_run
         self._last_failed = last_failed
         self._segment_count = segment_count
@@ -115,7 +115,7 @@ class Audiences:
         logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
         if is_other and self._first_plan is not None:
             self._first_plan(department_id, by)
-        return self._panel(self._looks.fresh(self._departments.get(department_id) or department))
+        return self._panel(self._audience_status.fresh(self._departments.get(department_id) or department))
 
     def overview(self, department_id: str) -> AudienceOverview:
         """The overview panel. Mailchimp is asked at most once a minute, and never waited for long.
@@ -125,7 +125,7 @@ class Audiences:
         department = self._departments.get(department_id)
         if department is None or department.connection is None:
             raise not_connected()
-        return self._panel(self._looks.refreshed(department))
+        return self._panel(self._audience_status.refreshed(department))
 
     def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> PreFlight:
         client, department = linked.client, linked.department

@@ -27,10 +27,10 @@ from chalicelib.mailchimp.errors import AudienceGone, NotPermitted
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.audience_status import AudienceLooks
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
-from chalicelib.sync.account.registration import Enrolment
-from chalicelib.sync.account.webhook_registration import Hooks, without_hook
+from chalicelib.sync.account.registration import Registration
+from chalicelib.sync.account.webhook_registration import WebhookRegistration, without_hook
 
 logger = logging.getLogger("pracbill-mailchimp.connect")
 
@@ -60,10 +60,10 @@ class Connections:
         self,
         departments: DepartmentStore,
         accounts: LinkedAccounts,
-        hooks: Hooks,
+        hooks: WebhookRegistration,
         *,
-        enrolment: Enrolment,
-        looks: AudienceLooks,
+        registration: Registration,
+        audience_status: AudienceStatusCache,
         open_mailchimp: OpenMailchimp,
         attempts: AttemptStore,
         runs: RunCalls,
@@ -72,8 +72,8 @@ class Connections:
         self._departments = departments
         self._accounts = accounts
         self._hooks = hooks
-        self._enrolment = enrolment
-        self._looks = looks
+        self._registration = registration
+        self._audience_status = audience_status
         self._open_mailchimp = open_mailchimp
         self._attempts = attempts
         self._runs = runs
@@ -94,7 +94,7 @@ class Connections:
         has too few rights, 429 after too many failed attempts; RetryLater when Mailchimp or PracBill is away.
         """
         key = _parse(api_key)
-        department = self._enrolment.department(department_id)
+        department = self._registration.department(department_id)
         attempt = self._begin_attempt(department_id)
         try:
             department = self._link(department, key, self._open_mailchimp(key))
@@ -156,7 +156,7 @@ class Connections:
             return department
 
     def _view(self, department: Department | None, more: tuple[Finding, ...] = ()) -> ConnectionStatus:
-        department = self._looks.refreshed(department) if department is not None else None
+        department = self._audience_status.refreshed(department) if department is not None else None
         connected = department if department is not None and department.connection is not None else None
         run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
         failed = self._runs.last_failed(connected) if connected is not None else None
@@ -199,7 +199,7 @@ def _summary(audience: Audience) -> AudienceSummary:
 
 def for_another_audience(department: Department) -> Department:
     """Nothing of what was sent and heard so far holds for another audience: all is read and decided anew."""
-    return replace(department, customers_watermark="", members_watermark=None, decide_all=True, last_synced_at=None)
+    return replace(department, customers_watermark="", members_watermark=None, replan_all=True, last_synced_at=None)
 
 
 def _parse(api_key: str) -> ApiKey:

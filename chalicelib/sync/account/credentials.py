@@ -13,7 +13,7 @@ from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, conflict
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.secret_store import Vault
+from chalicelib.store.secret_store import SecretStore
 
 logger = logging.getLogger("pracbill-mailchimp.accounts")
 
@@ -36,13 +36,13 @@ class LinkedAccounts:
     def __init__(
         self,
         departments: DepartmentStore,
-        vault: Vault,
+        secret_store: SecretStore,
         open_mailchimp: OpenMailchimp,
         *,
         secret_name: Callable[[str], str],
     ) -> None:
         self._departments = departments
-        self._vault = vault
+        self._secret_store = secret_store
         self._open_mailchimp = open_mailchimp
         self._secret_name = secret_name
 
@@ -75,7 +75,7 @@ class LinkedAccounts:
         """
         if department.connection is None:
             raise not_connected()
-        remembered = _usable_key(self._vault.fields(self._secret_name(department.id)), department.connection)
+        remembered = _usable_key(self._secret_store.fields(self._secret_name(department.id)), department.connection)
         if remembered is not None and remembered.hint == department.connection.key_hint:
             return remembered
         fresh = self._fresh_key(department.id, department.connection)
@@ -88,14 +88,14 @@ class LinkedAccounts:
 
     def last_key(self, department_id: str) -> ApiKey | None:
         """The key that lies in the vault now, connected or not; None when there is none that can be used."""
-        return _read_key(self._vault.fields_now(self._secret_name(department_id)))
+        return _read_key(self._secret_store.fields_now(self._secret_name(department_id)))
 
     def put_key(self, department_id: str, key: ApiKey, account_id: str) -> None:
         """Store a key and the account it belongs to, which lets `key_for` notice a key of another account."""
-        self._vault.put(self._secret_name(department_id), {"api_key": key.value, "account_id": account_id})
+        self._secret_store.put(self._secret_name(department_id), {"api_key": key.value, "account_id": account_id})
 
     def remove_key(self, department_id: str) -> None:
-        self._vault.remove(self._secret_name(department_id))
+        self._secret_store.remove(self._secret_name(department_id))
 
     def note_rejection(self, department_id: str, seen: Connection, key: ApiKey | None, error: KeyRejected) -> None:
         """Store that Mailchimp refuses the key, or with None that there is none.
@@ -117,7 +117,7 @@ class LinkedAccounts:
         logger.warning("Mailchimp refuses the key of department %s: %s", department_id, error.code)
 
     def _fresh_key(self, department_id: str, connection: Connection) -> ApiKey | None:
-        return _usable_key(self._vault.fields_now(self._secret_name(department_id)), connection)
+        return _usable_key(self._secret_store.fields_now(self._secret_name(department_id)), connection)
 
 
 def _usable_key(stored: Mapping[str, str], connection: Connection) -> ApiKey | None:

@@ -21,7 +21,7 @@ class DepartmentSource(Protocol):
     def department(self, department_id: str) -> PracBillDepartment: ...
 
 
-class Enrolment:
+class Registration:
     def __init__(
         self,
         departments: DepartmentStore,
@@ -39,9 +39,9 @@ class Enrolment:
         Raises RefuseRequest (404) when PracBill does not know it either, RetryLater when PracBill is away.
         """
         known = self._departments.get(department_id)
-        return known or self._enrol(department_id)
+        return known or self._register(department_id)
 
-    def _enrol(self, department_id: str) -> Department:
+    def _register(self, department_id: str) -> Department:
         try:
             found = self._pracbill.department(department_id)
         except DepartmentUnknown:

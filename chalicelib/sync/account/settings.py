@@ -11,7 +11,7 @@ from chalicelib.contract.views import SettingsChanges, SettingsView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.registration import Registration
 
 logger = logging.getLogger("pracbill-mailchimp.settings")
 
@@ -19,17 +19,17 @@ logger = logging.getLogger("pracbill-mailchimp.settings")
 class DepartmentSettings:
     """Settings may be made before the department is connected."""
 
-    def __init__(self, departments: DepartmentStore, *, enrolment: Enrolment) -> None:
+    def __init__(self, departments: DepartmentStore, *, registration: Registration) -> None:
         self._departments = departments
-        self._enrolment = enrolment
+        self._registration = registration
 
     def get(self, department_id: str) -> SettingsView:
         """The settings in force. Raises RefuseRequest (404) for a department that PracBill does not know."""
-        return settings_view(self._enrolment.department(department_id).settings)
+        return settings_view(self._registration.department(department_id).settings)
 
     def put(self, department_id: str, changes: SettingsChanges, *, by: str) -> SettingsView:
         """Change what `changes` names and answer all settings. Raises as `get` does."""
-        self._enrolment.department(department_id)
+        self._registration.department(department_id)
         department = self._departments.change(department_id, partial(_apply, changes))
         logger.info("The settings of department %s were changed by %s", department_id, by)
         return settings_view(department.settings)

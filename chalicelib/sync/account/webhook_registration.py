@@ -28,7 +28,7 @@ from chalicelib.mailchimp.answers import Webhook
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, WebhookRefused
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.secret_store import Vault
+from chalicelib.store.secret_store import SecretStore
 
 logger = logging.getLogger("pracbill-mailchimp.hooks")
 
@@ -43,7 +43,7 @@ _REFUSED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class HookRecord:
+class WebhookRecord:
     """What we keep of our webhook. Hashes are SHA-256 in hexadecimal.
 
     `hook_id` is empty until Mailchimp has created the hook, `signing_secret` when it signs nothing. `refused_at` is
@@ -60,7 +60,7 @@ class HookRecord:
     refused_prefix: str = ""
 
     @classmethod
-    def from_secret(cls, stored: dict[str, str]) -> HookRecord | None:
+    def from_secret(cls, stored: dict[str, str]) -> WebhookRecord | None:
         """The record in a secret's fields; None for the empty fields of a secret that is not there."""
         return cls(**{name.name: stored.get(name.name, "") for name in fields(cls)}) if stored else None
 
@@ -74,13 +74,13 @@ class _StillRefused(Exception):
     """Mailchimp refused this very hook not long ago; the finding that tells so stands."""
 
 
-class Hooks:
+class WebhookRegistration:
     """`public_url` is asked for when a hook is looked at; `secret_name` names the secret of a hook record."""
 
     def __init__(
         self,
         departments: DepartmentStore,
-        vault: Vault,
+        secret_store: SecretStore,
         *,
         secret_name: Callable[[str], str],
         public_url: Callable[[], str],
@@ -88,7 +88,7 @@ class Hooks:
         new_token: Callable[[], str] = lambda: secrets.token_urlsafe(_TOKEN_BYTES),
     ) -> None:
         self._departments = departments
-        self._vault = vault
+        self._secret_store = secret_store
         self._secret_name = secret_name
         self._public_url = public_url
         self._clock = clock
@@ -129,7 +129,7 @@ class Hooks:
         Our own record goes first: that must not wait for Mailchimp. `client` is None when there is no usable key.
         """
         record = self._record(department.id)
-        self._vault.remove(self._secret_name(department.id))
+        self._secret_store.remove(self._secret_name(department.id))
         audiences = {record.audience_id} if record else set()
         if department.audience is not None:
             audiences.add(department.audience.id)
@@ -167,7 +167,7 @@ class Hooks:
     def _register(self, department_id: str, account_id: str, audience_id: str, client: MailchimpClient) -> str:
         token = self._new_token()
         url = self._prefix(department_id) + token
-        record = HookRecord(secret_hash(token), secret_hash(url), account_id, audience_id)
+        record = WebhookRecord(secret_hash(token), secret_hash(url), account_id, audience_id)
         self._put(department_id, record)
         try:
             created = client.create_webhook(audience_id, url, events=WANTED_EVENTS)
@@ -180,7 +180,7 @@ class Hooks:
         self._put(department_id, replace(record, hook_id=created.id, signing_secret=created.signing_secret or ""))
         return created.id
 
-    def _was_refused_lately(self, department_id: str, audience_id: str, record: HookRecord) -> bool:
+    def _was_refused_lately(self, department_id: str, audience_id: str, record: WebhookRecord) -> bool:
         refused_at = parse_moment(record.refused_at)
         return (
             refused_at is not None
@@ -190,7 +190,7 @@ class Hooks:
         )
 
     def _remove_all(
-        self, department_id: str, audience_id: str, record: HookRecord | None, client: MailchimpClient
+        self, department_id: str, audience_id: str, record: WebhookRecord | None, client: MailchimpClient
     ) -> bool:
         """Remove our hooks from an audience if Mailchimp lets us; answers whether none is left."""
         try:
@@ -201,7 +201,7 @@ class Hooks:
             return False
         return _delete(client, audience_id, [hook for hook in listed if self._is_ours(department_id, hook, record)])
 
-    def _is_good(self, department_id: str, audience_id: str, hook: Webhook, record: HookRecord | None) -> bool:
+    def _is_good(self, department_id: str, audience_id: str, hook: Webhook, record: WebhookRecord | None) -> bool:
         """The hook of a finished record, at today's address, with just the switches we want."""
         return (
             record is not None
@@ -213,19 +213,19 @@ class Hooks:
             and {source for source, on in hook.sources.items() if on} == WANTED_SOURCES
         )
 
-    def _is_ours(self, department_id: str, hook: Webhook, record: HookRecord | None) -> bool:
+    def _is_ours(self, department_id: str, hook: Webhook, record: WebhookRecord | None) -> bool:
         named = record is not None and (hook.id == record.hook_id or secret_hash(hook.url) == record.url_hash)
         return named or hook.url.startswith(self._prefix(department_id))
 
     def _prefix(self, department_id: str) -> str:
         return f"{self._public_url().rstrip('/')}/webhooks/mailchimp/{quote(department_id, safe='')}/"
 
-    def _record(self, department_id: str) -> HookRecord | None:
+    def _record(self, department_id: str) -> WebhookRecord | None:
         """As stored now: a record of a minute ago would make us replace a hook that another process has just made."""
-        return HookRecord.from_secret(self._vault.fields_now(self._secret_name(department_id)))
+        return WebhookRecord.from_secret(self._secret_store.fields_now(self._secret_name(department_id)))
 
-    def _put(self, department_id: str, record: HookRecord) -> None:
-        self._vault.put(self._secret_name(department_id), asdict(record))
+    def _put(self, department_id: str, record: WebhookRecord) -> None:
+        self._secret_store.put(self._secret_name(department_id), asdict(record))
 
 
 def _with_hook(audience_id: str, hook_id: str, finding: Finding | None, department: Department) -> Department:

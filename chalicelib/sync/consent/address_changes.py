@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.domain.consent.members import OptOut
-from chalicelib.domain.consent.observations import News
+from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.consent.opt_outs import no_of_a_contact
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
@@ -20,12 +20,12 @@ from chalicelib.domain.logs import Route
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStore
-from chalicelib.sync.consent.observations import news_of
-from chalicelib.sync.ports import ConsentHearing
+from chalicelib.sync.consent.observations import observation_of
+from chalicelib.sync.ports import ConsentObservations
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AddressChange:
     """From one address to another; `member` is how Mailchimp shows it now under the new one, None when it does not."""
 
     old_address: str = field(repr=False)
@@ -36,14 +36,16 @@ class Move:
     route: Route
 
 
-class Moves:
-    def __init__(self, members: MemberStore, hearing: ConsentHearing) -> None:
+class AddressChanges:
+    def __init__(self, members: MemberStore, observations: ConsentObservations) -> None:
         self._members = members
-        self._hearing = hearing
+        self._observations = observations
 
-    def hear(self, department: Department, mailchimp: MailchimpClient, move: Move, *, was_there: bool) -> Counter[str]:
+    def apply(
+        self, department: Department, mailchimp: MailchimpClient, move: AddressChange, *, was_there: bool
+    ) -> Counter[str]:
         """Take news of a move; `was_there`: the old address is, or was, a member or a customer."""
-        left = News(
+        left = Observation(
             move.old_address,
             "forgotten",
             move.moved_at,
@@ -51,33 +53,33 @@ class Moves:
             move.route,
             "address-changed",
             opt_out=_own_no(move),
-            left_for=address_key(department.salt, move.new_address),
+            successor_key=address_key(department.salt, move.new_address),
         )
         departures = [left] if was_there else []
         if move.member is None:
-            return self._hearing.hear(department, departures)
+            return self._observations.apply(department, departures)
         arrived = self._arrived(department, move, move.member)
         if arrived.opt_out is not None and move.member.status in ("subscribed", "pending", "transactional"):
             # The plan looks at PracBill's customers, and none has the new address: the no is carried out here.
             mailchimp.set_member_status(department.audience_id, move.member.address, "unsubscribed")
             arrived = replace(arrived, status="unsubscribed")
         # The new address first: once the old one is known as left, a repeat could not read what goes along.
-        return self._hearing.hear(department, [arrived]) + self._hearing.hear(department, departures)
+        return self._observations.apply(department, [arrived]) + self._observations.apply(department, departures)
 
-    def _arrived(self, department: Department, move: Move, member: RemoteMember) -> News:
+    def _arrived(self, department: Department, move: AddressChange, member: RemoteMember) -> Observation:
         """News of the new address, with what is known of the person by the old one."""
         keys = [address_key(department.salt, address) for address in (move.old_address, move.new_address)]
         old, new = (self._members.state(department.id, key, department.audience_id) for key in keys)
-        news = replace(news_of(member, move.asked_at, move.route), rule="address-arrived")
-        if not old.member.is_heard and old.member.pushed_at is None:
-            return news
-        own, carried = news.opt_out, no_of_a_contact(old.member.opt_out, old, new)
+        observation = replace(observation_of(member, move.asked_at, move.route), rule="address-arrived")
+        if not old.member.has_consent_state and old.member.pushed_at is None:
+            return observation
+        own, carried = observation.opt_out, no_of_a_contact(old.member.opt_out, old, new)
         # An unsubscribe by API may be ours, from a try that died.
         no = carried if own is None or (own.route == "admin" and carried is not None) else own
-        return replace(news, opt_out=no, pre_existing=not old.member.is_ours)
+        return replace(observation, opt_out=no, pre_existing=not old.member.is_ours)
 
 
-def _own_no(move: Move) -> OptOut | None:
+def _own_no(move: AddressChange) -> OptOut | None:
     """The no that the person said after the move. An admin's may be our own, and a bounce is the new address's."""
-    no = news_of(move.member, move.asked_at, move.route).opt_out if move.member is not None else None
+    no = observation_of(move.member, move.asked_at, move.route).opt_out if move.member is not None else None
     return no if no is not None and no.route == "person" else None

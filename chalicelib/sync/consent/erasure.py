@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.contract.views import ErasureReceipt
-from chalicelib.domain.consent.members import Heard, OptOut
+from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Department
@@ -71,7 +71,7 @@ class Erasure:
         audience_id = department.audience.id if department.audience else ""
         states = self._states(department, stored, audience_id)
         for state in states:
-            if state.sharers is not None:
+            if state.address_customers is not None:
                 self._note(department_id, state, audience_id, now)
         deleted = self._delete_in_mailchimp(department, audience_id, states)
         for state in states:
@@ -92,36 +92,38 @@ class Erasure:
 
         Others than the customer's own are left alone when somebody else has them now.
         """
-        others = list(stored.former)
+        others = list(stored.previous_keys)
         found: dict[str, AddressState] = {}
         if stored.address_key:
             state = self._members.state(department.id, stored.address_key, audience_id)
             found[stored.address_key] = state
-            others.append(state.member.left_for)
+            others.append(state.member.successor_key)
         while others:
             key = others.pop()
             if not key or key in found:
                 continue
             other = self._members.state(department.id, key, audience_id)
-            if other.sharers is None:
+            if other.address_customers is None:
                 found[key] = other
-                others.append(other.member.left_for)
+                others.append(other.member.successor_key)
         # The customer's own last: by it the others are found.
         return list(found.values())[::-1]
 
     def _note(self, department_id: str, state: AddressState, audience_id: str, now: datetime) -> None:
         """The note that keeps the address out, and the address itself out of it."""
 
-        def erased(known: Heard) -> Heard:
+        def erased(known: ConsentState) -> ConsentState:
             if known.erased:
                 return known
-            no = newest_opt_out(known.opt_out, OptOut(now, "person", "erased", told_pracbill=True))
+            no = newest_opt_out(known.opt_out, OptOut(now, "person", "erased", sent_to_pracbill=True))
             # Where the person went on is a hash as well; a repeat finds the way by it.
-            left = known.left_for if known.audience_id == audience_id else ""
-            return Heard(audience_id, "forgotten", status_at=now, heard_at=now, opt_out=no, erased=True, left_for=left)
+            left = known.successor_key if known.audience_id == audience_id else ""
+            return ConsentState(
+                audience_id, "forgotten", status_at=now, observed_at=now, opt_out=no, erased=True, successor_key=left
+            )
 
         member = state.member
-        self._members.change_heard(department_id, member.address_key, member.address, erased)
+        self._members.change_consent_state(department_id, member.address_key, member.address, erased)
 
     def _delete_in_mailchimp(self, department: Department, audience_id: str, states: list[AddressState]) -> bool:
         """Delete the members for good; answers False where no audience is connected that could have them."""
@@ -156,14 +158,14 @@ class Erasure:
     def _remove_traces(self, department_id: str, state: AddressState, stored: StoredCustomer) -> None:
         """Everything of the address that can be read; of other customers who share it only the pushes go."""
         key = state.member.address_key
-        self._members.delete_untold(department_id, key)
+        self._members.delete_outbox_entries(department_id, key)
         self._members.write(
             [
                 self._members.delete_push(department_id, key),
                 self._members.delete_document(department_id, key, stored.customer_key),
             ]
         )
-        if state.sharers is None or len(state.sharers.customers) < 2:
+        if state.address_customers is None or len(state.address_customers.customers) < 2:
             marks = _marks_of(key, self._members, department_id)
             self._members.write([self._members.delete_mark(department_id, mark) for mark in marks])
 
@@ -180,14 +182,18 @@ class Erasure:
 
 def erased_among(members: MemberStore, department_id: str, address_keys: Iterable[str]) -> frozenset[str]:
     """Which of these addresses are erased: nothing that can be read may be stored of their customers again."""
-    known = members.facets(department_id, address_keys)
-    return frozenset(key for key, facets in known.items() if facets.heard is not None and facets.heard.erased)
+    known = members.member_states(department_id, address_keys)
+    return frozenset(
+        key
+        for key, member_states in known.items()
+        if member_states.consent_state is not None and member_states.consent_state.erased
+    )
 
 
 def _marks_of(address_key: str, members: MemberStore, department_id: str) -> tuple[str, ...]:
-    """The touched marks of one address: the list is read from right before it."""
+    """The change markers of one address: the list is read from right before it."""
     before = f"{int(address_key, 16) - 1:032x}" if int(address_key, 16) else ""
-    found = next(members.touched(department_id, after=before), None)
+    found = next(members.marked(department_id, after=before), None)
     return found[1] if found is not None and found[0] == address_key else ()
 
 
@@ -198,7 +204,13 @@ def _message(states: list[AddressState], customer_id: str, *, deleted: bool) -> 
         else "The customer is erased here. No Mailchimp audience is connected, so nothing was deleted there.",
         "Erase the customer in PracBill too.",
     ]
-    others = [c.id for state in states if state.sharers for c in state.sharers.customers if c.id != customer_id]
+    others = [
+        c.id
+        for state in states
+        if state.address_customers
+        for c in state.address_customers.customers
+        if c.id != customer_id
+    ]
     if others:
         parts.append(f"The same address belongs to other customers, who are no longer synced: {', '.join(others)}.")
     return " ".join(parts)

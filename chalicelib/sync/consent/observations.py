@@ -15,10 +15,10 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from chalicelib.domain.consent.members import Heard, OptOut, Sharers
-from chalicelib.domain.consent.observations import Heeded, News, Told, Untold, listen
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut
+from chalicelib.domain.consent.observations import Observation, ObservationResult, OutboxEntry, Told, apply_observation
 from chalicelib.domain.customers import address_key, mail_address
-from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.departments import Department, OutboxBacklog
 from chalicelib.domain.logs import Route
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Operation
@@ -26,10 +26,10 @@ from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused
-from chalicelib.store.batches import side_by_side
+from chalicelib.store.batches import map_concurrently
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
-from chalicelib.store.members import Facets, MemberStore
+from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.sync.ports import Clock
 
 Thing = TypeVar("Thing")
@@ -46,12 +46,12 @@ _OTHERS_TELL = "They were heard a moment ago and are being told."
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something heard that is not known yet. `facets` are what was known when it was heard."""
+    """Something heard that is not known yet. `member_states` are what was known when it was heard."""
 
     address_key: str
-    news: News
-    facets: Facets
-    heeded: Heeded
+    observation: Observation
+    member_states: MemberStates
+    applied: ObservationResult
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class _Telling:
     refusal: ConsentRefused | None = None
 
 
-class Hearing:
+class Observations:
     def __init__(
         self, *, departments: DepartmentStore, members: MemberStore, ledger: LedgerStore, clock: Clock
     ) -> None:
@@ -73,7 +73,7 @@ class Hearing:
 
     # ------------------------------------------------------------------------------------------------- hearing
 
-    def hear(self, department: Department, news: Iterable[News], *, touch: bool = True) -> Counter[str]:
+    def apply(self, department: Department, observation: Iterable[Observation], *, touch: bool = True) -> Counter[str]:
         """Take news of members of the selected audience; answers how often it came to what (domain.hearing.Kind).
 
         News that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
@@ -82,11 +82,11 @@ class Hearing:
         counts: Counter[str] = Counter()
         if department.audience is None:
             return counts
-        for part in _slices(news, _NEWS_AT_ONCE):
+        for part in _slices(observation, _NEWS_AT_ONCE):
             for one_each in _one_an_address(part):
                 changes = self._changes(department, one_each)
                 self._keep(department, changes, touch=touch)
-                counts.update(change.heeded.kind for change in changes if change.heeded.kind)
+                counts.update(change.applied.kind for change in changes if change.applied.kind)
         return counts
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:
@@ -95,60 +95,62 @@ class Hearing:
         `code` is a refusal of domain/refusals.py: `forgotten`, or one that says that the person is opted out. When that
         happened is not told, so the moment counts in which we learned of it.
         """
-        self.hear(department, [_news_of_refusal(operation, code, at)], touch=False)
+        self.apply(department, [_observation_of_refusal(operation, code, at)], touch=False)
 
-    def _changes(self, department: Department, news: Sequence[News]) -> list[Change]:
+    def _changes(self, department: Department, observation: Sequence[Observation]) -> list[Change]:
         audience_id = department.audience_id
-        by_key = {address_key(department.salt, one.address): one for one in news}
-        known = self._members.facets(department.id, by_key)
+        by_key = {address_key(department.salt, one.address): one for one in observation}
+        known = self._members.member_states(department.id, by_key)
         found = []
         for key, one in by_key.items():
-            facets = known.get(key) or Facets(key, one.address)
-            heard = facets.heard or Heard()
-            heeded = listen(key, heard, facets.push, audience_id, one)
-            if heeded.kind is not None or heeded.heard != heard:
-                found.append(Change(key, one, facets, heeded))
+            member_states = known.get(key) or MemberStates(key, one.address)
+            consent_state = member_states.consent_state or ConsentState()
+            applied = apply_observation(key, consent_state, member_states.push, audience_id, one)
+            if applied.kind is not None or applied.consent_state != consent_state:
+                found.append(Change(key, one, member_states, applied))
         return found
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
-        side_by_side(
-            lambda word: self._members.put_untold(department.id, word),
-            [change.heeded.untold for change in changes if change.heeded.untold],
+        map_concurrently(
+            lambda word: self._members.put_outbox_entries(department.id, word),
+            [change.applied.outbox_entry for change in changes if change.applied.outbox_entry],
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
-        touched = [change for change in changes if touch and change.heeded.kind is not None]
-        self._touch(department, touched, "hearing")
-        entries = [(change.address_key, change.heeded.entry) for change in changes]
+        marked = [change for change in changes if touch and change.applied.kind is not None]
+        self._touch(department, marked, "hearing")
+        entries = [(change.address_key, change.applied.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
         self._know(department, changes)
-        self._touch(department, touched, "heard")
+        self._touch(department, marked, "heard")
 
     def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
         put = self._members.put_mark
         self._members.write(
-            [put(department.id, c.address_key, f"{what}-{moment_text(c.news.heard_at)}") for c in changes]
+            [put(department.id, c.address_key, f"{what}-{moment_text(c.observation.observed_at)}") for c in changes]
         )
 
     def _know(self, department: Department, changes: Sequence[Change]) -> None:
         """Store the facets, many new ones in one call; where somebody was faster, the news is held against theirs."""
-        new = [change for change in changes if change.facets.heard is None]
-        known = [change for change in changes if change.facets.heard is not None]
+        new = [change for change in changes if change.member_states.consent_state is None]
+        known = [change for change in changes if change.member_states.consent_state is not None]
         for part in _slices(new, _FACETS_A_TRANSACTION):
-            facets = [(change.address_key, change.news.address, change.heeded.heard) for change in part]
-            if len(part) == 1 or not self._members.add_heard(department.id, facets):
+            member_states = [
+                (change.address_key, change.observation.address, change.applied.consent_state) for change in part
+            ]
+            if len(part) == 1 or not self._members.add_consent_states(department.id, member_states):
                 known += part
-        side_by_side(lambda change: self._change(department, change), known)
+        map_concurrently(lambda change: self._change(department, change), known)
 
     def _change(self, department: Department, change: Change) -> None:
-        def heard(known: Heard) -> Heard:
-            push, audience_id = change.facets.push, department.audience_id
-            return listen(change.address_key, known, push, audience_id, change.news).heard
+        def consent_state(known: ConsentState) -> ConsentState:
+            push, audience_id = change.member_states.push, department.audience_id
+            return apply_observation(change.address_key, known, push, audience_id, change.observation).consent_state
 
-        self._members.change_heard(department.id, change.address_key, change.news.address, heard)
+        self._members.change_consent_state(department.id, change.address_key, change.observation.address, consent_state)
 
     # ------------------------------------------------------------------------------------------- telling PracBill
 
-    def tell_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
+    def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
         """Tell PracBill every word it has not heard.
 
         Telling twice changes nothing there. A word that was replaced while it was told stays for the next time, and so
@@ -157,33 +159,33 @@ class Hearing:
         """
         telling = _Telling()
         try:
-            for words in _slices(self._members.untold(department.id), MOST_CHANGES_A_CALL):
+            for words in _slices(self._members.outbox(department.id), MOST_CHANGES_A_CALL):
                 self._tell(department, pracbill, words, telling)
         except (RetryLater, StopRun) as failed:
-            self.note_untold(department.id, failed.message)
+            self.note_backlog(department.id, failed.message)
             raise
-        if telling.refusal is None and not telling.words and department.untold is None:
+        if telling.refusal is None and not telling.words and department.backlog is None:
             return Told()
         why = telling.refusal.message if telling.refusal is not None else ""
-        return Told(telling.known, self.note_untold(department.id, why))
+        return Told(telling.known, self.note_backlog(department.id, why))
 
-    def note_untold(self, department_id: str, why: str) -> UntoldWords | None:
+    def note_backlog(self, department_id: str, why: str) -> OutboxBacklog | None:
         """Count what PracBill has not been told and note it with the department, for its health; `why` it is so."""
-        count, now = self._members.untold_count(department_id), self._clock()
+        count, now = self._members.outbox_count(department_id), self._clock()
 
         def noted(known: Department) -> Department:
-            since = known.untold.since if known.untold is not None else now
-            return replace(known, untold=UntoldWords(count, since, why or _OTHERS_TELL) if count else None)
+            since = known.backlog.since if known.backlog is not None else now
+            return replace(known, backlog=OutboxBacklog(count, since, why or _OTHERS_TELL) if count else None)
 
-        return self._departments.change(department_id, noted).untold
+        return self._departments.change(department_id, noted).backlog
 
-    def untold(self, department_id: str) -> UntoldWords | None:
+    def backlog(self, department_id: str) -> OutboxBacklog | None:
         """What PracBill has not been told, as last noted."""
         department = self._departments.get(department_id)
-        return department.untold if department is not None else None
+        return department.backlog if department is not None else None
 
     def _tell(
-        self, department: Department, pracbill: PracBillClient, words: Sequence[Untold], telling: _Telling
+        self, department: Department, pracbill: PracBillClient, words: Sequence[OutboxEntry], telling: _Telling
     ) -> None:
         """Tell some words; where PracBill refuses them, half and half, until it is known which ones it means."""
         if telling.refused_calls >= _MOST_REFUSED_CALLS:
@@ -199,54 +201,56 @@ class Hearing:
             return
         unknown = {mail_address(email) for email in written.unknown}
         told = [word for word in words if mail_address(word.email) not in unknown]
-        side_by_side(lambda word: self._note_told(department.id, word), told)
-        side_by_side(lambda word: self._members.delete_untold(department.id, word.address_key, word), words)
+        map_concurrently(lambda word: self._note_told(department.id, word), told)
+        map_concurrently(lambda word: self._members.delete_outbox_entries(department.id, word.address_key, word), words)
         telling.known += len(told)
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
         """Keep a word for PracBill about opt-outs that were heard before it had this customer with the address."""
         for state in states:
             opt_out, member = state.member.opt_out, state.member
-            if state.sharers is None or opt_out is None or member.erased:
+            if state.address_customers is None or opt_out is None or member.erased:
                 continue
-            if opt_out.route == "pracbill" or state.sharers.consent == "unsubscribed":
+            if opt_out.route == "pracbill" or state.address_customers.consent == "unsubscribed":
                 continue
-            if opt_out.customers and not state.sharers.ids <= {*opt_out.customers}:
+            if opt_out.customers and not state.address_customers.ids <= {*opt_out.customers}:
                 continue  # PracBill would write it down for everybody who has the address
-            if opt_out.told_pracbill and not _was_never_told(state.sharers, opt_out):
+            if opt_out.sent_to_pracbill and not _was_never_told(state.address_customers, opt_out):
                 continue
-            word = Untold(member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason)
-            self._members.put_untold(department.id, word)
+            word = OutboxEntry(
+                member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason
+            )
+            self._members.put_outbox_entries(department.id, word)
 
-    def _note_told(self, department_id: str, word: Untold) -> None:
-        def told(heard: Heard) -> Heard:
-            opt_out = heard.opt_out
+    def _note_told(self, department_id: str, word: OutboxEntry) -> None:
+        def told(consent_state: ConsentState) -> ConsentState:
+            opt_out = consent_state.opt_out
             if word.status != "unsubscribed" or opt_out is None or opt_out.at > word.occurred_at:
-                return heard
-            return replace(heard, opt_out=replace(opt_out, told_pracbill=True))
+                return consent_state
+            return replace(consent_state, opt_out=replace(opt_out, sent_to_pracbill=True))
 
-        self._members.change_heard(department_id, word.address_key, word.email, told)
+        self._members.change_consent_state(department_id, word.address_key, word.email, told)
 
 
-def news_of(
+def observation_of(
     member: RemoteMember,
-    heard_at: datetime,
+    observed_at: datetime,
     route: Route,
     *,
     subscribed_at: datetime | None = None,
     evidence: dict[str, str] | None = None,
-) -> News:
-    """News from a member as Mailchimp shows it. `heard_at` is our clock before it was asked for."""
-    status_at = member.last_changed or heard_at
+) -> Observation:
+    """News from a member as Mailchimp shows it. `observed_at` is our clock before it was asked for."""
+    status_at = member.last_changed or observed_at
     opt_out, rule = _no_of(member, status_at)
     seen = {"mailchimp_time": moment_text(status_at)}
     if member.unsubscribe_reason:
         seen["reason"] = member.unsubscribe_reason[:_LONGEST_REASON]
-    return News(
+    return Observation(
         address=member.address,
         status=member.status,
         status_at=status_at,
-        heard_at=heard_at,
+        observed_at=observed_at,
         route=route,
         rule=rule,
         opt_out=opt_out,
@@ -256,13 +260,15 @@ def news_of(
     )
 
 
-def gone(address: str, at: datetime, heard_at: datetime, route: Route, evidence: dict[str, str] | None = None) -> News:
+def gone(
+    address: str, at: datetime, observed_at: datetime, route: Route, evidence: dict[str, str] | None = None
+) -> Observation:
     """News of a member that was there and is no longer in any state: Mailchimp shows deleted ones nowhere.
 
     Somebody deleted it for good, mostly because the person wished so; it is taken as a no.
     """
     opt_out = OptOut(at, "admin", "deleted in Mailchimp")
-    return News(address, "forgotten", at, heard_at, route, "deleted-there", opt_out, evidence=evidence or {})
+    return Observation(address, "forgotten", at, observed_at, route, "deleted-there", opt_out, evidence=evidence or {})
 
 
 def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
@@ -276,28 +282,28 @@ def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
     return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
 
 
-def _news_of_refusal(operation: Operation, code: str, at: datetime) -> News:
+def _observation_of_refusal(operation: Operation, code: str, at: datetime) -> Observation:
     if code == "forgotten":
         return replace(gone(operation.address, at, at, "sync"), rule="refused-forgotten")
     opt_out = OptOut(at, "person", "compliance state")
-    return News(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
+    return Observation(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
 
 
-def _was_never_told(sharers: Sharers, no: OptOut) -> bool:
+def _was_never_told(address_customers: AddressCustomers, no: OptOut) -> bool:
     """Whether PracBill, once told of the no, must have entered the customer anew: what it says now is older than that.
 
     A yes without a time is left alone: it may be later.
     """
-    if sharers.consent is None:
+    if address_customers.consent is None:
         return True
-    return sharers.consent_at is not None and sharers.consent_at <= no.at
+    return address_customers.consent_at is not None and address_customers.consent_at <= no.at
 
 
-def _one_an_address(news: Sequence[News]) -> Iterator[list[News]]:
+def _one_an_address(observation: Sequence[Observation]) -> Iterator[list[Observation]]:
     """The news in its order of time, in parts in which no address comes twice: each is heard upon the one before."""
-    rest = sorted(news, key=lambda one: one.rank)
+    rest = sorted(observation, key=lambda one: one.rank)
     while rest:
-        first: dict[str, News] = {}
+        first: dict[str, Observation] = {}
         later = []
         for one in rest:
             if first.setdefault(one.address, one) is not one:
@@ -306,7 +312,7 @@ def _one_an_address(news: Sequence[News]) -> Iterator[list[News]]:
         rest = later
 
 
-def _change_of(word: Untold) -> ConsentChange:
+def _change_of(word: OutboxEntry) -> ConsentChange:
     return ConsentChange(
         email=word.email,
         status=word.status,

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
-from chalicelib.domain.consent.observations import News
+from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Audience, Department, UntoldWords
+from chalicelib.domain.departments import Audience, Department, OutboxBacklog
 from chalicelib.domain.logs import LogEntry
 from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
@@ -26,8 +26,8 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
-from chalicelib.sync.consent.address_changes import Move, Moves
-from chalicelib.sync.consent.observations import Hearing, gone, news_of
+from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
+from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.ports import Clock, MailchimpFor, Meter, PracBillFor, Remaining
 
 Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
@@ -59,7 +59,7 @@ class Events:
         departments: DepartmentStore,
         members: MemberStore,
         events: EventStore,
-        hearing: Hearing,
+        observations: Observations,
         logs: LogStore,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
@@ -69,8 +69,8 @@ class Events:
         self._departments = departments
         self._members = members
         self._events = events
-        self._hearing = hearing
-        self._moves = Moves(members, hearing)
+        self._observations = observations
+        self._address_changes = AddressChanges(members, observations)
         self._logs = logs
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
@@ -89,11 +89,11 @@ class Events:
             return self._count("ignored")
         if self._events.is_known(department.id, event.identity, self._clock()):
             return self._count("repeated")
-        heard = self._hear(event, department, department.audience, remaining)
-        self._tell(event, department, heard, remaining)
+        observed = self._apply_observations(event, department, department.audience, remaining)
+        self._tell(event, department, observed, remaining)
         self._events.remember(department.id, event.identity, self._clock())
-        self._meter.count("OptOutsHeard", heard["opted_out"] + heard["bounced"] + heard["deleted"])
-        return self._count("applied" if heard else "nothing_new")
+        self._meter.count("OptOutsHeard", observed["opted_out"] + observed["bounced"] + observed["deleted"])
+        return self._count("applied" if observed else "nothing_new")
 
     def _count(self, outcome: Outcome) -> Outcome:
         self._meter.count(f"WebhookEvents{outcome.title().replace('_', '')}")
@@ -101,11 +101,13 @@ class Events:
 
     # -------------------------------------------------------------------------------------------------- hearing
 
-    def _hear(self, event: HookEvent, department: Department, audience: Audience, remaining: Remaining) -> Counter[str]:
+    def _apply_observations(
+        self, event: HookEvent, department: Department, audience: Audience, remaining: Remaining
+    ) -> Counter[str]:
         try:
             mailchimp = self._mailchimp_for(department, remaining)
             if event.type == "upemail":
-                return self._hear_move(event, department, audience, mailchimp)
+                return self._apply_address_change(event, department, audience, mailchimp)
             asked_at = self._clock()
             seen = Seen(mailchimp.member(audience.id, event.address), asked_at)
             if seen.member is None:
@@ -113,12 +115,12 @@ class Events:
         except (KeyRejected, AudienceGone):
             # This may stay so for days: a no must not wait for it, everything else is read by the pull.
             seen = Seen(None, self._clock(), is_readable=False)
-        news = news_of_event(event, seen)
-        if news is None or (seen.member is None and not self._is_known(department, event.address)):
+        observation = observation_of_event(event, seen)
+        if observation is None or (seen.member is None and not self._is_known(department, event.address)):
             return Counter()
-        return self._hearing.hear(department, [news])
+        return self._observations.apply(department, [observation])
 
-    def _hear_move(
+    def _apply_address_change(
         self, event: HookEvent, department: Department, audience: Audience, mailchimp: MailchimpClient
     ) -> Counter[str]:
         """A person changed the address."""
@@ -127,30 +129,32 @@ class Events:
         new = mailchimp.member(audience.id, event.address)
         if old is not None:
             # It is there again, or the event is not true: then both are what they are.
-            heard = [news_of(member, asked_at, "webhook") for member in (old, new) if member is not None]
-            return self._hearing.hear(department, heard)
-        move = Move(event.old_address, event.address, new, _happened_at(event, asked_at), asked_at, "webhook")
-        return self._moves.hear(department, mailchimp, move, was_there=self._is_known(department, event.old_address))
+            observed = [observation_of(member, asked_at, "webhook") for member in (old, new) if member is not None]
+            return self._observations.apply(department, observed)
+        move = AddressChange(event.old_address, event.address, new, _happened_at(event, asked_at), asked_at, "webhook")
+        return self._address_changes.apply(
+            department, mailchimp, move, was_there=self._is_known(department, event.old_address)
+        )
 
     def _is_known(self, department: Department, address: str) -> bool:
         """Whether the address is, or was, a member or a customer: anything else is no business of ours."""
         key = address_key(department.salt, address)
         state = self._members.state(department.id, key, "")
-        return state.sharers is not None or bool(state.member.address)
+        return state.address_customers is not None or bool(state.member.address)
 
     # -------------------------------------------------------------------------------------------------- telling
 
-    def _tell(self, event: HookEvent, department: Department, heard: Counter[str], remaining: Remaining) -> None:
+    def _tell(self, event: HookEvent, department: Department, observed: Counter[str], remaining: Remaining) -> None:
         """Tell PracBill; the log says what waits where that fails, and that it was told when it was another try."""
-        self._log(event, department, heard)
+        self._log(event, department, observed)
         try:
-            told = self._hearing.tell_pracbill(department, self._pracbill_for(remaining))
+            told = self._observations.send_to_pracbill(department, self._pracbill_for(remaining))
         except (RetryLater, StopRun):
-            self._log(event, department, heard, self._hearing.untold(department.id))
+            self._log(event, department, observed, self._observations.backlog(department.id))
             raise
-        if told.untold is not None:
-            self._log(event, department, heard, told.untold)
-        if not heard and told.known:
+        if told.backlog is not None:
+            self._log(event, department, observed, told.backlog)
+        if not observed and told.known:
             entry = LogEntry(
                 date=self._clock(),
                 direction="pull",
@@ -164,23 +168,23 @@ class Events:
     # -------------------------------------------------------------------------------------------------- logging
 
     def _log(
-        self, event: HookEvent, department: Department, heard: Counter[str], untold: UntoldWords | None = None
+        self, event: HookEvent, department: Department, observed: Counter[str], backlog: OutboxBacklog | None = None
     ) -> None:
         """One entry for an event that changed something, the same one when it is repeated; it names no address."""
-        kind = next((kind for kind in _MESSAGES if heard.get(kind)), None)
+        kind = next((kind for kind in _MESSAGES if observed.get(kind)), None)
         if kind is None:
             return
         message = _MESSAGES[kind]
         if kind == "address_changed":
             message += self._customers_of(event, department)
-        waiting = {"waiting": untold.count} if untold is not None else {}
+        waiting = {"waiting": backlog.count} if backlog is not None else {}
         entry = LogEntry(
             date=_happened_at(event, self._clock()),
             direction="pull",
             type="webhook",
             status="success",
-            message=f"{message} {untold.message}" if untold is not None else message,
-            counts={name: count for name, count in heard.items() if name != "status"} | waiting,
+            message=f"{message} {backlog.message}" if backlog is not None else message,
+            counts={name: count for name, count in observed.items() if name != "status"} | waiting,
         )
         self._logs.add(department.id, entry, key=event.identity)
 
@@ -188,30 +192,32 @@ class Events:
         """Which customers an address change concerns, by their ids."""
         key = address_key(department.salt, event.old_address)
         state = self._members.state(department.id, key, event.audience_id)
-        ids = ", ".join(customer.id for customer in state.sharers.customers) if state.sharers else ""
+        ids = (
+            ", ".join(customer.id for customer in state.address_customers.customers) if state.address_customers else ""
+        )
         return f" (customer {ids})." if ids else ": no customer has the old one."
 
 
-def news_of_event(event: HookEvent, seen: Seen) -> News | None:
+def observation_of_event(event: HookEvent, seen: Seen) -> Observation | None:
     """What an event about one address comes to; None when Mailchimp shows nothing that it could mean."""
     evidence = {"event": event.type, "fired_at": event.fired_at}
     evidence |= {name: value for name in ("reason", "campaign_id") if (value := getattr(event, name))}
     no, rule = _no_of(event, _happened_at(event, seen.asked_at))
     member = seen.member
     if member is None:
-        return _news_without_member(event, seen, no, rule, evidence)
+        return _observation_without_member(event, seen, no, rule, evidence)
     subscribed_at = _happened_at(event, seen.asked_at) if event.type == "subscribe" and event.fired_at_moment else None
     if subscribed_at is not None and member.last_changed is not None:
         subscribed_at = min(subscribed_at, member.last_changed)
-    news = news_of(member, seen.asked_at, "webhook", subscribed_at=subscribed_at, evidence=evidence)
+    observation = observation_of(member, seen.asked_at, "webhook", subscribed_at=subscribed_at, evidence=evidence)
     if no is None:
-        return news
-    if news.opt_out is None:
+        return observation
+    if observation.opt_out is None:
         # Archived since: the no before it counts all the same. Any other state is later than the event.
-        return replace(news, opt_out=no, rule=rule) if member.status == "archived" else news
-    if event.reason == "abuse" and news.opt_out.route != "admin":
-        return replace(news, opt_out=replace(no, at=news.opt_out.at), rule=rule)
-    return news
+        return replace(observation, opt_out=no, rule=rule) if member.status == "archived" else observation
+    if event.reason == "abuse" and observation.opt_out.route != "admin":
+        return replace(observation, opt_out=replace(no, at=observation.opt_out.at), rule=rule)
+    return observation
 
 
 def _happened_at(event: HookEvent, asked_at: datetime) -> datetime:
@@ -219,15 +225,15 @@ def _happened_at(event: HookEvent, asked_at: datetime) -> datetime:
     return min(event.fired_at_moment or asked_at, asked_at)
 
 
-def _news_without_member(
+def _observation_without_member(
     event: HookEvent, seen: Seen, no: OptOut | None, rule: str, evidence: dict[str, str]
-) -> News | None:
+) -> Observation | None:
     at = _happened_at(event, seen.asked_at)
     if no is not None:
         if seen.is_readable:
-            return News(event.address, "forgotten", at, seen.asked_at, "webhook", rule, no, evidence=evidence)
+            return Observation(event.address, "forgotten", at, seen.asked_at, "webhook", rule, no, evidence=evidence)
         status: Literal["cleaned", "unsubscribed"] = "cleaned" if event.type == "cleaned" else "unsubscribed"
-        return News(event.address, status, at, seen.asked_at, "webhook", rule, no, evidence=evidence)
+        return Observation(event.address, status, at, seen.asked_at, "webhook", rule, no, evidence=evidence)
     if event.type == "unsubscribe" and seen.is_readable:
         return gone(event.address, at, seen.asked_at, "webhook", evidence)
     return None

@@ -24,7 +24,7 @@ from chalicelib.contract.views import (
 )
 from chalicelib.domain.address_status import REASONS
 from chalicelib.domain.addresses import mask_address
-from chalicelib.domain.consent.members import Member, Sharers, Status
+from chalicelib.domain.consent.members import AddressCustomers, Member, Status
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.hold_reasons import HELD, Explanation, explanation
@@ -35,16 +35,16 @@ from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.filterable import Filterable, sample_from_document
 from chalicelib.domain.segments.rules import Rule, Selection, explain
 from chalicelib.errors import conflict, not_found
-from chalicelib.store.address_status import Standings, StandingStore
+from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.segment_query import SegmentQuery
-from chalicelib.store.tag_rechecks import TagCheckStore
+from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor
-from chalicelib.sync.segments.segments_phase import standing_of
+from chalicelib.sync.segments.segments_phase import address_status_of
 
 _API_SECONDS = 25.0
 
@@ -152,8 +152,8 @@ class Reconciliations:
         *,
         departments: DepartmentStore,
         members: MemberStore,
-        checks: TagCheckStore,
-        standings: StandingStore,
+        checks: TagRecheckStore,
+        address_statuses: AddressStatusStore,
         query_for: Callable[[Department], SegmentQuery],
         mailchimp_for: MailchimpFor,
         clock: Clock,
@@ -161,7 +161,7 @@ class Reconciliations:
         self._departments = departments
         self._members = members
         self._checks = checks
-        self._standings = standings
+        self._address_statuses = address_statuses
         self._query_for = query_for
         self._mailchimp_for = mailchimp_for
         self._clock = clock
@@ -176,11 +176,11 @@ class Reconciliations:
         theirs = self._mailchimp_for(department, lambda: _API_SECONDS).subscribed_count(audience.id)
         everybody = Selection(today_in(ZoneInfo(department.timezone), now), with_address=True)
         ours, (with_address,) = self._query_for(department).counts_of_all([everybody])
-        standings, as_of = self._up_to_date(department, now)
-        reasons = standings.reasons
+        address_statuses, as_of = self._up_to_date(department, now)
+        reasons = address_statuses.reasons
         # Foreign members count on Mailchimp's side alone.
         reasons["foreign"] = -reasons["foreign"]
-        reasons["shared_address"] = standings.shared
+        reasons["shared_address"] = address_statuses.shared
         reasons["no_address"] = ours - with_address
         reasons["not_counted_yet"] = ours - theirs - reasons.total()
         return Reconciliation(
@@ -193,14 +193,14 @@ class Reconciliations:
             as_of=as_of,
         )
 
-    def _up_to_date(self, department: Department, now: datetime) -> tuple[Standings, datetime]:
+    def _up_to_date(self, department: Department, now: datetime) -> tuple[AddressStatuses, datetime]:
         """Where addresses stand, and as of when."""
-        known = self._standings.load(department.id, department.audience_id)
-        news = self._news(department)
-        if news is None:
+        known = self._address_statuses.load(department.id, department.audience_id)
+        observation = self._news(department)
+        if observation is None:
             return known, known.as_of or now
-        states = self._members.states(department.id, news, department.audience_id)
-        changes = {state.member.address_key: standing_of(department, state, now) for state in states}
+        states = self._members.states(department.id, observation, department.audience_id)
+        changes = {state.member.address_key: address_status_of(department, state, now) for state in states}
         return known.with_changes(changes), now
 
     def _news(self, department: Department) -> list[str] | None:
@@ -208,9 +208,9 @@ class Reconciliations:
 
         A full run leaves no marks: until its plan is carried out, there may be news of any address.
         """
-        if department.decide_all:
+        if department.replan_all:
             return None
-        marked = (key for key, _ in self._members.touched(department.id))
+        marked = (key for key, _ in self._members.marked(department.id))
         checked = (check.address_key for check in self._checks.ascending(department.id))
         keys = dict.fromkeys(islice(chain(marked, checked), 2 * _MOST_NEWS))
         return list(keys) if len(keys) <= _MOST_NEWS else None
@@ -229,7 +229,7 @@ def verdict_of(
         words = f"{told.cause} {told.fix}"
     else:
         words = there or "Not in the audience, and nothing is planned for this address."
-    return there is not None, words + _sharing_words(state.sharers, customer_id)
+    return there is not None, words + _sharing_words(state.address_customers, customer_id)
 
 
 def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:
@@ -245,14 +245,14 @@ def _planned_words(action: Action, there: str | None) -> str:
     return f"{there or 'Not in the audience.'} The next sync will {_planned(action)}."
 
 
-def _sharing_words(sharers: Sharers | None, customer_id: str) -> str:
+def _sharing_words(address_customers: AddressCustomers | None, customer_id: str) -> str:
     """Why another customer's consent counts, where it is not the customer's own."""
-    own = next((c for c in sharers.customers if c.id == customer_id), None) if sharers else None
-    if sharers is None or own is None or own.consent == sharers.consent:
+    own = next((c for c in address_customers.customers if c.id == customer_id), None) if address_customers else None
+    if address_customers is None or own is None or own.consent == address_customers.consent:
         return ""
-    others = [c.id for c in sharers.customers if c.consent == sharers.consent]
+    others = [c.id for c in address_customers.customers if c.consent == address_customers.consent]
     named = ", ".join(others[:_MOST_NAMED]) + (" and others" if len(others) > _MOST_NAMED else "")
-    said = "opted out" if sharers.consent == "unsubscribed" else "has no consent recorded"
+    said = "opted out" if address_customers.consent == "unsubscribed" else "has no consent recorded"
     return (
         f" The customer shares this address with {named}, who {said}: together they are one member, and the strictest "
         "consent counts."
@@ -286,7 +286,7 @@ def _without_address(customer_id: str, email: str, segments: tuple[SegmentVerdic
 
 
 def _others(state: AddressState, customer_id: str) -> tuple[str, ...]:
-    customers = state.sharers.customers if state.sharers else ()
+    customers = state.address_customers.customers if state.address_customers else ()
     return tuple(customer.id for customer in customers if customer.id != customer_id)
 
 

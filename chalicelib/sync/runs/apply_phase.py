@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import Heard, Member, Push, Status
+from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
-    Settled,
+    PushResult,
     already_done,
     consent_news,
+    consent_state_after,
     counted_as,
-    heard_after,
     is_newer,
     ledger_entry,
     left_archived,
@@ -37,15 +37,15 @@ from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.batches import Request, side_by_side
+from chalicelib.store.batches import Request, map_concurrently
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.members import Facets, MemberStore
+from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
-from chalicelib.sync.consent.address_changes import Move, Moves
+from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
-from chalicelib.sync.ports import Clock, ConsentHearing, Meter, Remaining
+from chalicelib.sync.ports import Clock, ConsentObservations, Meter, Remaining
 
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 _SECONDS_FOR_A_CALL = 20.0
@@ -54,11 +54,11 @@ _SECONDS_FOR_A_BULK_CALL = 60.0
 _REST_FOLLOWS = "There was no time for all; the rest of this part of the sync follows."
 # New contacts are rare; should an audience get many at once, the next full pull finds who moved.
 _MOST_CONTACTS_ASKED = 20
-# The touched mark of an address that the next run takes up by itself.
+# The change marker of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
 
-class ChunkApplier:
+class ApplyPhase:
     def __init__(
         self,
         *,
@@ -67,7 +67,7 @@ class ChunkApplier:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
-        hearing: ConsentHearing,
+        observations: ConsentObservations,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -76,8 +76,8 @@ class ChunkApplier:
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
-        self._hearing = hearing
-        self._moves = Moves(members, hearing)
+        self._observations = observations
+        self._address_changes = AddressChanges(members, observations)
         self._clock = clock
         self._meter = meter
 
@@ -89,38 +89,42 @@ class ChunkApplier:
         if operations is None:
             return run
         audience_id = department.audience_id
-        known = self._members.facets(department.id, [*_keys(operations), *_old_keys(operations)])
+        known = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
-        fresh, settled = _sort_out(operations, known, audience_id, since=run.apply_started_at)
+        fresh, results = _sort_out(operations, known, audience_id, since=run.apply_started_at)
         pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp, remaining)
-        settled += pushed
+        results += pushed
         if interruption is None:
             single = [o for o in fresh if not o.is_bulk]
             singles, interruption = self._singles(audience_id, single, mailchimp, remaining)
-            settled += singles
-        settled, unasked = self._find_moved(department, settled, known, mailchimp)
+            results += singles
+        results, unasked = self._find_moved(department, results, known, mailchimp)
         interruption = interruption or unasked
         # Who was erased while the call ran may be there by it: the erasure came too early to find them.
-        erased = self._erased(department, settled)
-        settled = [Settled(o, "held") if (o := one.operation).address_key in erased else one for one in settled]
-        self._keep(run, department, settled, known, asked_at)
-        for address in {one.operation.address for one in settled if one.operation.address_key in erased}:
+        erased = self._erased(department, results)
+        results = [PushResult(o, "held") if (o := one.operation).address_key in erased else one for one in results]
+        self._keep(run, department, results, known, asked_at)
+        for address in {one.operation.address for one in results if one.operation.address_key in erased}:
             mailchimp.delete_permanently(audience_id, address)
         if interruption is not None:
             raise interruption
-        return self._count(run, number, settled)
+        return self._count(run, number, results)
 
     def _find_moved(
-        self, department: Department, settled: Sequence[Settled], known: dict[str, Facets], mailchimp: MailchimpClient
-    ) -> tuple[list[Settled], RetryLater | None]:
+        self,
+        department: Department,
+        results: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        mailchimp: MailchimpClient,
+    ) -> tuple[list[PushResult], RetryLater | None]:
         """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
 
         Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
         """
-        kept: list[Settled] = []
+        kept: list[PushResult] = []
         asked, interruption = 0, None
-        for one in settled:
+        for one in results:
             before = _contact_before(one, known, department.audience_id)
             if not before or asked == _MOST_CONTACTS_ASKED:
                 kept.append(one)
@@ -132,7 +136,9 @@ class ChunkApplier:
                     interruption = later
         return kept, interruption
 
-    def _moved_unheard(self, department: Department, one: Settled, before: str, mailchimp: MailchimpClient) -> Settled:
+    def _moved_unheard(
+        self, department: Department, one: PushResult, before: str, mailchimp: MailchimpClient
+    ) -> PushResult:
         """When the contact we knew is found under another address, the person changed it without our hearing, and the
         write made a new member of the old address. It goes again, and a no goes to where the person is.
         """
@@ -142,16 +148,16 @@ class ChunkApplier:
         if found is None or found.address in ("", operation.address):
             return one
         mailchimp.archive_member(audience_id, operation.address)
-        move = Move(operation.address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
-        self._moves.hear(department, mailchimp, move, was_there=True)
-        return Settled(operation, "held")
+        move = AddressChange(operation.address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
+        self._address_changes.apply(department, mailchimp, move, was_there=True)
+        return PushResult(operation, "held")
 
-    def _erased(self, department: Department, settled: Sequence[Settled]) -> frozenset[str]:
+    def _erased(self, department: Department, results: Sequence[PushResult]) -> frozenset[str]:
         """Whose data were erased by now, of those to whom more was to be done than archiving."""
         now = self._departments.get(department.id)
         if now is None or not now.has_erasures:
             return frozenset()
-        keys = [one.operation.address_key for one in settled if one.operation.action != "archive"]
+        keys = [one.operation.address_key for one in results if one.operation.action != "archive"]
         return erased_among(self._members, department.id, keys)
 
     def fail(self, run: Run, department: Department, number: int) -> Run:
@@ -159,19 +165,19 @@ class ChunkApplier:
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        known = self._members.facets(department.id, _keys(operations))
-        fresh, settled = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
-        settled += [Settled(operation, "unsettled") for operation in fresh]
-        later = [one for one in settled if one.result in ("held", "unsettled")]
+        known = self._members.member_states(department.id, _keys(operations))
+        fresh, results = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
+        results += [PushResult(operation, "unsettled") for operation in fresh]
+        later = [one for one in results if one.result in ("held", "unsettled")]
         self._logs.add_records(run.department_id, run.id, [record_of(one, self._clock()) for one in later])
         self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
-        return self._count(run, number, settled, is_failed=True)
+        return self._count(run, number, results, is_failed=True)
 
     # ------------------------------------------------------------------------------------------------ calls
 
     def _bulk(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
-    ) -> tuple[list[Settled], RetryLater | None]:
+    ) -> tuple[list[PushResult], RetryLater | None]:
         """The bulk call, divided where Mailchimp refuses it as a whole. What interrupted it is answered too."""
         if not operations:
             return [], None
@@ -181,55 +187,55 @@ class ChunkApplier:
         refused = {member.address: member for member in answer.refused}
         untried = frozenset(answer.untried)
         tried = [o for o in operations if o.address not in untried]
-        pushed = [_settle_bulk(o, good.get(o.address), refused.get(o.address)) for o in tried]
-        settled, interruption = self._insist(audience_id, pushed, mailchimp, remaining)
-        return settled, RetryLater(_REST_FOLLOWS) if untried else interruption
+        pushed = [_bulk_result(o, good.get(o.address), refused.get(o.address)) for o in tried]
+        results, interruption = self._insist(audience_id, pushed, mailchimp, remaining)
+        return results, RetryLater(_REST_FOLLOWS) if untried else interruption
 
     def _insist(
-        self, audience_id: str, pushed: Sequence[Settled], mailchimp: MailchimpClient, remaining: Remaining
-    ) -> tuple[list[Settled], RetryLater | None]:
+        self, audience_id: str, pushed: Sequence[PushResult], mailchimp: MailchimpClient, remaining: Remaining
+    ) -> tuple[list[PushResult], RetryLater | None]:
         """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
 
         Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
         opt-out from it. Whom an interruption leaves out goes with the repeat.
         """
-        settled: list[Settled] = []
+        results: list[PushResult] = []
         interruption: RetryLater | None = None
         for one in pushed:
             if one.result != "refused" or one.operation.action != "unsubscribe":
-                settled.append(one)
+                results.append(one)
             elif interruption is None and remaining() < _SECONDS_FOR_A_CALL:
                 interruption = RetryLater(_REST_FOLLOWS)
             elif interruption is None:
                 try:
                     answer = mailchimp.set_member_status(audience_id, one.operation.address, "unsubscribed")
-                    settled.append(_settle_status(one, answer))
+                    results.append(_status_result(one, answer))
                 except RetryLater as later:
                     interruption = later
-        return settled, interruption
+        return results, interruption
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
-    ) -> tuple[list[Settled], RetryLater | None]:
+    ) -> tuple[list[PushResult], RetryLater | None]:
         """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
-        settled: list[Settled] = []
+        results: list[PushResult] = []
         for operation in operations:
             if remaining() < _SECONDS_FOR_A_CALL:
-                return settled, RetryLater(_REST_FOLLOWS)
+                return results, RetryLater(_REST_FOLLOWS)
             try:
-                settled.append(self._single(audience_id, operation, mailchimp))
+                results.append(self._single(audience_id, operation, mailchimp))
             except RetryLater as later:
-                return settled, later
-        return settled, None
+                return results, later
+        return results, None
 
-    def _single(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
+    def _single(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> PushResult:
         if operation.action == "archive":
-            return _settle_archive(operation, mailchimp.archive_member(audience_id, operation.address))
+            return _archive_result(operation, mailchimp.archive_member(audience_id, operation.address))
         values = operation.values or {}
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
             contact_id = answer.member.contact_id if answer.member is not None else ""
-            return Settled(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
+            return PushResult(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
         refused = _classified(answer.refused).code if answer.refused is not None else ""
         if refused in ("cannot_rename", "rename_clash"):
             old = mailchimp.member(audience_id, operation.old_address)
@@ -237,36 +243,41 @@ class ChunkApplier:
             movable = ("archived",) if refused == "cannot_rename" else ("archived", "subscribed")
             if old is None or old.status not in movable:
                 # The member is not subscribed any more: that is news, and the next plan decides with it.
-                return Settled(operation, "held")
+                return PushResult(operation, "held")
         return self._archive_and_add(audience_id, operation, mailchimp)
 
-    def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> Settled:
+    def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> PushResult:
         """The other way to change an address, where Mailchimp does not rename: old one archived, new one added."""
         archived = mailchimp.archive_member(audience_id, operation.old_address)
         old: dict[str, Status] = {"done": "archived", "absent": "absent"}
         answer = mailchimp.push_surely(audience_id, [member_object(operation)])
         good = next(iter(answer.created + answer.updated), None)
-        settled = _settle_bulk(operation, good, next(iter(answer.refused), None))
-        return replace(settled, action="add", old=old.get(archived.outcome))
+        results = _bulk_result(operation, good, next(iter(answer.refused), None))
+        return replace(results, action="add", old=old.get(archived.outcome))
 
     # ------------------------------------------------------------------------------------------------ keeping
 
     def _keep(
-        self, run: Run, department: Department, settled: Sequence[Settled], known: dict[str, Facets], now: datetime
+        self,
+        run: Run,
+        department: Department,
+        results: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        now: datetime,
     ) -> None:
         """Write what became of each address: consent first, then records, then what was sent, marks last."""
         audience_id = department.audience_id
-        new = [one for one in settled if not one.is_kept]
+        new = [one for one in results if not one.is_kept]
         moved = [left for one in new if (left := left_archived(one))]
-        side_by_side(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
-        side_by_side(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
+        map_concurrently(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
+        map_concurrently(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
         self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in new])
         pushes = [r for one in new + moved for r in self._push_requests(department.id, audience_id, one, known, now)]
         self._members.write(_each_once(pushes))
-        marks = [request for one in settled for request in self._mark_requests(department.id, one)]
+        marks = [request for one in results for request in self._mark_requests(department.id, one)]
         self._members.write(_each_once(marks))
 
-    def _mark_requests(self, department_id: str, one: Settled) -> list[Request]:
+    def _mark_requests(self, department_id: str, one: PushResult) -> list[Request]:
         """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
         owed = one.result == "refused" and one.operation.action == "unsubscribe"
         if owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
@@ -274,7 +285,7 @@ class ChunkApplier:
         return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
 
     def _push_requests(
-        self, department_id: str, audience_id: str, one: Settled, known: dict[str, Facets], now: datetime
+        self, department_id: str, audience_id: str, one: PushResult, known: dict[str, MemberStates], now: datetime
     ) -> list[Request]:
         operation = one.operation
         before = known.get(operation.address_key)
@@ -311,45 +322,45 @@ class ChunkApplier:
         return [self._members.put_push(department_id, operation.address_key, operation.address, push), check]
 
     def _keep_consent(
-        self, run: Run, department: Department, one: Settled, known: dict[str, Facets], now: datetime
+        self, run: Run, department: Department, one: PushResult, known: dict[str, MemberStates], now: datetime
     ) -> None:
-        """What an outcome means for the heard facet and the ledger."""
+        """What an outcome means for the consent state and the ledger."""
         operation = one.operation
         if one.refusal is not None and one.refusal.code in CONSENT_REFUSALS:
-            self._hearing.refused(department, operation, one.refusal.code, now)
+            self._observations.refused(department, operation, one.refusal.code, now)
             return
         audience_id = department.audience_id
-        facets = known.get(operation.address_key)
-        was = facets.member(audience_id).status if facets else "absent"
+        member_states = known.get(operation.address_key)
+        was = member_states.member(audience_id).status if member_states else "absent"
         if was != one.status:
             # Before the facet, by which a repeat would take the change for known. The time is the same in a repeat.
             self._ledger.append(department.id, operation.address_key, ledger_entry(run, one, was, now))
 
-        def heard(facet: Heard) -> Heard:
-            return heard_after(facet, operation, one.status, audience_id, now)
+        def consent_state(state: ConsentState) -> ConsentState:
+            return consent_state_after(state, operation, one.status, audience_id, now)
 
-        self._members.change_heard(department.id, operation.address_key, operation.address, heard)
+        self._members.change_consent_state(department.id, operation.address_key, operation.address, consent_state)
 
     def _keep_leaving(self, department: Department, operation: Operation, now: datetime) -> None:
         """A member was renamed: its old address is in the audience no longer, and nobody opted out."""
 
-        def left(facet: Heard) -> Heard:
-            if facet.audience_id != department.audience_id or is_newer(facet, now):
-                return facet
-            return replace(facet, status="absent", heard_at=now, contact_id="")
+        def left(state: ConsentState) -> ConsentState:
+            if state.audience_id != department.audience_id or is_newer(state, now):
+                return state
+            return replace(state, status="absent", observed_at=now, contact_id="")
 
-        self._members.change_heard(department.id, operation.old_address_key, operation.old_address, left)
+        self._members.change_consent_state(department.id, operation.old_address_key, operation.old_address, left)
 
-    def _count(self, run: Run, number: int, settled: Sequence[Settled], *, is_failed: bool = False) -> Run:
+    def _count(self, run: Run, number: int, results: Sequence[PushResult], *, is_failed: bool = False) -> Run:
         now = self._clock()
         counts: dict[str, int] = {}
-        for one in settled:
+        for one in results:
             # Of a chunk that failed the run's message says that its customers come again.
             if not (is_failed and one.result == "unsettled"):
                 name = counted_as(one)
                 counts[name] = counts.get(name, 0) + 1
-        done = sum(1 for one in settled if one.result in ("done", "held"))
-        lost = sum(1 for one in settled if one.result == "unsettled")
+        done = sum(1 for one in results if one.result in ("done", "held"))
+        lost = sum(1 for one in results if one.result == "unsettled")
         refused = counts.get("refused", 0)
         self._meter.count("MembersPushed", done)
         self._meter.count("MembersRefused", refused)
@@ -370,59 +381,61 @@ class ChunkApplier:
 
 
 def _sort_out(
-    operations: Iterable[Operation], known: dict[str, Facets], audience_id: str, *, since: datetime | None
-) -> tuple[list[Operation], list[Settled]]:
+    operations: Iterable[Operation], known: dict[str, MemberStates], audience_id: str, *, since: datetime | None
+) -> tuple[list[Operation], list[PushResult]]:
     """The operations to carry out, and those that are settled without a call."""
     fresh: list[Operation] = []
-    settled: list[Settled] = []
+    results: list[PushResult] = []
     for operation in operations:
-        facets = known.get(operation.address_key)
-        member = facets.member(audience_id) if facets else Member(operation.address_key, operation.address)
+        member_states = known.get(operation.address_key)
+        member = (
+            member_states.member(audience_id) if member_states else Member(operation.address_key, operation.address)
+        )
         if not still_right(operation, member):
-            settled.append(Settled(operation, "held"))
+            results.append(PushResult(operation, "held"))
         elif already_done(operation, member):
-            settled.append(Settled(operation, "done", status=member.status))
+            results.append(PushResult(operation, "done", status=member.status))
         elif refused := refused_already(operation, member, since):
-            settled.append(Settled(operation, "refused", refusal=refused, is_kept=True))
+            results.append(PushResult(operation, "refused", refusal=refused, is_kept=True))
         else:
             fresh.append(operation)
-    return fresh, settled
+    return fresh, results
 
 
-def _settle_bulk(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> Settled:
+def _bulk_result(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> PushResult:
     if good is not None and good.status == "archived" and operation.action in ("subscribe", "ask"):
         # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
-        return Settled(operation, "refused", refusal=refusal("stays_archived"))
+        return PushResult(operation, "refused", refusal=refusal("stays_archived"))
     if good is not None:
-        return Settled(operation, "done", status=good.status, contact_id=good.contact_id)
+        return PushResult(operation, "done", status=good.status, contact_id=good.contact_id)
     if refused is None:
-        return Settled(operation, "unsettled")
-    return Settled(operation, "refused", refusal=_classified(refused))
+        return PushResult(operation, "unsettled")
+    return PushResult(operation, "refused", refusal=_classified(refused))
 
 
-def _contact_before(one: Settled, known: dict[str, Facets], audience_id: str) -> str:
+def _contact_before(one: PushResult, known: dict[str, MemberStates], audience_id: str) -> str:
     """The id of the contact that we knew under the address, if the write met another one; else nothing."""
-    facets = known.get(one.operation.address_key)
-    before = facets.member(audience_id).contact_id if facets else ""
+    member_states = known.get(one.operation.address_key)
+    before = member_states.member(audience_id).contact_id if member_states else ""
     if one.operation.action in ("add", "rename") or one.contact_id in ("", before):
         return ""
     return before
 
 
-def _settle_status(refused: Settled, answer: MemberAnswer) -> Settled:
+def _status_result(refused: PushResult, answer: MemberAnswer) -> PushResult:
     """An operation that was refused in the bulk call, after a call of its own."""
     if answer.outcome == "refused":
         return refused
     status: Status = "unsubscribed" if answer.outcome == "done" else "absent"
-    return Settled(refused.operation, "done", status=answer.member.status if answer.member is not None else status)
+    return PushResult(refused.operation, "done", status=answer.member.status if answer.member is not None else status)
 
 
-def _settle_archive(operation: Operation, answer: MemberAnswer) -> Settled:
+def _archive_result(operation: Operation, answer: MemberAnswer) -> PushResult:
     if answer.outcome == "done":
-        return Settled(operation, "done", status="archived")
+        return PushResult(operation, "done", status="archived")
     if answer.outcome == "absent" or answer.refused is None:
-        return Settled(operation, "done", status="absent")
-    return Settled(operation, "refused", refusal=_classified(answer.refused))
+        return PushResult(operation, "done", status="absent")
+    return PushResult(operation, "refused", refusal=_classified(answer.refused))
 
 
 def _classified(refused: RefusedMember) -> Refusal:

@@ -32,7 +32,7 @@ from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document
 from chalicelib.pracbill.client import BadRecord, PracBillClient
-from chalicelib.store.batches import Request, ahead
+from chalicelib.store.batches import Request, prefetch
 from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.logs import LogStore
@@ -65,7 +65,7 @@ class StoredPage:
     is_unsure: bool = False  # somebody may have been removed unnoticed: changes are read again from the last watermark
 
 
-class Storer:
+class IngestPhase:
     def __init__(
         self,
         *,
@@ -127,7 +127,7 @@ class Storer:
         after = run.cursor.get("after")
         points = SplitPoints.from_text(run.points) if after else SplitPoints()
         known = StoredBeside(self._customers, department.id, run.cursor)
-        for page in ahead(pracbill.customers(department.id, after=after)):
+        for page in prefetch(pracbill.customers(department.id, after=after)):
             current = {customer_key(c.id): c for c in page.records if isinstance(c, Customer)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             last = page.next_after
@@ -146,7 +146,7 @@ class Storer:
     def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
         since, cursor_now = department.customers_watermark, run.cursor.get("cursor")
         # Only PracBill's page is fetched ahead: who changed twice must be compared with what the last page stored.
-        for page in ahead(pracbill.changes(department.id, since=since, cursor=cursor_now)):
+        for page in prefetch(pracbill.changes(department.id, since=since, cursor=cursor_now)):
             latest = {r.id: r for r in page.records if not isinstance(r, BadRecord)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             stored = self._customers.get(department.id, [customer_key(id) for id in latest])
@@ -265,7 +265,7 @@ class PageChanges:
             fingerprint=print_now,
             address_key=key,
             in_segments=stored.in_segments if stored and not moved else (),
-            former=_former(stored, key),
+            previous_keys=_previous_keys(stored, key),
         )
         seen = filterable(customer, self._zone)
         self._note_unreadable(stored, is_readable=seen.is_readable)
@@ -305,11 +305,11 @@ class PageChanges:
             self.marks[key] = self._members.put_mark(self._department.id, key, self._run.id)
 
 
-def _former(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:
+def _previous_keys(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:
     """The keys of the addresses that a customer had before the one with this key."""
     if stored is None:
         return ()
-    return tuple(sorted({*stored.former, stored.address_key} - {key, ""}))
+    return tuple(sorted({*stored.previous_keys, stored.address_key} - {key, ""}))
 
 
 class StoredBeside:

@@ -69,7 +69,7 @@ class Runs:
         """The run; one that shows its end has its log entry, and has given the department free."""
         run = self._run(department_id, run_id)
         if not run.is_open:
-            self.settle(run)
+            self.finalise(run)
         return self.view(run)
 
     def records(
@@ -243,10 +243,10 @@ class Runs:
             return replace(stored, status=status, message=message, finished_at=now, progress_at=now)
 
         run = self._runs.change(run.department_id, run.id, finished)
-        self.settle(run, follow=follow)
+        self.finalise(run, follow=follow)
         return run
 
-    def settle(self, run: Run, *, follow: bool = True) -> None:
+    def finalise(self, run: Run, *, follow: bool = True) -> None:
         """What follows from a run's end. Safe to repeat: a step that comes again for an ended run calls it again."""
         department = self._departments.get(run.department_id)
         if department is None or department.active_run_id != run.id or run.is_open:
@@ -281,7 +281,7 @@ class Runs:
                 # Claimed by a start that died before it stored its run; a moment's grace, since it may be happening.
                 raise conflict("Another sync is just starting. Try again in a few minutes.", code="run-active")
             if not active.is_open:
-                self.settle(active, follow=False)
+                self.finalise(active, follow=False)
             elif _gives_way(active, run):
                 self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.", follow=False)
                 replaced_segments = replaced_segments or active.type == "segments"
@@ -302,10 +302,10 @@ class Runs:
 
     def _release_refusals(self, department: Department, keys: Sequence[str]) -> None:
         """Let refused addresses be tried again at once."""
-        facets = self._members.facets(department.id, keys)
+        member_states = self._members.member_states(department.id, keys)
         requests = [
             self._members.put_push(department.id, key, known.address, replace(known.push, refusal=None))
-            for key, known in facets.items()
+            for key, known in member_states.items()
             if known.push is not None and known.push.refusal is not None
         ]
         self._members.write(requests)
@@ -374,8 +374,8 @@ def after_run(department: Department, run: Run) -> Department:
         department,
         customers_watermark=run.next_watermark or department.customers_watermark,
         members_watermark=run.members_until or department.members_watermark,
-        decide_all=department.decide_all_again,
-        decide_all_again=False,
+        replan_all=department.replan_all_next,
+        replan_all_next=False,
         last_synced_at=run.finished_at,
     )
     if run.members_until is not None and department.audience is not None:

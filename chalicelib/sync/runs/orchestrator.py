@@ -18,10 +18,10 @@ from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore
 from chalicelib.sync import ports
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
-from chalicelib.sync.runs.apply_phase import ChunkApplier
-from chalicelib.sync.runs.ingest_phase import Storer
+from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
-from chalicelib.sync.runs.plan_phase import Decider
+from chalicelib.sync.runs.plan_phase import PlanPhase
 
 _NEXT: dict[Phase, Phase] = {
     "pull": "store",
@@ -32,7 +32,7 @@ _NEXT: dict[Phase, Phase] = {
 }
 
 
-class Steps:
+class Orchestrator:
     def __init__(
         self,
         *,
@@ -40,14 +40,14 @@ class Steps:
         runs: RunStore,
         queue: SyncQueue,
         lifecycle: Runs,
-        hooks: ports.HookKeeper,
-        hearing: ports.ConsentHearing,
-        puller: ports.Phase,
-        storer: Storer,
-        decider: Decider,
-        applier: ChunkApplier,
+        hooks: ports.WebhookKeeper,
+        observations: ports.ConsentObservations,
+        pull_phase: ports.Phase,
+        ingest_phase: IngestPhase,
+        plan_phase: PlanPhase,
+        apply_phase: ApplyPhase,
         segments: ports.Phase,
-        looks: ports.CountKeeper,
+        audience_status: ports.CountKeeper,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
         clock: Clock,
@@ -57,13 +57,13 @@ class Steps:
         self._queue = queue
         self._lifecycle = lifecycle
         self._hooks = hooks
-        self._hearing = hearing
-        self._puller = puller
-        self._storer = storer
-        self._decider = decider
-        self._applier = applier
+        self._observations = observations
+        self._pull_phase = pull_phase
+        self._ingest_phase = ingest_phase
+        self._plan_phase = plan_phase
+        self._apply_phase = apply_phase
         self._segments = segments
-        self._looks = looks
+        self._audience_status = audience_status
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
         self._clock = clock
@@ -79,7 +79,7 @@ class Steps:
         if department is None or run is None:
             return
         if not run.is_open:
-            self._lifecycle.settle(run)
+            self._lifecycle.finalise(run)
             return
         try:
             self._advance(step, department, run, remaining)
@@ -95,7 +95,7 @@ class Steps:
         if department is None or run is None or not run.is_open:
             return
         if step.kind == "chunk":
-            self._after_chunk(self._applier.fail(run, department, step.number), department)
+            self._after_chunk(self._apply_phase.fail(run, department, step.number), department)
         elif step.number == run.step_number:
             self._lifecycle.finish(run, "error", given_up_message(run, reason))
 
@@ -150,16 +150,16 @@ class Steps:
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
         if not run.cursor:
             department = self._hooks.repair(department, self._mailchimp_for(department, remaining), patient=True)
-        self._on(department, run, self._puller.step(run, department, remaining))
+        self._on(department, run, self._pull_phase.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:
         pracbill = self._pracbill_for(remaining)
         if not run.cursor:
             department = self._refresh(department, pracbill)
-        if run.type == "full" and not department.decide_all:
+        if run.type == "full" and not department.replan_all:
             # From here on fingerprints may be ahead of what was decided: should this run die, the next one decides all.
-            department = self._departments.change(department.id, lambda d: replace(d, decide_all=True))
-        self._on(department, run, self._storer.store(run, department, pracbill, remaining))
+            department = self._departments.change(department.id, lambda d: replace(d, replan_all=True))
+        self._on(department, run, self._ingest_phase.store(run, department, pracbill, remaining))
 
     def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:
         """The department with PracBill's present name, time zone, country and currency."""
@@ -170,7 +170,7 @@ class Steps:
         )
 
     def _decide(self, run: Run, department: Department, remaining: Remaining) -> None:
-        unfinished = self._decider.decide(run, department, remaining)
+        unfinished = self._plan_phase.decide(run, department, remaining)
         if unfinished is not None:
             self._on(department, run, unfinished)
             return
@@ -179,14 +179,14 @@ class Steps:
     def _decided(self, run: Run, department: Department, remaining: Remaining) -> None:
         """The plan is complete: a dry run ends here, the brake may stop here."""
         if run.dry_run:
-            self._decider.show_plan(run)
+            self._plan_phase.show_plan(run)
             self._lifecycle.finish(run, "success", closing_message(run))
             return
         reason = brake_reason(run, self._audience_size(run, department, remaining), department.settings.brake)
         if not reason:
             self._move(department, run, "apply")
             return
-        self._decider.show_plan(run)
+        self._plan_phase.show_plan(run)
         self._runs.change(
             run.department_id,
             run.id,
@@ -227,7 +227,7 @@ class Steps:
             self._after_chunk(run, department)
             return
         mailchimp = self._mailchimp_for(department, remaining)
-        self._after_chunk(self._applier.apply(run, department, step.number, mailchimp, remaining), department)
+        self._after_chunk(self._apply_phase.apply(run, department, step.number, mailchimp, remaining), department)
 
     def _after_chunk(self, run: Run, department: Department) -> None:
         """Go on when no chunk is left; a repeat finds the run gone on and queues the step it waits for."""
@@ -245,13 +245,13 @@ class Steps:
         # Opt-outs that Mailchimp's refusals told of, or that were heard before PracBill had the customer. When PracBill
         # is away the words are kept for the next pull: no sync is held up for that.
         try:
-            untold = self._hearing.tell_pracbill(department, self._pracbill_for(remaining)).untold
+            backlog = self._observations.send_to_pracbill(department, self._pracbill_for(remaining)).backlog
         except (RetryLater, StopRun):
-            untold = self._hearing.untold(department.id)
+            backlog = self._observations.backlog(department.id)
         if run.type != "segments":
-            self._looks.recount(department, lambda: self._mailchimp_for(department, remaining))
+            self._audience_status.recount(department, lambda: self._mailchimp_for(department, remaining))
         message = closing_message(run)
-        self._lifecycle.finish(run, closing_status(run), f"{message} {untold.message}" if untold else message)
+        self._lifecycle.finish(run, closing_status(run), f"{message} {backlog.message}" if backlog else message)
 
     # ------------------------------------------------------------------------------------------------ moving
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from chalicelib.domain.address_status import standing, standing_after
+from chalicelib.domain.address_status import address_status, address_status_after
 from chalicelib.domain.addresses import mask_address
-from chalicelib.domain.consent.members import Heard, Member, OptOut
+from chalicelib.domain.consent.members import ConsentState, Member, OptOut
 from chalicelib.domain.consent.observations import SPEAKERS
 from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact, pracbill_opt_out
 from chalicelib.domain.departments import Department
@@ -22,13 +22,13 @@ from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import TAGGABLE
-from chalicelib.store.address_status import put_end_of_plan, put_standings
-from chalicelib.store.batches import ahead, side_by_side
+from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
+from chalicelib.store.batches import map_concurrently, prefetch
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
-from chalicelib.sync.ports import Clock, ConsentHearing, Remaining
+from chalicelib.sync.ports import Clock, ConsentObservations, Remaining
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, summed
 
 _STATES_AT_ONCE = 200
@@ -37,7 +37,7 @@ _WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
 _OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
 
 
-class Decider:
+class PlanPhase:
     def __init__(
         self,
         *,
@@ -45,14 +45,14 @@ class Decider:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
-        hearing: ConsentHearing,
+        observations: ConsentObservations,
         clock: Clock,
     ) -> None:
         self._members = members
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
-        self._hearing = hearing
+        self._observations = observations
         self._clock = clock
 
     def decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
@@ -62,11 +62,11 @@ class Decider:
         """
         if run.cursor == ENDED:
             return None
-        everything = run.type == "full" or department.decide_all
-        states = self._every_state if everything else self._touched_states
+        everything = run.type == "full" or department.replan_all
+        states = self._every_state if everything else self._marked_states
         writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
         cursor = ENDED
-        for batch, where in ahead(states(run, department)):
+        for batch, where in prefetch(states(run, department)):
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
@@ -101,10 +101,10 @@ class Decider:
             states = self._members.every_state(department.id, SHARDS[index], department.audience_id)
             yield list(states), {"shard": str(index + 1)}
 
-    def _touched_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
+    def _marked_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """The marked addresses, some hundred at a time."""
         waiting: dict[str, tuple[str, ...]] = {}
-        for key, marks in self._members.touched(department.id, after=run.cursor.get("touched", "")):
+        for key, marks in self._members.marked(department.id, after=run.cursor.get("touched", "")):
             waiting[key] = marks
             if len(waiting) == _STATES_AT_ONCE:
                 yield self._marked(department, waiting), {"touched": key}
@@ -131,14 +131,14 @@ class Decider:
             if isinstance(one, Held) and one.code and not (one.waits and one.marks):
                 tally.hold(one.code)
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
-        self._note_standings(run, department, batch, decisions, tally)
+        self._note_address_statuses(run, department, batch, decisions, tally)
         if not run.dry_run:
-            self._hearing.owe_pracbill(department, batch)
+            self._observations.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
         return operations
 
-    def _note_standings(
+    def _note_address_statuses(
         self,
         run: Run,
         department: Department,
@@ -153,13 +153,13 @@ class Decider:
         full run reads back who carries the tags.
         """
         pairs = list(zip(batch, decisions, strict=True))
-        everything = run.type == "full" or department.decide_all
+        everything = run.type == "full" or department.replan_all
         if everything and batch:
-            now = {s.member.address_key: standing(s, decision) for s, decision in pairs}
+            now = {s.member.address_key: address_status(s, decision) for s, decision in pairs}
             planned = None
             if not run.dry_run:
-                planned = {(key := s.member.address_key): standing_after(now[key], s, d) for s, d in pairs}
-            tally.writes += put_standings(department.id, department.audience_id, now, planned)
+                planned = {(key := s.member.address_key): address_status_after(now[key], s, d) for s, d in pairs}
+            tally.writes += put_address_statuses(department.id, department.audience_id, now, planned)
         if run.dry_run:
             return
         checked = [
@@ -216,19 +216,21 @@ class Decider:
             part = told[start : start + _OPT_OUTS_AT_ONCE]
             # Before the facet, by which a repeat would take the opt-out for known.
             self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
-            unheard = [(m.address_key, m.address, Heard(opt_out=said)) for m, said in part if not m.is_heard]
-            if not unheard or not self._members.add_heard(department.id, unheard):
+            unheard = [
+                (m.address_key, m.address, ConsentState(opt_out=said)) for m, said in part if not m.has_consent_state
+            ]
+            if not unheard or not self._members.add_consent_states(department.id, unheard):
                 unheard = []
             added = {key for key, _, _ in unheard}
             rest = [(m, said) for m, said in part if m.address_key not in added]
-            side_by_side(lambda one: self._remember(department, *one), rest)
+            map_concurrently(lambda one: self._remember(department, *one), rest)
         tally.opt_outs.clear()
 
     def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
-        def heard(known: Heard) -> Heard:
+        def consent_state(known: ConsentState) -> ConsentState:
             return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
 
-        self._members.change_heard(department.id, member.address_key, member.address, heard)
+        self._members.change_consent_state(department.id, member.address_key, member.address, consent_state)
 
     def _follow(self, department: Department, member: Member, said: OptOut, now: datetime) -> None:
         """A no said to PracBill by who left the address in Mailchimp holds for the address they moved to.
@@ -236,8 +238,8 @@ class Decider:
         No customer has that one, so nothing else would bring the no there.
         """
         followed, audience_id = {member.address_key}, department.audience_id
-        while member.left_for and member.left_for not in followed:
-            left, there = self._members.states(department.id, [member.address_key, member.left_for], audience_id)
+        while member.successor_key and member.successor_key not in followed:
+            left, there = self._members.states(department.id, [member.address_key, member.successor_key], audience_id)
             if not there.member.address or no_of_a_contact(said, left, there) is None:
                 return
             member = there.member
@@ -274,7 +276,7 @@ class Decider:
 
 def may_leave(state: AddressState, decision: Operation | Held) -> bool:
     """Whether an address that carried tags may carry none after the decision: it left the audience, or does so now."""
-    if state.sharers is None or not (state.member.is_heard or state.member.pushed_at):
+    if state.address_customers is None or not (state.member.has_consent_state or state.member.pushed_at):
         return False
     return state.member.status not in TAGGABLE or (isinstance(decision, Operation) and decision.action == "unsubscribe")
 

@@ -26,7 +26,7 @@ class Tally:
     records: list[Record] = field(default_factory=list)
     opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
     writes: list[Request] = field(default_factory=list)  # of members, to be carried out together; no key twice
-    cleared: list[str] = field(default_factory=list)  # touched marks of addresses with which nothing is to be done
+    cleared: list[str] = field(default_factory=list)  # change markers of addresses with which nothing is to be done
 
     def add(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1

@@ -19,21 +19,21 @@ from typing import Literal, cast, get_args
 
 from chalicelib.domain.consent.members import Member, Status
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department, UntoldWords
+from chalicelib.domain.departments import Department, OutboxBacklog
 from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.runs import Run
-from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.batches import ahead
+from chalicelib.store.batches import prefetch
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SightingsStore
-from chalicelib.sync.consent.address_changes import Move, Moves
-from chalicelib.sync.consent.observations import Hearing, gone, news_of
+from chalicelib.store.seen_addresses import SeenAddressStore
+from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
+from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 
@@ -58,7 +58,7 @@ _WORDS = {
 
 
 @dataclass(slots=True)
-class Place:
+class PullCursor:
     """Where a pull stands, and what it has counted. `since` and `shard` belong to the part it is in."""
 
     part: Part = "live"
@@ -68,7 +68,7 @@ class Place:
     counts: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, cursor: dict[str, str]) -> Place:
+    def of(cls, cursor: dict[str, str]) -> PullCursor:
         counts = {name[1:]: int(value) for name, value in cursor.items() if name.startswith("#")}
         part = cursor.get("part", "live")
         return cls(
@@ -98,10 +98,10 @@ class Pull:
     audience_id: str
     mailchimp: MailchimpClient
     remaining: Remaining
-    place: Place
-    sightings: Sightings | None  # None in an incremental run
+    place: PullCursor
+    seen_addresses: SeenAddresses | None  # None in an incremental run
     is_audience_there: bool = False  # asked for before somebody is taken for deleted
-    untold: UntoldWords | None = None  # what PracBill could not be told in the end
+    backlog: OutboxBacklog | None = None  # what PracBill could not be told in the end
 
     @property
     def is_short_of_time(self) -> bool:
@@ -112,34 +112,34 @@ class Pull:
         """Where the listing goes on, or starts; None for all members."""
         if self.place.since is not None:
             return self.place.since
-        watermark = None if self.sightings is not None else self.department.members_watermark
+        watermark = None if self.seen_addresses is not None else self.department.members_watermark
         return watermark - OVERLAP if watermark is not None else None
 
     def see(self, page: Iterable[RemoteMember]) -> None:
-        if self.sightings is not None:
+        if self.seen_addresses is not None:
             for member in page:
-                self.sightings.add(address_key(self.department.salt, member.address))
+                self.seen_addresses.add(address_key(self.department.salt, member.address))
 
 
-class Puller:
+class PullPhase:
     def __init__(
         self,
         *,
-        hearing: Hearing,
+        observations: Observations,
         members: MemberStore,
         runs: RunStore,
         logs: LogStore,
-        sightings: SightingsStore,
+        seen_addresses: SeenAddressStore,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
         clock: Clock,
     ) -> None:
-        self._hearing = hearing
-        self._moves = Moves(members, hearing)
+        self._observations = observations
+        self._address_changes = AddressChanges(members, observations)
         self._members = members
         self._runs = runs
         self._logs = logs
-        self._sightings = sightings
+        self._seen_addresses = seen_addresses
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
         self._clock = clock
@@ -169,33 +169,33 @@ class Puller:
 
     def _open(self, run: Run, department: Department, remaining: Remaining) -> Pull:
         assert department.audience is not None
-        place, sightings = Place.of(run.cursor), None
+        place, seen_addresses = PullCursor.of(run.cursor), None
         if run.type == "full" or not department.audience.first_contact_done or department.members_watermark is None:
-            sightings = self._sightings.load(run.department_id, run.id) if run.cursor else Sightings()
-            if sightings is None:
+            seen_addresses = self._seen_addresses.load(run.department_id, run.id) if run.cursor else SeenAddresses()
+            if seen_addresses is None:
                 # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
-                place, sightings = Place(counts=place.counts), Sightings()
+                place, seen_addresses = PullCursor(counts=place.counts), SeenAddresses()
         mailchimp = self._mailchimp_for(department, remaining)
-        return Pull(run, department, department.audience.id, mailchimp, remaining, place, sightings)
+        return Pull(run, department, department.audience.id, mailchimp, remaining, place, seen_addresses)
 
     def _do(self, pull: Pull) -> bool:
         """Do the current part and move on to the next; False when time was over before its end."""
         match pull.place.part:
             case "live":
-                return self._listen_to(pull, None, then="archived")
+                return self._observe(pull, None, then="archived")
             case "archived":
-                return self._listen_to(pull, "archived", then="missing" if pull.sightings is not None else "tell")
+                return self._observe(pull, "archived", then="missing" if pull.seen_addresses is not None else "tell")
             case "missing":
                 return self._look_for_missing(pull)
             case _:
                 return self._tell(pull)
 
-    def _listen_to(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
+    def _observe(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
         """Hear the members of one listing, page by page."""
         until, began_at = pull.run.started_at + _GRACE, pull.place.since
         pages = pull.mailchimp.members_changed(pull.audience_id, since=pull.since, before=until, status=status)
-        for page, asked_at in ahead(self._timed(pages)):
-            self._hear(pull, page, asked_at)
+        for page, asked_at in prefetch(self._timed(pages)):
+            self._apply_observations(pull, page, asked_at)
             pull.see(page)
             pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
             # The next step reads the last second again: only beyond the one where this step began is it a step forward.
@@ -213,18 +213,18 @@ class Puller:
                 return
             yield page, asked_at
 
-    def _hear(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
+    def _apply_observations(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
-        touch = not pull.department.decide_all
-        news = (news_of(member, asked_at, "pull") for member in members if member.address)
-        pull.place.counts.update(self._hearing.hear(pull.department, news, touch=touch))
+        touch = not pull.department.replan_all
+        observation = (observation_of(member, asked_at, "pull") for member in members if member.address)
+        pull.place.counts.update(self._observations.apply(pull.department, observation, touch=touch))
 
     def _look_for_missing(self, pull: Pull) -> bool:
         """Look up the members we know of that no listing showed: deleted, or moved to another address."""
         place = pull.place
         while place.shard < len(SHARDS):
             for member in self._members.every_member(pull.department.id, SHARDS[place.shard], pull.audience_id):
-                if not _is_missing(member, pull.sightings) or place.look_ups >= MOST_LOOK_UPS:
+                if not _is_missing(member, pull.seen_addresses) or place.look_ups >= MOST_LOOK_UPS:
                     continue
                 self._look_up(pull, member)
                 if pull.is_short_of_time:
@@ -238,17 +238,17 @@ class Puller:
         asked_at = self._clock()
         found = pull.mailchimp.member(pull.audience_id, member.address)
         if found is not None:
-            counts = self._hearing.hear(pull.department, [news_of(found, asked_at, "pull")])
+            counts = self._observations.apply(pull.department, [observation_of(found, asked_at, "pull")])
         elif (elsewhere := self._elsewhere(pull, member)) is not None:
             # The webhook that would have told of it never arrived.
             moved_at = elsewhere.last_changed or asked_at
-            move = Move(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
-            counts = self._moves.hear(pull.department, pull.mailchimp, move, was_there=True)
+            move = AddressChange(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
+            counts = self._address_changes.apply(pull.department, pull.mailchimp, move, was_there=True)
         else:
-            counts = self._hearing.hear(pull.department, [gone(member.address, asked_at, asked_at, "pull")])
+            counts = self._observations.apply(pull.department, [gone(member.address, asked_at, asked_at, "pull")])
         pull.place.counts.update(counts)
-        if pull.sightings is not None:
-            pull.sightings.add(member.address_key)
+        if pull.seen_addresses is not None:
+            pull.seen_addresses.add(member.address_key)
 
     def _elsewhere(self, pull: Pull, member: Member) -> RemoteMember | None:
         """The same contact under another address; None when it is gone, or its id was never told."""
@@ -261,25 +261,25 @@ class Puller:
 
     def _tell(self, pull: Pull) -> bool:
         if pull.run.dry_run:
-            pull.untold = self._hearing.note_untold(pull.department.id, _DRY)
+            pull.backlog = self._observations.note_backlog(pull.department.id, _DRY)
         else:
             try:
-                told = self._hearing.tell_pracbill(pull.department, self._pracbill_for(pull.remaining))
+                told = self._observations.send_to_pracbill(pull.department, self._pracbill_for(pull.remaining))
             except (RetryLater, StopRun):
                 # The end of another try replaces the entry; should the run be given up, it stays.
-                pull.untold = self._hearing.untold(pull.department.id)
+                pull.backlog = self._observations.backlog(pull.department.id)
                 self._log(pull, status="error")
                 raise
             pull.place.counts["told"] += told.known
-            pull.untold = told.untold
+            pull.backlog = told.backlog
         pull.place.move("end")
         return True
 
     # ---------------------------------------------------------------------------------------------------- keeping
 
     def _save(self, pull: Pull) -> Run:
-        if pull.sightings is not None:
-            self._sightings.save(pull.run.department_id, pull.run.id, pull.sightings, self._clock())
+        if pull.seen_addresses is not None:
+            self._seen_addresses.save(pull.run.department_id, pull.run.id, pull.seen_addresses, self._clock())
         cursor = pull.place.cursor()
         return self._runs.change(
             pull.run.department_id,
@@ -299,9 +299,9 @@ class Puller:
         """One entry for a run that heard or told something, or could not tell; a repeated end writes the same one."""
         counts = {name: count for name, count in pull.place.counts.items() if count and name != "status"}
         message = pull_message(counts)
-        if pull.untold is not None:
-            counts["waiting"] = pull.untold.count
-            message = f"{message} {pull.untold.message}".strip()
+        if pull.backlog is not None:
+            counts["waiting"] = pull.backlog.count
+            message = f"{message} {pull.backlog.message}".strip()
         if not counts:
             return
         entry = LogEntry(
@@ -318,13 +318,13 @@ class Puller:
 
 def pull_message(counts: dict[str, int]) -> str:
     """What was heard from Mailchimp and told to PracBill, in a sentence or two."""
-    heard = ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))
+    observed = ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))
     told = counts.get("told", 0)
-    parts = [f"Heard from Mailchimp: {heard}." if heard else "", f"PracBill was told of {told}." if told else ""]
+    parts = [f"Heard from Mailchimp: {observed}." if observed else "", f"PracBill was told of {told}." if told else ""]
     return " ".join(part for part in parts if part)
 
 
-def _is_missing(member: Member, sightings: Sightings | None) -> bool:
+def _is_missing(member: Member, seen_addresses: SeenAddresses | None) -> bool:
     if member.status in _NOT_THERE or member.erased or not member.address:
         return False
-    return sightings is not None and member.address_key not in sightings
+    return seen_addresses is not None and member.address_key not in seen_addresses

@@ -64,7 +64,7 @@ class Sweeper:
                 self._departments.release(department.id, department.active_run_id)
             return
         if not run.is_open:
-            self._lifecycle.settle(run)
+            self._lifecycle.finalise(run)
             return
         quiet_for = now - run.last_sign_of_life
         if run.status == "awaiting_approval":

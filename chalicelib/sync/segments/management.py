@@ -21,7 +21,7 @@ from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.segments import ID_PREFIX, NameTaken, SegmentStore
-from chalicelib.sync.account.registration import Enrolment
+from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.ports import Clock, MailchimpFor
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours
@@ -40,7 +40,7 @@ class Segments:
         *,
         segments: SegmentStore,
         departments: DepartmentStore,
-        enrolment: Enrolment,
+        registration: Registration,
         tags: CustomerTags,
         previews: Previews,
         runs: Runs,
@@ -50,7 +50,7 @@ class Segments:
     ) -> None:
         self._segments = segments
         self._departments = departments
-        self._enrolment = enrolment
+        self._registration = registration
         self._tags = tags
         self._previews = previews
         self._runs = runs
@@ -83,7 +83,7 @@ class Segments:
         """
         checked = check_rules([_as_sent(rule) for rule in rules])
         present = self._existing(department_id, segment_id).rules if segment_id is not None else None
-        department = self._enrolment.department(department_id)
+        department = self._registration.department(department_id)
         return self._previews.preview(department, checked, instead_of=present, per_rule=per_rule)
 
     # ------------------------------------------------------------------------------------------------------- asking
@@ -111,7 +111,7 @@ class Segments:
         Mailchimp that is not ours, has already.
         """
         wanted = check_definition(name, [_as_sent(rule) for rule in rules])
-        department = self._enrolment.department(department_id)
+        department = self._registration.department(department_id)
         self._refuse_too_many(department_id)
         self._refuse_name_in_mailchimp(department, wanted.name)
         now = self._clock()
@@ -150,7 +150,7 @@ class Segments:
         self._refuse_other_version(known, version)
         if known.defined(wanted.name, wanted.rules) == known:
             return self._view(known)
-        department = self._enrolment.department(department_id)
+        department = self._registration.department(department_id)
         if name_key(wanted.name) != name_key(known.name):
             self._refuse_name_in_mailchimp(department, wanted.name)
         count, now = self._previews.count(department, wanted.rules), self._clock()

@@ -21,17 +21,17 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
-from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.filterable import filterable
 from chalicelib.domain.segments.rules import Selection, carrying, matches
-from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag, Tally, reason_of
+from chalicelib.domain.segments.segment import TAGGABLE, Segment, SegmentCounts, Tag, reason_of
 from chalicelib.errors import RefuseRequest
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
-from chalicelib.store.address_status import Standings
+from chalicelib.store.address_status import AddressStatuses
 from chalicelib.store.customer_tags import CustomerTags
-from chalicelib.store.members import Facets, MemberStore
+from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.segment_query import Difference, SegmentQuery
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Remaining
@@ -50,7 +50,7 @@ MOST_STATES_KEPT = 20_000
 class Work:
     """What a step has at hand for all segments of a department.
 
-    `suspects` are addresses, by segment, that may carry its tag although no customer is marked so. `standings` tell who
+    `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses` tell who
     can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
     """
 
@@ -61,10 +61,10 @@ class Work:
     query: SegmentQuery
     mailchimp: MailchimpClient
     remaining: Remaining
-    suspects: dict[str, set[str]]
-    standings: Standings
+    rechecks: dict[str, set[str]]
+    address_statuses: AddressStatuses
     looked_at: frozenset[str] = frozenset()
-    facets: dict[str, Facets | None] = field(default_factory=dict)
+    member_states: dict[str, MemberStates | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
     wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
     made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
@@ -159,7 +159,7 @@ class Differences:
         """
         doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
         found = work.query.differences({key: doing.segment.rules for key, doing in doings.items()}, work.today)
-        for part in _slices(chain(found, _suspicions(work, doings)), _CUSTOMERS_AT_ONCE):
+        for part in _slices(chain(found, _rechecks_of(work, doings)), _CUSTOMERS_AT_ONCE):
             self._look_up(work, part)
             if not all(self._take(doings, one) for one in part):
                 return None
@@ -183,7 +183,7 @@ class Differences:
         work.to_mark, work.to_unmark, work.to_pass_over = {}, {}, {}
         self._tags.change(work.department.id, mark=mark, unmark=unmark, pass_over=pass_over)
 
-    def tallies(self, work: Work) -> Iterator[tuple[Segment, Tally]]:
+    def tallies(self, work: Work) -> Iterator[tuple[Segment, SegmentCounts]]:
         """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
         self.keep_marks(work)
         marked, members = Counter[str](), Counter[str]()
@@ -202,7 +202,10 @@ class Differences:
             known[address] = after
         for segment_id, done in work.carried_out.items():
             left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members[segment_id]})
-            yield done.segment, Tally(marked[segment_id] + done.left_out.total(), members[segment_id], dict(left_out))
+            yield (
+                done.segment,
+                SegmentCounts(marked[segment_id] + done.left_out.total(), members[segment_id], dict(left_out)),
+            )
         work.carried_out.clear()
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
@@ -213,21 +216,21 @@ class Differences:
                 return False
         return True
 
-    def heal(self, work: Work, segment: Segment, sightings: Sightings) -> None:
-        """Bring the marks into line with Mailchimp, whose tagged members are the `sightings`.
+    def heal(self, work: Work, segment: Segment, seen_addresses: SeenAddresses) -> None:
+        """Bring the marks into line with Mailchimp, whose tagged members are the `seen_addresses`.
 
         Who lost the tag there loses the mark, so that it is sent again. Who has it there without belonging to the
         segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
         """
         for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
-            lost = [f.customer_key for f in part if f.address_key is None or f.address_key not in sightings]
+            lost = [f.customer_key for f in part if f.address_key is None or f.address_key not in seen_addresses]
             self._tags.unmark(segment.department_id, segment.id, lost)
         others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
-        wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in sightings}
-        work.suspects.setdefault(segment.id, set()).update(wrong)
+        wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in seen_addresses}
+        work.rechecks.setdefault(segment.id, set()).update(wrong)
         work.wrongly_tagged[segment.id] = wrong
 
-    def keep_suspects(self, work: Work) -> None:
+    def keep_rechecks(self, work: Work) -> None:
         """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
         department_id = work.department.id
         found = [(segment_id, key) for segment_id, keys in work.wrongly_tagged.items() for key in sorted(keys)]
@@ -238,18 +241,18 @@ class Differences:
 
     def _look_up(self, work: Work, part: Sequence[Difference]) -> None:
         """Read what is known of addresses that may be sent; what was read before is remembered."""
-        if len(work.states) + len(work.facets) + len(part) > MOST_STATES_KEPT:
+        if len(work.states) + len(work.member_states) + len(part) > MOST_STATES_KEPT:
             work.states.clear()
-            work.facets.clear()
+            work.member_states.clear()
         asked = [(one.address_key, one) for one in part if one.address_key is not None]
         unknown = [(key, one) for key, one in asked if key not in work.states]
         shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not _leaves_alone(work, key, one)))
         found = self._members.states(work.department.id, shared, work.audience_id)
         work.states.update(zip(shared, found, strict=True))
         others = dict.fromkeys(key for key, one in unknown if one.leaves or _may_be_tagged(work, key))
-        unread = [key for key in others if key not in work.states and key not in work.facets]
-        known = self._members.facets(work.department.id, unread) if unread else {}
-        work.facets.update({key: known.get(key) for key in unread})
+        unread = [key for key in others if key not in work.states and key not in work.member_states]
+        known = self._members.member_states(work.department.id, unread) if unread else {}
+        work.member_states.update({key: known.get(key) for key in unread})
 
     def _take(self, doings: Mapping[str, Doing], one: Difference) -> bool:
         """Put a customer into the calls of the segments concerned, and send those that are full."""
@@ -290,7 +293,7 @@ class Differences:
         return self._note(work.run, len(change.added), len(change.removed)) and not work.is_short_of_time
 
 
-def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int | None:
+def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int) -> int | None:
     """Note the members who carry the tag in Mailchimp, from the `start`-th on.
 
     Answers where to go on when time is over, None at the end. Raises SegmentGone.
@@ -298,7 +301,7 @@ def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int 
     for page in work.mailchimp.segment_members(work.audience_id, tag.id, start=start):
         for member in page:
             if member.status in TAGGABLE:
-                sightings.add(address_key(work.department.salt, member.address))
+                seen_addresses.add(address_key(work.department.salt, member.address))
         start += len(page)
         # An empty page is the end, however little time there is.
         if page and work.is_short_of_time:
@@ -306,10 +309,10 @@ def tagged_in(work: Work, tag: Tag, sightings: Sightings, *, start: int) -> int 
     return None
 
 
-def _suspicions(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:
+def _rechecks_of(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:
     """Addresses that may carry a tag without a marked customer, as if they left the segment."""
     for segment_id in doings:
-        for key in sorted(work.suspects.get(segment_id, ())):
+        for key in sorted(work.rechecks.get(segment_id, ())):
             yield Difference("", key, leaves=(segment_id,))
 
 
@@ -347,27 +350,27 @@ def _take_leaving(doing: Doing, one: Difference) -> None:
 
 def _member(work: Work, key: str) -> Member:
     """What is known of an address. One that was not looked up can carry no tag; its standing says why."""
-    state, facets = work.states.get(key), work.facets.get(key)
+    state, member_states = work.states.get(key), work.member_states.get(key)
     if state is not None:
         return state.member
-    if facets is not None:
-        return facets.member(work.audience_id)
-    known = work.standings.get(key)
+    if member_states is not None:
+        return member_states.member(work.audience_id)
+    known = work.address_statuses.get(key)
     return Member(key, "", status=known.status if known is not None else "absent")
 
 
 def _may_be_tagged(work: Work, key: str) -> bool:
-    known = work.standings.get(key)
+    known = work.address_statuses.get(key)
     return known is None or known.status in TAGGABLE
 
 
 def _is_alone(work: Work, key: str) -> bool:
     """Whether one customer at the most has the address."""
     if key in work.states:
-        sharers = work.states[key].sharers
-        return sharers is None or len(sharers.customers) == 1
-    known = work.standings.get(key)
-    return known is not None and known.sharers == 1
+        address_customers = work.states[key].address_customers
+        return address_customers is None or len(address_customers.customers) == 1
+    known = work.address_statuses.get(key)
+    return known is not None and known.customer_count == 1
 
 
 def _leaves_alone(work: Work, key: str, one: Difference) -> bool:
@@ -385,10 +388,12 @@ def _is_tried_again(work: Work, member: Member) -> bool:
 
 def _holds(doing: Doing, state: AddressState | None) -> bool:
     """Whether a customer with this address belongs to the segment; `state` is None for a customer who has it alone."""
-    if state is None or state.sharers is None:
+    if state is None or state.address_customers is None:
         return False
     zone, rules = ZoneInfo(doing.work.department.timezone), doing.segment.rules
-    return any(matches(rules, filterable(customer, zone), doing.work.today) for customer in state.sharers.customers)
+    return any(
+        matches(rules, filterable(customer, zone), doing.work.today) for customer in state.address_customers.customers
+    )
 
 
 def _is_taggable(member: Member) -> bool:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.contract.views import MembershipChange, PreviewCustomer, RuleCount, SegmentPreview
 from chalicelib.domain.addresses import usable_address
-from chalicelib.domain.consent.members import Sharers
+from chalicelib.domain.consent.members import AddressCustomers
 from chalicelib.domain.customers import (
     Customer,
     RemovedCustomer,
@@ -28,14 +28,14 @@ from chalicelib.domain.customers import (
 from chalicelib.domain.departments import Department
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.planning import AddressState, plan_address
-from chalicelib.domain.reachability import gets_mail
+from chalicelib.domain.reachability import is_reachable
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.filterable import Filterable, Sample, filterable, sample_of
 from chalicelib.domain.segments.rules import Rule, Selection, matches, matching, only_first
 from chalicelib.domain.segments.rules import reachable as with_address
 from chalicelib.errors import ServiceError
 from chalicelib.pracbill.client import BadRecord, ChangePage
-from chalicelib.store.address_status import Standings, StandingStore
+from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.members import MemberStore
@@ -90,7 +90,7 @@ class Previews:
         *,
         customers: CustomerStore,
         members: MemberStore,
-        standings: StandingStore,
+        address_statuses: AddressStatusStore,
         runs: RunStore,
         query_for: QueryFor,
         pracbill_for: PracBillFor,
@@ -98,7 +98,7 @@ class Previews:
     ) -> None:
         self._customers = customers
         self._members = members
-        self._standings = standings
+        self._address_statuses = address_statuses
         self._runs = runs
         self._query_for = query_for
         self._pracbill_for = pracbill_for
@@ -109,8 +109,8 @@ class Previews:
     ) -> SegmentPreview:
         """Who matches the rules; with `instead_of`, a segment's present rules, also who enters and who leaves it."""
         today = today_in(ZoneInfo(department.timezone), self._clock())
-        standings = self._standings.load(department.id, department.audience_id)
-        fresh = self._fresh(department, standings)
+        address_statuses = self._address_statuses.load(department.id, department.audience_id)
+        fresh = self._fresh(department, address_statuses)
         answers = Answers(self._query_for(department), fresh, today)
         total, count, *each = answers.counts([rules, *((rule,) for rule in rules if per_rule)])
         enter, leave = None, None
@@ -118,7 +118,7 @@ class Previews:
             enter, leave = answers.change(rules, instead_of), answers.change(instead_of, rules)
         return SegmentPreview(
             count=count,
-            reachable_count=answers.reachable_count(rules, standings),
+            reachable_count=answers.reachable_count(rules, address_statuses),
             total=total,
             as_of=fresh.as_of,
             sample=answers.sample(matching(rules, today), lambda one: matches(rules, one, today)),
@@ -134,12 +134,12 @@ class Previews:
 
     # ------------------------------------------------------------------------------------------ changes since the run
 
-    def _fresh(self, department: Department, standings: Standings) -> Fresh:
+    def _fresh(self, department: Department, address_statuses: AddressStatuses) -> Fresh:
         page_as_of, records = self._changes(department)
         if page_as_of is None:
             return Fresh(self._last_read(department))
         latest: dict[str, Customer | RemovedCustomer] = {customer_key(record.id): record for record in records}
-        return Fresh(min(page_as_of, self._clock()), tuple(self._compare(department, latest, standings)))
+        return Fresh(min(page_as_of, self._clock()), tuple(self._compare(department, latest, address_statuses)))
 
     def _changes(self, department: Department) -> tuple[datetime | None, list[Customer | RemovedCustomer]]:
         """All that PracBill changed since the last run, and up to when; None when it is too much or takes too long."""
@@ -159,7 +159,7 @@ class Previews:
         return parse_moment(pages[0].as_of), records
 
     def _compare(
-        self, department: Department, latest: dict[str, Customer | RemovedCustomer], standings: Standings
+        self, department: Department, latest: dict[str, Customer | RemovedCustomer], address_statuses: AddressStatuses
     ) -> Iterable[Changed]:
         known = self._customers.get(department.id, list(latest))
         changed = {
@@ -177,7 +177,7 @@ class Previews:
                 before=from_attributes(item) if item is not None else None,
                 after=filterable(record, ZoneInfo(department.timezone)) if isinstance(record, Customer) else None,
                 sample=sample_of(record) if isinstance(record, Customer) else Sample(record.id),
-                was_reached=bool(address) and standings.is_reached(address),
+                was_reached=bool(address) and address_statuses.is_reached(address),
                 is_reached=record.id in reached,
             )
 
@@ -193,7 +193,7 @@ class Previews:
         found = set()
         for (customer, address), known in zip(placed, states, strict=True):
             state = _with(known, customer, address)
-            if gets_mail(state, plan_address(state, policy=policy, fields=fields, now=now)):
+            if is_reachable(state, plan_address(state, policy=policy, fields=fields, now=now)):
                 found.add(customer.id)
         return found
 
@@ -222,10 +222,10 @@ class Answers:
             for count, rules in zip((total, *stored), ((), *sets), strict=True)
         ]
 
-    def reachable_count(self, rules: tuple[Rule, ...], standings: Standings) -> int:
+    def reachable_count(self, rules: tuple[Rule, ...], address_statuses: AddressStatuses) -> int:
         """How many of those who match campaigns reach."""
         found = self.query.address_keys(with_address(rules, self.today))
-        count = sum(1 for address_key in found if standings.is_reached(address_key))
+        count = sum(1 for address_key in found if address_statuses.is_reached(address_key))
         return count + self.fresh.reach_delta(lambda one: matches(rules, one, self.today))
 
     def change(self, rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> MembershipChange:
@@ -261,8 +261,12 @@ def _differs(record: Customer | RemovedCustomer, known: str, timezone: str) -> b
 
 def _with(state: AddressState, customer: Customer, address: str) -> AddressState:
     """The address with the customer as it is now among its sharers."""
-    others = tuple(c for c in state.sharers.customers if c.id != customer.id) if state.sharers else ()
-    return replace(state, member=replace(state.member, address=address), sharers=Sharers.of((*others, customer)))
+    others = (
+        tuple(c for c in state.address_customers.customers if c.id != customer.id) if state.address_customers else ()
+    )
+    return replace(
+        state, member=replace(state.member, address=address), address_customers=AddressCustomers.of((*others, customer))
+    )
 
 
 def _rule_count(rule: Rule, count: int) -> RuleCount:

@@ -12,27 +12,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from chalicelib.domain.address_status import Standing, standing
+from chalicelib.domain.address_status import AddressStatus, address_status
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.planning import AddressState, plan_address
 from chalicelib.domain.runs import Run
-from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
-from chalicelib.store.address_status import Standings, StandingStore
+from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SightingsStore
+from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segments import SegmentStore
-from chalicelib.store.tag_rechecks import TagCheck, TagCheckStore
+from chalicelib.store.tag_rechecks import TagRecheck, TagRecheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS
 from chalicelib.sync.segments.mailchimp_tags import TagKeeper
@@ -50,7 +50,7 @@ _MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SegmentsCursor:
     """Where the phase stands: segments up to `after` are ready, and `start` members of `healing` are read.
 
     A segment is ready when its tag is there and its marks are true: only its differences are to be sent.
@@ -63,7 +63,7 @@ class Place:
     is_read: bool = False
 
     @classmethod
-    def of(cls, cursor: dict[str, str]) -> Place:
+    def of(cls, cursor: dict[str, str]) -> SegmentsCursor:
         return cls(
             is_looked=cursor.get("looked") == "yes",
             after=cursor.get("after", ""),
@@ -81,16 +81,16 @@ class Place:
             "read": "yes" if self.is_read else "no",
         }
 
-    def behind(self, segment: Segment) -> Place:
+    def behind(self, segment: Segment) -> SegmentsCursor:
         """After a segment; those that are being deleted are taken first, out of order."""
-        return Place(is_looked=True, after=self.after if segment.deleting else max(self.after, segment.id))
+        return SegmentsCursor(is_looked=True, after=self.after if segment.deleting else max(self.after, segment.id))
 
     def before(self, segment: Segment) -> bool:
         """Whether the segment is still to be made ready."""
         return segment.deleting or segment.id > self.after
 
 
-class SegmentSync:
+class SegmentsPhase:
     """The phase as sync/ports.py wants it."""
 
     def __init__(
@@ -101,9 +101,9 @@ class SegmentSync:
         customers: CustomerStore,
         members: MemberStore,
         tags: CustomerTags,
-        checks: TagCheckStore,
-        standings: StandingStore,
-        sightings: SightingsStore,
+        checks: TagRecheckStore,
+        address_statuses: AddressStatusStore,
+        seen_addresses: SeenAddressStore,
         runs: RunStore,
         logs: LogStore,
         query_for: QueryFor,
@@ -116,8 +116,8 @@ class SegmentSync:
         self._members = members
         self._tags = tags
         self._checks = checks
-        self._standings = standings
-        self._sightings = sightings
+        self._address_statuses = address_statuses
+        self._seen_addresses = seen_addresses
         self._runs = runs
         self._logs = logs
         self._query_for = query_for
@@ -136,16 +136,16 @@ class SegmentSync:
         if not run.cursor:
             # From here on an edit may be too late for this run: it asks for another one by setting the mark again.
             department = self._departments.change(department.id, lambda d: replace(d, segments_waiting=False))
-        place, checks = Place.of(run.cursor), self._checks.all(department.id)
+        place, checks = SegmentsCursor.of(run.cursor), self._checks.all(department.id)
         states: dict[str, AddressState] = {}
         if not place.is_looked:
-            if not run.cursor and run.type != "segments" and (run.type == "full" or department.decide_all):
-                self._standings.put_in_force(department.id, department.audience_id)
+            if not run.cursor and run.type != "segments" and (run.type == "full" or department.replan_all):
+                self._address_statuses.put_in_force(department.id, department.audience_id)
             looked_at = self._clock()
             if not self._look_at(department, checks, states, remaining):
                 return self._save(run, place)
             if run.type != "segments":
-                self._standings.looked_at(department.id, department.audience_id, looked_at)
+                self._address_statuses.looked_at(department.id, department.audience_id, looked_at)
         work = self._work(run, department, checks, states, remaining)
         unfinished = self._bring_all(work, replace(place, is_looked=True))
         if unfinished is not None:
@@ -159,7 +159,7 @@ class SegmentSync:
     def _look_at(
         self,
         department: Department,
-        checks: Sequence[TagCheck],
+        checks: Sequence[TagRecheck],
         states: dict[str, AddressState],
         remaining: Remaining,
     ) -> bool:
@@ -174,8 +174,8 @@ class SegmentSync:
             part = checks[start : start + _CHECKS_AT_ONCE]
             keys = list(dict.fromkeys(check.address_key for check in part))
             read = self._members.states(department.id, keys, department.audience_id)
-            found = {state.member.address_key: standing_of(department, state, self._clock()) for state in read}
-            self._standings.change(department.id, department.audience_id, found)
+            found = {state.member.address_key: address_status_of(department, state, self._clock()) for state in read}
+            self._address_statuses.change(department.id, department.audience_id, found)
             self._unmark(department.id, [state for state in read if state.member.status not in TAGGABLE])
             if len(states) < MOST_STATES_KEPT:
                 states.update({state.member.address_key: state for state in read})
@@ -183,13 +183,15 @@ class SegmentSync:
         return True
 
     def _unmark(self, department_id: str, states: Sequence[AddressState]) -> None:
-        keys = [customer_key(c.id) for state in states if state.sharers for c in state.sharers.customers]
+        keys = [
+            customer_key(c.id) for state in states if state.address_customers for c in state.address_customers.customers
+        ]
         stored = self._customers.get(department_id, keys).values()
         self._tags.clear(department_id, [one.customer_key for one in stored if one.in_segments])
 
     # ----------------------------------------------------------------------------------------------------- segments
 
-    def _bring_all(self, work: Work, place: Place) -> Run | None:
+    def _bring_all(self, work: Work, place: SegmentsCursor) -> Run | None:
         """Bring every segment to Mailchimp, and once more those that were edited meanwhile."""
         run, department_id, audience_id = work.run, work.department.id, work.audience_id
         segments = self._segments.all(department_id)
@@ -203,17 +205,17 @@ class SegmentSync:
                     stopped = self._make_ready(work, keeper, segment, place)
                     place = stopped or place.behind(segment)
                     if stopped is not None or work.is_short_of_time or not self._goes_on(run):
-                        self._differences.keep_suspects(work)
+                        self._differences.keep_rechecks(work)
                         return self._save(run, place)
                 concerned = {segment.id for segment in segments}
                 known = (s for s in self._segments.all(department_id) if s.id in concerned)
                 if not self._carry_out(work, [s for s in known if _is_ready(s, audience_id, work.made_ready)]):
-                    self._differences.keep_suspects(work)
+                    self._differences.keep_rechecks(work)
                     return self._save(run, place)
                 segments = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
                 if not segments:
                     break
-                place = Place(is_looked=True)
+                place = SegmentsCursor(is_looked=True)
         finally:
             # What Mailchimp has answered is kept, whatever stops us.
             self._differences.keep_marks(work)
@@ -240,7 +242,7 @@ class SegmentSync:
         self,
         run: Run,
         department: Department,
-        checks: Sequence[TagCheck],
+        checks: Sequence[TagRecheck],
         states: dict[str, AddressState],
         remaining: Remaining,
     ) -> Work:
@@ -252,19 +254,21 @@ class SegmentSync:
             query=self._query_for(department),
             mailchimp=self._mailchimp_for(department, remaining),
             remaining=remaining,
-            suspects=_suspects(checks),
-            standings=self._known_standings(run, department),
+            rechecks=_rechecks_by_segment(checks),
+            address_statuses=self._known_address_statuses(run, department),
             looked_at=frozenset(check.address_key for check in checks),
             states=states,
         )
 
-    def _known_standings(self, run: Run, department: Department) -> Standings:
+    def _known_address_statuses(self, run: Run, department: Department) -> AddressStatuses:
         """Where addresses stand; nothing is known for sure while a plan of all of them is only partly carried out."""
-        if run.type == "segments" and department.decide_all:
-            return Standings({})
-        return self._standings.load(department.id, department.audience_id)
+        if run.type == "segments" and department.replan_all:
+            return AddressStatuses({})
+        return self._address_statuses.load(department.id, department.audience_id)
 
-    def _make_ready(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+    def _make_ready(
+        self, work: Work, keeper: TagKeeper, segment: Segment, place: SegmentsCursor
+    ) -> SegmentsCursor | None:
         """Have the segment's tag and marks as they should be; None when they are, else where to go on."""
         try:
             stopped = self._make_ready_or_raise(work, keeper, segment, place)
@@ -280,7 +284,9 @@ class SegmentSync:
             work.made_ready.add(segment.id)
         return stopped
 
-    def _make_ready_or_raise(self, work: Work, keeper: TagKeeper, segment: Segment, place: Place) -> Place | None:
+    def _make_ready_or_raise(
+        self, work: Work, keeper: TagKeeper, segment: Segment, place: SegmentsCursor
+    ) -> SegmentsCursor | None:
         if segment.deleting:
             return None if self._delete(work, keeper, segment) else place
         segment = self._without_lost_tag(work, keeper, segment)
@@ -307,17 +313,17 @@ class SegmentSync:
         self._log(work.run, segment, "success", message)
         return self._known(segment, Segment.without_tag)
 
-    def _heal(self, work: Work, segment: Segment, tag: Tag, place: Place) -> Place | None:
+    def _heal(self, work: Work, segment: Segment, tag: Tag, place: SegmentsCursor) -> SegmentsCursor | None:
         """Full runs: who carries the tag in Mailchimp is what counts. None when done, else where to go on."""
         name = f"{work.run.id}#{segment.id}"
-        known = self._sightings.load(segment.department_id, name) if place.healing == segment.id else None
+        known = self._seen_addresses.load(segment.department_id, name) if place.healing == segment.id else None
         if known is None:
-            place, known = replace(place, healing=segment.id, start=0, is_read=False), Sightings()
+            place, known = replace(place, healing=segment.id, start=0, is_read=False), SeenAddresses()
         if not place.is_read:
             start = tagged_in(work, tag, known, start=place.start)
             place = replace(place, start=start or 0, is_read=start is None)
             if start is not None or work.is_short_of_time:
-                self._sightings.save(segment.department_id, name, known, self._clock())
+                self._seen_addresses.save(segment.department_id, name, known, self._clock())
                 return place
         self._differences.heal(work, segment, known)
         return None
@@ -365,7 +371,7 @@ class SegmentSync:
         stored = self._runs.get(run.department_id, run.id)
         return stored is not None and stored.is_open
 
-    def _save(self, run: Run, place: Place) -> Run:
+    def _save(self, run: Run, place: SegmentsCursor) -> Run:
         cursor = place.cursor()
         return self._runs.change(
             run.department_id, run.id, lambda stored: replace(stored, cursor=cursor, progress_at=self._clock())
@@ -382,11 +388,11 @@ class SegmentSync:
         return self._segments.change(segment.department_id, segment.id, change)
 
 
-def standing_of(department: Department, state: AddressState, now: datetime) -> Standing:
+def address_status_of(department: Department, state: AddressState, now: datetime) -> AddressStatus:
     """Where an address of a department with an audience stands, and what its next plan makes of it."""
     assert department.audience is not None
     policy, fields = department.settings.consent, department.audience.fields
-    return standing(state, plan_address(state, policy=policy, fields=fields, now=now))
+    return address_status(state, plan_address(state, policy=policy, fields=fields, now=now))
 
 
 def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
@@ -397,10 +403,10 @@ def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
     return tag.audience_id == audience_id and tag.name == segment.name
 
 
-def _suspects(checks: Sequence[TagCheck]) -> dict[str, set[str]]:
+def _rechecks_by_segment(checks: Sequence[TagRecheck]) -> dict[str, set[str]]:
     """Addresses that may carry a tag without a marked customer, by segment."""
-    suspects: dict[str, set[str]] = {}
+    rechecks: dict[str, set[str]] = {}
     for check in checks:
         for segment_id in check.segments:
-            suspects.setdefault(segment_id, set()).add(check.address_key)
-    return suspects
+            rechecks.setdefault(segment_id, set()).add(check.address_key)
+    return rechecks

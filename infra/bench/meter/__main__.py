@@ -45,7 +45,7 @@ class Meter:
 def main(customers: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="meter-"))
     meter = Meter(folder / "meter.jsonl")
-    path = os.pathsep.join([str(PROJECT / "infra" / "meter"), str(PROJECT)])
+    path = os.pathsep.join([str(PROJECT / "infra" / "bench" / "meter"), str(PROJECT)])
     environment = {"CALL_METER": str(meter.path), "PYTHONPATH": path}
     with LocalStack(folder, customers=0, latency=False, environment=environment) as stack:
         department = BenchStack(stack, customers)

@@ -1,6 +1,6 @@
 """A small world with two owners of consent, for property tests: PracBill, Mailchimp, and between them the real rules.
 
-Everything that decides is the product's own: what news means (`listen`), which no is remembered, the plan for an
+Everything that decides is the product's own: what news means (`apply_observation`), which no is remembered, the plan for an
 address, what still holds at the time of the call, what is known after it. Simulated are the places: PracBill's
 records, Mailchimp with its refusals, the stored facets, runs in four steps (pull, read, decide, apply) that the world
 may hold up, repeat, or break off in between.
@@ -13,17 +13,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.domain.consent.members import Heard, Member, OptOut, Push, PushRefusal, Sharers, Status, fold
-from chalicelib.domain.consent.observations import News, Untold, listen
+from chalicelib.domain.consent.members import (
+    AddressCustomers,
+    ConsentState,
+    Member,
+    OptOut,
+    Push,
+    PushRefusal,
+    Status,
+    merge,
+)
+from chalicelib.domain.consent.observations import Observation, OutboxEntry, apply_observation
 from chalicelib.domain.consent.opt_outs import newest_opt_out, pracbill_opt_out
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import ConsentWord, Customer, customer_from_json
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Held, Operation, plan_address, rename_of
-from chalicelib.domain.push_results import already_done, heard_after, member_object, still_right
+from chalicelib.domain.push_results import already_done, consent_state_after, member_object, still_right
 from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.sync.consent.observations import gone, news_of
+from chalicelib.sync.consent.observations import gone, observation_of
 
 AUDIENCE = "a1"
 FIELDS = FieldMap(tags=("FNAME",))
@@ -82,9 +91,9 @@ class World:
     records: dict[str, Entry] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
-    heard: dict[str, Heard] = field(default_factory=dict)
+    consent_state: dict[str, ConsentState] = field(default_factory=dict)
     pushes: dict[str, Push] = field(default_factory=dict)
-    untold: dict[str, Untold] = field(default_factory=dict)
+    backlog: dict[str, OutboxEntry] = field(default_factory=dict)
     stored: dict[str, Customer] = field(default_factory=dict)
     given: dict[str, datetime] = field(default_factory=dict)  # when the stored words were really given
     moved_to: dict[str, str] = field(default_factory=dict)
@@ -114,7 +123,7 @@ class World:
         self.tick()
         self.records.pop(customer_id, None)
 
-    def _tell_pracbill(self, word: Untold) -> None:
+    def _tell_pracbill(self, word: OutboxEntry) -> None:
         for entry in self.records.values():
             if entry.email == word.email and (entry.given_at or LONG_AGO) < word.occurred_at:
                 entry.word, entry.given_at, entry.dated = word.status, word.occurred_at, True
@@ -184,25 +193,29 @@ class World:
         """All members, those we miss among them; then PracBill is told, as a run does before it plans."""
         for address in list(self.contacts):
             self._hear(self._seen(address))
-        for address, heard in list(self.heard.items()):
+        for address, consent_state in list(self.consent_state.items()):
             member = self.member(address)
-            if address not in self.contacts and member.status not in ("absent", "forgotten") and not heard.erased:
+            if (
+                address not in self.contacts
+                and member.status not in ("absent", "forgotten")
+                and not consent_state.erased
+            ):
                 self._hear(gone(address, self.tick(), self.now, "pull"))
         self.tell()
 
-    def hear_by_webhook(self, address: str) -> None:
+    def observe_by_webhook(self, address: str) -> None:
         """An event, perhaps late or repeated: a hint to look at the member."""
         if address in self.contacts:
             self._hear(self._seen(address))
-        elif address in self.heard and address in self.deleted:
+        elif address in self.consent_state and address in self.deleted:
             self._hear(gone(address, self.tick(), self.now, "webhook"))
 
     def tell(self) -> None:
-        for word in list(self.untold.values()):
+        for word in list(self.backlog.values()):
             self._tell_pracbill(word)
-        self.untold.clear()
+        self.backlog.clear()
 
-    def _seen(self, address: str) -> News:
+    def _seen(self, address: str) -> Observation:
         contact = self.contacts[address]
         truth = self.truth(address)
         if contact.status in ("unsubscribed", "cleaned"):
@@ -221,16 +234,18 @@ class World:
             unsubscribe_reason=contact.reason,
             timestamp_opt=contact.opted_in_at,
         )
-        return news_of(remote, self.tick(), "pull")
+        return observation_of(remote, self.tick(), "pull")
 
-    def _hear(self, news: News) -> None:
-        address = news.address
-        heeded = listen(address, self.heard.get(address, Heard()), self.pushes.get(address), AUDIENCE, news)
-        self.heard[address] = heeded.heard
-        if heeded.untold is not None:
-            known = self.untold.get(address)
-            if known is None or known.occurred_at <= heeded.untold.occurred_at:
-                self.untold[address] = heeded.untold
+    def _hear(self, observation: Observation) -> None:
+        address = observation.address
+        applied = apply_observation(
+            address, self.consent_state.get(address, ConsentState()), self.pushes.get(address), AUDIENCE, observation
+        )
+        self.consent_state[address] = applied.consent_state
+        if applied.outbox_entry is not None:
+            known = self.backlog.get(address)
+            if known is None or known.occurred_at <= applied.outbox_entry.occurred_at:
+                self.backlog[address] = applied.outbox_entry
 
     # ------------------------------------------------------------------------------------------------ planning
 
@@ -258,10 +273,10 @@ class World:
                 self._remember(state.member.address, no)
 
     def _note_truth(self, state: AddressState) -> None:
-        if state.sharers is None:
+        if state.address_customers is None:
             return
-        truth, word = self.truth(state.member.address), state.sharers.consent
-        times = [self.given[customer.id] for customer in state.sharers.customers if customer.consent == word]
+        truth, word = self.truth(state.member.address), state.address_customers.consent
+        times = [self.given[customer.id] for customer in state.address_customers.customers if customer.consent == word]
         if word == "unsubscribed":
             truth.no_at, truth.heard_no_at = max(truth.no_at, *times), max(truth.heard_no_at, *times)
         if word == "subscribed":
@@ -269,19 +284,21 @@ class World:
             truth.agreed_at = max(truth.agreed_at, min(times))
 
     def state(self, address: str) -> AddressState:
-        sharers = tuple(customer for customer in self.stored.values() if customer.email == address)
+        address_customers = tuple(customer for customer in self.stored.values() if customer.email == address)
         return AddressState(
             member=self.member(address),
-            sharers=Sharers.of(sharers) if sharers else None,
+            address_customers=AddressCustomers.of(address_customers) if address_customers else None,
             moved_to=self.moved_to.get(address, ""),
-            moved_from=next((self.moved_from[c.id] for c in sharers if c.id in self.moved_from), ""),
+            moved_from=next((self.moved_from[c.id] for c in address_customers if c.id in self.moved_from), ""),
         )
 
     def member(self, address: str) -> Member:
-        return fold(address, address, AUDIENCE, self.heard.get(address), self.pushes.get(address))
+        return merge(address, address, AUDIENCE, self.consent_state.get(address), self.pushes.get(address))
 
     def _addresses(self) -> list[str]:
-        return sorted({customer.email for customer in self.stored.values()} | set(self.heard) | set(self.pushes))
+        return sorted(
+            {customer.email for customer in self.stored.values()} | set(self.consent_state) | set(self.pushes)
+        )
 
     def _decide_one(self, state: AddressState) -> Operation | None:
         decision = plan_address(state, policy=self.policy, fields=FIELDS, now=self.now)
@@ -299,8 +316,8 @@ class World:
         return rename_of(old, new, policy=self.policy, fields=FIELDS, now=self.now)
 
     def _remember(self, address: str, no: OptOut) -> None:
-        known = self.heard.get(address, Heard())
-        self.heard[address] = replace(known, opt_out=newest_opt_out(known.opt_out, no))
+        known = self.consent_state.get(address, ConsentState())
+        self.consent_state[address] = replace(known, opt_out=newest_opt_out(known.opt_out, no))
 
     def _customer(self, customer_id: str) -> Customer:
         entry = self.records[customer_id]
@@ -396,13 +413,13 @@ class World:
             self._hear(replace(gone(operation.address, asked_at, asked_at, "sync"), rule="refused-forgotten"))
         elif answer.code == "compliance_state":
             no = OptOut(asked_at, "person", "compliance state")
-            self._hear(News(operation.address, "unsubscribed", asked_at, asked_at, "sync", "refused", no))
+            self._hear(Observation(operation.address, "unsubscribed", asked_at, asked_at, "sync", "refused", no))
 
     def _keep(self, operation: Operation, member: Member, status: Status, asked_at: datetime) -> None:
         on_purpose = operation.action not in ("add", "update", "rename")
         if on_purpose or operation.rule == "consent-given-again":
-            known = self.heard.get(operation.address, Heard())
-            self.heard[operation.address] = heard_after(known, operation, status, AUDIENCE, asked_at)
+            known = self.consent_state.get(operation.address, ConsentState())
+            self.consent_state[operation.address] = consent_state_after(known, operation, status, AUDIENCE, asked_at)
         sent = operation.values_fingerprint if operation.values is not None else member.sent
         self.pushes[operation.address] = Push(AUDIENCE, status, asked_at, operation.customer_id, sent, operation.rule)
         self.pushes.pop(operation.old_address, None)

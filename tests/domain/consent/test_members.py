@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.consent.members import Heard, Member, OptOut, Push, PushRefusal, Sharers, fold
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, Member, OptOut, Push, PushRefusal, merge
 from chalicelib.domain.customers import Customer
 
 HERE, ELSEWHERE = "a1", "a2"
@@ -19,8 +19,8 @@ LATER = NOON + timedelta(minutes=1)
 NO = OptOut(NOON, "person")
 
 
-def known(heard: Heard | None = None, push: Push | None = None) -> Member:
-    return fold("key", "a@clinic.test", HERE, heard, push)
+def known(consent_state: ConsentState | None = None, push: Push | None = None) -> Member:
+    return merge("key", "a@clinic.test", HERE, consent_state, push)
 
 
 def customer(id: str = "1", updated_at: str = "2026-03-01T00:00:00Z", **fields: Any) -> Customer:
@@ -32,31 +32,33 @@ def test_an_address_of_which_nothing_is_known_is_absent() -> None:
 
 
 def test_what_we_pushed_after_we_heard_is_the_status() -> None:
-    member = known(Heard(HERE, "subscribed", heard_at=NOON), Push(HERE, "unsubscribed", LATER))
+    member = known(ConsentState(HERE, "subscribed", observed_at=NOON), Push(HERE, "unsubscribed", LATER))
     assert (member.status, member.pushed_status) == ("unsubscribed", "unsubscribed")
 
 
 @pytest.mark.parametrize("pushed_at", [NOON, NOON - timedelta(minutes=1)])
 def test_what_was_heard_after_the_push_or_at_the_same_instant_is_the_status(pushed_at: datetime) -> None:
-    member = known(Heard(HERE, "unsubscribed", heard_at=NOON, opt_out=NO), Push(HERE, "subscribed", pushed_at))
+    member = known(
+        ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), Push(HERE, "subscribed", pushed_at)
+    )
     assert (member.status, member.pushed_status, member.opt_out) == ("unsubscribed", "subscribed", NO)
 
 
 def test_a_push_never_makes_an_opt_out_forgotten() -> None:
-    member = known(Heard(HERE, "unsubscribed", heard_at=NOON, opt_out=NO), Push(HERE, "subscribed", LATER))
+    member = known(ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), Push(HERE, "subscribed", LATER))
     assert (member.status, member.opt_out) == ("subscribed", NO)
 
 
 def test_of_another_audience_only_the_persons_words_count() -> None:
-    heard = Heard(ELSEWHERE, "subscribed", NOON, NOON, NO, "subscribed", True, True, NOON, False)
-    member = known(heard, Push(ELSEWHERE, "subscribed", LATER, owner="7", sent="print"))
-    assert (member.status, member.opt_out, member.asked_at, member.is_heard) == ("absent", NO, NOON, True)
+    consent_state = ConsentState(ELSEWHERE, "subscribed", NOON, NOON, NO, "subscribed", True, True, NOON, False)
+    member = known(consent_state, Push(ELSEWHERE, "subscribed", LATER, owner="7", sent="print"))
+    assert (member.status, member.opt_out, member.asked_at, member.has_consent_state) == ("absent", NO, NOON, True)
     assert (member.before_archive, member.archived_by_us, member.pre_existing) == (None, False, False)
     assert (member.sent, member.owner, member.pushed_at) == ("", "", None)
 
 
 def test_erasure_is_known_in_every_audience() -> None:
-    assert known(Heard(ELSEWHERE, erased=True)).erased
+    assert known(ConsentState(ELSEWHERE, erased=True)).erased
 
 
 def test_a_refused_address_was_never_pushed() -> None:
@@ -68,8 +70,8 @@ def test_a_refused_address_was_never_pushed() -> None:
 def test_only_members_that_we_put_there_are_ours() -> None:
     pushed = Push(HERE, "subscribed", LATER)
     assert known(None, pushed).is_ours
-    assert not known(Heard(HERE, "subscribed", pre_existing=True), pushed).is_ours
-    assert not known(Heard(HERE, "subscribed")).is_ours
+    assert not known(ConsentState(HERE, "subscribed", pre_existing=True), pushed).is_ours
+    assert not known(ConsentState(HERE, "subscribed")).is_ours
 
 
 def test_the_primary_customer_is_active_then_newest_then_of_the_higher_id_in_whatever_order_they_are_read() -> None:
@@ -80,7 +82,7 @@ def test_the_primary_customer_is_active_then_newest_then_of_the_higher_id_in_wha
     nonsense = customer("5", "yesterday")
     everybody = (active_old, active_new, same_time, inactive_newest, nonsense)
     expected = (same_time, active_new, active_old, nonsense, inactive_newest)
-    assert {Sharers.of(order).customers for order in permutations(everybody)} == {expected}
+    assert {AddressCustomers.of(order).customers for order in permutations(everybody)} == {expected}
 
 
 @pytest.mark.parametrize(
@@ -95,12 +97,12 @@ def test_the_primary_customer_is_active_then_newest_then_of_the_higher_id_in_wha
 )
 def test_the_strictest_consent_counts(words: tuple[Any, ...], strictest: Any) -> None:
     for order in permutations(words):
-        sharers = Sharers.of(tuple(customer(str(i), consent=word) for i, word in enumerate(order)))
-        assert sharers.consent == strictest
+        address_customers = AddressCustomers.of(tuple(customer(str(i), consent=word) for i, word in enumerate(order)))
+        assert address_customers.consent == strictest
 
 
-def agreed(word: Any, *times: str) -> Sharers:
-    return Sharers.of(tuple(customer(str(i), consent=word, consent_changed_at=t) for i, t in enumerate(times)))
+def agreed(word: Any, *times: str) -> AddressCustomers:
+    return AddressCustomers.of(tuple(customer(str(i), consent=word, consent_changed_at=t) for i, t in enumerate(times)))
 
 
 def test_a_shared_yes_counts_from_the_earliest_and_a_shared_no_from_the_latest() -> None:
@@ -116,7 +118,7 @@ def test_a_yes_without_a_time_leaves_the_shared_yes_without_one() -> None:
 
 def test_a_no_without_a_time_was_said_when_its_record_last_changed_at_the_latest() -> None:
     assert agreed("unsubscribed", "2026-02-01T00:00:00Z", "").consent_at == datetime(2026, 3, 1, tzinfo=UTC)
-    silent = Sharers.of((customer("1", "yesterday", consent="unsubscribed"),))
+    silent = AddressCustomers.of((customer("1", "yesterday", consent="unsubscribed"),))
     assert silent.consent_at is None
 
 
@@ -124,18 +126,18 @@ def test_a_no_without_a_time_was_said_when_its_record_last_changed_at_the_latest
 def test_no_sharer_can_make_another_ones_no_undone(words: list[tuple[Any, datetime]]) -> None:
     refuser = customer("0", consent="unsubscribed", consent_changed_at="2026-02-01T00:00:00Z")
     others = (customer(f"{i + 1}", consent=w, consent_changed_at=t.isoformat()) for i, (w, t) in enumerate(words))
-    sharers = Sharers.of((refuser, *others))
-    assert sharers.consent == "unsubscribed"
-    assert sharers.consent_at is not None
-    assert sharers.consent_at >= datetime(2026, 2, 1, tzinfo=UTC)
+    address_customers = AddressCustomers.of((refuser, *others))
+    assert address_customers.consent == "unsubscribed"
+    assert address_customers.consent_at is not None
+    assert address_customers.consent_at >= datetime(2026, 2, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("given", ["2026-03-02T20:00:00", "2026-03-02", "20260302T200000", "evening", ""])
 def test_a_yes_without_an_offset_has_no_time_to_beat_a_no_with(given: str) -> None:
     """Eight in the evening may be meant in Melbourne, eleven hours before it is so in UTC."""
-    assert Sharers.of((customer(consent="subscribed", consent_changed_at=given),)).consent_at is None
+    assert AddressCustomers.of((customer(consent="subscribed", consent_changed_at=given),)).consent_at is None
 
 
 def test_a_no_without_an_offset_was_said_at_the_latest_when_its_record_changed() -> None:
     no = customer(updated_at="2026-03-02T12:00:00Z", consent="unsubscribed", consent_changed_at="2026-03-02T08:00:00")
-    assert Sharers.of((no,)).consent_at == NOON
+    assert AddressCustomers.of((no,)).consent_at == NOON

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from chalicelib.domain.consent.members import Heard, OptOut, OptOutRoute
-from chalicelib.domain.consent.observations import News, listen
+from chalicelib.domain.consent.members import ConsentState, OptOut, OptOutRoute
+from chalicelib.domain.consent.observations import Observation, apply_observation
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.consent.rules import ConsentPolicy, OnRemoved, UnknownConsent
 from chalicelib.domain.customers import ConsentWord
@@ -60,7 +60,7 @@ def apply_one(place: int, dies: bool, world: World) -> None:
 _ACTS = (
     *("person_signs_up", "person_signs_up", "person_confirms", "person_unsubscribes", "person_unsubscribes"),
     *("admin_subscribes", "admin_subscribes", "admin_unsubscribes", "admin_archives"),
-    *("hear_by_webhook", "hear_by_webhook"),
+    *("observe_by_webhook", "observe_by_webhook"),
 )
 _RARE_ACTS = ("admin_deletes", "address_bounces")
 _STEPS = ("pull", "tell", "read", "decide", "plan")
@@ -140,8 +140,8 @@ def test_a_colleagues_unsubscribing_counts_against_an_older_yes_even_where_it_ma
     no = OptOut(NOON, "pracbill")
     later = NOON + timedelta(hours=1)
     there = OptOut(later, "admin", "unsubscribed by somebody in Mailchimp")
-    told = News("a@clinic.test", "unsubscribed", later, later, "pull", "unsubscribed-by-admin", there)
-    known = listen("a", Heard(opt_out=no), None, "a1", told).heard
+    told = Observation("a@clinic.test", "unsubscribed", later, later, "pull", "unsubscribed-by-admin", there)
+    known = apply_observation("a", ConsentState(opt_out=no), None, "a1", told).consent_state
     assert known.opt_out == OptOut(later, "pracbill")
 
 
@@ -162,7 +162,7 @@ def test_an_old_plan_subscribes_nobody_who_was_heard_to_say_no_since() -> None:
     world.plan()
     assert [operation.rule for operation in world.chunk] == ["yes-transactional"]
     world.admin_unsubscribes("a@clinic.test")
-    world.hear_by_webhook("a@clinic.test")
+    world.observe_by_webhook("a@clinic.test")
     for operation in world.chunk:
         world.apply(operation)
     assert world.contacts["a@clinic.test"].status == "unsubscribed"

@@ -31,7 +31,7 @@ def synced_for_a_while(office: Office) -> None:
         audience=replace(office.audience, first_contact_done=True),
         customers_watermark="2026-03-01T00:00:00Z",
         members_watermark=datetime(2026, 3, 1, tzinfo=UTC),
-        decide_all=False,
+        replan_all=False,
         last_synced_at=office.now,
     )
 
@@ -288,7 +288,7 @@ def test_a_repair_that_changes_the_fields_has_every_customer_decided_anew(office
     assert select(office, audience_id) == []
 
     assert "COMPANY" in office.audience.fields.tags
-    assert office.department.decide_all
+    assert office.department.replan_all
     assert office.department.customers_watermark == "2026-03-01T00:00:00Z"
 
 
@@ -310,7 +310,7 @@ def test_another_audience_starts_from_nothing_and_takes_the_webhook_along(office
     assert (office.audience.id, office.audience.name) == (second, "Second")
     assert not office.audience.first_contact_done
     assert (department.customers_watermark, department.members_watermark) == ("", None)
-    assert (department.decide_all, department.last_synced_at) == (True, None)
+    assert (department.replan_all, department.last_synced_at) == (True, None)
     assert office.hooks_at_mailchimp(first) == []
     (hook,) = office.hooks_at_mailchimp(second)
     assert office.audience.hook_id == hook["id"]
@@ -367,7 +367,7 @@ def test_the_first_plan_may_be_left_to_others(office: Office) -> None:
         office.departments,
         office.accounts,
         office.hooks,
-        looks=office.looks,
+        audience_status=office.audience_status,
         active_run=office.active_run,
         last_failed=lambda department: None,
         segment_count=lambda department_id: 0,

@@ -190,7 +190,7 @@ def established(department: Department) -> Department:
         audience=replace(department.audience, first_contact_done=True),
         customers_watermark="2026-03-01T00:00:00Z",
         members_watermark=datetime(2026, 3, 1, tzinfo=UTC),
-        decide_all=False,
+        replan_all=False,
         last_synced_at=datetime(2026, 3, 1, tzinfo=UTC),
     )
 
@@ -200,7 +200,7 @@ def knowledge(department: Department) -> tuple[object, ...]:
         department.audience and replace(department.audience, status=None),  # counts are taken anew at any time
         department.customers_watermark,
         department.members_watermark,
-        department.decide_all,
+        department.replan_all,
         department.last_synced_at,
     )
 

@@ -60,9 +60,9 @@ def test_a_remembered_key_gives_way_to_one_that_another_process_stored(office: O
     with office.accounts.open(office.department_id):
         pass  # this process remembers the key now
     new_key = office.mailchimp.control.create_key()["api_key"]
-    remembering = office.accounts._vault._known.copy()
+    remembering = office.accounts._secret_store._known.copy()
     office.connect(new_key)
-    office.accounts._vault._known = remembering
+    office.accounts._secret_store._known = remembering
     with office.accounts.open(office.department_id) as linked:
         assert linked.key.value == new_key
 
@@ -70,14 +70,14 @@ def test_a_remembered_key_gives_way_to_one_that_another_process_stored(office: O
 def test_a_key_whose_rotation_ended_halfway_is_used(office: Office) -> None:
     office.connect()
     new_key = office.mailchimp.control.create_key()["api_key"]
-    office.other_vault.put(office.key_secret(office.department_id), office.key() | {"api_key": new_key})
+    office.other_secret_store.put(office.key_secret(office.department_id), office.key() | {"api_key": new_key})
     with office.accounts.open(office.department_id) as linked:
         assert linked.client.account().account_name == "Example Practice"
 
 
 def test_a_connection_whose_key_is_lost_asks_for_one_and_stops_the_schedule(office: Office) -> None:
     office.connect()
-    office.vault.remove(office.key_secret(office.department_id))
+    office.secret_store.remove(office.key_secret(office.department_id))
     with pytest.raises(KeyRejected, match="Connect again"), office.accounts.open(office.department_id):
         raise AssertionError("opened")
     assert office.connections.status(office.department_id).state == "key_rejected"
@@ -86,6 +86,6 @@ def test_a_connection_whose_key_is_lost_asks_for_one_and_stops_the_schedule(offi
 
 
 def test_the_key_for_a_department_that_is_not_connected_is_refused(office: Office) -> None:
-    department = office.enrolment.department(office.department_id)
+    department = office.registration.department(office.department_id)
     with pytest.raises(RefuseRequest):
         office.accounts.key_for(department)

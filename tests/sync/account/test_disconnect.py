@@ -118,7 +118,7 @@ def test_after_a_crash_in_the_middle_the_department_counts_as_disconnected_and_o
 
 def test_reconnecting_at_once_goes_on_with_the_audience_and_a_new_webhook(office: Office) -> None:
     audience_id = office.connect_and_select()
-    office.change(customers_watermark="2026-03-01T00:00:00Z", decide_all=False)
+    office.change(customers_watermark="2026-03-01T00:00:00Z", replan_all=False)
     disconnect(office)
 
     status = office.connections.connect(office.department_id, office.mailchimp.api_key, by="user-1")
@@ -127,21 +127,21 @@ def test_reconnecting_at_once_goes_on_with_the_audience_and_a_new_webhook(office
     assert status.audience is not None
     assert (status.audience.id, status.health) == (audience_id, ())
     assert office.department.customers_watermark == "2026-03-01T00:00:00Z"
-    assert not office.department.decide_all
+    assert not office.department.replan_all
     (hook,) = office.hooks_at_mailchimp(audience_id)
     assert office.audience.hook_id == hook["id"]
 
 
 def test_another_account_drops_the_audience_and_what_was_known_of_it(office: Office) -> None:
     office.connect_and_select()
-    office.change(customers_watermark="2026-03-01T00:00:00Z", members_watermark=office.now, decide_all=False)
+    office.change(customers_watermark="2026-03-01T00:00:00Z", members_watermark=office.now, replan_all=False)
     disconnect(office)
     office.connect(office.mailchimp.control.create_account()["api_key"])
     department = office.department
     assert department.is_connected
     assert department.audience is None
     assert (department.customers_watermark, department.members_watermark) == ("", None)
-    assert (department.decide_all, department.last_synced_at) == (True, None)
+    assert (department.replan_all, department.last_synced_at) == (True, None)
 
 
 def test_an_audience_that_was_deleted_meanwhile_is_dropped(office: Office) -> None:

@@ -60,9 +60,9 @@ def test_what_is_not_sent_stays_as_it_is(office: Office) -> None:
 
 def test_a_change_of_consent_policy_has_every_customer_decided_anew(office: Office) -> None:
     office.settings.get(office.department_id)
-    assert not office.department.decide_all
+    assert not office.department.replan_all
     put(office, SettingsChanges(unknown_consent="skip"))
-    assert office.department.decide_all
+    assert office.department.replan_all
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_change_of_consent_policy_has_every_customer_decided_anew(office: Offi
 )
 def test_other_changes_have_nothing_decided_anew(office: Office, changes: SettingsChanges) -> None:
     put(office, changes)
-    assert not office.department.decide_all
+    assert not office.department.replan_all
 
 
 def test_a_paused_department_is_not_on_schedule(office: Office) -> None:

@@ -51,7 +51,7 @@ def test_its_address_holds_a_long_token_of_which_only_the_hash_is_kept(office: O
     record = office.hook_record()
     assert record is not None
     assert (record.token_hash, record.url_hash) == (secret_hash(token), secret_hash(hook["url"]))
-    assert token not in str(office.other_vault.fields_now(office.hook_secret(office.department_id)))
+    assert token not in str(office.other_secret_store.fields_now(office.hook_secret(office.department_id)))
     assert token not in str(office.department)
 
 
@@ -123,7 +123,7 @@ def test_a_copy_of_the_service_under_another_address_leaves_our_hook_alone(offic
     audience_id = office.connect_and_select()
     (ours,) = office.hooks_at_mailchimp(audience_id)
     office.public_url = office.public_url.replace("127.0.0.1", "localhost")
-    office.vault.remove(office.hook_secret(office.department_id))  # a copy has a vault of its own
+    office.secret_store.remove(office.hook_secret(office.department_id))  # a copy has a vault of its own
     repair(office)
     ids = [hook["id"] for hook in office.hooks_at_mailchimp(audience_id)]
     assert ours["id"] in ids
@@ -140,8 +140,10 @@ def test_what_a_crash_leaves_behind_is_cleared_away_at_the_next_look(
         if dies_in == "create_webhook":
             patch.setattr("chalicelib.mailchimp.client.MailchimpClient.create_webhook", die)
         else:
-            put = office.vault.put
-            patch.setattr(office.vault, "put", lambda name, fields: die() if fields["hook_id"] else put(name, fields))
+            put = office.secret_store.put
+            patch.setattr(
+                office.secret_store, "put", lambda name, fields: die() if fields["hook_id"] else put(name, fields)
+            )
         office.audiences.select(office.department_id, audience_id, by="user-1")
     record = office.hook_record()
     assert record is not None

@@ -32,7 +32,7 @@ def ann(desk: Desk) -> Desk:
     desk.customer("1", ANN)
     desk.push(ANN)
     desk.act("unsubscribe", ANN)
-    desk.hear_now(ANN)
+    desk.observe_now(ANN)
     return desk
 
 
@@ -53,7 +53,7 @@ def test_nothing_that_can_be_read_stays_of_an_erased_customer(ann: Desk) -> None
     assert ANN in ann.everything_stored()
     erase(ann)
     assert ANN not in ann.everything_stored()
-    assert (ann.untold(), ann.is_touched(ANN)) == ([], False)
+    assert (ann.backlog(), ann.is_marked(ANN)) == ([], False)
     assert ann.customers.get(ann.department_id, ["00011"]) == {}
 
 
@@ -130,20 +130,20 @@ def test_customers_who_share_the_address_stay_and_are_named_in_the_receipt(ann: 
     receipt = erase(ann)
     assert receipt.message.endswith("who are no longer synced: 2.")
     state = ann.members.state(ann.department_id, ann.key(ANN), ann.audience_id)
-    assert state.sharers is not None
-    assert [customer.id for customer in state.sharers.customers] == ["2"]
+    assert state.address_customers is not None
+    assert [customer.id for customer in state.address_customers.customers] == ["2"]
     assert state.member.erased
-    assert ann.is_touched(ANN)
+    assert ann.is_marked(ANN)
 
 
 @pytest.mark.parametrize("now", [BOB, ""], ids=["another address now", "no address now"])
 def test_the_addresses_a_customer_had_before_are_erased_as_well(desk: Desk, now: str) -> None:
-    for former in (ANN, "ann@first.test"):
-        desk.push(former)
-        desk.act("admin_archive", former)
+    for previous_keys in (ANN, "ann@first.test"):
+        desk.push(previous_keys)
+        desk.act("admin_archive", previous_keys)
     if now:
         desk.push(now)
-    desk.customer("1", now, former=(ANN, "ann@first.test"))
+    desk.customer("1", now, previous_keys=(ANN, "ann@first.test"))
     erase(desk)
     assert [a for a in (ANN, "ann@first.test", BOB) if desk.at_mailchimp(a) is not None] == []
     assert [a for a in (ANN, "ann@first.test") if a in desk.everything_stored()] == []
@@ -164,14 +164,14 @@ def test_the_addresses_to_which_the_person_went_on_in_mailchimp_are_erased_as_we
     erase(desk)
     assert desk.at_mailchimp("ann@newest.test") is None
     assert [a for a in (ANN, "ann@new.test", "ann@newest.test") if a in desk.everything_stored()] == []
-    heard = desk.heard("ann@newest.test")
-    assert heard is not None and heard.erased
+    consent_state = desk.consent_state("ann@newest.test")
+    assert consent_state is not None and consent_state.erased
 
 
 def test_an_address_that_somebody_else_has_now_is_left_alone(desk: Desk) -> None:
     desk.customer("2", ANN)
     desk.push(ANN)
-    desk.customer("1", BOB, former=(ANN,))
+    desk.customer("1", BOB, previous_keys=(ANN,))
     erase(desk)
     assert desk.at_mailchimp(ANN) is not None
     assert not desk.member(ANN).erased
@@ -183,9 +183,9 @@ def test_an_address_that_somebody_else_has_now_is_left_alone(desk: Desk) -> None
 @pytest.mark.parametrize(
     ("part", "write"),
     [
-        ("members", "change_heard"),
+        ("members", "change_consent_state"),
         ("ledger", "append"),
-        ("members", "delete_untold"),
+        ("members", "delete_outbox_entries"),
         ("members", "write"),
         ("logs", "add"),
         ("customers", "write"),

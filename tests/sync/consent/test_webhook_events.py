@@ -14,7 +14,7 @@ from chalicelib.domain.health import health
 from chalicelib.errors import KeyRejected, RetryLater
 from chalicelib.handlers.webhook import handle
 from chalicelib.mailchimp.webhook import NotAnEvent
-from chalicelib.sync.account.webhook_registration import HookRecord, secret_hash
+from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from infra.standins.mailchimp.delivery import sign
 from infra.standins.pracbill import PracBillStandIn
 from tests.sync.observing import Clock, Desk, mailchimp_running
@@ -55,7 +55,7 @@ def test_an_unsubscribe_reaches_pracbill_at_once(desk: Desk) -> None:
     (entry,) = desk.ledger_of(ANN)
     assert (entry.route, entry.who) == ("webhook", "the person")
     assert (entry.evidence["campaign_id"], entry.evidence["event"]) == ("cb398d21d2", "unsubscribe")
-    assert desk.is_touched(ANN)
+    assert desk.is_marked(ANN)
 
 
 def test_an_unsubscribe_is_a_log_entry_of_direction_pull_that_names_nobody(desk: Desk) -> None:
@@ -249,7 +249,7 @@ def test_an_address_changed_in_mailchimp_is_known_and_the_old_one_is_not_added_a
     desk.push(ANN)
     assert desk.apply(moved(desk)) == "applied"
     assert (desk.member(ANN).status, desk.member(BOB).status) == ("forgotten", "subscribed")
-    assert desk.is_touched(ANN)
+    assert desk.is_marked(ANN)
 
 
 def test_pracbill_is_not_told_of_an_opt_out_when_an_address_changed(desk: Desk) -> None:
@@ -271,7 +271,7 @@ def test_staff_read_which_customer_to_change_when_an_address_changed_in_mailchim
 
 def test_the_ledgers_of_both_addresses_tell_of_the_change(desk: Desk) -> None:
     desk.join(ANN)
-    desk.hear_now(ANN)
+    desk.observe_now(ANN)
     desk.apply(moved(desk))
     (left,) = desk.ledger_of(ANN)
     assert (left.rule, left.was, left.became, left.who) == ("address-changed", "subscribed", "forgotten", "the person")
@@ -279,7 +279,7 @@ def test_the_ledgers_of_both_addresses_tell_of_the_change(desk: Desk) -> None:
 
 def test_who_was_there_before_us_is_so_under_the_new_address_and_who_was_not_is_not(desk: Desk) -> None:
     desk.join(ANN)
-    desk.hear_now(ANN)
+    desk.observe_now(ANN)
     desk.apply(moved(desk))
     desk.push("cat@clinic.test")
     desk.apply(moved(desk, "cat@clinic.test", "dan@clinic.test"))
@@ -290,7 +290,7 @@ def test_pracbills_no_follows_the_person_to_the_new_address(desk: Desk) -> None:
     """Before the next run could carry the no out, the member was somewhere else, where no customer speaks for it."""
     desk.customer("17", ANN, "unsubscribed")
     desk.push(ANN)
-    no = OptOut(desk.clock(), "pracbill", told_pracbill=True)
+    no = OptOut(desk.clock(), "pracbill", sent_to_pracbill=True)
     desk.know(ANN, status="subscribed", opt_out=no)
     desk.apply(moved(desk))
 
@@ -307,7 +307,7 @@ def test_an_address_change_that_died_half_way_is_finished_by_its_repeat(
 ) -> None:
     desk.customer("17", ANN, "unsubscribed")
     desk.push(ANN)
-    no = OptOut(desk.clock(), "pracbill", told_pracbill=True)
+    no = OptOut(desk.clock(), "pracbill", sent_to_pracbill=True)
     desk.know(ANN, status="subscribed", opt_out=no)
     event = moved(desk)
 
@@ -315,7 +315,7 @@ def test_an_address_change_that_died_half_way_is_finished_by_its_repeat(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.hearing, "hear", die)
+        patch.setattr(desk.observations, "apply", die)
         with pytest.raises(SystemExit):
             desk.apply(event)
     desk.apply(event)
@@ -333,14 +333,14 @@ def test_an_import_of_an_address_that_its_person_left_takes_no_opt_out_back(desk
     """Only who was deleted for good can come back by themselves alone; an address that was left takes anybody."""
     desk.customer("1", ANN, "unsubscribed")
     desk.push(ANN)
-    desk.know(ANN, status="subscribed", opt_out=OptOut(desk.clock(), "pracbill", told_pracbill=True))
+    desk.know(ANN, status="subscribed", opt_out=OptOut(desk.clock(), "pracbill", sent_to_pracbill=True))
     desk.apply(moved(desk))
     desk.clock.move(minutes=1)
     desk.join(ANN)
-    desk.hear_now(ANN)
+    desk.observe_now(ANN)
     opt_out = desk.member(ANN).opt_out
     assert opt_out is not None and opt_out.route == "pracbill"
-    assert desk.untold() == []
+    assert desk.backlog() == []
 
 
 def test_a_deleted_audience_deletes_no_contact(desk: Desk) -> None:
@@ -474,7 +474,7 @@ def test_while_pracbill_is_down_log_and_health_say_how_many_words_wait(desk: Des
     later = health(desk.department, run=None, failed=None, now=since + timedelta(days=2))
     assert ("pracbill_waiting", "error") in [(finding.code, finding.severity) for finding in later]
     desk.apply(events[0])
-    assert desk.department.untold is None
+    assert desk.department.backlog is None
     assert desk.log_entries()[0].message == "PracBill was told of 2 that had waited."
 
 
@@ -577,7 +577,7 @@ def test_an_event_that_arrives_before_its_time_says_nothing_of_the_future(desk: 
 
 
 def test_the_webhooks_function_reads_the_record_that_registering_the_hook_writes() -> None:
-    record = asdict(HookRecord(secret_hash("token"), "", "account-1", "abc123def4", signing_secret="secret"))
+    record = asdict(WebhookRecord(secret_hash("token"), "", "account-1", "abc123def4", signing_secret="secret"))
     body = "type=profile&fired_at=2026-01-05+10%3A00%3A00&data[list_id]=abc123def4&data[email]=ann@clinic.test"
     sent: list[Any] = []
     event = {

@@ -56,7 +56,7 @@ def reconcile(office: SegmentOffice) -> Reconciliation:
         departments=engine.departments,
         members=engine.members,
         checks=office.checks,
-        standings=office.standings,
+        address_statuses=office.address_statuses,
         query_for=office.query_for,
         mailchimp_for=engine.mailchimp_for,
         clock=engine.clock,
@@ -395,7 +395,7 @@ def test_another_audience_is_split_anew(office: SegmentOffice) -> None:
     audience = office.practice.department.audience
     assert audience is not None
     other = str(office.control.create_audience("Second")["audience_id"])
-    office.practice.change(audience=replace(audience, id=other, first_contact_done=False), decide_all=True)
+    office.practice.change(audience=replace(audience, id=other, first_contact_done=False), replan_all=True)
     assert counts(reconcile(office)) == {"not_counted_yet": 2}
     office.sync("full")
     assert counts(reconcile(office)) == {}

@@ -11,7 +11,7 @@ from chalicelib.domain import planning
 from chalicelib.errors import KeyRejected, RetryLater
 from chalicelib.mailchimp.push import PushCalls
 from chalicelib.store.logs import LogStore
-from chalicelib.sync.consent.observations import news_of
+from chalicelib.sync.consent.observations import observation_of
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Killed, Practice
 
@@ -101,7 +101,7 @@ def test_who_opts_out_between_plan_and_push_is_not_sent(engine: Engine, practice
     client = engine.mailchimp_for(practice.department, lambda: 60.0)
     found = client.member(practice.audience_id, "c1@clinic.test")
     assert found is not None
-    engine.hearing.hear(practice.department, [news_of(found, asked_at, "webhook")])
+    engine.observations.apply(practice.department, [observation_of(found, asked_at, "webhook")])
     engine.work()
     run = practice.run(run_id)
     assert practice.audience()["c1@clinic.test"] == "unsubscribed"
@@ -161,10 +161,10 @@ def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Eng
     run = practice.sync()
     assert (run.status, run.counts["refused"]) == ("success", 1)
     assert "1 change of consent waits to be told to PracBill" in practice.log()[0].message
-    assert practice.department.untold is not None
+    assert practice.department.backlog is not None
     engine.pracbill.faults.clear()
     practice.sync()
-    assert practice.department.untold is None
+    assert practice.department.backlog is None
     assert "PracBill was told of 1." in practice.log("pull")[0].message
 
 
@@ -186,7 +186,7 @@ def test_parts_of_a_refused_call_that_do_not_fit_into_the_time_go_in_the_next_de
     run_id = practice.start("full")
     engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
     practice.fail(method="POST", times=3, status=400, title="Invalid Resource")
-    engine.looks, engine.little = 6, 55.0
+    engine.audience_status, engine.little = 6, 55.0
     engine.work()
     run = practice.run(run_id)
     assert (run.status, run.counts, run.failed) == ("success", {"add": 8}, 0)
@@ -271,7 +271,7 @@ def test_single_calls_that_do_not_fit_into_the_time_go_on_in_the_next_delivery(
     practice.customers(4)
     practice.sync("full")
     practice.remove("1", "2", "3")
-    engine.looks, engine.little = 2, 19.0
+    engine.audience_status, engine.little = 2, 19.0
     run = practice.sync()
     assert (run.status, run.counts, run.failed) == ("success", {"archive": 3}, 0)
     assert [method for method, _ in practice.writes()] == ["DELETE"] * 3
@@ -411,8 +411,10 @@ def test_who_is_erased_while_the_call_runs_is_not_there_by_it(
         monkeypatch.setattr(LogStore, "add_records", killed)
     engine.work()
     assert practice.audience() == {"c2@clinic.test": "subscribed"}
-    facets = engine.members.facets(practice.id, [practice.key("c1@clinic.test")])[practice.key("c1@clinic.test")]
-    assert (facets.address, facets.push) == ("", None)
+    member_states = engine.members.member_states(practice.id, [practice.key("c1@clinic.test")])[
+        practice.key("c1@clinic.test")
+    ]
+    assert (member_states.address, member_states.push) == ("", None)
     assert practice.run(run_id).status == "success"
     practice.sync("full")
     assert practice.audience() == {"c2@clinic.test": "subscribed"}

@@ -185,7 +185,7 @@ def worker_of(engine: Engine) -> Events:
         departments=engine.departments,
         members=engine.members,
         events=EventStore(),
-        hearing=engine.hearing,
+        observations=engine.observations,
         logs=engine.logs,
         mailchimp_for=engine.mailchimp_for,
         pracbill_for=engine.pracbill_for,
@@ -233,7 +233,7 @@ def test_an_unsubscribe_reaches_everybody_wherever_its_function_dies(engine: Eng
         assert known.opt_out is not None and known.opt_out.route == "person"
         assert [entry.rule for entry in practice.ledger(f"c{number}@clinic.test")][-1:] == ["unsubscribed-there"]
         assert consent_of(practice, str(number)) == "unsubscribed"
-    assert engine.members.untold_count(practice.id) == 0
+    assert engine.members.outbox_count(practice.id) == 0
     practice.sync("full")
     assert not [a for n in waiting if practice.audience()[a := f"c{n}@clinic.test"] != "unsubscribed"]
 
@@ -285,5 +285,5 @@ def test_an_erased_person_stays_away_wherever_the_function_dies(engine: Engine, 
     assert not [number for number in tried if f"c{number}@clinic.test" in practice.audience()]
     for number in tried:
         key = practice.key(f"c{number}@clinic.test")
-        facets = engine.members.facets(practice.id, [key])[key]
-        assert (facets.address, facets.push) == ("", None)
+        member_states = engine.members.member_states(practice.id, [key])[key]
+        assert (member_states.address, member_states.push) == ("", None)

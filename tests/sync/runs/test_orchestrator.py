@@ -141,9 +141,9 @@ def test_a_chunk_over_which_functions_die_is_closed_and_the_run_goes_on(
 ) -> None:
     small_pages(monkeypatch)
     practice.customers(4)
-    apply = engine.steps._applier.apply
+    apply = engine.steps._apply_phase.apply
     with monkeypatch.context() as patch:
-        patch.setattr(engine.steps._applier, "apply", lambda *a: dies() if a[2] == 0 else apply(*a))
+        patch.setattr(engine.steps._apply_phase, "apply", lambda *a: dies() if a[2] == 0 else apply(*a))
         run = practice.sync("full")
     assert (run.status, run.chunks_done, run.chunks_failed, run.done, run.failed) == ("error", 1, 1, 2, 2)
     assert len(practice.audience()) == 2
@@ -156,7 +156,7 @@ def test_a_step_over_which_functions_die_ends_the_run(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     practice.customers(2)
-    monkeypatch.setattr(engine.steps._storer, "store", dies)
+    monkeypatch.setattr(engine.steps._ingest_phase, "store", dies)
     run = practice.sync("full")
     assert (run.status, practice.audience()) == ("error", {})
     assert run.message.startswith("This part of the sync failed again and again; the operators find why in the logs. ")

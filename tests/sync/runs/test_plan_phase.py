@@ -450,7 +450,7 @@ def test_a_plan_goes_on_in_a_new_message_when_time_runs_out(
 ) -> None:
     monkeypatch.setattr("chalicelib.pracbill.client.PAGE_SIZE", 3)
     addresses = practice.customers(11)
-    engine.looks = 1
+    engine.audience_status = 1
     run = practice.sync("full")
     assert (run.status, run.counts, run.customers_read) == ("success", {"add": 11}, 11)
     assert set(practice.audience()) == set(addresses)
@@ -469,7 +469,7 @@ def test_decisions_that_are_made_in_several_messages_put_no_address_in_two_chunk
     engine.clock.move(minutes=10)
     for number in range(1, 10):
         practice.edit(str(number), first_name="Changed")
-    engine.looks = 1
+    engine.audience_status = 1
     run = practice.sync()
     assert (run.counts, run.chunks_total) == ({"update": 9}, 3)
     assert practice.pushed() == 9
@@ -486,9 +486,9 @@ def test_after_a_full_run_that_died_the_next_one_decides_everything(engine: Engi
     engine.deliver_until(lambda: practice.run(run_id).phase == "decide")
     engine.lifecycle.cancel(practice.id, run_id, by="user-1")
     engine.work()
-    assert practice.department.decide_all
+    assert practice.department.replan_all
     assert practice.sync().counts == {"update": 1, "archive": 1}
-    assert not practice.department.decide_all
+    assert not practice.department.replan_all
 
 
 # ------------------------------------------------------------------------------------------ the order of PracBill's ids
@@ -516,7 +516,7 @@ def store(engine: Engine, practice: Practice, *pages: list[str]) -> None:
     run: Any = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="store"))
     pracbill: Any = ListOf(*pages)
     while run is not None:
-        run = engine.steps._storer.store(practice.run(run_id), practice.department, pracbill, lambda: 1.0)
+        run = engine.steps._ingest_phase.store(practice.run(run_id), practice.department, pracbill, lambda: 1.0)
     engine.lifecycle.cancel(practice.id, run_id, by="user-1")
 
 
@@ -564,12 +564,12 @@ def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_addr
     first = replace(customer_from_json(record), email="first@clinic.test")
     other = replace(customer_from_json(record), id="2", email="c2@clinic.test", first_name="Changed")
     pracbill: Any = ChangesOf([first, other], [replace(first, email="second@clinic.test")])
-    engine.steps._storer.store(run, practice.department, pracbill, lambda: PLENTY)
+    engine.steps._ingest_phase.store(run, practice.department, pracbill, lambda: PLENTY)
     holders = {
-        address: engine.members.state(practice.id, practice.key(address), practice.audience_id).sharers
+        address: engine.members.state(practice.id, practice.key(address), practice.audience_id).address_customers
         for address in ("c1@clinic.test", "first@clinic.test", "second@clinic.test")
     }
-    assert [address for address, sharers in holders.items() if sharers] == ["second@clinic.test"]
+    assert [address for address, address_customers in holders.items() if address_customers] == ["second@clinic.test"]
 
 
 # --------------------------------------------------------------------------------------------------- what a plan costs
@@ -583,8 +583,8 @@ def test_where_addresses_stand_is_noted_for_many_shards_in_one_call(
 
     def write_and_note(requests: list[Any]) -> None:
         items = [one.get("PutRequest", {}).get("Item", {}) for one in requests]
-        standings = [item for item in items if item.get("addresses", {}).get("B")]
-        noted.update([len(standings)] if standings else [])
+        address_statuses = [item for item in items if item.get("addresses", {}).get("B")]
+        noted.update([len(address_statuses)] if address_statuses else [])
         write(requests)
 
     practice.customers(10)
@@ -602,7 +602,7 @@ def test_a_customer_is_kept_with_the_addresses_it_had_before(practice: Practice)
         practice.sync()
     (stored,) = practice.engine.customers.ascending(practice.id)
     assert stored.address_key == practice.key("first@clinic.test")
-    assert set(stored.former) == {practice.key("second@clinic.test"), practice.key("third@clinic.test")}
+    assert set(stored.previous_keys) == {practice.key("second@clinic.test"), practice.key("third@clinic.test")}
 
 
 def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -> None:
@@ -613,7 +613,7 @@ def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -
     store(practice.engine, practice, ["1", "2", "3", "4", "5"])  # at other addresses, of which nothing is known yet
     members, audience_id = practice.engine.members, practice.audience_id
     states = [state for shard in deciding.SHARDS for state in members.every_state(practice.id, shard, audience_id)]
-    known = [state.member for state in states if state.member.status != "absent" or state.member.is_heard]
+    known = [state.member for state in states if state.member.status != "absent" or state.member.has_consent_state]
     assert [m for shard in deciding.SHARDS for m in members.every_member(practice.id, shard, audience_id)] == known
     assert (len(states), len(known)) == (10, 5)
 

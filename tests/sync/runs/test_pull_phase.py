@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.consent.members import OptOut
-from chalicelib.domain.seen_addresses import Sightings
+from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp import members as members_module
 from chalicelib.mailchimp.errors import AudienceGone
@@ -48,7 +48,7 @@ def short_of_time(desk: Desk) -> None:
 
 
 def step(desk: Desk, run: Any) -> Any:
-    return desk.puller.step(desk.stored_run(run), desk.department, desk.remaining)
+    return desk.pull_phase.step(desk.stored_run(run), desk.department, desk.remaining)
 
 
 # ------------------------------------------------------------------------------------------------------------ windows
@@ -85,7 +85,7 @@ def test_what_changed_before_the_watermark_is_not_read_again(desk: Desk) -> None
     desk.clock.move(hours=1)
     desk.change(members_watermark=desk.clock())
     desk.pull()
-    assert desk.heard(ANN) is None
+    assert desk.consent_state(ANN) is None
 
 
 def test_a_change_in_the_second_in_which_the_run_starts_is_read(desk: Desk) -> None:
@@ -125,16 +125,16 @@ def test_the_next_page_is_asked_for_while_one_is_heard(desk: Desk, monkeypatch: 
         desk.join(f"c{number}@clinic.test")
         desk.clock.move(seconds=10)
     monkeypatch.setattr(members_module, "PAGE_SIZE", 2)
-    hear, was_asked = desk.hearing.hear, []
+    observe, was_asked = desk.observations.apply, []
 
     def hear_and_look(*given: Any, **options: Any) -> Counter[str]:
         deadline = time.monotonic() + 20
         while len(queries(desk)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         was_asked.append(len(queries(desk)) >= 2)
-        return hear(*given, **options)
+        return observe(*given, **options)
 
-    monkeypatch.setattr(desk.hearing, "hear", hear_and_look)
+    monkeypatch.setattr(desk.observations, "apply", hear_and_look)
     desk.control.reset_journal()
     desk.pull()
     assert was_asked[0]
@@ -145,7 +145,7 @@ def test_a_block_of_equal_times_longer_than_a_page_is_read_to_its_end(desk: Desk
     addresses = [f"p{number}@clinic.test" for number in range(1_005)]
     desk.join(*addresses, status="transactional")
     desk.pull()
-    known = desk.members.facets(desk.department_id, map(desk.key, addresses))
+    known = desk.members.member_states(desk.department_id, map(desk.key, addresses))
     assert len(known) == 1_005
 
 
@@ -203,22 +203,22 @@ def test_mailchimps_status_wins_at_first_contact_whatever_pracbill_says(desk: De
     desk.customer("1", ANN, "subscribed")
     desk.join(ANN, status="transactional")
     desk.pull()
-    assert (desk.member(ANN).status, desk.untold(), desk.told()) == ("transactional", [], [])
+    assert (desk.member(ANN).status, desk.backlog(), desk.told()) == ("transactional", [], [])
 
 
 def test_before_every_address_is_decided_anyway_no_marks_are_left_for_it(desk: Desk) -> None:
     desk.select_new_audience()
     desk.join(ANN)
-    desk.change(decide_all=True)
+    desk.change(replan_all=True)
     desk.pull("full")
-    assert not desk.is_touched(ANN)
+    assert not desk.is_marked(ANN)
 
 
 def test_a_change_heard_by_a_later_pull_is_marked_for_the_plan(desk: Desk) -> None:
     desk.push(ANN)
     desk.act("unsubscribe", ANN)
     desk.pull("full")
-    assert desk.is_touched(ANN)
+    assert desk.is_marked(ANN)
 
 
 def test_a_full_pull_reads_members_whatever_their_age(desk: Desk) -> None:
@@ -269,8 +269,8 @@ def test_an_address_change_whose_webhook_never_came_is_no_deletion(desk: Desk) -
     desk.act("change_address", ANN, BOB)
     run = desk.pull("full")
     assert (desk.member(ANN).status, desk.member(BOB).status) == ("forgotten", "subscribed")
-    assert (desk.member(ANN).opt_out, desk.member(ANN).left_for) == (None, desk.key(BOB))
-    assert (desk.told(), desk.untold()) == ([], [])
+    assert (desk.member(ANN).opt_out, desk.member(ANN).successor_key) == (None, desk.key(BOB))
+    assert (desk.told(), desk.backlog()) == ([], [])
     assert desk.rules_of(ANN) == ["address-changed"]
     log = next(entry for entry in desk.log_entries() if entry.run_id == run.id)
     assert (log.counts, log.message) == (
@@ -282,7 +282,7 @@ def test_an_address_change_whose_webhook_never_came_is_no_deletion(desk: Desk) -
 def test_a_no_goes_along_with_an_address_change_that_a_full_pull_finds(desk: Desk) -> None:
     desk.join(ANN)
     desk.pull("full")
-    desk.know(ANN, opt_out=OptOut(desk.clock(), "pracbill", told_pracbill=True))
+    desk.know(ANN, opt_out=OptOut(desk.clock(), "pracbill", sent_to_pracbill=True))
     desk.act("change_address", ANN, BOB)
     desk.pull("full")
     there = desk.at_mailchimp(BOB)
@@ -319,12 +319,12 @@ def test_an_audience_that_goes_while_missing_ones_are_looked_up_makes_nobody_opt
     desk.join(ANN)
     desk.pull("full")
     desk.customer("1", ANN)
-    monkeypatch.setattr(Sightings, "__contains__", lambda self, key: False)
+    monkeypatch.setattr(SeenAddresses, "__contains__", lambda self, key: False)
     desk.control.inject_fault(method="GET", path="/lists/*/members/*", status=404, times=5)
     desk.control.inject_fault(method="GET", path=f"/lists/{desk.audience_id}", status=404, times=5)
     with pytest.raises(StopRun):
         desk.pull("full")
-    assert (desk.member(ANN).status, desk.untold(), desk.consent_in_pracbill("1")) == ("subscribed", [], "subscribed")
+    assert (desk.member(ANN).status, desk.backlog(), desk.consent_in_pracbill("1")) == ("subscribed", [], "subscribed")
 
 
 def test_a_member_that_changed_too_late_for_the_listing_is_not_taken_for_deleted(desk: Desk) -> None:
@@ -421,7 +421,9 @@ def test_a_fault_of_mailchimp_in_the_middle_keeps_the_place(desk: Desk) -> None:
     assert desk.stored_run(run).cursor["part"] == "live"
     assert "since" in desk.stored_run(run).cursor
     assert step(desk, run) is None
-    known = desk.members.facets(desk.department_id, [desk.key(f"p{number}@clinic.test") for number in range(1_500)])
+    known = desk.members.member_states(
+        desk.department_id, [desk.key(f"p{number}@clinic.test") for number in range(1_500)]
+    )
     assert len(known) == 1_500
 
 
@@ -441,7 +443,7 @@ def test_while_pracbill_is_down_the_run_waits_before_the_plan_and_loses_no_opt_o
 
     assert step(desk, run) is None
     assert desk.consent_in_pracbill("1") == "unsubscribed"
-    assert desk.department.untold is None
+    assert desk.department.backlog is None
     (entry,) = desk.log_entries()
     assert entry.counts == {"opted_out": 1, "told": 1}
 
@@ -450,7 +452,7 @@ def test_words_left_over_from_an_earlier_run_are_told_by_the_next(desk: Desk) ->
     desk.customer("1", ANN)
     desk.push(ANN)
     desk.act("unsubscribe", ANN)
-    desk.hear_now(ANN)
+    desk.observe_now(ANN)
     desk.pull()
     assert desk.consent_in_pracbill("1") == "unsubscribed"
 
@@ -477,7 +479,7 @@ def test_a_dry_run_hears_but_tells_nobody(desk: Desk) -> None:
     desk.act("unsubscribe", ANN)
     desk.pull(dry_run=True)
     assert desk.member(ANN).status == "unsubscribed"
-    assert (desk.told(), [word.email for word in desk.untold()]) == ([], [ANN])
+    assert (desk.told(), [word.email for word in desk.backlog()]) == ([], [ANN])
     desk.pull()
     assert desk.consent_in_pracbill("1") == "unsubscribed"
 
@@ -518,5 +520,5 @@ def test_an_end_that_is_repeated_writes_the_same_log_entry(desk: Desk, monkeypat
         step(desk, run)
     before_the_end = desk.stored_run(run)
     assert step(desk, run) is None
-    assert desk.puller.step(before_the_end, desk.department, desk.remaining) is None
+    assert desk.pull_phase.step(before_the_end, desk.department, desk.remaining) is None
     assert len(desk.log_entries()) == 1

@@ -316,7 +316,7 @@ def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
         audience=replace(audience, id=other, first_contact_done=False),
         customers_watermark="",
         members_watermark=None,
-        decide_all=True,
+        replan_all=True,
     )
     old_audience, synced.practice.audience_id = synced.practice.audience_id, other
     assert synced.view(created).mailchimp_segment_id is None

@@ -125,11 +125,11 @@ def test_who_can_carry_no_tag_is_known_without_reading_the_address(
     office.sync("full")
     created = office.create()
     asked: list[str] = []
-    facets = office.engine.members.facets
+    member_states = office.engine.members.member_states
 
     def noted(department_id: str, keys: Any) -> Any:
         asked.extend(keys)
-        return facets(department_id, keys)
+        return member_states(department_id, keys)
 
     monkeypatch.setattr(office.engine.members, "facets", noted)
     office.run()
