@@ -1,7 +1,7 @@
 """Where an address stands: its member, whether campaigns reach it, and what it adds to a difference of counts.
 
-Runs keep this of every address (store/address_status.py), so that previews, segments and the reconciliation need not read
-all members. All of it follows from an address's state and the plan's decision about it.
+Runs keep this of every address (store/address_status.py), so that previews, segments and the reconciliation need not
+read all members. All of it follows from an address's state and the plan's decision about it.
 """
 
 from __future__ import annotations

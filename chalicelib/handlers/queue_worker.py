@@ -129,7 +129,7 @@ def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: Met
 
 
 def _held(queue: SyncQueue, record: Record) -> Heartbeat:
-    """Keeps the message away from others for the length of a block. What `change_visibility` says after the block stands."""
+    """Keeps the message away from others during a block. What `change_visibility` says after the block stands."""
     return Heartbeat(lambda: queue.extend_visibility(record["receiptHandle"]), every=HOLD_AGAIN_SECONDS)
 
 

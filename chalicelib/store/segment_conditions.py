@@ -1,8 +1,8 @@
 """Segment rules as DynamoDB filter conditions.
 
-Every rule is one comparison (domain/segments/rules.py), and so is its contrary: "does not match" is written as "one of the
-contraries holds", without NOT around anything. What a missing attribute means is thereby spelled out in each condition
-and not left to the database.
+Every rule is one comparison (domain/segments/rules.py), and so is its contrary: "does not match" is written as "one of
+the contraries holds", without NOT around anything. What a missing attribute means is thereby spelled out in each
+condition and not left to the database.
 
 Limits of DynamoDB (Developer Guide, "Service, account, and table quotas"): an expression has at most 4 KB and 300
 operators or functions. 20 rules of the longest form stay below 2 KB and 150; a test counts them. The differences of

@@ -2,9 +2,9 @@
 
     python -m infra.deploy.package --out build/ [--stage dev] [--sources-only]
 
-Chalice writes the template from `app.py` and `.chalice/config.json`; everything in `infra/deploy/resources/*.yaml` is merged
-into it. Three things differ from `chalice package --merge-template`: the runtime is Python 3.13 whatever interpreter
-runs this, the wheels come from `infra.deploy.wheels`, and the API points at its functions by name.
+Chalice writes the template from `app.py` and `.chalice/config.json`; everything in `infra/deploy/resources/*.yaml` is
+merged into it. Three things differ from `chalice package --merge-template`: the runtime is Python 3.13 whatever
+interpreter runs this, the wheels come from `infra.deploy.wheels`, and the API points at its functions by name.
 
 `--sources-only` leaves the dependencies out and asks no package index; the local stack and the checks use it.
 """

@@ -16,7 +16,7 @@ from infra.local.deployment import read_template
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `python -m infra.deploy.package --sources-only` fills, with no credentials at hand and no network."""
+    """The folder that `python -m infra.deploy.package --sources-only` fills: no credentials at hand, no network."""
     out = tmp_path_factory.mktemp("package")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "HOME": str(out)}

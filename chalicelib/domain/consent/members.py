@@ -2,8 +2,8 @@
 
 Knowledge comes in two facets that are written by different hands and never overwrite each other:
 
-- `ConsentState`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out stays
-  known when the member is archived, deleted or the audience changes.
+- `ConsentState`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out
+  stays known when the member is archived, deleted or the audience changes.
 - `Push`: what we last sent and what Mailchimp answered.
 """
 

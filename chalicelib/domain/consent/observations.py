@@ -96,8 +96,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ObservationResult:
-    """What news comes to for one address. `kind` is None when it says nothing new; then `consent_state` is as it was, but for
-    the time at which a no was last seen."""
+    """What news comes to for one address. `kind` is None when it says nothing new; then `consent_state` is as it was,
+    but for the time at which a no was last seen."""
 
     consent_state: ConsentState
     kind: Kind | None = None

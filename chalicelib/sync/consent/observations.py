@@ -1,9 +1,9 @@
 """The one way by which a word heard outside of planning changes what we know, and how PracBill hears of it.
 
-Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes. For each
-address the writes come in an order that loses nothing when the function dies in between: first the word for PracBill
-and the mark that the address must be decided anew, then the ledger, last the facet by which the change counts as known.
-A repeat writes the same again.
+Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes.
+For each address the writes come in an order that loses nothing when the function dies in between: first the word for
+PracBill and the mark that the address must be decided anew, then the ledger, last the facet by which the change counts
+as known. A repeat writes the same again.
 """
 
 from __future__ import annotations

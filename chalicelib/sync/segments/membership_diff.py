@@ -50,8 +50,8 @@ MOST_STATES_KEPT = 20_000
 class Work:
     """What a step has at hand for all segments of a department.
 
-    `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses` tell who
-    can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
+    `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
+    tell who can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
     """
 
     run: Run

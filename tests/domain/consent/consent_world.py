@@ -1,7 +1,7 @@
 """A small world with two owners of consent, for property tests: PracBill, Mailchimp, and between them the real rules.
 
-Everything that decides is the product's own: what news means (`apply_observation`), which no is remembered, the plan for an
-address, what still holds at the time of the call, what is known after it. Simulated are the places: PracBill's
+Everything that decides is the product's own: what news means (`apply_observation`), which no is remembered, the plan
+for an address, what still holds at the time of the call, what is known after it. Simulated are the places: PracBill's
 records, Mailchimp with its refusals, the stored facets, runs in four steps (pull, read, decide, apply) that the world
 may hold up, repeat, or break off in between.
 
