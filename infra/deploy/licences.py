@@ -75,7 +75,7 @@ def table() -> str:
             "",
             "The deployment zip holds these packages beside our own sources; each brings its licence's text along in",
             "its `.dist-info` folder (Chalice: https://github.com/aws/chalice/blob/master/LICENSE). Made by",
-            "`python -m infra.deploy.licences`; packages for development and the local stack are not shipped, not listed.",
+            "`python -m infra.deploy.licences`; packages for development and the local stack are not shipped.",
             "",
             "| package | version | licence |",
             "| --- | --- | --- |",
