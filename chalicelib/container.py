@@ -38,6 +38,7 @@ from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
+from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.connections import Connections, RunCalls
@@ -221,6 +222,7 @@ class Container:
             queue=self._queue,
             lifecycle=self.runs,
             hooks=self._hooks,
+            fields=self._fields,
             observations=self._observations,
             pull_phase=self._pull_phase,
             ingest_phase=self._ingest_phase,
@@ -349,6 +351,10 @@ class Container:
     @cached_property
     def _registration(self) -> Registration:
         return Registration(self._departments, self._pracbill_for(self._request_time))
+
+    @cached_property
+    def _fields(self) -> AudienceFields:
+        return AudienceFields(self._departments, self._logs, clock=now)
 
     @cached_property
     def _hooks(self) -> WebhookRegistration:

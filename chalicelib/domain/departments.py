@@ -64,6 +64,9 @@ class Audience:
     findings: tuple[Finding, ...] = ()
     first_contact_done: bool = False  # every member's status was read once
     status: AudienceStatus | None = None  # None: Mailchimp was not asked yet
+    refused_fields: tuple[str, ...] = ()  # tags that Mailchimp did not let us create, asked for the last time at
+    fields_refused_at: datetime | None = None
+    field_count: int = 0  # of all merge fields the audience has
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Department:
     # up while a run is active may be too late for it, so it is kept for the next one.
     replan_all: bool = False
     replan_all_next: bool = False
+    # Since when what members hold in our fields may be other than what we sent: the next run reads it of all of them.
+    values_unsure_since: datetime | None = None
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""
@@ -144,6 +149,10 @@ class Department:
     def to_be_decided_anew(self) -> Department:
         """The department with the wish that the next plan decides every address."""
         return replace(self, replan_all=True, replan_all_next=self.replan_all_next or bool(self.active_run_id))
+
+    def with_values_unsure(self, since: datetime) -> Department:
+        """The department with the wish that a run begun at `since` or later reads what every member holds."""
+        return replace(self, values_unsure_since=max(self.values_unsure_since or since, since))
 
     @property
     def audience_id(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.domain.customers import Address, Customer
@@ -42,6 +43,13 @@ _COUNTRY_CODES = {
 }
 
 
+# The digits of a North American number, with what people write before and between them, and nothing else.
+_GAP = r"[\s().\-/]*"
+_US_PHONE = re.compile(
+    rf"{_GAP}(?:(?:\+|\b){_GAP}1{_GAP})?([2-9][0-9]{{2}}){_GAP}([2-9][0-9]{{2}}){_GAP}([0-9]{{4}}){_GAP}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class WantedField:
     """A merge field we fill: created when the audience lacks it, left out when it is there with another type."""
@@ -67,6 +75,7 @@ class FieldMap:
     tags: tuple[str, ...]
     us_phone: bool = False
     country: str = ""  # ISO code of the department, for addresses that name none
+    ids: tuple[int, ...] = ()  # Mailchimp's, one a tag: a field that was deleted and made anew has another
 
 
 def merge_values(customer: Customer, fields: FieldMap) -> MergeValues:
@@ -74,10 +83,25 @@ def merge_values(customer: Customer, fields: FieldMap) -> MergeValues:
     return {tag: _value(tag, customer, fields) for tag in fields.tags}
 
 
-def values_fingerprint(values: MergeValues) -> str:
-    """Tells whether Mailchimp already holds these values through us."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+def values_fingerprint(values: Mapping[str, object]) -> str:
+    """Tells whether Mailchimp holds these values: the same for ours and for what it answers, where nothing differs."""
+    normal = {tag: _normal(value) for tag, value in values.items()}
+    text = json.dumps(normal, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=10).hexdigest()
+
+
+def held_fingerprint(held: Mapping[str, object], fields: FieldMap) -> str:
+    """The fingerprint of what a member holds in the fields that we fill; `held` are all its merge fields."""
+    return values_fingerprint({tag: held.get(tag, "") for tag in fields.tags})
+
+
+def _normal(value: object) -> MergeValue:
+    """A value without what makes no difference. An empty address comes as text, or as an object with a country."""
+    if not isinstance(value, Mapping):
+        return "" if value is None else str(value).strip()
+    parts = {part: str(value.get(part) or "").strip() for part in ("addr1", "addr2", "city", "state", "zip")}
+    country = str(value.get("country") or "").strip().upper()
+    return parts | {"country": country} if any(parts.values()) else ""
 
 
 def cut_to_bytes(text: str, limit: int = MAX_TEXT_BYTES) -> str:
@@ -118,11 +142,13 @@ def address_value(address: Address, default_country: str) -> dict[str, str] | No
 
 
 def us_phone(phone: str) -> str:
-    """`(123) 456-7890` for a number of ten digits (or eleven with a leading 1), else nothing, as Mailchimp refuses."""
-    digits = re.sub(r"[^0-9]", "", phone)
-    if len(digits) == 11 and digits.startswith("1"):
-        digits = digits[1:]
-    return f"({digits[:3]}) {digits[3:6]}-{digits[6:]}" if len(digits) == 10 else ""
+    """`(123) 456-7890` for a North American number, else nothing: Mailchimp would force other numbers into that form.
+
+    `0412 345 678` has ten digits as well. In North America area codes and exchanges begin with 2 to 9 (ITU E.164,
+    numbering plan of country code 1).
+    """
+    written = _US_PHONE.fullmatch(phone)
+    return f"({written[1]}) {written[2]}-{written[3]}" if written else ""
 
 
 def _country_code(country: str, default: str) -> str:

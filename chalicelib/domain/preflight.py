@@ -8,7 +8,7 @@ bind Mailchimp's own forms, `subscribed` sent by an API client asks nobody for c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from chalicelib.domain.departments import Finding
@@ -22,11 +22,16 @@ _CONTENTS = {
     "PHONE": "phone numbers",
     "ADDRESS": "addresses",
 }
+# Findings about webhooks, which a look at the fields does not renew.
+WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks"})
 _FIELDS_PAGE = "Audience, Settings, Audience fields and *|MERGE|* tags"
 
 
 class FoundField(Protocol):
     """A merge field as the audience has it; `phone_format` is `US` or anything else."""
+
+    @property
+    def merge_id(self) -> int: ...
 
     @property
     def tag(self) -> str: ...
@@ -79,7 +84,41 @@ def check_audience(found: Sequence[FoundField], traits: AudienceTraits, *, count
     findings += _required(found, usable)
     findings += [_US_PHONE] if us_phone else []
     findings += _traits(traits)
-    return PreFlight(FieldMap(tags=usable, us_phone=us_phone, country=country.upper()), tuple(findings))
+    ids = tuple(by_tag[tag].merge_id for tag in usable)
+    fields = FieldMap(tags=usable, us_phone=us_phone, country=country.upper(), ids=ids)
+    return PreFlight(fields, tuple(findings))
+
+
+def differ(known: FieldMap, found: FieldMap) -> bool:
+    """Whether members may hold other values than before: a field came, went, or is not the one it was."""
+    return known != (found if known.ids else replace(found, ids=()))
+
+
+def findings_after_look(before: Iterable[Finding], found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """An audience's findings after a look at its fields and traits; what is known of its webhooks stays."""
+    return (*found, *(finding for finding in before if finding.code in WEBHOOK_CODES))
+
+
+def fields_message(known: FieldMap, found: FieldMap) -> str:
+    """The log entry's words for fields that changed in Mailchimp since they were known."""
+    ids = dict(zip(known.tags, known.ids, strict=False))
+    gone = [tag for tag in known.tags if tag not in found.tags]
+    new = [tag for tag in found.tags if tag not in known.tags]
+    other = [tag for tag, at in zip(found.tags, found.ids, strict=False) if tag in ids and ids[tag] != at]
+    parts = [
+        f"The {_fields(new)} can be filled from now on." if new else "",
+        f"The {_fields(other)} {'was' if len(other) == 1 else 'were'} deleted in Mailchimp and created anew."
+        if other
+        else "",
+        f"The {_fields(gone)} can no longer be filled; the connection's health says why." if gone else "",
+        "The format of the field PHONE changed." if known.us_phone != found.us_phone and "PHONE" in found.tags else "",
+        "The department's country changed." if known.country != found.country else "",
+    ]
+    return " ".join([*filter(None, parts), "Customers are sent again where Mailchimp lacks what they have."])
+
+
+def _fields(tags: Sequence[str]) -> str:
+    return f"audience's field{'' if len(tags) == 1 else 's'} {', '.join(tags)}"
 
 
 def _clash(wanted: WantedField, type_there: str) -> Finding:
@@ -88,8 +127,8 @@ def _clash(wanted: WantedField, type_there: str) -> Finding:
         "warning",
         f"The audience's field {wanted.tag} is of type {type_there or 'unknown'} instead of {wanted.type}, so "
         f"{_CONTENTS[wanted.tag]} are not synced.",
-        f"In Mailchimp ({_FIELDS_PAGE}) give this field another tag, or delete it if nobody needs it, then select the "
-        f"audience again: the field {wanted.tag} is then created with the right type.",
+        f"In Mailchimp ({_FIELDS_PAGE}) give this field another tag, or delete it if nobody needs it, then start a "
+        f"sync or select the audience again: the field {wanted.tag} is then created with the right type.",
     )
 
 
@@ -101,7 +140,8 @@ def _not_created(absent: Sequence[WantedField]) -> Finding:
         "warning",
         f"Mailchimp did not let us create the audience's field {tags}, so {contents} are not synced. Most often the "
         "audience has as many fields as it may have.",
-        f"Delete fields that nobody needs in Mailchimp ({_FIELDS_PAGE}), then select the audience again.",
+        f"Delete fields that nobody needs in Mailchimp ({_FIELDS_PAGE}), then start a sync or select the audience "
+        "again.",
     )
 
 
@@ -125,7 +165,7 @@ _US_PHONE = Finding(
     "us_phone_only",
     "info",
     "The audience's field PHONE takes only numbers of the form (123) 456-7890; other numbers are left out.",
-    f"Set the field's phone format to international in Mailchimp ({_FIELDS_PAGE}), then select the audience again.",
+    f"Set the field's phone format to international in Mailchimp ({_FIELDS_PAGE}); the next sync sends them.",
 )
 _DOUBLE_OPTIN = Finding(
     "double_optin",

@@ -36,6 +36,7 @@ class PushResult:
     action: str = ""  # what was really done, where it differs from what was planned
     old: Status | None = None  # what became of the old address of a rename
     contact_id: str = ""
+    held: str = ""  # fingerprint of what the member holds in our fields, where Mailchimp told
     is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
 
 

@@ -72,7 +72,7 @@ class MergeField:
 
 @dataclass(frozen=True, slots=True)
 class RemoteMember:
-    """A member as Mailchimp has it. Listings leave `merge_fields`, `tags` and `source` empty."""
+    """A member as Mailchimp has it. Listings leave `tags` and `source` empty, and `merge_fields` unless asked."""
 
     id: str  # md5 of the address, as a rule
     contact_id: str  # stays when the address changes

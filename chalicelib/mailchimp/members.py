@@ -65,13 +65,15 @@ class MemberCalls(Resource):
         since: datetime | None,
         before: datetime | None = None,
         status: Status | None = None,
+        with_values: bool = False,
     ) -> Iterator[tuple[RemoteMember, ...]]:
         """Members that changed at `since` or later, up to `before`, in pages of at most 1000 and without repeats.
 
         Whether archived members are part of it is not documented: ask for them with `status="archived"`. Deleted ones
-        never appear. Memory stays flat. Raises AudienceGone.
+        never appear. `with_values`: with their merge fields. Memory stays flat. Raises AudienceGone.
         """
-        query = {"fields": f"{_LISTED_FIELDS},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
+        listed = f"{_LISTED_FIELDS},members.merge_fields" if with_values else _LISTED_FIELDS
+        query = {"fields": f"{listed},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
         if before is not None:
             query["before_last_changed"] = _time(before)
         if status is not None:

@@ -58,6 +58,14 @@ class CountKeeper(Protocol):
     def recount(self, department: Department, open_client: Callable[[], MailchimpClient]) -> Department: ...
 
 
+class FieldKeeper(Protocol):
+    """Keeps the audience's fields as we need them, and answers the department as stored."""
+
+    def look(self, run: Run, department: Department, client: MailchimpClient) -> Department: ...
+
+    def look_again(self, run: Run, department: Department, client: MailchimpClient) -> Department: ...
+
+
 class ConsentObservations(Protocol):
     """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
 

@@ -14,6 +14,7 @@ class Found:
     type: str
     required: bool = False
     phone_format: str = ""
+    merge_id: int = 0
 
 
 COMPLETE = (

@@ -44,6 +44,7 @@ from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.wire import pass_items_through
+from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.consent.erasure import Erasure
@@ -203,6 +204,7 @@ class Engine:
             entropy=lambda: f"{next(self._numbers):04x}",
             meter=meter,
         )
+        self.fields = AudienceFields(self.departments, self.logs, clock=clock)
         pull_phase = PullPhase(
             observations=self.observations,
             members=self.members,
@@ -219,6 +221,7 @@ class Engine:
             queue=self.queue,
             lifecycle=self.lifecycle,
             hooks=HookInPlace(),
+            fields=self.fields,
             observations=self.observations,
             pull_phase=pull_phase,
             ingest_phase=IngestPhase(

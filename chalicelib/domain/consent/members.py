@@ -9,7 +9,7 @@ Knowledge comes in two facets that are written by different hands and never over
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -79,6 +79,7 @@ class Push:
     pushed_at: datetime | None  # None: it was only ever refused
     owner: str = ""  # customer whose data was sent
     sent: str = ""  # fingerprint of the merge fields Mailchimp holds through us; empty: nothing
+    held: str = ""  # fingerprint of what Mailchimp answered to hold then, which it may have put into a form of its own
     rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
     contact_id: str = ""
@@ -99,6 +100,7 @@ class Member:
     asked_at: datetime | None = None
     erased: bool = False
     sent: str = ""
+    held: str = ""
     owner: str = ""
     pushed_at: datetime | None = None
     pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
@@ -137,6 +139,7 @@ def merge(
         asked_at=person.asked_at,
         erased=person.erased,
         sent=sent.sent,
+        held=sent.held,
         owner=sent.owner,
         pushed_at=sent.pushed_at,
         pushed_status=sent.status if sent.pushed_at is not None else None,
@@ -145,6 +148,17 @@ def merge(
         contact_id=_contact_id(here, sent, is_newest=is_newest),
         successor_key="" if is_newest else here.successor_key,
     )
+
+
+def with_values_held(push: Push, held: str, asked_at: datetime) -> Push:
+    """The facet after Mailchimp showed what it holds in our fields; `asked_at` is our clock before it was asked.
+
+    What somebody changed there takes the place of what we sent, so that the plan compares with it.
+    """
+    is_newer = push.pushed_at is not None and push.pushed_at > asked_at
+    if is_newer or not push.sent or held == (push.held or push.sent):
+        return push
+    return replace(push, sent=held, held=held)
 
 
 def _contact_id(here: ConsentState, sent: Push, *, is_newest: bool) -> str:

@@ -66,6 +66,7 @@ class Observation:
     pre_existing: bool | None = None
     contact_id: str = ""
     successor_key: str = ""  # address_key to which the person moved
+    held: str = ""  # fingerprint of what the member holds in our fields, where that was read
     evidence: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -16,16 +16,16 @@ from functools import partial
 from chalicelib.contract.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
-from chalicelib.domain.preflight import AudienceTraits, PreFlight, check_audience, missing_fields
+from chalicelib.domain.preflight import PreFlight, check_audience, differ
 from chalicelib.errors import FieldError, RefuseRequest, conflict, not_found
 from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
 from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
-from chalicelib.mailchimp.answers import MergeField
 from chalicelib.mailchimp.audiences import NewAudience as RemoteNewAudience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
 from chalicelib.store.departments import DepartmentStore
+from chalicelib.sync.account.audience_fields import CompletedFields, create_missing, traits_of, with_look
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.connections import ActiveRun, for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
@@ -109,8 +109,8 @@ class Audiences:
             if is_other:
                 self._refuse_while_running(linked.department)
             remote = _look_up(linked.client, audience_id)
-            checked = self._pre_flight(linked, remote)
-            department = self._departments.change(department_id, partial(self._selected, remote, checked))
+            found, checked = self._pre_flight(linked, remote)
+            department = self._departments.change(department_id, partial(self._selected, remote, found, checked))
             self._hooks.repair(department, linked.client)
         logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
         if is_other and self._first_plan is not None:
@@ -127,18 +127,19 @@ class Audiences:
             raise not_connected()
         return self._panel(self._audience_status.refreshed(department))
 
-    def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> PreFlight:
+    def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> tuple[CompletedFields, PreFlight]:
         client, department = linked.client, linked.department
-        fields = _complete_fields(client, remote.id)
-        traits = AudienceTraits(
-            double_optin=remote.double_optin,
-            marketing_permissions=remote.marketing_permissions,
-            foreign_hook_hosts=self._hooks.foreign_hosts(department.id, client.webhooks(remote.id)),
-        )
-        return check_audience(fields, traits, country=department.country)
+        found = create_missing(client, remote.id, client.merge_fields(remote.id))
+        hosts = self._hooks.foreign_hosts(department.id, client.webhooks(remote.id))
+        return found, check_audience(found.fields, traits_of(remote, hosts), country=department.country)
 
-    def _selected(self, remote: RemoteAudience, checked: PreFlight, department: Department) -> Department:
-        """The department with this audience; what was known of another one is void, of this one it stays."""
+    def _selected(
+        self, remote: RemoteAudience, found: CompletedFields, checked: PreFlight, department: Department
+    ) -> Department:
+        """The department with this audience; what was known of another one is void, of this one it stays.
+
+        Of the same audience the next sync reads what its members hold: whoever selects it again misses something there.
+        """
         before = department.audience
         if department.connection is None:
             raise not_connected()
@@ -147,12 +148,12 @@ class Audiences:
             audience = Audience(remote.id, remote.name, checked.fields, selected_at=self._clock())
             department = for_another_audience(department)
         else:
-            audience = replace(before, name=remote.name, fields=checked.fields)
+            audience = replace(before, findings=())
+            department = department.with_values_unsure(self._clock())
             # A field more or less changes what every member should hold.
-            if before.fields != checked.fields:
+            if differ(before.fields, checked.fields):
                 department = department.to_be_decided_anew()
-        audience = replace(audience, double_optin=remote.double_optin, findings=checked.findings)
-        return replace(department, audience=audience)
+        return replace(department, audience=with_look(audience, remote, checked, found, self._clock()))
 
     def _refuse_while_running(self, department: Department) -> None:
         if not department.active_run_id:
@@ -217,18 +218,6 @@ def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
             errors=(FieldError("audience_id", words, "no_such_audience"),),
             extra={"audiences": _summaries(client.audiences())},
         ) from None
-
-
-def _complete_fields(client: MailchimpClient, audience_id: str) -> tuple[MergeField, ...]:
-    """The audience's merge fields, after creating those we fill; one that Mailchimp refuses is simply not there."""
-    fields = client.merge_fields(audience_id)
-    for wanted in missing_fields(fields):
-        try:
-            created = client.create_merge_field(audience_id, tag=wanted.tag, name=wanted.name, type=wanted.type)
-        except RequestRefused:
-            continue
-        fields += (created,)
-    return fields
 
 
 def _create(client: MailchimpClient, audience: NewAudience) -> RemoteAudience:

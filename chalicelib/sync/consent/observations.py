@@ -9,13 +9,13 @@ as known. A repeat writes the same again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut, Push, with_values_held
 from chalicelib.domain.consent.observations import Observation, ObservationResult, OutboxEntry, Told, apply_observation
 from chalicelib.domain.customers import address_key, mail_address
 from chalicelib.domain.departments import Department, OutboxBacklog
@@ -39,6 +39,8 @@ _FACETS_A_TRANSACTION = 100  # what DynamoDB takes
 # What Mailchimp gives as reason when an admin or an API client unsubscribed a member.
 _ADMIN_REASON = "n/a (unsubscribed by admin)"
 _LONGEST_REASON = 200
+# The mark of an address whose fields were changed in Mailchimp.
+VALUES_MARK = "values"
 # Finding one word among 500 that PracBill refuses takes ten refused calls.
 _MOST_REFUSED_CALLS = 30
 _OTHERS_TELL = "They were heard a moment ago and are being told."
@@ -84,7 +86,10 @@ class Observations:
             return counts
         for part in _slices(observation, _NEWS_AT_ONCE):
             for one_each in _one_an_address(part):
-                changes = self._changes(department, one_each)
+                by_key = {address_key(department.salt, one.address): one for one in one_each}
+                known = self._members.member_states(department.id, by_key)
+                self._note_held(department, by_key, known, touch=touch)
+                changes = _changes(department, by_key, known)
                 self._keep(department, changes, touch=touch)
                 counts.update(change.applied.kind for change in changes if change.applied.kind)
         return counts
@@ -97,18 +102,32 @@ class Observations:
         """
         self.apply(department, [_observation_of_refusal(operation, code, at)], touch=False)
 
-    def _changes(self, department: Department, observation: Sequence[Observation]) -> list[Change]:
-        audience_id = department.audience_id
-        by_key = {address_key(department.salt, one.address): one for one in observation}
-        known = self._members.member_states(department.id, by_key)
-        found = []
+    def _note_held(
+        self,
+        department: Department,
+        by_key: Mapping[str, Observation],
+        known: Mapping[str, MemberStates],
+        *,
+        touch: bool,
+    ) -> None:
+        """Take what Mailchimp holds in our fields, where it differs, for what was sent: the plan mends it then."""
+        changed: list[tuple[MemberStates, Push]] = []
         for key, one in by_key.items():
-            member_states = known.get(key) or MemberStates(key, one.address)
-            consent_state = member_states.consent_state or ConsentState()
-            applied = apply_observation(key, consent_state, member_states.push, audience_id, one)
-            if applied.kind is not None or applied.consent_state != consent_state:
-                found.append(Change(key, one, member_states, applied))
-        return found
+            member_states = known.get(key)
+            if (
+                member_states is None
+                or member_states.push is None
+                or member_states.push.audience_id != department.audience_id
+            ):
+                continue
+            push = with_values_held(member_states.push, one.held, one.observed_at) if one.held else member_states.push
+            if push != member_states.push:
+                changed.append((member_states, push))
+        put_mark, put_push = self._members.put_mark, self._members.put_push
+        if touch:
+            # Before the facets: once they are written, the difference is not seen again.
+            self._members.write([put_mark(department.id, f.address_key, VALUES_MARK) for f, _ in changed])
+        self._members.write([put_push(department.id, f.address_key, f.address, push) for f, push in changed])
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
         map_concurrently(
@@ -280,6 +299,19 @@ def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
     if member.unsubscribe_reason.strip().casefold() == _ADMIN_REASON:
         return OptOut(at, "admin", "unsubscribed by somebody in Mailchimp"), "unsubscribed-by-admin"
     return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
+
+
+def _changes(
+    department: Department, by_key: Mapping[str, Observation], known: Mapping[str, MemberStates]
+) -> list[Change]:
+    found = []
+    for key, one in by_key.items():
+        member_states = known.get(key) or MemberStates(key, one.address)
+        consent_state = member_states.consent_state or ConsentState()
+        applied = apply_observation(key, consent_state, member_states.push, department.audience_id, one)
+        if applied.kind is not None or applied.consent_state != consent_state:
+            found.append(Change(key, one, member_states, applied))
+    return found
 
 
 def _observation_of_refusal(operation: Operation, code: str, at: datetime) -> Observation:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
 from chalicelib.domain.departments import Department
+from chalicelib.domain.fieldmap import values_fingerprint
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
@@ -234,8 +235,15 @@ class ApplyPhase:
         values = operation.values or {}
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
         if answer.outcome == "done":
-            contact_id = answer.member.contact_id if answer.member is not None else ""
-            return PushResult(operation, "done", status="subscribed", old="absent", contact_id=contact_id)
+            member = answer.member
+            return PushResult(
+                operation,
+                "done",
+                status="subscribed",
+                old="absent",
+                contact_id=member.contact_id if member is not None else "",
+                held=_held(operation, member) if member is not None else "",
+            )
         refused = _classified(answer.refused).code if answer.refused is not None else ""
         if refused in ("cannot_rename", "rename_clash"):
             old = mailchimp.member(audience_id, operation.old_address)
@@ -297,6 +305,7 @@ class ApplyPhase:
                 pushed_at=now,
                 owner=operation.customer_id,
                 sent=operation.values_fingerprint if operation.values is not None else member.sent,
+                held=one.held if operation.values is not None else member.held,
                 rule=operation.rule,
                 contact_id=one.contact_id or member.contact_id,
             )
@@ -314,6 +323,7 @@ class ApplyPhase:
             pushed_at=member.pushed_at,
             owner=member.owner or operation.customer_id,
             sent=member.sent,
+            held=member.held,
             refusal=next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
         )
@@ -407,10 +417,18 @@ def _bulk_result(operation: Operation, good: RemoteMember | None, refused: Refus
         # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
         return PushResult(operation, "refused", refusal=refusal("stays_archived"))
     if good is not None:
-        return PushResult(operation, "done", status=good.status, contact_id=good.contact_id)
+        held = _held(operation, good)
+        return PushResult(operation, "done", status=good.status, contact_id=good.contact_id, held=held)
     if refused is None:
         return PushResult(operation, "unsettled")
     return PushResult(operation, "refused", refusal=_classified(refused))
+
+
+def _held(operation: Operation, member: RemoteMember) -> str:
+    """What the member holds, by the answer, in the fields that were sent; empty where the answer does not tell."""
+    if not operation.values or not member.merge_fields:
+        return ""
+    return values_fingerprint({tag: member.merge_fields.get(tag, "") for tag in operation.values})
 
 
 def _contact_before(one: PushResult, known: dict[str, MemberStates], audience_id: str) -> str:

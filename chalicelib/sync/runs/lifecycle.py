@@ -378,6 +378,8 @@ def after_run(department: Department, run: Run) -> Department:
         replan_all_next=False,
         last_synced_at=run.finished_at,
     )
+    if department.values_unsure_since is not None and department.values_unsure_since <= run.started_at:
+        department = replace(department, values_unsure_since=None)
     if run.members_until is not None and department.audience is not None:
         department = replace(department, audience=replace(department.audience, first_contact_done=True))
     if run.type != "full":

@@ -41,6 +41,7 @@ class Orchestrator:
         queue: SyncQueue,
         lifecycle: Runs,
         hooks: ports.WebhookKeeper,
+        fields: ports.FieldKeeper,
         observations: ports.ConsentObservations,
         pull_phase: ports.Phase,
         ingest_phase: IngestPhase,
@@ -57,6 +58,7 @@ class Orchestrator:
         self._queue = queue
         self._lifecycle = lifecycle
         self._hooks = hooks
+        self._fields = fields
         self._observations = observations
         self._pull_phase = pull_phase
         self._ingest_phase = ingest_phase
@@ -149,7 +151,9 @@ class Orchestrator:
 
     def _pull(self, run: Run, department: Department, remaining: Remaining) -> None:
         if not run.cursor:
-            department = self._hooks.repair(department, self._mailchimp_for(department, remaining), patient=True)
+            mailchimp = self._mailchimp_for(department, remaining)
+            department = self._fields.look(run, department, mailchimp)
+            department = self._hooks.repair(department, mailchimp, patient=True)
         self._on(department, run, self._pull_phase.step(run, department, remaining))
 
     def _store(self, run: Run, department: Department, remaining: Remaining) -> None:

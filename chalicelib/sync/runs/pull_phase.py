@@ -1,9 +1,10 @@
 """The pull: what changed in the audience since the last run is heard before anything is planned.
 
 An incremental run reads the members that changed since the watermark; a full run, and the first contact with an
-audience, reads all of them. Archived members are asked for by themselves, since nobody says whether they are part of
-the other listing. Deleted ones are in no listing: a full run looks up, one by one, those it knows of but did not see.
-Last PracBill is told, so that the plan reads customers who know of it.
+audience, reads all of them, and what they hold in our fields, which somebody may have changed there. Archived members
+are asked for by themselves, since nobody says whether they are part of the other listing. Deleted ones are in no
+listing: a full run looks up, one by one, those it knows of but did not see. Last PracBill is told, so that the plan
+reads customers who know of it.
 
 A step does what fits into its time. Its place is saved when it ends; one that dies is done again from where it began,
 and hears nothing twice.
@@ -18,8 +19,10 @@ from datetime import datetime, timedelta
 from typing import Literal, cast, get_args
 
 from chalicelib.domain.consent.members import Member, Status
+from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department, OutboxBacklog
+from chalicelib.domain.departments import Audience, Department, OutboxBacklog
+from chalicelib.domain.fieldmap import held_fingerprint
 from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.runs import Run
@@ -115,6 +118,17 @@ class Pull:
         watermark = None if self.seen_addresses is not None else self.department.members_watermark
         return watermark - OVERLAP if watermark is not None else None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all members are read, and with them what they hold in our fields."""
+        return self.seen_addresses is not None
+
+    def observation_of(self, member: RemoteMember, asked_at: datetime) -> Observation:
+        observation = observation_of(member, asked_at, "pull")
+        if not self.is_whole or self.department.audience is None:
+            return observation
+        return replace(observation, held=held_fingerprint(member.merge_fields, self.department.audience.fields))
+
     def see(self, page: Iterable[RemoteMember]) -> None:
         if self.seen_addresses is not None:
             for member in page:
@@ -170,7 +184,7 @@ class PullPhase:
     def _open(self, run: Run, department: Department, remaining: Remaining) -> Pull:
         assert department.audience is not None
         place, seen_addresses = PullCursor.of(run.cursor), None
-        if run.type == "full" or not department.audience.first_contact_done or department.members_watermark is None:
+        if _is_whole(run, department, department.audience):
             seen_addresses = self._seen_addresses.load(run.department_id, run.id) if run.cursor else SeenAddresses()
             if seen_addresses is None:
                 # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
@@ -193,7 +207,9 @@ class PullPhase:
     def _observe(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
         """Hear the members of one listing, page by page."""
         until, began_at = pull.run.started_at + _GRACE, pull.place.since
-        pages = pull.mailchimp.members_changed(pull.audience_id, since=pull.since, before=until, status=status)
+        pages = pull.mailchimp.members_changed(
+            pull.audience_id, since=pull.since, before=until, status=status, with_values=pull.is_whole
+        )
         for page, asked_at in prefetch(self._timed(pages)):
             self._apply_observations(pull, page, asked_at)
             pull.see(page)
@@ -216,7 +232,7 @@ class PullPhase:
     def _apply_observations(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
         touch = not pull.department.replan_all
-        observation = (observation_of(member, asked_at, "pull") for member in members if member.address)
+        observation = (pull.observation_of(member, asked_at) for member in members if member.address)
         pull.place.counts.update(self._observations.apply(pull.department, observation, touch=touch))
 
     def _look_for_missing(self, pull: Pull) -> bool:
@@ -322,6 +338,13 @@ def pull_message(counts: dict[str, int]) -> str:
     told = counts.get("told", 0)
     parts = [f"Heard from Mailchimp: {observed}." if observed else "", f"PracBill was told of {told}." if told else ""]
     return " ".join(part for part in parts if part)
+
+
+def _is_whole(run: Run, department: Department, audience: Audience) -> bool:
+    """Whether the run reads all members: asked for, on first contact, or because fields are not what they were."""
+    if run.type == "full" or department.values_unsure_since is not None:
+        return True
+    return not audience.first_contact_done or department.members_watermark is None
 
 
 def _is_missing(member: Member, seen_addresses: SeenAddresses | None) -> bool:

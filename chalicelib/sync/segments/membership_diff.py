@@ -32,7 +32,7 @@ from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
 from chalicelib.store.address_status import AddressStatuses
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.store.segment_query import Difference, SegmentQuery
+from chalicelib.store.segment_query import Difference, Found, SegmentQuery
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
@@ -219,11 +219,16 @@ class Differences:
     def heal(self, work: Work, segment: Segment, seen_addresses: SeenAddresses) -> None:
         """Bring the marks into line with Mailchimp, whose tagged members are the `seen_addresses`.
 
-        Who lost the tag there loses the mark, so that it is sent again. Who has it there without belonging to the
+        Who lost the tag there loses the mark, so that it is sent again. Pending members keep it, since it is not
+        documented whether the listing shows them. Who has it there without belonging to the
         segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
         """
         for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
-            lost = [f.customer_key for f in part if f.address_key is None or f.address_key not in seen_addresses]
+            lost = [
+                found.customer_key
+                for found in part
+                if found.address_key is None or not (found.address_key in seen_addresses or _is_pending(work, found))
+            ]
             self._tags.unmark(segment.department_id, segment.id, lost)
         others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
         wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in seen_addresses}
@@ -307,6 +312,11 @@ def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int
         if page and work.is_short_of_time:
             return start
     return None
+
+
+def _is_pending(work: Work, found: Found) -> bool:
+    known = work.address_statuses.get(found.address_key) if found.address_key is not None else None
+    return known is not None and known.status == "pending"
 
 
 def _rechecks_of(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:

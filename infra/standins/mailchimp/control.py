@@ -116,6 +116,16 @@ class Control:
             self._account(account_id).audiences[audience.id] = audience
         return {"audience_id": audience.id}
 
+    def edit_audience(self, audience_id: str | None = None, **settings: Any) -> None:
+        """Settings changed in the web app, such as `name` and `double_optin`."""
+        with self._world.lock:
+            audience = self._audience(audience_id)
+            unknown = settings.keys() - audience.settings.keys()
+            if unknown:
+                raise ValueError(f"no settings of an audience: {', '.join(sorted(unknown))}")
+            audience.settings |= settings
+            audience.settings_unsaved = True
+
     def audiences(self, account_id: str | None = None) -> list[Document]:
         """Names and counts by status, never cached."""
         with self._world.lock:

@@ -58,6 +58,10 @@ class Readings:
     opted_out_take_profile: bool = True
     # Are required merge fields checked on every write, or on creation only?
     required_fields_on_every_write: bool = True
+    # Are repeated spaces inside a text value made one? Forms of the web app do that.
+    values_lose_spaces: bool = False
+    # Does the listing of a segment show its pending members?
+    segment_listing_shows_pending: bool = True
     # Wording of the refusals: "current" or "older".
     wording: str = "current"
     # HTTP code for a good key on another data centre: 403 or 401.

@@ -95,7 +95,8 @@ def _segment_view(call: Call, audience: Audience, segment: Segment) -> dict[str,
 
 def _members(call: Call, audience: Audience, segment: Segment) -> list[Member]:
     """Who is in the segment, as listings show it: never archived ones, some statuses only when asked for."""
-    hidden = {"archived"} | {status for status in _ON_REQUEST if not call.flag(f"include_{status}")}
+    hidden = {"archived"} if audience.readings.segment_listing_shows_pending else {"archived", "pending"}
+    hidden |= {status for status in _ON_REQUEST if not call.flag(f"include_{status}")}
     members = audience.tagged[segment.id].values() if segment.is_static else _computed(audience, segment)
     return [member for member in members if member.status not in hidden]
 

@@ -275,7 +275,7 @@ class Writer:
             if definition is None:
                 continue
             try:
-                merges[tag] = definition.clean(value)
+                merges[tag] = self._kept(definition.clean(value))
             except InvalidValue as error:
                 errors.append(FieldError(tag, str(error)))
         if is_new or self.world.readings.required_fields_on_every_write:
@@ -283,6 +283,12 @@ class Writer:
         if errors:
             raise problems.invalid_merge_fields(errors)
         return merges
+
+    def _kept(self, value: MergeValue) -> MergeValue:
+        """The value in the form in which it is stored."""
+        if isinstance(value, str) and self.world.readings.values_lose_spaces:
+            return " ".join(value.split())
+        return value
 
     def _missing(self, merges: Mapping[str, MergeValue], refused: set[str]) -> list[FieldError]:
         if self.skip_required:

@@ -204,3 +204,23 @@ def test_an_address_that_one_of_two_sharers_left_keeps_the_tag_for_the_other(
     office.sync()
     assert office.tagged() == ["family"]
     assert office.marked(created) == ["2"]
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        Readings(stats_cached_seconds=0, segment_listing_shows_pending=shown, segment_statuses=statuses)
+        for shown in (True, False)
+        for statuses in (("subscribed",), ("subscribed", "pending"))
+    ],
+)
+def test_a_full_sync_sends_nobody_again_who_waits_for_a_confirmation(office: SegmentOffice) -> None:
+    office.practice.join("ann@clinic.test", status="pending")
+    office.customer("ann")
+    office.customer("bob")
+    office.sync("full")
+    office.create()
+    office.run()
+    for _ in range(2):
+        assert office.sync("full").status == "skipped"
+        assert office.practice.writes() == []
