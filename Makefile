@@ -8,7 +8,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs pracbill-conformance redrive test check format bench package costs audit install clean
+.PHONY: help run stop demo logs pracbill-conformance redrive test soak check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 
 test: install ## all tests
 	$(RUN) -m pytest -q -n 2 --dist loadfile
+
+soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HISTORIES=, SOAK_SECONDS=; python -m tests.soak has more)
+	@$(RUN) -m tests.soak
 
 check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
