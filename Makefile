@@ -8,13 +8,19 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs pracbill-conformance redrive test soak check format bench package costs audit install clean
+.PHONY: help run stop demo logs page-watch page pracbill-conformance redrive test soak check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: install ## start the service on this machine, connect and sync (SYNC=0: only start; FRESH=1: forget the last state)
 	@$(RUN) -m infra.local run
+
+page: install ## build the page that make run shows and the service serves
+	@$(RUN) -m infra.deploy.page
+
+page-watch: install ## build the page anew at each change of web/src; reload the browser to see it
+	@$(RUN) -m infra.deploy.page --watch
 
 stop: install ## end what make run started; its state is kept
 	@$(RUN) -m infra.local stop
@@ -38,6 +44,7 @@ check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy --strict chalicelib app.py
+	$(RUN) -m infra.deploy.page --check
 	$(RUN) -m infra.deploy.package --out build/check --sources-only
 	$(VENV)/bin/cfn-lint build/check/sam.yaml
 	$(CHECKOV) -f build/check/sam.yaml --config-file infra/deploy/checkov.yaml

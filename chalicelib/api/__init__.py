@@ -9,7 +9,7 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib import __version__
-from chalicelib.api import audience, connection, customers, logs, openapi, panel, segments, service, syncs
+from chalicelib.api import audience, connection, customers, logs, openapi, page, panel, segments, service, syncs
 from chalicelib.api import settings as department_settings
 from chalicelib.api.access import TokenVerifier, token_verifier
 from chalicelib.api.gate import ANY_OTHER_PATH, Gate
@@ -27,6 +27,7 @@ PARTS = (
     syncs.routes,
     logs.routes,
     customers.routes,
+    page.routes,
 )
 
 

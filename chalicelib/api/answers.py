@@ -12,6 +12,13 @@ from typing import Any
 from chalice.app import Response
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """What a route answers that serves a file: its text as it stands. Content type and headers are the route's."""
+
+    text: str
+
+
 def plain(value: Any) -> Any:
     """What JSON can hold of a value of ours.
 
@@ -37,6 +44,10 @@ def answer(value: object, *, status: int) -> Response:
     if value is None:
         return Response(body="", status_code=204)
     return json_response(plain(value), status=status, content_type="application/json")
+
+
+def file_response(file: File, *, content_type: str) -> Response:
+    return Response(body=file.text, status_code=200, headers={"Content-Type": content_type})
 
 
 def json_response(document: Any, *, status: int, content_type: str) -> Response:

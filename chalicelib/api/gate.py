@@ -52,6 +52,7 @@ class Gate:
         response.headers.update(_SECURITY_HEADERS)
         response.headers.update(self._cors_headers(request))
         response.headers.update(self._cache_headers(request, response))
+        response.headers.update(self._own_headers(request, response))
         return response
 
     def _answer(self, request: Request | None, get_response: Callable[[Request], Response]) -> Response:
@@ -99,6 +100,11 @@ class Gate:
         if endpoint is None or not endpoint.cache_seconds or response.status_code >= 400:
             return {}
         return {"Cache-Control": f"private, max-age={endpoint.cache_seconds}", "Vary": "Origin, Authorization"}
+
+    def _own_headers(self, request: Request | None, response: Response) -> Mapping[str, str]:
+        """What a route says of its good answers in place of the headers above: the page's file may be kept."""
+        endpoint = None if request is None else self.declared.get((request.path, request.method))
+        return endpoint.headers if endpoint is not None and response.status_code < 400 else {}
 
     def _cors_headers(self, request: Request | None) -> dict[str, str]:
         """What lets pages of the allowed origins, and of no other, read the answer."""

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from chalicelib.api.answers import File
 from chalicelib.api.bodies import NoBody
 from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
 from chalicelib.api.queries import DepartmentQuery, NoQuery
@@ -160,7 +161,7 @@ def describe(endpoints: Sequence[Endpoint], *, version: str) -> Json:
 def _schemas(endpoints: Iterable[Endpoint]) -> tuple[dict[tuple[Any, str], Json], Json]:
     """The schema of every body and answer by (type, mode), and the definitions they refer to."""
     asked = {(e.body, "validation") for e in endpoints if e.body is not NoBody}
-    answered = {(e.answers, "serialization") for e in endpoints if e.answers is not type(None)}
+    answered = {(e.answers, "serialization") for e in endpoints if e.answers not in (type(None), File)}
     wanted: list[Any] = [
         (kind, mode, TypeAdapter(kind)) for kind, mode in sorted(asked | answered, key=lambda pair: str(pair))
     ]
@@ -239,6 +240,9 @@ def _responses(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json
     responses: Json = {}
     if endpoint.answers is type(None):
         responses["204"] = {"description": "Done."}
+    elif endpoint.answers is File:
+        content = {endpoint.content_type: {"schema": {"type": "string"}}}
+        responses["200"] = {"description": "The file.", "content": content}
     else:
         content = {"application/json": {"schema": schemas[endpoint.answers, "serialization"]}}
         responses[str(endpoint.status)] = {"description": "Done.", "content": content}

@@ -10,7 +10,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, get_type_hints
 from urllib.parse import unquote
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.api.access import Caller, current_caller
-from chalicelib.api.answers import answer
+from chalicelib.api.answers import File, answer, file_response
 from chalicelib.api.bodies import Body, NoBody, read_body
 from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, Query, read_query
@@ -92,6 +92,8 @@ class Endpoint:
     query: type[Query]
     answers: Any  # the handler's return type
     cache_seconds: int = 0  # how long the caller's browser may keep the answer
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)  # in place of the gate's, on a good answer
 
     @property
     def parameters(self) -> list[str]:
@@ -117,6 +119,19 @@ class Routes:
 
     def delete(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
         return self._declare("DELETE", path, needs, 200)
+
+    def file(self, path: str, *, content_type: str, headers: Mapping[str, str]) -> Callable[[Handler], Handler]:
+        """A route that everybody may read and keep; it says its own headers."""
+
+        def declare(handler: Handler) -> Handler:
+            endpoint = Endpoint(
+                "GET", path, Need.NOTHING, 200, self.tag, handler, NoBody, NoQuery, File,
+                content_type=content_type, headers=headers,
+            )  # fmt: skip
+            self.endpoints.append(endpoint)
+            return handler
+
+        return declare
 
     def blueprint(self, services: Callable[[], Services]) -> Blueprint:
         """These routes for one Chalice application.
@@ -182,7 +197,10 @@ def _view(
         request = current_request()
         try:
             call = _call(endpoint, request, services)
-            return answer(endpoint.handler(call), status=endpoint.status)
+            answered = endpoint.handler(call)
+            if isinstance(answered, File):
+                return file_response(answered, content_type=endpoint.content_type)
+            return answer(answered, status=endpoint.status)
         except Exception as error:  # noqa: BLE001 - what a route cannot answer becomes a problem, whatever it is
             return problem_for(error, request_id=request_id(request))
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.deploy.package import PROJECT
+from infra.deploy.page import PageFailed
+from infra.deploy.page import build as build_page
 from infra.local import stack_state as stack_state
 from infra.local.demonstration import Demonstration, api_key_of, open_api
 from infra.local.deployment import DataChanged, DeploymentFailed
@@ -30,6 +32,7 @@ _EXPECTED = (
     DeploymentFailed,
     IncompleteServers,
     JourneyFailed,
+    PageFailed,
     ProcessFailed,
     SmokeTestFailed,
 )
@@ -40,9 +43,11 @@ def run(environment: Mapping[str, str]) -> int:
     servers = ExternalServers.from_environment(environment)
     if environment.get("FRESH", "0") not in ("", "0"):
         _forget_state()
-    stack = _stack(FOLDER, servers, environment, usual_ports=True)
+    build_page()
+    stack = _stack(FOLDER, servers, environment, for_people=True)
     stack.start()
     try:
+        print(f"Open {stack.host_url}")
         print(f"The stack is up: {stack.api_url}/health")
         if environment.get("SYNC") != "0":
             Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
@@ -122,12 +127,13 @@ def logs(environment: Mapping[str, str]) -> int:
 
 
 def _stack(
-    folder: Path, servers: ExternalServers, environment: Mapping[str, str], *, usual_ports: bool = False
+    folder: Path, servers: ExternalServers, environment: Mapping[str, str], *, for_people: bool = False
 ) -> LocalStack:
     return LocalStack(
         folder,
         latency=environment.get("MAILCHIMP_LATENCY") != "off",
-        usual_ports=usual_ports,
+        usual_ports=for_people,
+        host=for_people,
         servers=servers,
         environment={name: environment[name] for name in PASSED_ON if environment.get(name)},
     )
@@ -139,7 +145,8 @@ def where_to_look(about: Mapping[str, object]) -> str:
     stored = f"""$(python3 -c 'import json; print(json.load(open("{about["logs"]}/stack.json"))["tokens"]["write"])')"""
     # Only our own issuer's tokens are kept in the file; somebody else's is in the caller's environment.
     token = stored if isinstance(tokens, Mapping) and tokens["write"] else "$ACCESS_TOKEN"
-    lines = ["", f"API         {about['api_url']}/health", f"description {about['api_url']}/openapi.json"]
+    lines = ["", *([f"Open {about['host_url']}", ""] if "host_url" in about else [])]
+    lines += [f"API         {about['api_url']}/health", f"description {about['api_url']}/openapi.json"]
     for name in ("mailchimp", "pracbill"):
         standin = about[name]
         if isinstance(standin, Mapping):

@@ -16,11 +16,13 @@ from typing import Any
 
 import requests
 
+from chalicelib import __version__
 from infra.local.deployment import Deployment, QueueConsumer
 from infra.local.emulator import Emulator
 
-# The last catches every path that no route has, and answers that there is nothing.
-PUBLIC_PATHS = frozenset({"/health", "/openapi.json", "/{proxy+}"})
+# The page's script is what its users' browsers load. The last catches every path that no route has, and answers that
+# there is nothing.
+PUBLIC_PATHS = frozenset({"/health", "/openapi.json", f"/page/pracbill-mailchimp-{__version__}.js", "/{proxy+}"})
 _WEBHOOK = "/webhooks/"
 # Only a stack that does not keep its promise takes that long; a busy machine is no such stack.
 _MEETING_SECONDS = 20.0

@@ -17,7 +17,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,7 +36,7 @@ WORKERS = {"sync_worker": 10, "event_worker": 2, "dead_letters": 1}
 _REHEARSAL = "smoke"
 _REHEARSAL_WORKERS = 3
 TRACE_FOLDER = PROJECT / "infra" / "local" / "trace"
-_USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590}
+_USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590, "host": 4600}
 # What a developer may set for the functions of the local stack.
 PASSED_ON = ("ALLOWED_ORIGINS", "LOG_LEVEL", "LOG_RETENTION_DAYS", "PUBLIC_URL", "SYNC_SCHEDULE")
 
@@ -67,8 +67,8 @@ class LocalStack:
     `latency`: whether the Mailchimp stand-in takes as long as Mailchimp. `customers`: size of a newly seeded
     department (None: the stand-in's own choice). `mailchimp_options`: further arguments of its stand-in.
     `usual_ports`: try the well-known ports first, not just any free ones. `servers`: servers to use instead of
-    stand-ins. `environment`: variables for the functions. `trace_calls`: note the functions' AWS calls, for
-    `denied_calls`.
+    stand-ins. `host`: also show the page, embedded as in PracBill's front end. `environment`: variables for the
+    functions. `trace_calls`: note the functions' AWS calls, for `denied_calls`.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class LocalStack:
         mailchimp_options: Sequence[str] = (),
         usual_ports: bool = False,
         servers: ExternalServers | None = None,
+        host: bool = False,
         environment: Mapping[str, str] | None = None,
         workers: Mapping[str, int] | None = None,
         trace_calls: bool = False,
@@ -90,6 +91,7 @@ class LocalStack:
         self._mailchimp_options = mailchimp_options
         self._usual_ports = usual_ports
         self._servers = servers or ExternalServers()
+        self._with_host = host
         self._environment = dict(environment or {})
         self._workers = {**WORKERS, **(workers or {})}
         self._trace = self.folder / "calls.jsonl" if trace_calls else None
@@ -115,6 +117,11 @@ class LocalStack:
     def pracbill(self) -> dict[str, Any]:
         """The PracBill stand-in's url, control_url, token, jwks_url, issuer."""
         return dict(self.about["pracbill"])
+
+    @property
+    def host_url(self) -> str:
+        """Where the page is shown. KeyError for a stack without it."""
+        return str(self.about["host_url"])
 
     def started_pids(self) -> list[int]:
         """Ids of the processes that the last start began, also of one that failed."""
@@ -199,6 +206,7 @@ class LocalStack:
         with self._rehearsed(deployment, running):
             smoke.check_stack(deployment, running)
         self._start_pollers(deployment, running)
+        self._start_host(deployment)
         self._describe(deployment, running)
 
     def _start_emulator(self) -> Emulator:
@@ -266,11 +274,19 @@ class LocalStack:
                 announced = processes.read_announcement(self._started.processes[name], log)
                 setattr(self._started, name, announced)
 
-    def _start(self, name: str, arguments: list[str], *, environment: dict[str, str]) -> None:
+    def _start(
+        self,
+        name: str,
+        arguments: list[str],
+        *,
+        environment: dict[str, str],
+        secret: Mapping[str, str] | None = None,
+    ) -> None:
+        """`secret`: variables that are not written down."""
         log = self.folder / f"{name}.log"
         command = processes.Command(arguments, environment, log=str(log), directory=str(self.folder))
         self._started.commands[name] = command
-        self._started.processes[name] = command.start()
+        self._started.processes[name] = replace(command, environment={**environment, **(secret or {})}).start()
 
     # deployment
 
@@ -292,7 +308,11 @@ class LocalStack:
                 }
             )
         deployment.repair()
-        deployment.set_environment({"PUBLIC_URL": deployment.api_url, **self._environment, **addresses})
+        variables = {"PUBLIC_URL": deployment.api_url, **self._environment, **addresses}
+        if self._with_host:
+            origins = [self._environment.get("ALLOWED_ORIGINS", ""), *self._host_origins()]
+            variables["ALLOWED_ORIGINS"] = ",".join(filter(None, origins))
+        deployment.set_environment(variables)
 
     def _addresses(self) -> dict[str, str]:
         servers, pracbill, mailchimp = self._servers, self._started.pracbill, self._started.mailchimp
@@ -311,6 +331,26 @@ class LocalStack:
             secrets.put_secret_value(SecretId=name, SecretString=token)
         except secrets.exceptions.ResourceNotFoundException:
             secrets.create_secret(Name=name, SecretString=token)
+
+    # the page
+
+    def _host_origins(self) -> list[str]:
+        return [f"http://{name}:{self._started.ports['host']}" for name in ("127.0.0.1", "localhost")]
+
+    def _start_host(self, deployment: Deployment) -> None:
+        if not self._with_host:
+            return
+        pracbill = self._started.pracbill
+        command = [
+            sys.executable, "-m", "infra.local.host", str(self.folder),
+            "--port", str(self._started.ports["host"]),
+            "--api", deployment.api_url,
+            "--department", self._servers.department_id or pracbill["department_id"],
+        ]  # fmt: skip
+        command += [] if self._servers.has_pracbill else ["--pracbill", pracbill["control_url"]]
+        # Somebody's own token stays out of running.json, so after a breakdown only make run can hand it on again.
+        self._start("host", command, environment=_plain(), secret={"ACCESS_TOKEN": self._servers.access_token})
+        processes.read_announcement(self._started.processes["host"], self.folder / "host.log")
 
     # pollers
 
@@ -378,6 +418,7 @@ class LocalStack:
             "processes": dict(self._started.processes),
             "commands": {name: asdict(command) for name, command in self._started.commands.items()},
             "emulator_url": running.url,
+            **({"host_url": self._host_origins()[0]} if self._with_host else {}),
             "mailchimp": self._started.mailchimp or None,
             "pracbill": {k: v for k, v in pracbill.items() if k != "tokens"} or None,
             "logs": str(self.folder),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chalice.app import Chalice
 
+import chalicelib.page
 from chalicelib import api
 from chalicelib.api.access import token_verifier
+from chalicelib.api.page import SCRIPT_PATH
 from chalicelib.config import MissingSetting
 from chalicelib.errors import StopRun
 from tests.api.conftest import ORIGIN, PROBLEM, Api, Issuer, assert_problem
@@ -78,6 +81,30 @@ def test_every_answer_carries_the_security_headers_good_or_bad(
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers.get("Access-Control-Allow-Origin") == (ORIGIN if origin == ORIGIN else None)
         assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_the_page_may_be_kept_by_everybody_and_nothing_else_may(
+    call: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built = tmp_path / "page.js"
+    built.write_text("/* ä */", encoding="utf-8")
+    monkeypatch.setattr(chalicelib.page, "BUNDLE", built)
+    answer = call("GET", SCRIPT_PATH, headers={"Origin": "https://somewhere.example"})
+    assert (answer.status_code, answer.body.decode()) == (200, "/* ä */")
+    assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "immutable" not in call("GET", "/health").headers["Cache-Control"]
+
+
+def test_a_package_without_the_page_says_so_and_nobody_keeps_that(
+    call: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(chalicelib.page, "BUNDLE", tmp_path / "missing.js")
+    answer = call("GET", SCRIPT_PATH)
+    assert_problem(answer, 404)
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(

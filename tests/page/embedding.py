@@ -1,0 +1,102 @@
+"""Ways into the page: the host's own, and host pages that a test writes itself, under the same strict policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from playwright.sync_api import ConsoleMessage, Page, Request
+
+from infra.local.host import Host, content_security_policy, standin_mint
+from infra.local.stack import LocalStack
+from infra.standins.pracbill.answers import Answer
+from infra.standins.pracbill.server import LoopbackServer
+
+SCRIPT = '<script type="module" src="/assets/pracbill-mailchimp.js"></script>'
+# What the host's script looks for.
+_CHOICES = """\
+<form hidden>
+  <select name="access" data-chosen="write"><option>write</option></select>
+  <select name="theme" data-chosen="auto"><option>auto</option></select>
+</form>"""
+HOST_SCRIPT = '<script type="module" src="/host.js"></script>'
+
+
+@dataclass
+class Watched:
+    """What a browser's page complained of and asked for."""
+
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def watch(page: Page) -> Watched:
+    """Note what the page complains of (errors, refused by the policy) and asks for from now on."""
+    seen = Watched()
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            seen.complaints.append(message.text)
+
+    def on_request(request: Request) -> None:
+        seen.requests.append(request.url)
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("request", on_request)
+    return seen
+
+
+def open_page(
+    page: Page,
+    stack: LocalStack,
+    *,
+    access: str = "write",
+    theme: str = "light",
+    view: str = "overview",
+    item: str = "",
+) -> None:
+    """The page in the stand-in's host, at one of its views."""
+    place = urlencode({"view": view, **({"item": item} if item else {})})
+    page.goto(f"{stack.host_url}/?{urlencode({'access': access, 'theme': theme})}#{place}")
+
+
+class OwnHost:
+    """A host whose page a test writes itself. It hands out tokens and the built script as the stand-in's does."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._pages: dict[str, Answer] = {}
+        self._stack: LocalStack | None = None
+        self._server: LoopbackServer | None = None
+
+    def start(self, stack: LocalStack) -> None:
+        self._stack = stack
+        mint = standin_mint(stack.pracbill["control_url"], stack.department_id)
+        usual = Host(stack.api_url, stack.department_id, mint, port=lambda: self._port)
+        self._server = LoopbackServer(
+            lambda request: self._pages.get(request.path) or usual.answer(request), port=self._port
+        )
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def open(self, page: Page, body: str, *, head: str = SCRIPT, css: str = "") -> None:
+        """Show a page. In `body`, ELEMENT stands for our element with its attributes."""
+        assert self._stack is not None
+        api, department = self._stack.api_url, self._stack.department_id
+        element = f'<pracbill-mailchimp department="{department}" api="{api}"></pracbill-mailchimp>'
+        html = (
+            f'<!doctype html><html lang="en-AU"><head><title>A host</title><link rel="icon" href="/host.svg">{head}'
+            f'<link rel="stylesheet" href="/test.css">{HOST_SCRIPT}</head>'
+            f"<body><main><h1>A host</h1>{body.replace('ELEMENT', element)}{_CHOICES}</main></body></html>"
+        )
+        policy = content_security_policy(api, script_origin="/".join(api.split("/")[:3]))
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store"}
+        self._pages = {
+            "/embedding": Answer(200, html.encode(), content_type="text/html; charset=utf-8", headers=headers),
+            "/test.css": Answer(200, css.encode(), content_type="text/css"),
+        }
+        page.goto(f"{self.url}/embedding")

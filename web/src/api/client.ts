@@ -1,0 +1,103 @@
+// Calls of the service, typed by its own description. Every call brings PracBill's token; a refused token is renewed
+// once for all calls under way, and each of them is repeated once.
+
+import createClient, { type Client as TypedClient } from 'openapi-fetch';
+import { CallFailed, type Failure, failureOf, readFailure } from './failure.ts';
+import type { paths } from './schema.d.ts';
+import { type GetToken, TokenKeeper } from './token.ts';
+
+export type Calls = TypedClient<paths>;
+
+// The gateway gives up after 29 s; whoever has said nothing by then will not answer.
+const LONGEST_CALL_MS = 35_000;
+
+export interface ClientOptions {
+  readonly api: string;
+  readonly getToken: GetToken;
+  /** The token was refused twice, or the host has none. */
+  readonly onSignedOut: () => void;
+}
+
+interface Answer<Data> {
+  readonly data?: Data;
+  readonly response: Response;
+}
+
+export class Client {
+  readonly calls: Calls;
+  readonly #tokens: TokenKeeper;
+  readonly #onSignedOut: () => void;
+  #ending = new AbortController();
+
+  constructor({ api, getToken, onSignedOut }: ClientOptions) {
+    this.#tokens = new TokenKeeper(getToken);
+    this.#onSignedOut = onSignedOut;
+    this.calls = createClient<paths>({
+      baseUrl: api.replace(/\/+$/, ''),
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+      fetch: (request) => this.#send(request),
+    });
+  }
+
+  /** What a call answers: `ask((calls) => calls.GET('/departments/{department_id}/connection', …))`. Throws CallFailed. */
+  async ask<Data>(call: (calls: Calls) => Promise<Answer<Data>>): Promise<Data> {
+    try {
+      return (await call(this.calls)).data as Data; // a refusal was thrown already, see below
+    } catch (error) {
+      throw error instanceof CallFailed ? error : new CallFailed(withoutAnswer(error));
+    }
+  }
+
+  /** Break off what is under way; later calls work again. */
+  end(): void {
+    this.#ending.abort();
+    this.#ending = new AbortController();
+  }
+
+  /** Ask the host for a token again, after somebody has signed in. */
+  signIn(): void {
+    this.#tokens.forget();
+  }
+
+  async #send(request: Request): Promise<Response> {
+    const again = request.clone(); // a body can be read once
+    const token = await this.#token(() => this.#tokens.current());
+    const first = await this.#fetch(request, token);
+    if (first.status !== 401) return legible(first);
+    const second = await this.#fetch(again, await this.#token(() => this.#tokens.renewed(token)));
+    if (second.status === 401) throw this.#signedOut();
+    return legible(second);
+  }
+
+  #fetch(request: Request, token: string): Promise<Response> {
+    request.headers.set('Authorization', `Bearer ${token}`);
+    const signal = AbortSignal.any([request.signal, this.#ending.signal, AbortSignal.timeout(LONGEST_CALL_MS)]);
+    return fetch(request, { signal });
+  }
+
+  async #token(ask: () => Promise<string>): Promise<string> {
+    try {
+      return await ask();
+    } catch {
+      throw this.#signedOut();
+    }
+  }
+
+  #signedOut(): CallFailed {
+    this.#onSignedOut();
+    return new CallFailed(failureOf(401, 'signed-out'));
+  }
+}
+
+/** A refusal is read here, before openapi-fetch sees it: it answers the document without status and headers. */
+async function legible(response: Response): Promise<Response> {
+  if (!response.ok) throw new CallFailed(await readFailure(response));
+  return response;
+}
+
+function withoutAnswer(error: unknown): Failure {
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'AbortError') return failureOf(0, 'broken-off');
+  return failureOf(0, name === 'TimeoutError' ? 'too-slow' : 'unreachable');
+}

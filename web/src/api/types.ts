@@ -1,0 +1,15 @@
+// Short names for the shapes of the API that panels speak of.
+
+import type { components } from './schema.d.ts';
+
+type Schemas = components['schemas'];
+
+export type Connection = Schemas['ConnectionStatus'];
+export type Finding = Schemas['Finding'];
+export type Audience = Schemas['AudienceOverview'];
+export type Settings = Schemas['SettingsView'];
+export type Run = Schemas['RunView'];
+export type Segment = Schemas['SegmentView'];
+export type LogEntry = Schemas['LogEntryView'];
+/** Everything the page shows first, in one answer. */
+export type PanelData = Schemas['Panel'];

@@ -1,0 +1,3 @@
+// The public elements. A second load of the script changes nothing: the names are taken.
+
+import './root.ts';

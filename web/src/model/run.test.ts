@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Run } from '../api/types.ts';
+import { isActive, newerRun } from './run.ts';
+
+function run(id: string, started: string, finished: string | null = null): Run {
+  return { id, started_at: started, finished_at: finished } as Run;
+}
+
+test('the newer run is shown, and of one run the later look', () => {
+  const old = run('a', '2026-01-01T00:00:00Z', '2026-01-01T00:10:00Z');
+  const now = run('b', '2026-01-02T00:00:00Z');
+  const done = run('b', '2026-01-02T00:00:00Z', '2026-01-02T00:01:00Z');
+  assert.equal(newerRun(null, now), now);
+  assert.equal(newerRun(old, now), now);
+  assert.equal(newerRun(now, old), now);
+  assert.equal(newerRun(now, done), done);
+  assert.equal(newerRun(done, now), done, 'a slow answer must not bring an ended run back');
+  assert.equal(newerRun(now, null), now);
+  assert.ok(isActive(now) && !isActive(done));
+});

@@ -1,0 +1,39 @@
+// All words of the page in one typed object, a section for each panel. Another language is another object of this type.
+
+import { common } from './en/common.ts';
+import { connection } from './en/connection.ts';
+import { failures } from './en/failures.ts';
+
+export const en = {
+  common,
+  failures,
+  connection,
+};
+
+export type Texts = typeof en;
+
+/** What a host may put in place of single texts. */
+export type TextChanges = DeepPartial<Texts>;
+
+type DeepPartial<T> = T extends (...parameters: never[]) => unknown
+  ? T
+  : T extends readonly unknown[]
+    ? T
+    : T extends object
+      ? { [Key in keyof T]?: DeepPartial<T[Key]> }
+      : T;
+
+export function withChanges(texts: Texts, changes: TextChanges | undefined): Texts {
+  return changes === undefined ? texts : (merged(texts, changes) as Texts);
+}
+
+function merged(original: unknown, change: unknown): unknown {
+  if (change === undefined) return original;
+  if (!isSection(original) || !isSection(change)) return change;
+  const keys = new Set([...Object.keys(original), ...Object.keys(change)]);
+  return Object.fromEntries([...keys].map((key) => [key, merged(original[key], change[key])]));
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,53 @@
+// What a failed call means, by the code of its problem; what has no words here is shown in the API's own.
+
+export interface FailureWords {
+  readonly words: string;
+  readonly fix: string;
+}
+
+export const failures: {
+  readonly unknown: FailureWords;
+  readonly later: (wait: string) => string;
+  readonly byCode: Readonly<Record<string, FailureWords>>;
+  readonly byStatus: Readonly<Record<number, FailureWords>>;
+} = {
+  unknown: { words: 'Something went wrong.', fix: 'Try again. If it stays so, tell your administrator.' },
+  later: (wait) => `Try again in ${wait}.`,
+  byCode: {
+    unreachable: {
+      words: 'The service cannot be reached.',
+      fix: 'Check your connection to the internet and try again.',
+    },
+    'too-slow': {
+      words: 'The service did not answer in time.',
+      fix: 'What was asked may have happened all the same: look before you repeat it.',
+    },
+    'broken-off': { words: 'The call was stopped.', fix: 'Try again.' },
+    'signed-out': { words: 'Your sign-in has ended.', fix: 'Sign in again to go on.' },
+    forbidden: {
+      words: 'You may not do this.',
+      fix: 'Contact your administrator if you need write access to the Mailchimp module.',
+    },
+    internal: {
+      words: 'Something went wrong in the service.',
+      fix: 'Try again. If it stays so, tell your administrator.',
+    },
+    upstream: {
+      words: 'PracBill or Mailchimp answered something that cannot be used.',
+      fix: 'Try again in a few minutes.',
+    },
+    'not-connected': {
+      words: 'The department is not connected to Mailchimp.',
+      fix: 'Connect it in the Connection Status panel.',
+    },
+  },
+  byStatus: {
+    429: { words: 'Too many requests at once.', fix: 'Try again in a moment.' },
+    502: { words: 'The service cannot be used right now.', fix: 'Try again in a few minutes.' },
+    503: { words: 'The service cannot be used right now.', fix: 'Try again in a minute.' },
+    504: {
+      words: 'The service did not answer in time.',
+      fix: 'What was asked may have happened all the same: look before you repeat it.',
+    },
+  },
+};

@@ -1,0 +1,159 @@
+// What all panels share: a section with a heading, one state, one live region, one question, one action at a time.
+
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { property, query, state } from 'lit/decorators.js';
+import { asFailure, type Failure } from '../api/failure.ts';
+import { mayChange } from '../model/access.ts';
+import type { State } from '../model/state.ts';
+import { wordsOf } from '../text/failure-words.ts';
+import './confirm.ts';
+import type { Confirm, Question } from './confirm.ts';
+import { notice } from './notice.ts';
+import type { Page } from './page.ts';
+import { shared } from './tokens.ts';
+
+const SLOW_MS = 6000;
+
+export abstract class Panel<Data> extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      :host { display: block; min-inline-size: 0; }
+      section { border: 1px solid var(--_line); border-radius: var(--_radius); padding: var(--_space); display: grid; gap: var(--_space); grid-template-columns: minmax(0, 1fr); }
+      .head { display: flex; flex-wrap: wrap; gap: 0.625em; align-items: center; justify-content: space-between; min-block-size: 2.5em; }
+      .waiting { min-block-size: var(--reserved, 6em); }
+    `,
+  ];
+
+  @property({ attribute: false }) page!: Page;
+  /** The name of the action under way. */
+  @state() protected doing: string | null = null;
+  /** Why the last action failed. */
+  @state() protected problem: Failure | null = null;
+  @state() private said = '';
+  @state() private slow = false;
+  @query('pbm-confirm') private asking!: Confirm;
+  #slowTimer: ReturnType<typeof setTimeout> | undefined;
+
+  protected abstract get heading(): string;
+  protected abstract get data(): State<Data>;
+  protected abstract draw(data: Data): TemplateResult;
+
+  /** Buttons beside the heading. */
+  protected drawActions(): TemplateResult | typeof nothing {
+    return nothing;
+  }
+
+  /** Ask again for what the panel shows. */
+  protected reload(): void {
+    void this.page.actions.refresh();
+  }
+
+  /** Words for a failed action; a panel that knows better overrides this. */
+  protected failureWords(failure: Failure): { words: string; fix: string } {
+    return wordsOf(failure, this.page.texts, this.page.format);
+  }
+
+  protected get mayChange(): boolean {
+    return mayChange(this.page.access);
+  }
+
+  /** Do something by the API, one thing at a time. Undefined: it failed, and `problem` says why. */
+  protected async perform<Result>(name: string, action: () => Promise<Result>): Promise<Result | undefined> {
+    if (this.doing !== null) return undefined;
+    this.doing = name;
+    this.problem = null;
+    try {
+      return await action();
+    } catch (error) {
+      const failure = asFailure(error);
+      if (failure.code !== 'broken-off') {
+        this.problem = failure;
+        this.page.actions.failed(failure);
+      }
+      return undefined;
+    } finally {
+      this.doing = null;
+    }
+  }
+
+  protected confirm(question: Question): Promise<boolean> {
+    return this.asking.ask(question);
+  }
+
+  /** Read words out to whoever does not see the change. The same words twice are read twice. */
+  protected announce(words: string): void {
+    this.said = words === this.said ? `${words}\u00a0` : words;
+  }
+
+  /** Put the focus on what is there after a change; on the heading where that is gone as well. */
+  protected async focusOn(selector: string): Promise<void> {
+    await this.updateComplete;
+    const found = this.renderRoot.querySelector<HTMLElement>(selector);
+    (found ?? this.renderRoot.querySelector<HTMLElement>('#heading'))?.focus();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearTimeout(this.#slowTimer);
+    this.#slowTimer = undefined;
+  }
+
+  protected override render(): TemplateResult | typeof nothing {
+    if (this.page === undefined) return nothing;
+    const { data } = this;
+    this.#watchSlowness(data.is === 'loading');
+    return html`<section part="panel" aria-labelledby="heading" aria-busy=${data.is === 'loading' ? 'true' : 'false'}>
+        <div class="head">
+          <h3 id="heading" tabindex="-1">${this.heading}</h3>
+          ${this.drawActions()}
+        </div>
+        <div class="unseen" role="status">${this.said}</div>
+        ${this.problem ? this.drawProblem(this.problem) : nothing} ${this.#body(data)}
+      </section>
+      <pbm-confirm></pbm-confirm>`;
+  }
+
+  protected drawProblem(failure: Failure): TemplateResult | typeof nothing {
+    return notice({ kind: 'bad', alert: true, ...this.failureWords(failure) });
+  }
+
+  #body(data: State<Data>): TemplateResult {
+    const { common } = this.page.texts;
+    switch (data.is) {
+      case 'loading':
+        return html`<p class="waiting quiet">${this.slow ? common.slow : common.loading}</p>`;
+      case 'failed':
+        return html`<div class="waiting">${this.#failure(data.failure)}</div>`;
+      case 'forbidden':
+        return notice({ kind: 'info', words: common.forbidden.title, fix: common.forbidden.body });
+      case 'stale':
+        return html`${this.#failure(data.failure, common.staleSince)} ${this.draw(data.data)}`;
+      case 'ready':
+        return this.draw(data.data);
+    }
+  }
+
+  #failure(failure: Failure, remark = ''): TemplateResult {
+    const { words, fix } = wordsOf(failure, this.page.texts, this.page.format);
+    return notice({
+      kind: remark === '' ? 'bad' : 'warn',
+      alert: true,
+      words: `${words} ${remark}`.trim(),
+      fix,
+      action: { label: this.page.texts.common.tryAgain, icon: 'again', onPress: () => this.reload() },
+    });
+  }
+
+  #watchSlowness(loading: boolean): void {
+    if (loading && this.#slowTimer === undefined) {
+      this.#slowTimer = setTimeout(() => {
+        this.slow = true;
+      }, SLOW_MS);
+    } else if (!loading) {
+      clearTimeout(this.#slowTimer);
+      this.#slowTimer = undefined;
+      this.slow = false;
+    }
+  }
+}
