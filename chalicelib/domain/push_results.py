@@ -22,6 +22,9 @@ from chalicelib.domain.runs import Run
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
 CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})
 
+# An opt-out for which Mailchimp fails is tried so often by the repeats of its chunk, and once in every sync after that.
+MOST_OPT_OUT_TRIES = 3
+
 Result = Literal["done", "refused", "held", "unsettled"]
 
 
@@ -129,6 +132,8 @@ def refused_already(operation: Operation, member: Member, since: datetime | None
     kept = member.refusal
     if kept is None or since is None or kept.at < since or kept.inputs != operation.inputs:
         return None
+    if operation.action == "unsubscribe" and kept.code == "no_answer" and kept.attempts < MOST_OPT_OUT_TRIES:
+        return None
     return refusal(kept.code, words=kept.text)
 
 
@@ -179,9 +184,7 @@ def ledger_entry(run: Run, one: PushResult, was: Status, now: datetime) -> Ledge
 
 def next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -> PushRefusal:
     """What is kept of a refusal: when to try again, later each time the same is refused for the same cause."""
-    before = member.refusal
-    again = before is not None and before.code == refusal.code and before.inputs == inputs
-    attempts = before.attempts + 1 if before is not None and again else 1
+    attempts = next_attempt(member.refusal, refusal.code, inputs)
     delay = refusal.retry.next_delay(attempts)
     return PushRefusal(
         code=refusal.code,
@@ -191,6 +194,12 @@ def next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -
         inputs=inputs,
         retry_at=now + delay if delay is not None else None,
     )
+
+
+def next_attempt(before: PushRefusal | None, code: str, inputs: str) -> int:
+    """How often the same has been refused for the same cause, this time included."""
+    again = before is not None and before.code == code and before.inputs == inputs
+    return before.attempts + 1 if before is not None and again else 1
 
 
 def record_of(one: PushResult, at: datetime) -> Record:

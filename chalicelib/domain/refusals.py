@@ -16,6 +16,8 @@ from typing import Literal
 
 MASK = "(address)"
 _LONGEST_WORDS = 300
+# The code under which mailchimp/ hands over who makes calls fail.
+FAILING_CALL = "FAILING_CALL"
 _ADDRESS = re.compile(r"""[^\s"<>(),;:]+@[^\s"'<>(),;:]+""")
 _MERGE_TAG = re.compile(r"(?:merge_fields\.)?([A-Z][A-Z0-9_]{0,9})")
 
@@ -67,6 +69,8 @@ _ON_EDIT = RetryRule("on_edit")
 _ON_CONSENT = RetryRule("on_consent")
 # What operators were told by Mailchimp: try after 5 minutes, then 1, 2 and 7 days.
 _THROTTLED = RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1), timedelta(days=2), timedelta(days=7)))
+# What a hitch was blamed on goes with the next sync; what lasts must not cost every sync its time.
+_FAILING = RetryRule("after_delays", (timedelta(minutes=15), timedelta(hours=4), timedelta(days=1), timedelta(days=7)))
 _LOOK_AGAIN = RetryRule("after_delays", (timedelta(days=1), timedelta(days=7)))
 
 REFUSALS: Mapping[str, Refusal] = {
@@ -168,6 +172,15 @@ REFUSALS: Mapping[str, Refusal] = {
             _ON_CONSENT,
         ),
         Refusal(
+            "no_answer",
+            "Mailchimp fails",
+            "Whenever this address is sent Mailchimp answers with a fault of its own, or not at all; all others go "
+            "through.",
+            "Nothing to do at first: it is tried again after 15 minutes, 4 hours, 1 day and 7 days. If it stays so, "
+            "give the address to Mailchimp's support.",
+            _FAILING,
+        ),
+        Refusal(
             "unknown",
             "Refused by Mailchimp",
             "Mailchimp refused the address for a reason this service does not know.",
@@ -235,6 +248,8 @@ def classify(text: str, code: str = "", field: str = "", field_message: str = ""
     """
     full = " ".join(part for part in (text, field_message) if part)
     words = mask_addresses(full, address)
+    if code == FAILING_CALL:
+        return replace(REFUSALS["no_answer"], words=words)
     tag = _MERGE_TAG.fullmatch(field)
     # An address or the name of a merge field may look like a signal ("compliance@..."), so neither is searched.
     said = f"{code} {'' if tag else field} {_without_addresses(full, address)}".lower()

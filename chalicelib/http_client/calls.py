@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NotRequired, TypedDict
@@ -25,6 +25,7 @@ from chalicelib.http_client.retry import (
     TransientError,
     next_wait,
     transient_error_of,
+    unreadable,
 )
 
 CONNECT_SECONDS = 5.0
@@ -32,6 +33,8 @@ READ_SECONDS = 30.0
 # A connection that rested longer may have been dropped without a word while the function was frozen. Measured by the
 # clock on the wall, since others may stand still meanwhile.
 _IDLE_SECONDS = 30.0
+# A call that fails after such a time was too much for the other side, or met something that holds it up.
+SLOW_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Call:
     body: object | None = None  # sent as JSON
     read_seconds: float = READ_SECONDS
     creates: bool = False  # done twice it would make two of a thing
+    tries: int | None = None  # at most so many, where the usual number is too much
+    divisible: bool = False  # the caller divides it when it fails: one that was slow is not repeated as it is
 
     @property
     def path(self) -> str:
@@ -79,6 +84,17 @@ class CallMade:
     template: str
     status: int | None
     seconds: float
+
+
+class FailedAlike(RetryLater):
+    """Every try failed in the same way, and what was sent may be the cause: the same call would fail again.
+
+    `transient` is what the tries met.
+    """
+
+    def __init__(self, message: str, transient: TransientError) -> None:
+        super().__init__(message, after_seconds=transient.retry_after)
+        self.transient = transient
 
 
 class UncertainCreation(RetryLater):
@@ -136,7 +152,8 @@ class HttpCalls:
     """Calls to one server with one authorization.
 
     `authorization` gives the header's value for each call; `explain` turns a passing fault into words for staff;
-    `silent_403`: see `outbound.retry.transient_error_of`; the others: see Surroundings.
+    `silent_403`: see `retry.transient_error_of`; `only_json`: the body of a success is JSON, if there is one; the
+    others: see Surroundings.
     """
 
     def __init__(
@@ -152,6 +169,7 @@ class HttpCalls:
         session_factory: Callable[[], requests.Session] = new_session,
         retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
         silent_403: bool = False,
+        only_json: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url.rstrip("/")
@@ -164,31 +182,41 @@ class HttpCalls:
         self._session = session_factory()
         self._retry_policy = retry_policy
         self._silent_403 = silent_403
+        self._only_json = only_json
         self._clock = clock
 
     def send(self, call: Call) -> Answer:
         """Make the call until it is answered in earnest.
 
         Raises RetryLater when faults do not pass in the time and attempts there are (UncertainCreation when the call
-        creates something and may have been carried out), StopRun when the address of the server is unusable.
+        creates something and may have been carried out, FailedAlike when what was sent may be the cause), StopRun when
+        the address of the server is unusable.
         """
+        faults: list[TransientError] = []
         for attempt in itertools.count(1):
+            started = self._clock()
             outcome = self._try_once(call)
             transient = outcome if isinstance(outcome, TransientError) else self._transient_error_of(outcome)
             if transient is None:
                 assert isinstance(outcome, Answer)
                 return outcome
-            self._wait_or_give_up(call, transient, attempt)
+            faults.append(transient)
+            if call.divisible and transient.may_be_ours and self._clock() - started >= SLOW_SECONDS:
+                raise FailedAlike(self._explain(transient), transient)
+            self._wait_or_give_up(call, faults, attempt)
         raise AssertionError("unreachable")
 
     def close(self) -> None:
         self._session.close()
 
     def _transient_error_of(self, answer: Answer) -> TransientError | None:
+        if self._only_json and answer.is_success and answer.body.strip() and answer.document() is None:
+            return unreadable(answer.status)
         silent = self._silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
         return transient_error_of(answer.status, answer.headers, silent_403=silent)
 
-    def _wait_or_give_up(self, call: Call, transient: TransientError, attempt: int) -> None:
+    def _wait_or_give_up(self, call: Call, faults: Sequence[TransientError], attempt: int) -> None:
+        transient = faults[-1]
         wait = next_wait(
             transient,
             self._retry_policy,
@@ -196,12 +224,16 @@ class HttpCalls:
             creates=call.creates,
             time_left=self._remaining(),
             jitter=self._random(),
+            tries=call.tries,
         )
         if wait is not None:
             self._sleep(wait)
             return
-        raised = UncertainCreation if call.creates and transient.may_have_run else RetryLater
-        raise raised(self._explain(transient), after_seconds=transient.retry_after)
+        if call.creates and transient.may_have_run:
+            raise UncertainCreation(self._explain(transient), after_seconds=transient.retry_after)
+        if transient.may_be_ours and all(transient.is_like(earlier) for earlier in faults):
+            raise FailedAlike(self._explain(transient), transient)
+        raise RetryLater(self._explain(transient), after_seconds=transient.retry_after)
 
     def _try_once(self, call: Call) -> Answer | TransientError:
         read_seconds = min(call.read_seconds, self._remaining() - self._retry_policy.reserve)

@@ -29,6 +29,14 @@ class TransientError:
     may_have_run: bool
     retry_after: float | None = None  # seconds the other side asks for
 
+    @property
+    def may_be_ours(self) -> bool:
+        """Whether the content of the call may be the cause: it arrived, and too many calls are not the reason."""
+        return self.may_have_run
+
+    def is_like(self, other: TransientError) -> bool:
+        return (self.status, self.may_have_run) == (other.status, other.may_have_run)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -41,6 +49,11 @@ class RetryPolicy:
 
 
 DEFAULT_RETRY_POLICY = RetryPolicy()
+
+
+def unreadable(status: int) -> TransientError:
+    """A success whose body is not what it should be: cut short on the way, or a page of a gateway in between."""
+    return TransientError(status, may_have_run=True)
 
 
 def transient_error_of(status: int, headers: Mapping[str, str], *, silent_403: bool) -> TransientError | None:
@@ -65,13 +78,15 @@ def next_wait(
     creates: bool,
     time_left: float,
     jitter: float,
+    tries: int | None = None,
 ) -> float | None:
     """Seconds to wait before trying again, or None to give up.
 
     `attempt` counts from 1; `creates`: a repeat of something that was carried out would make it twice; `jitter` is a
-    random number of [0, 1).
+    random number of [0, 1). `tries` is how often this one call is made at most, where that is less than usual.
     """
-    if attempt >= retry_policy.attempts or (creates and transient.may_have_run):
+    most = retry_policy.attempts if tries is None else min(tries, retry_policy.attempts)
+    if attempt >= most or (creates and transient.may_have_run):
         return None
     limit = min(retry_policy.longest_wait, retry_policy.first_wait * 2 ** (attempt - 1))
     # A wait that was asked for is kept in full, with a little jitter on top.

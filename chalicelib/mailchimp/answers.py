@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import mail_address
 from chalicelib.domain.moments import parse_moment
+from chalicelib.domain.refusals import FAILING_CALL
+from chalicelib.http_client.calls import FailedAlike
 
 Document = Mapping[str, Any]
 _STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}
@@ -95,6 +97,12 @@ class RefusedMember:
     code: str = ""
     field: str = ""
     field_message: str = ""
+
+
+def failed_member(address: str, failed: FailedAlike) -> RefusedMember:
+    """A member for which Mailchimp does not answer, while it does for others."""
+    status = failed.transient.status
+    return RefusedMember(address, f"HTTP {status}" if status is not None else "", FAILING_CALL)
 
 
 @dataclass(frozen=True, slots=True)

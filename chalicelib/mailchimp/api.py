@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
+from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import Answer, Call, ClientOptions, HttpCalls
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
@@ -17,6 +18,12 @@ PAGE_SIZE = 1000
 # Mailchimp ends a request after 120 s; giving up earlier would leave it running and holding one of ten connections.
 BULK_READ_SECONDS = 120.0
 _MOST_PAGES = 1000
+_PING_SECONDS = 10.0
+
+
+def bulk_read_seconds(members: int) -> float:
+    """How long the answer to a call about so many members is waited for: few take less time than many."""
+    return 30.0 + (BULK_READ_SECONDS - 30.0) * min(members, 500) / 500
 
 
 class MailchimpApi:
@@ -30,6 +37,7 @@ class MailchimpApi:
             authorization=lambda: authorization,
             explain=explain_fault,
             silent_403=True,
+            only_json=True,
             **client_options,
         )
 
@@ -76,6 +84,14 @@ class MailchimpApi:
                 return
         raise unreadable()
 
+    def is_up(self) -> bool:
+        """Whether Mailchimp answers at all at the moment: one cheap call, made once."""
+        try:
+            self.send(Call("GET", "/ping", read_seconds=_PING_SECONDS, tries=1))
+        except RetryLater:
+            return False
+        return True
+
     def close(self) -> None:
         self._calls.close()
 
@@ -100,3 +116,7 @@ class Resource:
 
     def __init__(self, api: MailchimpApi) -> None:
         self._api = api
+
+    def is_up(self) -> bool:
+        """Whether Mailchimp answers at all at the moment: tells an outage from a call that fails for what it holds."""
+        return self._api.is_up()

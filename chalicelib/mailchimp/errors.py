@@ -23,8 +23,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, ServiceError, StopRun
-from chalicelib.http_client.calls import Answer
+from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, ServiceError, StopRun
+from chalicelib.http_client import retry
+from chalicelib.http_client.calls import Answer, FailedAlike
 from chalicelib.http_client.retry import TransientError
 
 _ITEM = re.compile(r"members\.item:(\d+)\b\.?(.*)")
@@ -148,6 +149,8 @@ def explain_fault(transient: TransientError) -> str:
             "Rate limit exceeded: Mailchimp has had too many requests from this account. "
             "Wait a few minutes and try again; syncs go on by themselves."
         )
+    if transient.status is not None and transient.status < 300:
+        return "Mailchimp's answer could not be read. Wait a few minutes and try again; syncs go on by themselves."
     if transient.status is not None:
         return (
             f"Mailchimp has a fault of its own at the moment (HTTP {transient.status}). "
@@ -159,9 +162,10 @@ def explain_fault(transient: TransientError) -> str:
     )
 
 
-def unreadable() -> RetryLater:
+def unreadable(status: int = 200) -> FailedAlike:
     """A success whose body is not what it should be: mostly a gateway in between, so it may pass."""
-    return RetryLater("Mailchimp's answer could not be read. Wait a few minutes and try again.")
+    transient = retry.unreadable(status)
+    return FailedAlike(explain_fault(transient), transient)
 
 
 def raise_refusal(answer: Answer, *, missing: NotFound | None = None) -> NoReturn:

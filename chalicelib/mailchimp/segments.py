@@ -6,17 +6,19 @@ Mailchimp's rules for the batch call (500 each way, which addresses it passes ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.customers import mail_address
 from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import Document, RemoteMember, Segment, objects, read_member, read_segment
-from chalicelib.mailchimp.api import BULK_READ_SECONDS, Resource, check_success, object_of
+from chalicelib.mailchimp.api import Resource, bulk_read_seconds, check_success, object_of
+from chalicelib.mailchimp.dividing import DividedCall, halves
 from chalicelib.mailchimp.errors import (
     AudienceGone,
     Problem,
     SegmentGone,
+    WholeCallRefused,
     problem_of,
     refused_request,
     refused_whole,
@@ -34,7 +36,7 @@ class SegmentChange:
 
     After the call `added` and `already_in` carry the tag, `removed` and `already_out` do not. `ignored` are addresses
     that Mailchimp passed over, as it does with those that are not in the audience. `errors` are other reasons in
-    Mailchimp's words, with their addresses.
+    Mailchimp's words, with their addresses. `untried` are those that the change did not get to.
     """
 
     added: tuple[str, ...] = field(default=(), repr=False)
@@ -43,6 +45,26 @@ class SegmentChange:
     already_out: tuple[str, ...] = field(default=(), repr=False)
     ignored: tuple[str, ...] = field(default=(), repr=False)
     errors: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+    untried: tuple[str, ...] = field(default=(), repr=False)
+
+    def __add__(self, other: SegmentChange) -> SegmentChange:
+        return SegmentChange(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.already_in + other.already_in,
+            self.already_out + other.already_out,
+            self.ignored + other.ignored,
+            self.errors + other.errors,
+            self.untried + other.untried,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One address to tag or to untag."""
+
+    address: str
+    adds: bool
 
 
 class SegmentCalls(Resource):
@@ -82,10 +104,52 @@ class SegmentCalls(Resource):
         if answer.status != 404:
             check_success(answer)
 
-    def change_segment_members(
-        self, audience_id: str, segment_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    def change_segment_surely(
+        self,
+        audience_id: str,
+        segment_id: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        go_on: Callable[[], bool] = lambda: True,
     ) -> SegmentChange:
-        """Tag and untag at most 500 addresses each.
+        """Tag and untag at most 500 addresses each; who makes the call fail is left out, and the others go.
+
+        Those who lose the tag go first. The rest is left `untried` when `go_on` says no between two calls, or when a
+        fault comes after something was done. Raises what `change_segment_members` raises when nothing goes through.
+        """
+        if not add and not remove:
+            return SegmentChange()
+        call = DividedCall(
+            lambda part, once: self._change_some(audience_id, segment_id, part, tries=1 if once else None),
+            is_up=self.is_up,
+            go_on=go_on,
+            cut=_removals_first,
+        )
+        divided = call.make([_Change(a, adds=False) for a in remove] + [_Change(a, adds=True) for a in add])
+        refused = [one.cause for one in divided.culprits if isinstance(one.cause, WholeCallRefused)]
+        if refused and not divided.got:
+            raise refused[0]
+        untried = _addresses([change.address for change in divided.untried + divided.unsettled])
+        return sum(divided.got, SegmentChange(untried=untried))
+
+    def _change_some(
+        self, audience_id: str, segment_id: int, changes: Sequence[_Change], *, tries: int | None
+    ) -> SegmentChange:
+        add = [change.address for change in changes if change.adds]
+        remove = [change.address for change in changes if not change.adds]
+        return self.change_segment_members(audience_id, segment_id, add=add, remove=remove, tries=tries)
+
+    def change_segment_members(
+        self,
+        audience_id: str,
+        segment_id: int,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        tries: int | None = None,
+    ) -> SegmentChange:
+        """Tag and untag at most 500 addresses each. `tries` limits how often the call is made.
 
         Raises SegmentGone, and WholeCallRefused when Mailchimp refuses the call for a reason not known here.
         """
@@ -94,15 +158,21 @@ class SegmentCalls(Resource):
         if not add and not remove:
             return SegmentChange()
         body = {"members_to_add": list(add), "members_to_remove": list(remove)}
-        answer = self._api.send(
-            Call("POST", _ONE, _ids(audience_id, segment_id), body=body, read_seconds=BULK_READ_SECONDS)
-        )
+        ids, retry_policy = _ids(audience_id, segment_id), bulk_read_seconds(len(add) + len(remove))
+        call = Call("POST", _ONE, ids, body=body, read_seconds=retry_policy, tries=tries, divisible=True)
+        answer = self._api.send(call)
         if answer.status == 400:
-            return self._change_the_other_half(audience_id, segment_id, problem_of(answer), add, remove)
+            return self._change_the_other_half(audience_id, segment_id, problem_of(answer), add, remove, tries)
         return _read_change(object_of(answer, missing=SegmentGone()), add, remove)
 
     def _change_the_other_half(
-        self, audience_id: str, segment_id: int, problem: Problem, add: Sequence[str], remove: Sequence[str]
+        self,
+        audience_id: str,
+        segment_id: int,
+        problem: Problem,
+        add: Sequence[str],
+        remove: Sequence[str],
+        tries: int | None,
     ) -> SegmentChange:
         """A side of which no address is in the audience fails the whole call: that side is passed over."""
         words = problem.words
@@ -114,7 +184,11 @@ class SegmentCalls(Resource):
         add_fails, remove_fails = "members_to_add" in blamed, "members_to_remove" in blamed
         if add and remove and add_fails != remove_fails:
             half = self.change_segment_members(
-                audience_id, segment_id, add=() if add_fails else add, remove=() if remove_fails else remove
+                audience_id,
+                segment_id,
+                add=() if add_fails else add,
+                remove=() if remove_fails else remove,
+                tries=tries,
             )
             return _passed_over(half, add if add_fails else remove)
         return SegmentChange(ignored=_addresses((*add, *remove)))
@@ -149,6 +223,12 @@ def _accepted(answer: Answer, missing: AudienceGone | SegmentGone) -> Document:
     if answer.status == 400:
         raise refused_request(problem_of(answer))
     return object_of(answer, missing=missing)
+
+
+def _removals_first(changes: tuple[_Change, ...]) -> list[tuple[_Change, ...]]:
+    """Who loses the tag and who gets it apart, then halves."""
+    removals = sum(not change.adds for change in changes)
+    return [changes[:removals], changes[removals:]] if 0 < removals < len(changes) else halves(changes)
 
 
 def _addresses(texts: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.http_client.calls import Call, CallMade, HttpCalls, KeptSession, UncertainCreation
+from chalicelib.http_client.calls import Call, CallMade, FailedAlike, HttpCalls, KeptSession, UncertainCreation
 from tests.http_client.scripted import BREAK_OFF, HANG_UP, SILENCE, Reply, ScriptedServer, Waiting
 
 READ = Call("GET", "/things/{thing}", {"thing": "7"})
@@ -191,3 +191,52 @@ def test_an_address_that_is_none_is_named_as_such(waiting: Waiting) -> None:
     for address in ("", "ftp://127.0.0.1", "http://"):
         with pytest.raises(StopRun, match="not a web address"):
             calls_to(address, waiting).send(READ)
+
+
+@pytest.mark.parametrize("replies", [[Reply(500)] * 5, [HANG_UP] * 5], ids=["500", "no answer"])
+def test_tries_that_all_fail_alike_point_to_what_was_sent(
+    calls: HttpCalls, server: ScriptedServer, replies: list[Reply]
+) -> None:
+    server.will(*replies)
+    with pytest.raises(FailedAlike):
+        calls.send(READ)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[Reply(500), Reply(502), HANG_UP, Reply(500), Reply(500)], [Reply(429)] * 5],
+    ids=["different faults", "too many calls"],
+)
+def test_other_faults_say_nothing_about_what_was_sent(
+    calls: HttpCalls, server: ScriptedServer, replies: list[Reply]
+) -> None:
+    server.will(*replies)
+    with pytest.raises(RetryLater) as raised:
+        calls.send(READ)
+    assert not isinstance(raised.value, FailedAlike)
+
+
+def test_a_call_may_be_limited_to_fewer_tries(calls: HttpCalls, server: ScriptedServer) -> None:
+    server.will(Reply(500))
+    with pytest.raises(FailedAlike):
+        calls.send(Call("GET", "/ping", tries=1))
+    assert len(server.asked) == 1
+
+
+def test_a_slow_call_that_can_be_divided_is_not_repeated_as_it_is(server: ScriptedServer, waiting: Waiting) -> None:
+    now = iter(range(0, 10_000, 30))
+    calls = HttpCalls(
+        server.url,
+        authorization=lambda: "Bearer t-1",
+        explain=lambda transient: f"fault {transient.status}",
+        remaining=waiting.remaining,
+        sleep=waiting.sleep,
+        random=waiting.random,
+        clock=lambda: float(next(now)),
+    )
+    server.will(Reply(502), Reply(502), Reply(200, {}))
+    with pytest.raises(FailedAlike):
+        calls.send(Call("POST", "/things", divisible=True))
+    assert len(server.asked) == 1
+    calls.send(Call("POST", "/things"))
+    assert len(server.asked) == 3

@@ -88,9 +88,14 @@ def test_a_server_that_does_not_exist_cannot_be_reached(waiting: Waiting) -> Non
 
 def test_a_success_that_cannot_be_read_may_pass(client: MailchimpClient, server: ScriptedServer) -> None:
     for body in (b"<html>sign in to the hotel's network</html>", b"[]", b"null", b""):
-        server.will(Reply(200, body))
+        server.otherwise = lambda asked, body=body: Reply(200, body)  # type: ignore[misc]
         with pytest.raises(RetryLater, match="could not be read"):
             client.account()
+
+
+def test_a_success_that_was_cut_short_is_asked_for_again(client: MailchimpClient, server: ScriptedServer) -> None:
+    server.will(Reply(200, b'{"account_id": "a1", "acc'), Reply(200, {"account_id": "a1"}))
+    assert client.account().account_id == "a1"
 
 
 @pytest.mark.parametrize("status", [301, 400, 405, 414, 418, 422, 426])

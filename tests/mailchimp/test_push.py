@@ -7,8 +7,9 @@ import pytest
 
 from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.mailchimp.dividing import MOST_CALLS_IN_VAIN
 from chalicelib.mailchimp.errors import AudienceGone, WholeCallRefused
-from chalicelib.mailchimp.push import MOST_CALLS_IN_VAIN, SPOILED_CALL
+from chalicelib.mailchimp.push import SPOILED_CALL
 from tests.http_client.scripted import Asked, Reply, ScriptedServer, Waiting
 
 NOT_VALIDATED = "The resource submitted could not be validated. For field-specific details, see the 'errors' array."

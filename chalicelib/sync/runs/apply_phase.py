@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
+from chalicelib.domain.consent.members import ConsentState, Member, Push, PushRefusal, Status
 from chalicelib.domain.departments import Department
 from chalicelib.domain.fieldmap import values_fingerprint
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
+    MOST_OPT_OUT_TRIES,
     PushResult,
     already_done,
     consent_news,
@@ -26,6 +27,7 @@ from chalicelib.domain.push_results import (
     ledger_entry,
     left_archived,
     member_object,
+    next_attempt,
     next_refusal,
     record_of,
     refused_already,
@@ -36,7 +38,8 @@ from chalicelib.domain.push_results import (
 from chalicelib.domain.refusals import Refusal, classify, refusal
 from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
-from chalicelib.mailchimp.answers import MemberAnswer, RefusedMember, RemoteMember
+from chalicelib.http_client.calls import FailedAlike
+from chalicelib.mailchimp.answers import MemberAnswer, PushAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, map_concurrently
 from chalicelib.store.departments import DepartmentStore
@@ -47,12 +50,10 @@ from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, ConsentObservations, Meter, Remaining
+from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, settle_failed
 
-# Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
-_SECONDS_FOR_A_CALL = 20.0
 # The halves of a refused bulk call take their time as well.
 _SECONDS_FOR_A_BULK_CALL = 60.0
-_REST_FOLLOWS = "There was no time for all; the rest of this part of the sync follows."
 # New contacts are rare; should an audience get many at once, the next full pull finds who moved.
 _MOST_CONTACTS_ASKED = 20
 # The change marker of an address that the next run takes up by itself.
@@ -94,7 +95,7 @@ class ApplyPhase:
         # Taken before the call: a word heard while it runs is newer than its answer.
         asked_at = self._clock()
         fresh, results = _sort_out(operations, known, audience_id, since=run.apply_started_at)
-        pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], mailchimp, remaining)
+        pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], known, mailchimp, remaining)
         results += pushed
         if interruption is None:
             single = [o for o in fresh if not o.is_bulk]
@@ -107,7 +108,10 @@ class ApplyPhase:
         results = [PushResult(o, "held") if (o := one.operation).address_key in erased else one for one in results]
         self._keep(run, department, results, known, asked_at)
         for address in {one.operation.address for one in results if one.operation.address_key in erased}:
-            mailchimp.delete_permanently(audience_id, address)
+            try:
+                mailchimp.delete_permanently(audience_id, address)
+            except RetryLater as later:
+                interruption = later
         if interruption is not None:
             raise interruption
         return self._count(run, number, results)
@@ -124,7 +128,8 @@ class ApplyPhase:
         Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
         """
         kept: list[PushResult] = []
-        asked, interruption = 0, None
+        asked = 0
+        interruption: RetryLater | None = None
         for one in results:
             before = _contact_before(one, known, department.audience_id)
             if not before or asked == _MOST_CONTACTS_ASKED:
@@ -133,6 +138,11 @@ class ApplyPhase:
                 asked += 1
                 try:
                     kept.append(self._moved_unheard(department, one, before, mailchimp))
+                except FailedAlike as failed:
+                    if mailchimp.is_up():
+                        kept.append(settle_failed(one.operation, failed))
+                    else:
+                        interruption = failed
                 except RetryLater as later:
                     interruption = later
         return kept, interruption
@@ -177,57 +187,88 @@ class ApplyPhase:
     # ------------------------------------------------------------------------------------------------ calls
 
     def _bulk(
-        self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
+        self,
+        audience_id: str,
+        operations: Sequence[Operation],
+        known: dict[str, MemberStates],
+        mailchimp: MailchimpClient,
+        remaining: Remaining,
     ) -> tuple[list[PushResult], RetryLater | None]:
-        """The bulk call, divided where Mailchimp refuses it as a whole. What interrupted it is answered too."""
-        if not operations:
-            return [], None
-        objects = [member_object(o) for o in operations]
-        answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
+        """The bulk call, divided where it fails as a whole. What interrupted it is answered too.
+
+        Who made it fail before goes in a call of its own, after the others.
+        """
+        answer, interruption = PushAnswer(), None
+        alone = [o for o in operations if _made_calls_fail(o, known, audience_id)]
+        together = [o for o in operations if o not in alone]
+        for part in [together, *([o] for o in alone)]:
+            if interruption is None and part:
+                answer, interruption = self._push(audience_id, part, answer, mailchimp, remaining)
         good = {member.address: member for member in answer.created + answer.updated}
         refused = {member.address: member for member in answer.refused}
         untried = frozenset(answer.untried)
         tried = [o for o in operations if o.address not in untried]
         pushed = [_bulk_result(o, good.get(o.address), refused.get(o.address)) for o in tried]
-        results, interruption = self._insist(audience_id, pushed, mailchimp, remaining)
-        return results, RetryLater(_REST_FOLLOWS) if untried else interruption
+        results, insisting = self._insist(audience_id, pushed, known, mailchimp, remaining)
+        return results, interruption or insisting
+
+    def _push(
+        self,
+        audience_id: str,
+        operations: Sequence[Operation],
+        before: PushAnswer,
+        mailchimp: MailchimpClient,
+        remaining: Remaining,
+    ) -> tuple[PushAnswer, RetryLater | None]:
+        """The answer `before` and that of another push; of what interrupts that one nothing before it is lost."""
+        objects = [member_object(o) for o in operations]
+        try:
+            answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
+        except RetryLater as later:
+            return before + PushAnswer(untried=tuple(o.address for o in operations)), later
+        return before + answer, RetryLater(REST_FOLLOWS) if answer.untried else None
 
     def _insist(
-        self, audience_id: str, pushed: Sequence[PushResult], mailchimp: MailchimpClient, remaining: Remaining
+        self,
+        audience_id: str,
+        pushed: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        mailchimp: MailchimpClient,
+        remaining: Remaining,
     ) -> tuple[list[PushResult], RetryLater | None]:
         """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
 
         Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
-        opt-out from it. Whom an interruption leaves out goes with the repeat.
+        opt-out from it. Whom an interruption leaves out goes with the repeat, and so does at first whose calls fail.
         """
-        results: list[PushResult] = []
-        interruption: RetryLater | None = None
-        for one in pushed:
-            if one.result != "refused" or one.operation.action != "unsubscribe":
-                results.append(one)
-            elif interruption is None and remaining() < _SECONDS_FOR_A_CALL:
-                interruption = RetryLater(_REST_FOLLOWS)
-            elif interruption is None:
-                try:
-                    answer = mailchimp.set_member_status(audience_id, one.operation.address, "unsubscribed")
-                    results.append(_status_result(one, answer))
-                except RetryLater as later:
-                    interruption = later
-        return results, interruption
+        owed = {one.operation.address: one for one in pushed if _is_owed(one)}
+        failing: list[FailedAlike] = []
+
+        def insist(operation: Operation) -> PushResult:
+            answer = mailchimp.set_member_status(audience_id, operation.address, "unsubscribed")
+            return _status_result(owed[operation.address], answer)
+
+        def finalise(operation: Operation, failed: FailedAlike) -> PushResult:
+            kept = _refusal_before(operation, known, audience_id)
+            if next_attempt(kept, "no_answer", operation.inputs) < MOST_OPT_OUT_TRIES:
+                failing.append(failed)
+            return settle_failed(operation, failed)
+
+        calls = SingleCalls(insist, is_up=mailchimp.is_up, remaining=remaining)
+        told, interruption = calls.make([one.operation for one in owed.values()], finalise)
+        results = [one for one in pushed if not _is_owed(one)] + told
+        return results, interruption or next(iter(failing), None)
 
     def _singles(
         self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
     ) -> tuple[list[PushResult], RetryLater | None]:
         """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
-        results: list[PushResult] = []
-        for operation in operations:
-            if remaining() < _SECONDS_FOR_A_CALL:
-                return results, RetryLater(_REST_FOLLOWS)
-            try:
-                results.append(self._single(audience_id, operation, mailchimp))
-            except RetryLater as later:
-                return results, later
-        return results, None
+        calls = SingleCalls(
+            lambda operation: self._single(audience_id, operation, mailchimp),
+            is_up=mailchimp.is_up,
+            remaining=remaining,
+        )
+        return calls.make(operations)
 
     def _single(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> PushResult:
         if operation.action == "archive":
@@ -287,8 +328,11 @@ class ApplyPhase:
 
     def _mark_requests(self, department_id: str, one: PushResult) -> list[Request]:
         """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
-        owed = one.result == "refused" and one.operation.action == "unsubscribe"
-        if owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
+        if (
+            _is_owed(one)
+            or one.result in ("held", "unsettled")
+            or (one.refusal is not None and one.refusal.retry.delays)
+        ):
             return [self._members.put_mark(department_id, one.operation.address_key, RETRY_MARK)]
         return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
 
@@ -429,6 +473,21 @@ def _held(operation: Operation, member: RemoteMember) -> str:
     if not operation.values or not member.merge_fields:
         return ""
     return values_fingerprint({tag: member.merge_fields.get(tag, "") for tag in operation.values})
+
+
+def _is_owed(one: PushResult) -> bool:
+    """An opt-out that Mailchimp did not take: it is tried again and again, whatever the refusal."""
+    return one.result == "refused" and one.operation.action == "unsubscribe"
+
+
+def _made_calls_fail(operation: Operation, known: dict[str, MemberStates], audience_id: str) -> bool:
+    kept = _refusal_before(operation, known, audience_id)
+    return kept is not None and kept.code == "no_answer"
+
+
+def _refusal_before(operation: Operation, known: dict[str, MemberStates], audience_id: str) -> PushRefusal | None:
+    member_states = known.get(operation.address_key)
+    return member_states.member(audience_id).refusal if member_states else None
 
 
 def _contact_before(one: PushResult, known: dict[str, MemberStates], audience_id: str) -> str:

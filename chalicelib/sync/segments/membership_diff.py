@@ -134,6 +134,7 @@ class Doing:
     tagged: set[str] = field(default_factory=set)
     passed_over: set[str] = field(default_factory=set)
     trouble: Exception | None = None  # why nothing more is done for the segment
+    is_cut_short: bool = False  # a call did not get to everybody
 
     @property
     def is_due(self) -> bool:
@@ -172,6 +173,8 @@ class Differences:
             # After the last call there is nothing left for which time could be short.
             if not self._send(doing) and sent < len(waiting):
                 return None
+        if any(doing.is_cut_short for doing in waiting):
+            return None
         for key, doing in doings.items():
             if doing.trouble is None:
                 work.carried_out[key] = CarriedOut(doing.segment, doing.left_out)
@@ -277,8 +280,12 @@ class Differences:
         adding, removing = doing.adding, doing.removing
         doing.adding, doing.removing = Batch(), Batch()
         try:
-            change = work.mailchimp.change_segment_members(
-                work.audience_id, doing.tag.id, add=adding.addresses, remove=removing.addresses
+            change = work.mailchimp.change_segment_surely(
+                work.audience_id,
+                doing.tag.id,
+                add=adding.addresses,
+                remove=removing.addresses,
+                go_on=lambda: not work.is_short_of_time,
             )
         except (SegmentGone, RefuseRequest, WholeCallRefused) as trouble:
             doing.trouble = trouble
@@ -286,7 +293,8 @@ class Differences:
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
         outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
-        passed_over = {key: target for key, target in adding.targets.items() if key not in inside}
+        untried = adding.confirmed(change.untried)
+        passed_over = {key: t for key, t in adding.targets.items() if key not in inside and key not in untried}
         _note_marks(work.to_mark, segment_id, _customers(inside.values()))
         _note_marks(work.to_unmark, segment_id, _customers(outside.values()))
         _note_marks(work.to_pass_over, segment_id, _customers(passed_over.values()))
@@ -295,7 +303,10 @@ class Differences:
         doing.tagged |= {key for key in inside if not _is_alone(work, key)}
         doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
         doing.left_out["not_taken"] += len(_customers(passed_over.values()))
-        return self._note(work.run, len(change.added), len(change.removed)) and not work.is_short_of_time
+        # Who was not got to is found again by the next step.
+        doing.is_cut_short = bool(change.untried)
+        goes_on = self._note(work.run, len(change.added), len(change.removed))
+        return goes_on and not doing.is_cut_short and not work.is_short_of_time
 
 
 def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int) -> int | None:

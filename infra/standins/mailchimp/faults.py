@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .addresses import subscriber_hash
 from .routes import split
 
-KINDS = ("answer", "hang", "drop", "delay")
+KINDS = ("answer", "hang", "drop", "delay", "truncate")
 BODIES = ("problem", "empty", "html")
 
 
@@ -18,7 +19,9 @@ class Fault:
 
     `kind`: "answer" gives `status` with a `body` ("problem" JSON, "empty" or "html"); "hang" holds the call for
     `seconds` and then drops it; "drop" closes the connection without an answer; "delay" adds `seconds` to a
-    normal answer. With `executes` the call is carried out all the same.
+    normal answer; "truncate" carries the call out and answers half of what belongs into the answer. With `executes`
+    the call is carried out all the same. With `about` only calls match that name this address, in the body or in the
+    path: one member for which calls fail, while all others go through.
     """
 
     method: str = "*"
@@ -32,13 +35,20 @@ class Fault:
     detail: str = ""
     seconds: float = 130.0
     executes: bool = False
+    about: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.body not in BODIES:
             raise ValueError(f"kind must be one of {KINDS}, body one of {BODIES}")
 
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in ("*", method) and matches_path(self.path, path)
+    def matches(self, method: str, path: str, body: str = "") -> bool:
+        return self.method in ("*", method) and matches_path(self.path, path) and self._is_about(path, body)
+
+    def _is_about(self, path: str, body: str) -> bool:
+        address = self.about.lower()
+        if not address:
+            return True
+        return f'"{address}"' in body.lower() or not {address, subscriber_hash(address)}.isdisjoint(split(path.lower()))
 
 
 def matches_path(pattern: str, path: str) -> bool:
@@ -73,11 +83,11 @@ class Faults:
         with self._lock:
             return list(self._faults)
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, body: str = "") -> Fault | None:
         """The fault for this call, used up by one; None for a normal call."""
         with self._lock:
             for fault in self._faults:
-                if not fault.matches(method, path):
+                if not fault.matches(method, path, body):
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -97,7 +97,7 @@ class Gate:
             plan = self._plan(request, caller)
         except Problem as problem:
             return self._refused(request, caller.user, problem, watch)
-        fault = self.faults.take(plan.call.method, request.path)
+        fault = self.faults.take(plan.call.method, request.path, request.body.decode(errors="replace"))
         response = self._with_fault(plan, fault) if fault else self._timed(plan, 0.0)
         self._note(request, plan, caller.user, response, watch)
         return response
@@ -145,6 +145,9 @@ class Gate:
     def _with_fault(self, plan: _Plan, fault: Fault) -> Response:
         if fault.kind == "delay":
             return self._timed(plan, fault.seconds)
+        if fault.kind == "truncate":
+            response = self._timed(plan, 0.0)
+            return replace(response, body=response.body[: len(response.body) // 2])
         if fault.executes:
             self._execute(plan)
         if fault.kind == "hang":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,6 +165,29 @@ def test_a_fault_answers_with_the_body_that_was_ordered(own: MailchimpStandIn, b
     response = ping(home)
     assert response.status_code == 403
     assert response.headers["Content-Type"].startswith(content_type)
+
+
+def test_a_fault_may_be_about_one_address(own: MailchimpStandIn) -> None:
+    home = settle(own)
+    own.control.inject_fault(path="/**", times=99, status=500, about="Ann@clinic.test")
+    ann = {"email_address": "ann@clinic.test", "status": "subscribed"}
+    ben = {"email_address": "ben@clinic.test", "status": "subscribed"}
+    hashed = hashlib.md5(b"ann@clinic.test", usedforsecurity=False).hexdigest()
+    answers = [home.bulk(*members) for members in ([ann], [ann, ben], [ben])]
+    answers += [home.api.get(f"{home.path}/members/{who}") for who in ("ann@clinic.test", hashed, "ben@clinic.test")]
+    assert [answer.status_code for answer in answers] == [500, 500, 200, 500, 500, 200]
+
+
+def test_a_truncated_answer_belongs_to_a_call_that_was_carried_out(own: MailchimpStandIn) -> None:
+    home = settle(own)
+    own.control.inject_fault(method="POST", path="/lists/{list_id}", kind="truncate")
+    response = home.bulk({"email_address": "ann@clinic.test", "status": "subscribed"})
+    assert response.status_code == 200
+    with pytest.raises(ValueError, match=r"JSON|Unterminated|Expecting|delimiter"):
+        response.json()
+    assert [member["email_address"] for member in own.control.members(home.path.rsplit("/", 1)[1])] == [
+        "ann@clinic.test"
+    ]
 
 
 def test_a_fault_may_have_no_body_at_all(own: MailchimpStandIn) -> None:

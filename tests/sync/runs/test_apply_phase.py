@@ -27,6 +27,11 @@ PASSING = {
 }
 
 
+def outage(practice: Practice, *, times: int = 1000) -> None:
+    """What fails fails for everybody: Mailchimp answers nothing else either."""
+    practice.control.inject_fault(path="/ping", status=503, times=times)
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
@@ -211,6 +216,7 @@ def test_what_is_left_unsettled_goes_with_the_next_run(practice: Practice) -> No
 def test_a_fault_that_passes_delays_the_chunk_and_nothing_else(practice: Practice, fault: dict[str, Any]) -> None:
     practice.customers(3)
     practice.fail(method="POST", times=4, **fault)
+    outage(practice, times=2)
     run = practice.sync("full")
     assert practice.engine.queue.delays == [5.0, 15.0]
     assert (run.status, run.done, run.failed) == ("success", 3, 0)
@@ -227,6 +233,7 @@ def test_a_chunk_that_fails_again_and_again_is_closed_and_its_customers_go_with_
     for number in range(1, 5):
         practice.edit(str(number), first_name="Changed")
     practice.fail(method="POST", times=10, status=503)
+    outage(practice)
     run = practice.sync()
     assert (run.status, run.chunks_done, run.chunks_failed) == ("error", 1, 1)
     assert (run.done, run.failed, run.counts) == (2, 2, {"update": 2})
@@ -245,6 +252,7 @@ def test_a_chunk_that_fails_in_the_midst_counts_whom_it_reached(practice: Practi
     practice.sync("full")
     practice.remove("1", "2", "3")
     practice.fail(path="/members/*", skip=1, status=503)
+    outage(practice)
     run = practice.sync()
     assert (run.status, run.chunks_failed, run.done, run.failed, run.counts) == ("error", 1, 1, 2, {"archive": 1})
     assert len(practice.records(run, "done")) == 1
@@ -258,6 +266,7 @@ def test_retry_sends_what_failed(practice: Practice) -> None:
     practice.sync("full")
     practice.edit("1", first_name="Changed")
     practice.fail(method="POST", times=10, status=503)
+    outage(practice)
     failed = practice.sync()
     assert (failed.status, failed.failed) == ("error", 1)
     view = practice.engine.lifecycle.retry(practice.id, failed.id, by="user-1")
