@@ -63,15 +63,20 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def department(stack: LocalStack) -> Department:
-    """The stack's department, not connected."""
-    made = Department(stack)
-    made.disconnect()
-    return made
+def somehow(stack: LocalStack) -> Department:
+    """The stack's department as the last test left it."""
+    return Department(stack)
 
 
 @pytest.fixture
-def connected(department: Department) -> Department:
-    """The stack's department, connected, with an audience."""
-    department.connect()
-    return department
+def department(somehow: Department) -> Department:
+    """The stack's department, not connected."""
+    somehow.disconnect()
+    return somehow
+
+
+@pytest.fixture
+def connected(somehow: Department) -> Department:
+    """The stack's department, connected, with an audience, and no run under way."""
+    somehow.connect()
+    return somehow

@@ -51,7 +51,8 @@ class Department:
             time.sleep(0.2)
 
     def disconnect(self) -> None:
-        self.call("DELETE", "/connection")
+        if self.call("GET", "/panel")["connection"]["state"] != "not_connected":
+            self.call("DELETE", "/connection")
 
     def mailchimp(self, action: str, **arguments: Any) -> Any:
         """Somebody does something in Mailchimp."""

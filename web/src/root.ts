@@ -20,6 +20,9 @@ import { notice } from './ui/notice.ts';
 import type { Page, PageActions, PageEvents } from './ui/page.ts';
 import { hostTokens, shared } from './ui/tokens.ts';
 
+// What others do (a scheduled sync, a colleague, Mailchimp) shows after so long at most, while somebody looks.
+const FRESH_MS = 60_000;
+
 @element('pracbill-mailchimp')
 export class PracBillMailchimp extends LitElement {
   static override styles = [
@@ -56,14 +59,18 @@ export class PracBillMailchimp extends LitElement {
   #texts = en;
   #format = new Format('en');
   #wasReady = false;
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+  #askedAt = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
+    document.addEventListener('visibilitychange', this.#seenAgain);
     if (this.hasUpdated && this.#client === null) this.#begin(); // put back into a document
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    document.removeEventListener('visibilitychange', this.#seenAgain);
     queueMicrotask(() => {
       if (!this.isConnected) this.#end(); // removed, and not only moved
     });
@@ -177,6 +184,7 @@ export class PracBillMailchimp extends LitElement {
 
   #end(): void {
     this.#poll.stop();
+    clearTimeout(this.#refreshTimer);
     this.#client?.end();
     this.#client = null;
   }
@@ -198,15 +206,24 @@ export class PracBillMailchimp extends LitElement {
     const client = this.#client;
     if (client === null) return;
     const { department } = this;
+    this.#askedAt = Date.now();
+    clearTimeout(this.#refreshTimer);
     const path = { department_id: department };
     const ask = (): Promise<PanelData> =>
       client.ask((calls) => calls.GET('/departments/{department_id}/panel', { params: { path } }));
     const data = await this.#all.load(ask, { anew });
-    if (data === undefined || client !== this.#client) return;
+    if (client !== this.#client) return;
+    this.#refreshTimer = setTimeout(this.#seenAgain, FRESH_MS);
+    if (data === undefined) return;
     if (data.newest_run !== null) this.#see(data.newest_run);
     if (!this.#wasReady) this.#actions.tell('pbm-ready', null);
     this.#wasReady = true;
   }
+
+  readonly #seenAgain = (): void => {
+    const isDue = Date.now() - this.#askedAt >= FRESH_MS;
+    if (!document.hidden && isDue && !this.signedOut && this.#all.state.is !== 'forbidden') void this.#refresh();
+  };
 
   #see(run: Run): void {
     this.run = newerRun(this.run, run);

@@ -70,10 +70,15 @@ export class Client {
     return legible(second);
   }
 
-  #fetch(request: Request, token: string): Promise<Response> {
+  async #fetch(request: Request, token: string): Promise<Response> {
     request.headers.set('Authorization', `Bearer ${token}`);
-    const signal = AbortSignal.any([request.signal, this.#ending.signal, AbortSignal.timeout(LONGEST_CALL_MS)]);
-    return fetch(request, { signal });
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new DOMException('no answer in time', 'TimeoutError')), LONGEST_CALL_MS);
+    try {
+      return await fetch(request, { signal: AbortSignal.any([request.signal, this.#ending.signal, late.signal]) });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #token(ask: () => Promise<string>): Promise<string> {

@@ -216,7 +216,7 @@ export class ConnectionPanel extends Panel<Connection> {
   async #connect(replacing: boolean): Promise<void> {
     const { client, department, texts, actions } = this.page;
     const api_key = this.key;
-    this.key = ''; // it leaves the page as the call goes out
+    this.key = ''; // it leaves the page as the call goes out, and comes back only if it has to be sent again
     this.cleaned = false;
     this.announce(texts.connection.connect.busy);
     const connection = await this.perform('connect', () =>
@@ -227,7 +227,7 @@ export class ConnectionPanel extends Panel<Connection> {
         }),
       ),
     );
-    if (connection === undefined) return this.#refused();
+    if (connection === undefined) return this.#refused(api_key);
     await actions.refresh();
     this.announce(
       replacing ? texts.connection.replace.done : texts.connection.connect.done(connection.account_name ?? ''),
@@ -236,7 +236,8 @@ export class ConnectionPanel extends Panel<Connection> {
     await this.#closeReplacing('#heading');
   }
 
-  #refused(): void {
+  #refused(key: string): void {
+    this.key = key;
     const seconds = this.problem?.code === 'too-many-attempts' ? (this.problem.retryAfter ?? 0) : 0;
     this.now = Date.now();
     this.blockedUntil = this.now + seconds * 1000;

@@ -68,7 +68,7 @@ export abstract class Panel<Data> extends LitElement {
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code !== 'broken-off') {
-        this.problem = failure;
+        this.problem = failure.code === 'signed-out' ? null : failure; // the page's own notice says that
         this.page.actions.failed(failure);
       }
       return undefined;

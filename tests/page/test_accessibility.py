@@ -1,0 +1,66 @@
+"""Every panel in every state, light and dark, on three widths: axe finds nothing, nothing scrolls sideways or jumps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from infra.deploy.page import WEB
+from infra.local.stack import LocalStack
+from tests.page.department import Department
+from tests.page.embedding import open_page
+from tests.page.panels import SHOWN, Shown, panel
+
+pytestmark = pytest.mark.stack
+
+WIDTHS = (320, 768, 1280)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LARGEST_SHIFT = 0.05
+_WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+@lru_cache(maxsize=1)
+def axe() -> str:
+    return (WEB / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong, in a line each."""
+    found: dict[str, Any] = page.evaluate(
+        "(rules) => axe.run(document, { runOnly: rules, resultTypes: ['violations'] })", RULES
+    )
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: f"{shown.panel}, {shown.state}")
+def test_nothing_stands_in_anybodys_way(page: Page, stack: LocalStack, somehow: Department, shown: Shown) -> None:
+    if shown.connected:
+        somehow.connect()
+    else:
+        somehow.disconnect()
+    page.add_init_script(_WATCH_SHIFTS)
+    open_page(page, stack, view=shown.view, access=shown.access, item=shown.item(somehow))
+    expect(panel(page, shown.panel)).to_be_visible()
+    assert page.evaluate("window.shift") < LARGEST_SHIFT
+    shown.reach(page, somehow)
+    page.evaluate(axe())
+    for theme in ("light", "dark"):
+        page.get_by_role("combobox", name="Theme").evaluate(
+            "(select, theme) => { select.value = theme; select.dispatchEvent(new Event('change')) }", theme
+        )
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert violations(page) == [], f"{theme}, {width} px"
+            assert page.evaluate("document.scrollingElement.scrollWidth") <= width, f"{theme}, {width} px"
