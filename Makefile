@@ -8,7 +8,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs page-watch page pracbill-conformance redrive test soak check format bench package costs audit install clean
+.PHONY: help run stop demo logs page-watch page pracbill-conformance redrive test test-fast soak check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ logs: install ## what the functions behind the local API logged
 redrive: install ## send the webhook events among the dead letters again (STAGE=prod for one on AWS)
 	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
+test-fast: install ## what needs no server
+	$(RUN) -m pytest -q tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill --ignore tests/mailchimp/test_against_stand_in.py --ignore tests/pracbill/test_against_stand_in.py
+
 test: install ## all tests
 	$(RUN) -m pytest -q -n 2 --dist loadfile
 
@@ -44,6 +47,7 @@ check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy --strict chalicelib app.py
+	$(VENV)/bin/lint-imports
 	$(RUN) -m infra.deploy.page --check
 	$(RUN) -m infra.deploy.package --out build/check --sources-only
 	$(VENV)/bin/cfn-lint build/check/sam.yaml
