@@ -59,10 +59,10 @@ from chalicelib.sync.runs.orchestrator import Orchestrator
 from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.sweeper import Sweeper
+from chalicelib.sync.runs.unreadable import UnreadableCounts
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
-from chalicelib.sync.unreadable import UnreadableCounts
 
 # What a panel may wait for Mailchimp; three of them are the margin that every call leaves.
 _GLANCE_SECONDS = 7.0

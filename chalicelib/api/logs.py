@@ -15,13 +15,14 @@ routes = Routes("Logs")
 def list_log_entries(call: Call[NoBody, LogsQuery]) -> Page[LogEntryView]:
     """List the Sync Logs, the newest first."""
     query = call.query
-    listing = Listing("logs", call.department_id, (query.direction, query.type, query.status))
+    listing = Listing("logs", call.department_id, (query.direction, query.type, query.status, query.trigger))
     return listing.page(
         call.services.logs.list(
             call.department_id,
             direction=query.direction,
             type=query.type,
             status=query.status,
+            trigger=query.trigger,
             limit=query.limit,
             after=listing.key_after(query.cursor),
         )

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chalicelib.api.faults import Fault, field_errors
-from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
+from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.errors import FieldError, bad_input
 
 DEFAULT_LIMIT = 50
@@ -68,13 +68,16 @@ class RecordsQuery(PageQuery):
 
 
 class LogsQuery(PageQuery):
-    """Log entries of one direction, type or status only."""
+    """Log entries of one direction, type, status or trigger only."""
 
     direction: Annotated[Direction | None, BeforeValidator(_any_case), Field(description="To or from Mailchimp.")] = (
         None
     )
-    type: Annotated[LogType | None, BeforeValidator(_any_case), Field(description="What wrote the entry.")] = None
+    type: Annotated[
+        LogType | None, BeforeValidator(_any_case), Field(description="Everything was read, or changes.")
+    ] = None
     status: Annotated[LogStatus | None, BeforeValidator(_any_case), Field(description="How it ended.")] = None
+    trigger: Annotated[LogTrigger | None, BeforeValidator(_any_case), Field(description="What started it.")] = None
 
 
 class DepartmentQuery(Query):

@@ -98,6 +98,7 @@ class Logs(Protocol):
         direction: str | None,
         type: str | None,
         status: str | None,
+        trigger: str | None,
         limit: int,
         after: str | None,
     ) -> Slice[LogEntryView]: ...

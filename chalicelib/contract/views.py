@@ -15,7 +15,7 @@ from typing import Generic, Literal, TypeVar
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
 from chalicelib.domain.departments import BrakeLimits, ConnectionState, Finding
-from chalicelib.domain.logs import Direction, LogStatus, LogType, Outcome
+from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.domain.runs import RunStatus, RunType, Trigger
 
 Item = TypeVar("Item")
@@ -110,15 +110,22 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True)
 class LogEntryView:
-    """One line of the Sync Logs. `run_id` is null for entries that no run wrote, such as a webhook's."""
+    """One line of the Sync Logs. `run_id` is null for entries that no run wrote, such as a webhook's.
+
+    `type` is `full` for runs that read all customers, `incremental` for all others and for single events. `trigger` is
+    what started it: the schedule, staff, an event of Mailchimp's webhook, an edited segment, an erasure.
+    `cancelled`: the run was stopped before its end, by staff or for another one.
+    """
 
     date: datetime
     direction: Direction
     type: LogType
+    trigger: LogTrigger
     status: LogStatus
     message: str
     run_id: str | None
     counts: dict[str, int]
+    cancelled: bool
 
 
 # ------------------------------------------------------------------------------------------ connection and audience

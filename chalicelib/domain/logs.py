@@ -8,7 +8,9 @@ from typing import Literal
 
 Direction = Literal["push", "pull"]
 LogStatus = Literal["success", "error", "skipped"]
-LogType = Literal["incremental", "full", "segments", "webhook", "erasure"]
+LogType = Literal["incremental", "full"]
+# What made an entry come about.
+LogTrigger = Literal["schedule", "staff", "webhook", "segment_edit", "erasure"]
 # `planned`: what a dry run would do, or a run that waits for approval.
 Outcome = Literal["done", "held", "refused", "failed", "planned"]
 Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
@@ -16,15 +18,17 @@ Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line of the Sync Logs."""
+    """One line of the Sync Logs. What is about single customers, an event or an erasure, is `incremental`."""
 
     date: datetime
     direction: Direction
     type: LogType
+    trigger: LogTrigger
     status: LogStatus
     message: str
     run_id: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    cancelled: bool = False  # the run was stopped before its end, by staff or for another one
 
 
 @dataclass(frozen=True, slots=True)

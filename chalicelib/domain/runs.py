@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.domain.departments import BrakeLimits
+from chalicelib.domain.logs import LogTrigger, LogType
 
 RunType = Literal["incremental", "full", "segments"]
-Trigger = Literal["manual", "schedule", "retry", "selection"]
+Trigger = Literal["manual", "schedule", "retry", "selection", "segment_edit"]
 Phase = Literal["pull", "store", "decide", "approval", "apply", "segments", "close"]
 RunStatus = Literal["running", "awaiting_approval", "success", "error", "skipped", "cancelled"]
 
@@ -70,6 +71,16 @@ class Run:
     message: str = ""
     brake: str = ""  # why the run waits for approval
     approved_by: str = ""
+
+    @property
+    def log_type(self) -> LogType:
+        """Its type in the Sync Logs: only a run that reads everything is full."""
+        return "full" if self.type == "full" else "incremental"
+
+    @property
+    def log_trigger(self) -> LogTrigger:
+        """What started it, for the Sync Logs: whoever selects an audience or tries again is staff."""
+        return self.trigger if self.trigger in ("schedule", "segment_edit") else "staff"
 
     @property
     def is_open(self) -> bool:

@@ -31,6 +31,7 @@ class LogStore:
         """Store a log entry. `key` makes it one with its repetition: a run's id, an event's identity."""
         item = LogItem(department_id, f"{moment_text(entry.date)}#{_digest(key)}", document=to_document(entry))
         item.direction, item.type, item.status = entry.direction, entry.type, entry.status
+        item.trigger = entry.trigger
         item.expires_at = entry.date + self._keep
         item.save()
 
@@ -43,11 +44,14 @@ class LogStore:
         direction: str = "",
         type: str = "",
         status: str = "",
+        trigger: str = "",
     ) -> Page[LogEntry]:
         """Log entries, newest first, that fit every filter given; `after` is the key of the last one seen."""
         wanted: Condition | None = None
-        for attribute, value in ((LogItem.direction, direction), (LogItem.type, type), (LogItem.status, status)):
+        asked = {"direction": direction, "type": type, "status": status, "trigger": trigger}
+        for name, value in asked.items():
             if value:
+                attribute = getattr(LogItem, name)
                 wanted = (attribute == value) if wanted is None else wanted & (attribute == value)
         items, next_key = _page(department_id, wanted, limit=limit, after=after, newest_first=True)
         return [from_document(LogEntry, item.document) for item in items], next_key

@@ -85,6 +85,7 @@ class LogItem(Model):
     direction = UnicodeAttribute(null=True)
     type = UnicodeAttribute(null=True)
     status = UnicodeAttribute(null=True)
+    trigger = UnicodeAttribute(null=True)
     outcome = UnicodeAttribute(null=True)
     expires_at = TTLAttribute(null=True)
 

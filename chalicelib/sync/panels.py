@@ -53,7 +53,7 @@ class Panels:
         now = self._clock()
         segments = tuple(self._segments(department_id))
         entries, _ = self._logs.list(
-            department_id, direction=None, type=None, status=None, limit=LOG_ENTRIES, after=None
+            department_id, direction=None, type=None, status=None, trigger=None, limit=LOG_ENTRIES, after=None
         )
         newest, _ = self._runs.list(department_id, limit=1, after=None)
         connection, audience = self._status(department, len(segments), now)

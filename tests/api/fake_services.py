@@ -177,11 +177,13 @@ class FakeLogs(Fake):
         direction: str | None,
         type: str | None,
         status: str | None,
+        trigger: str | None,
         limit: int,
         after: str | None,
     ) -> Slice[LogEntryView]:
-        self.note("logs", department_id, direction, type, status, limit, after)
-        return [LogEntryView(AT, "push", "full", "success", "4 added.", "run-1", {"add": 4})], "l1"
+        self.note("logs", department_id, direction, type, status, trigger, limit, after)
+        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, cancelled=False)
+        return [entry], "l1"
 
 
 class FakeCustomers(Fake):
@@ -280,7 +282,9 @@ class FakePanels(Fake):
             run(),
             tuple(FakeSegments(*parts).list(department_id)),
             tuple(
-                FakeLogs(*parts).list(department_id, direction=None, type=None, status=None, limit=20, after=None)[0]
+                FakeLogs(*parts).list(
+                    department_id, direction=None, type=None, status=None, trigger=None, limit=20, after=None
+                )[0]
             ),
         )
 

@@ -425,7 +425,7 @@ def test_an_erased_person_is_gone_everywhere_and_stays_away(service: Service) ->
     assert still is None or still["status"] == "forgotten"
     view = service.ask("GET", f"D/customers/{customer}")
     assert (view.status_code, "erased" in view.json()["detail"]) == (404, True)
-    assert service.call("GET", "D/logs?type=erasure")["items"]
+    assert service.call("GET", "D/logs?trigger=erasure")["items"]
 
 
 def test_the_difference_of_the_counts_is_explained_to_the_last_one(service: Service) -> None:
@@ -578,7 +578,7 @@ def test_pracbill_hears_of_an_opt_out_within_seconds(service: Service) -> None:
     view = service.call("GET", f"D/customers/{customer_id_of('webhook')}")
     assert view["member_status"] == "unsubscribed"
     assert [entry["after"] for entry in view["consent_ledger"] if entry["route"] == "webhook"] == ["unsubscribed"]
-    entry = service.call("GET", "D/logs?type=webhook")["items"][0]
+    entry = service.call("GET", "D/logs?trigger=webhook")["items"][0]
     assert (entry["direction"], entry["status"], entry["run_id"]) == ("pull", "success", None)
 
 
@@ -599,7 +599,7 @@ def test_a_bounce_and_an_address_changed_by_its_owner_are_heard_too(service: Ser
 
 
 def webhook_entries(service: Service) -> list[dict[str, Any]]:
-    return list(service.call("GET", "D/logs?type=webhook&limit=100")["items"])
+    return list(service.call("GET", "D/logs?trigger=webhook&limit=100")["items"])
 
 
 def test_a_run_puts_back_a_hook_that_somebody_removed(service: Service) -> None:

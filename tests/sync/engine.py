@@ -57,7 +57,7 @@ from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.sweeper import Sweeper
-from chalicelib.sync.unreadable import UnreadableCounts
+from chalicelib.sync.runs.unreadable import UnreadableCounts
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 

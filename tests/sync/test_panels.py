@@ -91,7 +91,9 @@ def test_while_disconnected_the_panel_has_no_overview_but_keeps_its_history(engi
 
 def test_the_panel_has_the_newest_log_entries_and_no_more(engine: Engine, practice: Practice) -> None:
     for number in range(LOG_ENTRIES + 2):
-        engine.logs.add(practice.id, LogEntry(engine.clock(), "push", "full", "success", "Done."), key=str(number))
+        engine.logs.add(
+            practice.id, LogEntry(engine.clock(), "push", "full", "staff", "success", "Done."), key=str(number)
+        )
     logs = panels(engine).panel(practice.id).logs
     assert len(logs) == LOG_ENTRIES
     assert [entry.date for entry in logs] == sorted((entry.date for entry in logs), reverse=True)

@@ -173,7 +173,8 @@ class Erasure:
         entry = LogEntry(
             date=now,
             direction="push",
-            type="erasure",
+            type="incremental",
+            trigger="erasure",
             status="success",
             message="A customer's data was erased, in Mailchimp and here.",
         )

@@ -158,7 +158,8 @@ class Events:
             entry = LogEntry(
                 date=self._clock(),
                 direction="pull",
-                type="webhook",
+                type="incremental",
+                trigger="webhook",
                 status="success",
                 message=f"PracBill was told of {told.known} that had waited.",
                 counts={"told": told.known},
@@ -181,7 +182,8 @@ class Events:
         entry = LogEntry(
             date=_happened_at(event, self._clock()),
             direction="pull",
-            type="webhook",
+            type="incremental",
+            trigger="webhook",
             status="success",
             message=f"{message} {backlog.message}" if backlog is not None else message,
             counts={name: count for name, count in observed.items() if name != "status"} | waiting,

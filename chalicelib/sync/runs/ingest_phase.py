@@ -42,7 +42,7 @@ from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
-from chalicelib.sync.unreadable import UnreadableCounts
+from chalicelib.sync.runs.unreadable import UnreadableCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class Runs:
                 return
             if self._is_free(department):
                 try:
-                    self.begin(department, "segments", trigger="manual", by=by)
+                    self.begin(department, "segments", trigger="segment_edit", by=by)
                 except RefuseRequest:
                     continue  # somebody else was faster
                 return
@@ -347,6 +347,7 @@ class Logs:
         direction: str | None,
         type: str | None,
         status: str | None,
+        trigger: str | None,
         limit: int,
         after: str | None,
     ) -> tuple[Sequence[LogEntryView], str | None]:
@@ -357,6 +358,7 @@ class Logs:
             direction=direction or "",
             type=type or "",
             status=status or "",
+            trigger=trigger or "",
         )
         return [_entry_view(entry) for entry in entries], next_key
 
@@ -433,11 +435,13 @@ def _log_entry(run: Run) -> LogEntry:
     return LogEntry(
         date=run.finished_at or run.started_at,
         direction="push",
-        type=run.type,
+        type=run.log_type,
+        trigger=run.log_trigger,
         status=status.get(run.status, "error"),
         message=run.message,
         run_id=run.id,
         counts=run.planned_counts if run.dry_run else run.counts,
+        cancelled=run.status == "cancelled",
     )
 
 
@@ -459,8 +463,10 @@ def _entry_view(entry: LogEntry) -> LogEntryView:
         date=entry.date,
         direction=entry.direction,
         type=entry.type,
+        trigger=entry.trigger,
         status=entry.status,
         message=entry.message,
         run_id=entry.run_id or None,
         counts=entry.counts,
+        cancelled=entry.cancelled,
     )

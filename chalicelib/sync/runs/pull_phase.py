@@ -323,7 +323,8 @@ class PullPhase:
         entry = LogEntry(
             date=pull.run.started_at,
             direction="pull",
-            type=pull.run.type,
+            type=pull.run.log_type,
+            trigger=pull.run.log_trigger,
             status=status,
             message=message,
             run_id=pull.run.id,

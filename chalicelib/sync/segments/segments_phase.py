@@ -352,7 +352,7 @@ class SegmentsPhase:
         self._change(segment, lambda known: replace(known, fault=message))
 
     def _log(self, run: Run, segment: Segment, status: LogStatus, message: str) -> None:
-        entry = LogEntry(run.started_at, "push", run.type, status, message, run.id)
+        entry = LogEntry(run.started_at, "push", run.log_type, run.log_trigger, status, message, run.id)
         self._logs.add(run.department_id, entry, key=f"{run.id}:{segment.id}:{status}")
 
     def _note(self, run: Run, added: int, removed: int) -> bool:

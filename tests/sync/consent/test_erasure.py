@@ -92,7 +92,7 @@ def test_the_ledger_keeps_the_erasure_without_personal_data(ann: Desk) -> None:
 def test_the_log_keeps_the_erasure_without_personal_data(ann: Desk) -> None:
     erase(ann)
     (entry,) = ann.log_entries()
-    assert (entry.type, entry.status) == ("erasure", "success")
+    assert (entry.type, entry.trigger, entry.status) == ("incremental", "erasure", "success")
     assert "ann" not in str(entry)
 
 

@@ -64,7 +64,8 @@ def test_an_unsubscribe_is_a_log_entry_of_direction_pull_that_names_nobody(desk:
     desk.act("unsubscribe", ANN)
     desk.apply(unsubscribed(desk))
     (entry,) = desk.log_entries()
-    assert (entry.direction, entry.type, entry.status, entry.counts) == ("pull", "webhook", "success", {"opted_out": 1})
+    assert (entry.direction, entry.type, entry.trigger) == ("pull", "incremental", "webhook")
+    assert (entry.status, entry.counts) == ("success", {"opted_out": 1})
     assert entry.message == "Somebody unsubscribed in Mailchimp; PracBill hears of it."
     assert entry.date == desk.clock()
 
