@@ -53,6 +53,7 @@ from chalicelib.sync.panels import Panels
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
 from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Logs, Runs
 from chalicelib.sync.runs.orchestrator import Orchestrator
@@ -227,6 +228,7 @@ class Container:
             pull_phase=self._pull_phase,
             ingest_phase=self._ingest_phase,
             plan_phase=self._plan_phase,
+            brake=Brake(address_statuses=self._address_statuses, mailchimp_for=self._mailchimp_for),
             apply_phase=self._apply_phase,
             segments=self._segments_phase,
             audience_status=self._audience_status,

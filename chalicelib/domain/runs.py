@@ -109,25 +109,42 @@ def rate_and_finish(run: Run, now: datetime) -> tuple[float | None, datetime | N
     return rate, now + timedelta(seconds=rest / rate)
 
 
-def brake_reason(run: Run, audience_size: int, limits: BrakeLimits) -> str:
+def planned_removals(run: Run) -> int:
+    return run.planned_counts.get("unsubscribe", 0) + run.planned_counts.get("archive", 0)
+
+
+def planned_additions(run: Run) -> int:
+    """People whom campaigns, or Mailchimp's request to confirm, would newly reach."""
+    return sum(run.planned_counts.get(action, 0) for action in ("add", "subscribe", "ask"))
+
+
+def brake_reason(run: Run, audience_size: int, member_count: int, limits: BrakeLimits) -> str:
     """Why a plan must be approved before it is applied, in plain words; empty when it need not.
 
-    Archiving and unsubscribing brake every run, adding brakes only what nobody is watching: scheduled runs.
+    `member_count` are the members who are customers of the department, `audience_size` are all of the audience.
+    Removals brake every run, additions only what nobody is watching: scheduled runs.
     """
     if run.approved_by:
         return ""
-    removals = run.planned_counts.get("unsubscribe", 0) + run.planned_counts.get("archive", 0)
+    removals = planned_removals(run)
+    if 3 * removals > member_count and removals:
+        share = "all" if removals >= member_count else "more than a third"
+        return (
+            f"The plan would unsubscribe or archive {removals} of the department's {max(member_count, removals)} "
+            f"members, {share} of them. Check that PracBill sends all customers, look at the records, then approve or "
+            "cancel the run."
+        )
     most_removals = max(limits.removals, audience_size * limits.removals_percent // 100)
     if removals > most_removals:
         return (
             f"The plan would unsubscribe or archive {removals} of {audience_size} members, more than the limit of "
             f"{most_removals}. Look at the records, then approve or cancel the run."
         )
-    additions = run.planned_counts.get("add", 0)
+    additions = planned_additions(run)
     most_additions = max(limits.additions, audience_size * limits.additions_percent // 100)
     if run.trigger == "schedule" and additions > most_additions:
         return (
-            f"The scheduled run would add {additions} members to {audience_size}, more than the limit of "
+            f"The scheduled run would add or subscribe {additions} members to {audience_size}, more than the limit of "
             f"{most_additions}. Look at the records, then approve or cancel the run."
         )
     return ""

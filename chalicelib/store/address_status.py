@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store import members
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
 
@@ -71,6 +72,17 @@ class AddressStatuses:
         for packed in self._by_shard.values():
             found.update(packed[_REASON::_LENGTH])
         return Counter({_REASONS[place]: count for place, count in found.items() if place})
+
+    @property
+    def members(self) -> int:
+        """The addresses of customers that are members in the audience and have not opted out."""
+        return sum(
+            1
+            for packed in self._by_shard.values()
+            for start in range(0, len(packed), _LENGTH)
+            if (packed[start + _MORE_SHARERS] or packed[start + _SHARERS])
+            and _STATUSES[packed[start + _STATUS]] in TAGGABLE
+        )
 
     @property
     def customers(self) -> int:

@@ -22,8 +22,8 @@ def run(**fields: Any) -> Run:
 @pytest.mark.parametrize(
     ("unsubscribe", "archive", "audience", "brakes"),
     [
-        (100, 0, 50, False),
-        (101, 0, 50, True),
+        (100, 0, 300, False),
+        (101, 0, 1000, True),
         (60, 41, 1000, True),
         (60, 40, 1000, False),
         (200, 0, 2000, False),
@@ -37,7 +37,36 @@ def test_more_removals_than_both_limits_brake_every_run(
 ) -> None:
     for trigger in ("schedule", "manual"):
         planned = run(trigger=trigger, planned_counts={"unsubscribe": unsubscribe, "archive": archive})
-        assert bool(brake_reason(planned, audience, LIMITS)) is brakes
+        assert bool(brake_reason(planned, audience, audience, LIMITS)) is brakes
+
+
+@pytest.mark.parametrize(
+    ("unsubscribe", "archive", "members", "brakes"),
+    [
+        (0, 60, 60, True),
+        (60, 0, 60, True),
+        (0, 40, 60, True),
+        (10, 11, 60, True),
+        (10, 10, 60, False),
+        (0, 1, 3, False),
+        (0, 1, 2, True),
+        (1, 0, 1, True),
+        (0, 0, 60, False),
+    ],
+)
+def test_more_than_a_third_of_the_members_brakes_whatever_their_number(
+    unsubscribe: int, archive: int, members: int, brakes: bool
+) -> None:
+    for trigger in ("schedule", "manual", "retry"):
+        planned = run(trigger=trigger, planned_counts={"unsubscribe": unsubscribe, "archive": archive})
+        # Members of others, of whom there may be many, do not count.
+        assert bool(brake_reason(planned, 5000, members, LIMITS)) is brakes
+
+
+@pytest.mark.parametrize("action", ["add", "subscribe", "ask"])
+def test_whoever_would_newly_get_mail_counts_as_an_addition(action: str) -> None:
+    assert brake_reason(run(planned_counts={action: 501}), 100, 100, LIMITS)
+    assert brake_reason(run(planned_counts={action: 250, "add": 250}), 100, 100, LIMITS) == ""
 
 
 @pytest.mark.parametrize(
@@ -45,27 +74,32 @@ def test_more_removals_than_both_limits_brake_every_run(
 )
 def test_many_additions_brake_scheduled_runs_only(additions: int, audience: int, brakes: bool) -> None:
     planned = run(planned_counts={"add": additions})
-    assert bool(brake_reason(planned, audience, LIMITS)) is brakes
-    assert brake_reason(replace(planned, trigger="manual"), audience, LIMITS) == ""
+    assert bool(brake_reason(planned, audience, audience, LIMITS)) is brakes
+    assert brake_reason(replace(planned, trigger="manual"), audience, audience, LIMITS) == ""
 
 
 def test_an_approved_run_goes_on() -> None:
     planned = run(planned_counts={"archive": 5000}, approved_by="kim")
-    assert brake_reason(planned, 5000, LIMITS) == ""
+    assert brake_reason(planned, 5000, 5000, LIMITS) == ""
 
 
 def test_a_department_may_brake_on_everything() -> None:
     everything = BrakeLimits(removals=0, removals_percent=0, additions=0, additions_percent=0)
-    assert brake_reason(run(planned_counts={"archive": 1}), 1000, everything)
-    assert brake_reason(run(planned_counts={"add": 1}), 1000, everything)
-    assert brake_reason(run(planned_counts={"update": 9999}), 1000, everything) == ""
+    assert brake_reason(run(planned_counts={"archive": 1}), 1000, 1000, everything)
+    assert brake_reason(run(planned_counts={"add": 1}), 1000, 1000, everything)
+    assert brake_reason(run(planned_counts={"update": 9999}), 1000, 1000, everything) == ""
 
 
 def test_the_brake_says_how_many_of_how_many_and_what_to_do() -> None:
-    reason = brake_reason(run(planned_counts={"archive": 300, "unsubscribe": 1}), 2000, LIMITS)
+    reason = brake_reason(run(planned_counts={"archive": 300, "unsubscribe": 1}), 2000, 1500, LIMITS)
     assert "unsubscribe or archive 301 of 2000 members" in reason
     assert "limit of 200" in reason
     assert "approve or cancel" in reason
+    reason = brake_reason(run(planned_counts={"archive": 40}), 2000, 60, LIMITS)
+    assert "unsubscribe or archive 40 of the department's 60 members, more than a third of them" in reason
+    assert "60 of the department's 60 members, all of them" in brake_reason(
+        run(planned_counts={"archive": 60}), 2000, 60, LIMITS
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -50,6 +51,7 @@ from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.consent.observations import Observations
 from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.runs.orchestrator import Orchestrator
@@ -151,6 +153,8 @@ class Engine:
         self.audience_status: int | None = None
         self.little = ENOUGH_SECONDS - 1
         self.deliveries = 1
+        # Staff approve at once what the brake holds, unless a test is about that: small practices reach it soon.
+        self.approves = True
         self.handled: list[tuple[str, Message]] = []  # group and body of each message, in order of delivery
         self._session = new_session()
         self._numbers = itertools.count(1)
@@ -239,6 +243,9 @@ class Engine:
                 ledger=self.ledger,
                 observations=self.observations,
                 clock=clock,
+            ),
+            brake=Brake(
+                address_statuses=AddressStatusStore(self.members._client, _MEMBERS), mailchimp_for=self.mailchimp_for
             ),
             apply_phase=ApplyPhase(
                 departments=self.departments,
@@ -366,9 +373,18 @@ class Engine:
             elif dead := self.receive(self.dead_url):
                 self.worker.handle_dead(as_event(dead))
                 self.sqs.delete_message(QueueUrl=self.dead_url, ReceiptHandle=dead["ReceiptHandle"])
-            else:
+            elif not self._approve_all():
                 return count
         raise AssertionError("messages without end")
+
+    def _approve_all(self) -> bool:
+        """What staff do who approve every run that waits for it; answers whether there was one."""
+        waiting = []
+        for department in self.departments.each() if self.approves else ():
+            run = self.runs.get(department.id, department.active_run_id) if department.active_run_id else None
+            if run is not None and run.status == "awaiting_approval":
+                waiting.append(self.lifecycle.approve(department.id, run.id, by="staff"))
+        return bool(waiting)
 
     def work_in_random_order(self, random: Random) -> None:
         """Deliver messages of different groups in any order; within a group the queue keeps theirs."""
@@ -440,6 +456,8 @@ class Practice:
         self.change(settings=replace(settings, consent=replace(settings.consent, **fields)))
 
     def change_brake(self, **limits: int) -> None:
+        """Other limits; from here on nobody approves by themselves."""
+        self.engine.approves = False
         settings = self.department.settings
         self.change(settings=replace(settings, brake=replace(settings.brake, **limits)))
 

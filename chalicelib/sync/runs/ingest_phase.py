@@ -31,6 +31,7 @@ from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document
+from chalicelib.errors import StopRun
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.batches import Request, prefetch
 from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
@@ -128,6 +129,8 @@ class IngestPhase:
         points = SplitPoints.from_text(run.points) if after else SplitPoints()
         known = StoredBeside(self._customers, department.id, run.cursor)
         for page in prefetch(pracbill.customers(department.id, after=after)):
+            if run.trigger == "schedule" and not (after or page.records or page.next_after):
+                self._refuse_empty_list(department)
             current = {customer_key(c.id): c for c in page.records if isinstance(c, Customer)}
             bad = [record for record in page.records if isinstance(record, BadRecord)]
             last = page.next_after
@@ -142,6 +145,14 @@ class IngestPhase:
             cursor = {"after": last, **known.place} if last is not None else {}
             read_until = department.customers_watermark if is_unsure else watermark
             yield StoredPage(cursor, pairs, bad, read_until, points.to_text(), is_unsure)
+
+    def _refuse_empty_list(self, department: Department) -> None:
+        """Nobody is watching a scheduled run: where there were customers, a list without any is taken for a fault."""
+        if next(self._customers.ascending(department.id), None) is not None:
+            raise StopRun(
+                "PracBill sent an empty list of customers, although this department has had customers. Nothing was "
+                "changed. Check PracBill. If the department really has no customers any more, start a Full Sync."
+            )
 
     def _changed_pages(self, run: Run, department: Department, pracbill: PracBillClient) -> Iterator[StoredPage]:
         since, cursor_now = department.customers_watermark, run.cursor.get("cursor")

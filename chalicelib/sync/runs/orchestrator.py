@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chalicelib.domain.departments import ConnectionState, Department
-from chalicelib.domain.runs import Phase, Run, brake_reason, closing_message, closing_status
+from chalicelib.domain.runs import Phase, Run, closing_message, closing_status
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.departments import DepartmentStore
@@ -19,6 +19,7 @@ from chalicelib.store.runs import RunStore
 from chalicelib.sync import ports
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
 from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.runs.plan_phase import PlanPhase
@@ -46,6 +47,7 @@ class Orchestrator:
         pull_phase: ports.Phase,
         ingest_phase: IngestPhase,
         plan_phase: PlanPhase,
+        brake: Brake,
         apply_phase: ApplyPhase,
         segments: ports.Phase,
         audience_status: ports.CountKeeper,
@@ -63,6 +65,7 @@ class Orchestrator:
         self._pull_phase = pull_phase
         self._ingest_phase = ingest_phase
         self._plan_phase = plan_phase
+        self._brake = brake
         self._apply_phase = apply_phase
         self._segments = segments
         self._audience_status = audience_status
@@ -186,7 +189,7 @@ class Orchestrator:
             self._plan_phase.show_plan(run)
             self._lifecycle.finish(run, "success", closing_message(run))
             return
-        reason = brake_reason(run, self._audience_size(run, department, remaining), department.settings.brake)
+        reason = self._brake.reason(run, department, remaining)
         if not reason:
             self._move(department, run, "apply")
             return
@@ -198,16 +201,6 @@ class Orchestrator:
                 stored, phase="approval", status="awaiting_approval", brake=reason, progress_at=self._clock()
             ),
         )
-
-    def _audience_size(self, run: Run, department: Department, remaining: Remaining) -> int:
-        """Members of the audience; asked only when a brake could apply."""
-        limits, wanted = department.settings.brake, run.planned_counts
-        removals = wanted.get("unsubscribe", 0) + wanted.get("archive", 0)
-        additions = wanted.get("add", 0) if run.trigger == "schedule" else 0
-        if removals <= limits.removals and additions <= limits.additions:
-            return 0
-        assert department.audience is not None
-        return self._mailchimp_for(department, remaining).audience(department.audience.id).member_count
 
     def _apply(self, run: Run, department: Department, remaining: Remaining) -> None:
         """Fan out: one message a chunk, spread over the account's lanes."""

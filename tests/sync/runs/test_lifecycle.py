@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.moments import parse_moment
-from chalicelib.domain.runs import Run
+from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import RefuseRequest
 from chalicelib.sync.runs.progress import OVERLAP
 from tests.sync.engine import Engine, Practice
+from tests.sync.segment_office import SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -229,7 +230,7 @@ def test_a_plan_that_removes_many_waits_for_approval_with_nothing_sent(practice:
     view = practice.engine.lifecycle.get(practice.id, run.id)
     assert view.brake is not None
     assert view.brake.planned_counts == {"archive": 3}
-    assert "unsubscribe or archive 3 of 6 members" in view.brake.reason
+    assert "unsubscribe or archive 3 of the department's 6 members" in view.brake.reason
     assert {(r.customer_id, r.action) for r in practice.records(run, "planned")} == {(id, "archive") for id in "123"}
 
 
@@ -269,12 +270,64 @@ def test_only_scheduled_additions_brake(practice: Practice) -> None:
 
 
 def test_a_share_of_the_audience_widens_the_brake(practice: Practice) -> None:
-    practice.customers(6)
+    practice.customers(9)
     practice.sync("full")
-    practice.change_brake(removals=1, removals_percent=50)
+    practice.change_brake(removals=1, removals_percent=34)
     practice.engine.clock.move(minutes=10)
     practice.remove("1", "2", "3")
     assert practice.sync().counts == {"archive": 3}
+
+
+@pytest.mark.parametrize("run_type", ["incremental", "full"])
+@pytest.mark.parametrize(("count", "removed", "waits"), [(12, 12, True), (12, 5, True), (12, 4, False), (2, 2, True)])
+def test_a_small_department_does_not_lose_more_than_a_third_unasked(
+    engine: Engine, practice: Practice, run_type: RunType, count: int, removed: int, waits: bool
+) -> None:
+    office = SegmentOffice(engine, practice)
+    for number in range(30):  # members of others do not make the department larger
+        practice.api("POST", "/members", {"email_address": f"other{number}@else.test", "status": "subscribed"})
+    practice.customers(count)
+    office.sync("full")
+    office.sync()
+    engine.approves = False
+    practice.remove(*(str(number) for number in range(1, removed + 1)))
+    run = office.sync(run_type)
+    assert run.planned_counts == {"archive": removed}
+    assert (run.status == "awaiting_approval") is waits
+    gone = [address for address, status in practice.audience().items() if status == "archived"]
+    assert len(gone) == (0 if waits else removed)
+
+
+def test_opt_outs_of_more_than_a_third_wait_too(engine: Engine, practice: Practice) -> None:
+    practice.customers(6)
+    practice.sync("full")
+    engine.approves = False
+    for number in ("1", "2", "3"):
+        practice.customer(number, f"c{number}@clinic.test", "unsubscribed")
+    run = practice.scheduled()
+    assert (run.status, run.planned_counts, practice.writes()) == ("awaiting_approval", {"unsubscribe": 3}, [])
+
+
+def test_a_scheduled_run_does_not_believe_an_empty_list(engine: Engine, practice: Practice) -> None:
+    practice.customers(3)
+    practice.sync("full")
+    engine.approves = False
+    practice.remove("1", "2", "3")
+    practice.change(customers_watermark="")
+    run = practice.scheduled()
+    assert (run.status, run.type, run.planned_counts, practice.writes()) == ("error", "full", {}, [])
+    assert run.message.startswith(
+        "PracBill sent an empty list of customers, although this department has had customers."
+    )
+    # Nobody was taken for removed: when the list is back, there is nothing to do.
+    practice.customers(3)
+    assert practice.sync("full").status == "skipped"
+    practice.remove("1", "2", "3")
+    assert practice.sync("full").status == "awaiting_approval"
+
+
+def test_a_first_scheduled_run_of_a_department_without_customers_is_no_fault(practice: Practice) -> None:
+    assert practice.scheduled().status == "skipped"
 
 
 # ------------------------------------------------------------------------------------------------------- one at a time
