@@ -114,7 +114,8 @@ class LogEntryView:
 
     `type` is `full` for runs that read all customers, `incremental` for all others and for single events. `trigger` is
     what started it: the schedule, staff, an event of Mailchimp's webhook, an edited segment, an erasure.
-    `cancelled`: the run was stopped before its end, by staff or for another one.
+    `cancelled`: the run was stopped before its end, by staff or for another one. `customer_ids` are the first ten
+    customers whom an entry of direction pull is about; empty for other entries, and where PracBill has no customer.
     """
 
     date: datetime
@@ -126,6 +127,7 @@ class LogEntryView:
     run_id: str | None
     counts: dict[str, int]
     cancelled: bool
+    customer_ids: tuple[str, ...]
 
 
 # ------------------------------------------------------------------------------------------ connection and audience
@@ -269,8 +271,10 @@ class SegmentView:
     """A segment. `customer_count` is who matched at `as_of`; null before the first evaluation.
 
     `version` grows with every edit: sent back with a change, it keeps two editors from overwriting each other.
-    `member_count` are the members who carry the segment's tag; the counts of `difference` add up to `customer_count`
-    less `member_count`. `message` says why the segment could not be brought to Mailchimp; null when it could.
+    `tagged_count` are the members who carry the segment's tag as of `last_synced_at`, whatever their status; the
+    counts of `difference` add up to `customer_count` less `tagged_count`. `reachable_count` are the customers whom a
+    campaign to the segment reaches, counted as a preview counts them. `message` says why the segment could not be
+    brought to Mailchimp; null when it could.
     """
 
     id: str
@@ -281,7 +285,8 @@ class SegmentView:
     mailchimp_segment_id: int | None
     sync_state: SegmentSyncState
     version: int
-    member_count: int | None = None
+    tagged_count: int | None = None
+    reachable_count: int | None = None
     difference: tuple[DifferenceReason, ...] = ()
     last_synced_at: datetime | None = None
     message: str | None = None

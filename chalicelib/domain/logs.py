@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -14,6 +15,8 @@ LogTrigger = Literal["schedule", "staff", "webhook", "segment_edit", "erasure"]
 # `planned`: what a dry run would do, or a run that waits for approval.
 Outcome = Literal["done", "held", "refused", "failed", "planned"]
 Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
+# An entry names so many customers at most.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class LogEntry:
     message: str
     run_id: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    customer_ids: tuple[str, ...] = ()  # of an entry about a few customers: the first of them
     cancelled: bool = False  # the run was stopped before its end, by staff or for another one
 
 
@@ -58,3 +62,8 @@ class LedgerEntry:
     route: Route
     rule: str
     evidence: dict[str, str] = field(default_factory=dict)  # reason, campaign id, Mailchimp's time, run id
+
+
+def customers_in_words(customer_ids: Sequence[str]) -> str:
+    """Customers by their ids, in a sentence: `customer 7`, `customers 7, 9`."""
+    return f"customer{'s' if len(customer_ids) > 1 else ''} {', '.join(customer_ids)}"

@@ -7,14 +7,16 @@ Nothing here sends anything. `plan_address` answers for one address, `rename_of`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
 from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
+from chalicelib.domain.logs import MOST_NAMED
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
 # Mailchimp takes them in one bulk call; the others are single calls.
@@ -87,6 +89,13 @@ class AddressState:
     moved_from: str = ""  # address_key from which one of its customers came
     arrivals: tuple[Arrival, ...] = ()  # all of its customers who came from another address
     marks: tuple[str, ...] = ()
+
+
+def customer_ids_of(states: Iterable[AddressState]) -> tuple[str, ...]:
+    """The customers of some addresses, by their ids: the first of them, as many as a log entry names."""
+    groups = (state.address_customers for state in states)
+    ids = (customer.id for group in groups if group is not None for customer in group.customers)
+    return tuple(islice(ids, MOST_NAMED))
 
 
 def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap, now: datetime) -> Operation | Held:

@@ -70,7 +70,12 @@ class ConsentObservations(Protocol):
     """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
 
     def apply(
-        self, department: Department, observation: Iterable[Observation], *, touch: bool = True
+        self,
+        department: Department,
+        observation: Iterable[Observation],
+        *,
+        touch: bool = True,
+        who: list[str] | None = None,
     ) -> Counter[str]: ...
 
     def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told: ...

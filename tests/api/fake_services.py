@@ -182,7 +182,7 @@ class FakeLogs(Fake):
         after: str | None,
     ) -> Slice[LogEntryView]:
         self.note("logs", department_id, direction, type, status, trigger, limit, after)
-        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, cancelled=False)
+        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, False, ())
         return [entry], "l1"
 
 

@@ -319,7 +319,7 @@ def test_a_segment_lives_in_mailchimp_as_long_as_here(service: Service) -> None:
     created = service.call("POST", "D/segments", {"name": "Tagged", "rules": NAMED_TAGGED})
     assert created["customer_count"] == 2
     synced = synced_segment(service, created["id"])
-    assert (synced["member_count"], synced["mailchimp_segment_id"] is not None) == (2, True)
+    assert (synced["tagged_count"], synced["mailchimp_segment_id"] is not None) == (2, True)
     assert service.tags("tagged-a") == service.tags("tagged-b") == {"Tagged"}
     assert service.tags("explained") == set()
 

@@ -51,10 +51,14 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class SegmentCounts:
-    """What a sync found: customers who match, members who carry the tag, and why these are fewer."""
+    """What a sync found: customers who match, members who carry the tag, and why these are fewer.
+
+    `reachable` are the customers whom a campaign to the tag reaches.
+    """
 
     customers: int
-    members: int
+    tagged: int
+    reachable: int
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -79,7 +83,8 @@ class Segment:
     fault: str = ""  # why the last sync could not bring it to Mailchimp, for staff
     customer_count: int | None = None
     as_of: datetime | None = None
-    member_count: int | None = None
+    tagged_count: int | None = None
+    reachable_count: int | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     synced_at: datetime | None = None
 
@@ -106,7 +111,12 @@ class Segment:
     def synced(self, version: int, tally: SegmentCounts, at: datetime) -> Segment:
         """After a sync carried out `version`, which may not be the latest any more."""
         found = replace(
-            self, member_count=tally.members, left_out=dict(tally.left_out), synced_version=version, synced_at=at
+            self,
+            tagged_count=tally.tagged,
+            reachable_count=tally.reachable,
+            left_out=dict(tally.left_out),
+            synced_version=version,
+            synced_at=at,
         )
         if version != self.version:
             return found
@@ -135,7 +145,8 @@ def view_of(segment: Segment, *, audience_id: str, is_syncing: bool) -> SegmentV
         mailchimp_segment_id=segment.tag.id if segment.tag and segment.tag.audience_id == audience_id else None,
         sync_state=_state(segment, audience_id, is_syncing),
         version=segment.version,
-        member_count=segment.member_count,
+        tagged_count=segment.tagged_count,
+        reachable_count=segment.reachable_count,
         difference=_difference(segment),
         last_synced_at=segment.synced_at,
         message=segment.fault or None,
@@ -152,8 +163,8 @@ def _state(segment: Segment, audience_id: str, is_syncing: bool) -> SegmentSyncS
 
 def _difference(segment: Segment) -> tuple[DifferenceReason, ...]:
     """Customers less members, the whole of it split by reason."""
-    if segment.customer_count is None or segment.member_count is None:
+    if segment.customer_count is None or segment.tagged_count is None:
         return ()
     parts = dict(segment.left_out)
-    parts["not_yet"] = segment.customer_count - segment.member_count - sum(parts.values())
+    parts["not_yet"] = segment.customer_count - segment.tagged_count - sum(parts.values())
     return tuple(DifferenceReason(code, parts[code], words) for code, words in _LEFT_OUT.items() if parts.get(code))

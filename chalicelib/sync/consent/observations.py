@@ -75,11 +75,19 @@ class Observations:
 
     # ------------------------------------------------------------------------------------------------- hearing
 
-    def apply(self, department: Department, observation: Iterable[Observation], *, touch: bool = True) -> Counter[str]:
+    def apply(
+        self,
+        department: Department,
+        observation: Iterable[Observation],
+        *,
+        touch: bool = True,
+        who: list[str] | None = None,
+    ) -> Counter[str]:
         """Take news of members of the selected audience; answers how often it came to what (domain.hearing.Kind).
 
         News that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
-        next plan, for callers who know that it decides every address anyway.
+        next plan, for callers who know that it decides every address anyway. The keys of addresses of which there was
+        news are added to `who`, but for changes of status that mean nothing to anybody.
         """
         counts: Counter[str] = Counter()
         if department.audience is None:
@@ -92,6 +100,8 @@ class Observations:
                 changes = _changes(department, by_key, known)
                 self._keep(department, changes, touch=touch)
                 counts.update(change.applied.kind for change in changes if change.applied.kind)
+                if who is not None:
+                    who += [c.address_key for c in changes if c.applied.kind not in (None, "status")]
         return counts
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:

@@ -8,6 +8,7 @@ applied once all is written and PracBill is told, so whatever fails in between c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -16,7 +17,8 @@ from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department, OutboxBacklog
-from chalicelib.domain.logs import LogEntry
+from chalicelib.domain.logs import LogEntry, customers_in_words
+from chalicelib.domain.planning import customer_ids_of
 from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
@@ -33,13 +35,18 @@ from chalicelib.sync.ports import Clock, MailchimpFor, Meter, PracBillFor, Remai
 Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
 
 _MESSAGES = {
-    "opted_out": "Somebody unsubscribed in Mailchimp; PracBill hears of it.",
-    "bounced": "Mail to an address bounced; PracBill hears of it.",
-    "deleted": "A contact was deleted in Mailchimp; PracBill hears of it.",
-    "resubscribed": "A person subscribed again in Mailchimp; PracBill hears of it.",
-    "not_accepted": "A contact was subscribed in Mailchimp although an opt-out is known: the next sync takes it back.",
-    "address_changed": "A person changed the e-mail address in Mailchimp. Change it in PracBill too",
-    "status": "A contact's status changed in Mailchimp.",
+    "opted_out": "A contact unsubscribed in Mailchimp",
+    "bounced": "Mail to a contact bounced",
+    "deleted": "A contact was deleted in Mailchimp",
+    "resubscribed": "A contact subscribed again in Mailchimp",
+    "not_accepted": "A contact was subscribed in Mailchimp although an opt-out is known",
+    "address_changed": "A contact changed the e-mail address in Mailchimp",
+    "status": "A contact's status changed in Mailchimp",
+}
+# What staff should know, or do, beside it.
+_ADVICE = {
+    "not_accepted": " The next sync takes it back.",
+    "address_changed": " Change it in PracBill too.",
 }
 
 
@@ -145,15 +152,19 @@ class Events:
     # -------------------------------------------------------------------------------------------------- telling
 
     def _tell(self, event: HookEvent, department: Department, observed: Counter[str], remaining: Remaining) -> None:
-        """Tell PracBill; the log says what waits where that fails, and that it was told when it was another try."""
-        self._log(event, department, observed)
+        """Update PracBill. The log says what happened at once, and what PracBill knows of it when that is so."""
+        write = self._entry_of(event, department, observed)
+        write("")
         try:
             told = self._observations.send_to_pracbill(department, self._pracbill_for(remaining))
         except (RetryLater, StopRun):
-            self._log(event, department, observed, self._observations.backlog(department.id))
+            backlog = self._observations.backlog(department.id)
+            write(f" {backlog.message}" if backlog is not None else "", backlog)
             raise
         if told.backlog is not None:
-            self._log(event, department, observed, told.backlog)
+            write(f" {told.backlog.message}", told.backlog)
+        elif told.known:
+            write(" PracBill has been updated.")
         if not observed and told.known:
             entry = LogEntry(
                 date=self._clock(),
@@ -161,43 +172,45 @@ class Events:
                 type="incremental",
                 trigger="webhook",
                 status="success",
-                message=f"PracBill was told of {told.known} that had waited.",
+                message=f"{told.known} {'update' if told.known == 1 else 'updates'} that had waited sent to PracBill.",
                 counts={"told": told.known},
             )
             self._logs.add(department.id, entry, key=f"{event.identity}:told")
 
     # -------------------------------------------------------------------------------------------------- logging
 
-    def _log(
-        self, event: HookEvent, department: Department, observed: Counter[str], backlog: OutboxBacklog | None = None
-    ) -> None:
-        """One entry for an event that changed something, the same one when it is repeated; it names no address."""
+    def _entry_of(self, event: HookEvent, department: Department, observed: Counter[str]) -> Callable[..., None]:
+        """Writes the one entry of an event that changed something: each time the same one, with another end.
+
+        It names the customers by their ids, never an address.
+        """
         kind = next((kind for kind in _MESSAGES if observed.get(kind)), None)
         if kind is None:
-            return
-        message = _MESSAGES[kind]
-        if kind == "address_changed":
-            message += self._customers_of(event, department)
-        waiting = {"waiting": backlog.count} if backlog is not None else {}
-        entry = LogEntry(
-            date=_happened_at(event, self._clock()),
-            direction="pull",
-            type="incremental",
-            trigger="webhook",
-            status="success",
-            message=f"{message} {backlog.message}" if backlog is not None else message,
-            counts={name: count for name, count in observed.items() if name != "status"} | waiting,
-        )
-        self._logs.add(department.id, entry, key=event.identity)
+            return lambda end, backlog=None: None
+        at, customer_ids = _happened_at(event, self._clock()), self._customers_of(event, department)
+        who = customers_in_words(customer_ids) if customer_ids else "no customer has this address"
+        counts = {name: count for name, count in observed.items() if name != "status"}
 
-    def _customers_of(self, event: HookEvent, department: Department) -> str:
-        """Which customers an address change concerns, by their ids."""
-        key = address_key(department.salt, event.old_address)
-        state = self._members.state(department.id, key, event.audience_id)
-        ids = (
-            ", ".join(customer.id for customer in state.address_customers.customers) if state.address_customers else ""
-        )
-        return f" (customer {ids})." if ids else ": no customer has the old one."
+        def write(end: str, backlog: OutboxBacklog | None = None) -> None:
+            entry = LogEntry(
+                date=at,
+                direction="pull",
+                type="incremental",
+                trigger="webhook",
+                status="success",
+                message=f"{_MESSAGES[kind]} ({who}).{_ADVICE.get(kind, '')}{end}",
+                counts=counts | ({"waiting": backlog.count} if backlog is not None else {}),
+                customer_ids=customer_ids,
+            )
+            self._logs.add(department.id, entry, key=event.identity)
+
+        return write
+
+    def _customers_of(self, event: HookEvent, department: Department) -> tuple[str, ...]:
+        """The customers of the event's address; of a changed one, those of the address before."""
+        address = event.old_address if event.type == "upemail" else event.address
+        key = address_key(department.salt, address)
+        return customer_ids_of([self._members.state(department.id, key, event.audience_id)])
 
 
 def observation_of_event(event: HookEvent, seen: Seen) -> Observation | None:

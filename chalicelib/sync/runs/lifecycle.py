@@ -469,4 +469,5 @@ def _entry_view(entry: LogEntry) -> LogEntryView:
         run_id=entry.run_id or None,
         counts=entry.counts,
         cancelled=entry.cancelled,
+        customer_ids=entry.customer_ids,
     )

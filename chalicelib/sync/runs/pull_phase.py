@@ -23,8 +23,9 @@ from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department, OutboxBacklog
 from chalicelib.domain.fieldmap import held_fingerprint
-from chalicelib.domain.logs import LogEntry, LogStatus
+from chalicelib.domain.logs import MOST_NAMED, LogEntry, LogStatus, customers_in_words
 from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.planning import customer_ids_of
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
@@ -51,10 +52,10 @@ _NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
 _DRY = "A dry run tells PracBill nothing; the next sync does."
 
 _WORDS = {
-    "opted_out": "opted out",
+    "opted_out": "unsubscribed",
     "bounced": "bounced",
     "deleted": "deleted in Mailchimp",
-    "resubscribed": "subscribed again by themselves",
+    "resubscribed": "subscribed again",
     "not_accepted": "subscribed in Mailchimp against an opt-out, which stands",
     "address_changed": "changed their address in Mailchimp",
 }
@@ -69,6 +70,7 @@ class PullCursor:
     shard: int = 0
     look_ups: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    who: list[str] = field(default_factory=list)  # the first addresses of which there was news, for the log entry
 
     @classmethod
     def of(cls, cursor: dict[str, str]) -> PullCursor:
@@ -80,10 +82,13 @@ class PullCursor:
             shard=int(cursor.get("shard", "0")),
             look_ups=int(cursor.get("look_ups", "0")),
             counts=Counter(counts),
+            who=cursor["who"].split(",") if cursor.get("who") else [],
         )
 
     def cursor(self) -> dict[str, str]:
         place = {"part": self.part, "shard": str(self.shard), "look_ups": str(self.look_ups)}
+        if self.who:
+            place["who"] = ",".join(self.who[:MOST_NAMED])
         if self.since is not None:
             place["since"] = moment_text(self.since)
         return place | {f"#{name}": str(count) for name, count in self.counts.items()}
@@ -188,7 +193,7 @@ class PullPhase:
             seen_addresses = self._seen_addresses.load(run.department_id, run.id) if run.cursor else SeenAddresses()
             if seen_addresses is None:
                 # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
-                place, seen_addresses = PullCursor(counts=place.counts), SeenAddresses()
+                place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
         mailchimp = self._mailchimp_for(department, remaining)
         return Pull(run, department, department.audience.id, mailchimp, remaining, place, seen_addresses)
 
@@ -233,7 +238,9 @@ class PullPhase:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
         touch = not pull.department.replan_all
         observation = (pull.observation_of(member, asked_at) for member in members if member.address)
-        pull.place.counts.update(self._observations.apply(pull.department, observation, touch=touch))
+        found = self._observations.apply(pull.department, observation, touch=touch, who=pull.place.who)
+        pull.place.counts.update(found)
+        del pull.place.who[MOST_NAMED:]
 
     def _look_for_missing(self, pull: Pull) -> bool:
         """Look up the members we know of that no listing showed: deleted, or moved to another address."""
@@ -254,14 +261,17 @@ class PullPhase:
         asked_at = self._clock()
         found = pull.mailchimp.member(pull.audience_id, member.address)
         if found is not None:
-            counts = self._observations.apply(pull.department, [observation_of(found, asked_at, "pull")])
+            news = observation_of(found, asked_at, "pull")
+            counts = self._observations.apply(pull.department, [news], who=pull.place.who)
         elif (elsewhere := self._elsewhere(pull, member)) is not None:
             # The webhook that would have told of it never arrived.
             moved_at = elsewhere.last_changed or asked_at
             move = AddressChange(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
             counts = self._address_changes.apply(pull.department, pull.mailchimp, move, was_there=True)
+            pull.place.who += [member.address_key]
         else:
-            counts = self._observations.apply(pull.department, [gone(member.address, asked_at, asked_at, "pull")])
+            news = gone(member.address, asked_at, asked_at, "pull")
+            counts = self._observations.apply(pull.department, [news], who=pull.place.who)
         pull.place.counts.update(counts)
         if pull.seen_addresses is not None:
             pull.seen_addresses.add(member.address_key)
@@ -314,7 +324,8 @@ class PullPhase:
     def _log(self, pull: Pull, status: LogStatus = "success") -> None:
         """One entry for a run that heard or told something, or could not tell; a repeated end writes the same one."""
         counts = {name: count for name, count in pull.place.counts.items() if count and name != "status"}
-        message = pull_message(counts)
+        customer_ids = self._customers_of(pull)
+        message = pull_message(counts, customer_ids)
         if pull.backlog is not None:
             counts["waiting"] = pull.backlog.count
             message = f"{message} {pull.backlog.message}".strip()
@@ -329,15 +340,23 @@ class PullPhase:
             message=message,
             run_id=pull.run.id,
             counts=counts,
+            customer_ids=customer_ids,
         )
         self._logs.add(pull.run.department_id, entry, key=f"{pull.run.id}:pull")
 
+    def _customers_of(self, pull: Pull) -> tuple[str, ...]:
+        """The customers of the first addresses of which there was news."""
+        keys = list(dict.fromkeys(pull.place.who))[:MOST_NAMED]
+        return customer_ids_of(self._members.states(pull.department.id, keys, pull.audience_id))
 
-def pull_message(counts: dict[str, int]) -> str:
-    """What was heard from Mailchimp and told to PracBill, in a sentence or two."""
+
+def pull_message(counts: dict[str, int], customer_ids: Sequence[str] = ()) -> str:
+    """What was read from Mailchimp and sent to PracBill, in a sentence or two."""
     observed = ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))
     told = counts.get("told", 0)
-    parts = [f"Heard from Mailchimp: {observed}." if observed else "", f"PracBill was told of {told}." if told else ""]
+    sent = "1 update" if told == 1 else f"{told} updates"
+    who = f" ({customers_in_words(customer_ids)})" if customer_ids else ""
+    parts = [f"From Mailchimp: {observed}{who}." if observed else "", f"{sent} sent to PracBill." if told else ""]
     return " ".join(part for part in parts if part)
 
 

@@ -189,26 +189,26 @@ class Differences:
     def tallies(self, work: Work) -> Iterator[tuple[Segment, SegmentCounts]]:
         """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
         self.keep_marks(work)
-        marked, members = Counter[str](), Counter[str]()
+        marked, members, reached = Counter[str](), Counter[str](), Counter[str]()
         # One number an address, a bit a segment: this grows with the department and not with its segments.
         bits = {segment_id: 1 << place for place, segment_id in enumerate(work.carried_out)}
         known: dict[str | None, int] = {}
         for address, segment_ids in work.query.tagged(work.today) if bits else ():
             before = known.get(address, 0)
             after = before
+            is_reached = address is not None and work.address_statuses.is_reached(address)
             for segment_id in segment_ids:
                 bit = bits.get(segment_id, 0)
                 if bit:
                     marked[segment_id] += 1
+                    reached[segment_id] += is_reached
                     members[segment_id] += not before & bit
                     after |= bit
             known[address] = after
         for segment_id, done in work.carried_out.items():
             left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members[segment_id]})
-            yield (
-                done.segment,
-                SegmentCounts(marked[segment_id] + done.left_out.total(), members[segment_id], dict(left_out)),
-            )
+            customers, tagged = marked[segment_id] + done.left_out.total(), members[segment_id]
+            yield done.segment, SegmentCounts(customers, tagged, reached[segment_id], dict(left_out))
         work.carried_out.clear()
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:

@@ -66,7 +66,8 @@ def test_an_unsubscribe_is_a_log_entry_of_direction_pull_that_names_nobody(desk:
     (entry,) = desk.log_entries()
     assert (entry.direction, entry.type, entry.trigger) == ("pull", "incremental", "webhook")
     assert (entry.status, entry.counts) == ("success", {"opted_out": 1})
-    assert entry.message == "Somebody unsubscribed in Mailchimp; PracBill hears of it."
+    assert entry.message == "A contact unsubscribed in Mailchimp (customer 1). PracBill has been updated."
+    assert entry.customer_ids == ("1",)
     assert entry.date == desk.clock()
 
 
@@ -267,7 +268,33 @@ def test_staff_read_which_customer_to_change_when_an_address_changed_in_mailchim
     desk.apply(moved(desk))
     (entry,) = desk.log_entries()
     assert entry.counts == {"address_changed": 1}
-    assert entry.message.endswith("Change it in PracBill too (customer 17).")
+    assert entry.message == (
+        "A contact changed the e-mail address in Mailchimp (customer 17). Change it in PracBill too."
+    )
+    assert entry.customer_ids == ("17",)
+
+
+def test_an_entry_says_that_pracbill_knows_only_once_it_does(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    event = unsubscribed(desk, ANN)
+    desk.pracbill.inject("status", status=503)
+    with pytest.raises(RetryLater):
+        desk.apply(event)
+    (entry,) = desk.log_entries()
+    assert entry.message.startswith("A contact unsubscribed in Mailchimp (customer 1). 1 change of consent waits")
+    assert "updated" not in entry.message
+
+
+def test_an_entry_about_a_contact_who_is_no_customer_says_so(desk: Desk) -> None:
+    desk.join(ANN)
+    desk.observe_now(ANN)
+    desk.act("unsubscribe", ANN)
+    desk.apply(unsubscribed(desk, ANN))
+    (entry,) = desk.log_entries()
+    assert entry.message.startswith("A contact unsubscribed in Mailchimp (no customer has this address).")
+    assert entry.customer_ids == ()
 
 
 def test_the_ledgers_of_both_addresses_tell_of_the_change(desk: Desk) -> None:
@@ -476,7 +503,7 @@ def test_while_pracbill_is_down_log_and_health_say_how_many_words_wait(desk: Des
     assert ("pracbill_waiting", "error") in [(finding.code, finding.severity) for finding in later]
     desk.apply(events[0])
     assert desk.department.backlog is None
-    assert desk.log_entries()[0].message == "PracBill was told of 2 that had waited."
+    assert desk.log_entries()[0].message == "2 updates that had waited sent to PracBill."
 
 
 def test_while_mailchimp_is_down_an_event_comes_again(desk: Desk) -> None:

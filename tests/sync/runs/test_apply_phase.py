@@ -170,7 +170,7 @@ def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Eng
     engine.pracbill.faults.clear()
     practice.sync()
     assert practice.department.backlog is None
-    assert "PracBill was told of 1." in practice.log("pull")[0].message
+    assert "1 update sent to PracBill." in practice.log("pull")[0].message
 
 
 # -------------------------------------------------------------------------------------------------------- whole chunks

@@ -275,7 +275,7 @@ def test_an_address_change_whose_webhook_never_came_is_no_deletion(desk: Desk) -
     log = next(entry for entry in desk.log_entries() if entry.run_id == run.id)
     assert (log.counts, log.message) == (
         {"address_changed": 1},
-        "Heard from Mailchimp: 1 changed their address in Mailchimp.",
+        "From Mailchimp: 1 changed their address in Mailchimp (customer 1).",
     )
 
 
@@ -501,7 +501,21 @@ def test_what_was_heard_and_told_is_one_log_entry_of_direction_pull(desk: Desk) 
     (entry,) = desk.log_entries()
     assert (entry.direction, entry.type, entry.status, entry.run_id) == ("pull", "incremental", "success", run.id)
     assert entry.counts == {"opted_out": 1, "bounced": 1, "told": 2}
-    assert entry.message == "Heard from Mailchimp: 1 opted out, 1 bounced. PracBill was told of 2."
+    assert entry.message.startswith("From Mailchimp: 1 unsubscribed, 1 bounced (customers ")
+    assert entry.message.endswith("). 2 updates sent to PracBill.")
+    assert sorted(entry.customer_ids) == ["1", "2"]
+
+
+def test_an_entry_names_the_first_ten_customers(desk: Desk) -> None:
+    addresses = [f"person{number}@clinic.test" for number in range(12)]
+    for number, address in enumerate(addresses):
+        desk.customer(str(number), address)
+        desk.push(address)
+        desk.act("unsubscribe", address)
+    desk.pull()
+    (entry,) = desk.log_entries()
+    assert entry.counts == {"opted_out": 12, "told": 12}
+    assert len(set(entry.customer_ids)) == 10
 
 
 def test_when_nothing_was_heard_there_is_no_log_entry(desk: Desk) -> None:

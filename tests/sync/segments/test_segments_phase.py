@@ -34,7 +34,7 @@ def test_a_new_segment_is_in_mailchimp_as_soon_as_its_run_is_over(synced: Segmen
     assert (run.type, run.status, run.counts["segment_added"]) == ("segments", "success", 2)
     assert synced.tagged() == ["ann", "ben"] == synced.marked(created)
     assert view.mailchimp_segment_id == synced.tags_there()["Victoria"]
-    assert (view.sync_state, view.customer_count, view.member_count, view.difference) == ("synced", 2, 2, ())
+    assert (view.sync_state, view.customer_count, view.tagged_count, view.difference) == ("synced", 2, 2, ())
     assert view.last_synced_at is not None
 
 
@@ -162,7 +162,7 @@ def test_a_shared_address_is_explained_in_the_counts(office: SegmentOffice) -> N
     created = office.create()
     office.run()
     view = office.view(created)
-    assert (view.customer_count, view.member_count) == (4, 1)
+    assert (view.customer_count, view.tagged_count) == (4, 1)
     assert {reason.code: reason.count for reason in view.difference} == {
         "no_address": 1,
         "shared_address": 1,
@@ -237,6 +237,24 @@ def test_a_deleted_segment_leaves_nothing_behind(synced: SegmentOffice) -> None:
     assert set(synced.practice.audience().values()) == {"subscribed"}
 
 
+def test_a_preview_forecasts_the_counts_that_the_segment_then_has(synced: SegmentOffice) -> None:
+    synced.customer("silent", consent=None)
+    synced.customer("noway", consent="unsubscribed")
+    synced.customer("nomail", email=" ")
+    synced.customer("twin", email="ann@clinic.test")
+    preview = synced.preview()
+    created = synced.create()
+    synced.run()
+    synced.sync()
+    view = synced.view(created)
+    assert (preview.count, preview.reachable_count) == (view.customer_count, view.reachable_count) == (6, 3)
+    # Who has no consent recorded carries the tag and gets no campaign; two customers of one address are one member.
+    assert (view.tagged_count, {reason.code: reason.count for reason in view.difference}) == (
+        3,
+        {"no_address": 1, "shared_address": 1, "not_a_member": 1},
+    )
+
+
 def test_who_unsubscribed_is_not_counted_and_comes_back_with_the_tag(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -244,7 +262,7 @@ def test_who_unsubscribed_is_not_counted_and_comes_back_with_the_tag(synced: Seg
     synced.sync()
     assert synced.marked(created) == ["ben"]
     view = synced.view(created)
-    assert (view.member_count, {r.code: r.count for r in view.difference}) == (1, {"opted_out": 1})
+    assert (view.tagged_count, {r.code: r.count for r in view.difference}) == (1, {"opted_out": 1})
     synced.practice.act("resubscribe", "ann@clinic.test")
     synced.sync()
     assert synced.marked(created) == ["ann", "ben"]
