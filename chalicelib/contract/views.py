@@ -74,6 +74,12 @@ class BrakeStop:
 class RunView:
     """One sync. `counts` holds what was done per action; of a dry run, what would be done.
 
+    Each customer is in one bucket of `counts` at the most, so they may be added up; who needed nothing is in none.
+    Keys: `add`, `update`, `subscribe`, `unsubscribe`, `ask` (to confirm), `archive`, `rename` (a new address): done.
+    `refused`: by Mailchimp in this run; later runs count them as `held` until they are edited or tried again. `lost`:
+    a call failed, the next sync sends them. `held`: held back by us; `held_by_reason` splits it by the records' codes
+    and adds up to it. `segment_added`, `segment_removed`: tags, one for each member and segment, beside the buckets.
+
     `brake` is null unless the run was stopped for approval.
     """
 
@@ -88,6 +94,7 @@ class RunView:
     finished_at: datetime | None
     progress: RunProgress
     counts: dict[str, int]
+    held_by_reason: dict[str, int]
     message: str
     brake: BrakeStop | None
 
@@ -116,6 +123,9 @@ class LogEntryView:
     what started it: the schedule, staff, an event of Mailchimp's webhook, an edited segment, an erasure.
     `cancelled`: the run was stopped before its end, by staff or for another one. `customer_ids` are the first ten
     customers whom an entry of direction pull is about; empty for other entries, and where PracBill has no customer.
+    `counts` of a push are those of its run. Keys of a pull: `opted_out`, `bounced`, `deleted`, `resubscribed`,
+    `not_accepted` (subscribed in Mailchimp against an opt-out, which stands), `address_changed`: contacts; `told`:
+    updates that PracBill has by now; `waiting`: updates that it has not yet.
     """
 
     date: datetime
@@ -126,6 +136,7 @@ class LogEntryView:
     message: str
     run_id: str | None
     counts: dict[str, int]
+    held_by_reason: dict[str, int]
     cancelled: bool
     customer_ids: tuple[str, ...]
 

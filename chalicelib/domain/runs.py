@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,6 +21,23 @@ STUCK_AFTER = timedelta(minutes=30)
 # After this long the sweeper sends the current step's message once more, in case it was lost.
 NUDGE_AFTER = timedelta(minutes=6)
 
+# The buckets of a run's counts: each customer or address is in one of them at the most, so they may be added up.
+# Addresses with which nothing was to be done are in none. The last two count tags.
+BUCKETS = {
+    "add": "added to the audience",
+    "update": "data updated",
+    "subscribe": "subscribed",
+    "unsubscribe": "unsubscribed",
+    "ask": "asked by Mailchimp to confirm",
+    "archive": "archived",
+    "rename": "e-mail address changed",
+    "refused": "refused by Mailchimp in this run; later runs hold them until they are edited or tried again",
+    "lost": "not sent since a call failed; the next sync sends them again",
+    "held": "held back, split by reason in `held_by_reason`",
+    "segment_added": "tags given, one for each member and segment",
+    "segment_removed": "tags taken away, one for each member and segment",
+}
+_HELD_LATE = "changed_meanwhile"
 _ACTION_WORDS = {
     "add": "added",
     "update": "updated",
@@ -30,10 +48,11 @@ _ACTION_WORDS = {
     "rename": "renamed",
     "refused": "refused by Mailchimp",
     "lost": "not sent (the next sync sends them again)",
-    "invalid_email": "not sent (Invalid email)",
-    "segment_added": "added to segments",
-    "segment_removed": "removed from segments",
+    "segment_added": "segment tags added",
+    "segment_removed": "segment tags removed",
 }
+# What the guide calls the reasons that staff can work off.
+_HELD_WORDS = {"invalid_email": "Invalid email", "compliance_state": "Compliance state"}
 WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
 
 
@@ -173,15 +192,28 @@ def closing_message(run: Run) -> str:
         )
         return f"{lost} Done: {_told(run.counts) or 'nothing'}."
     told = _told(run.counts)
-    # Invalid addresses are told of in every full sync, also in one without changes.
     parts = ["No changes to sync."] if closing_status(run) == "skipped" or not told else []
     if told:
         parts.append(f"{told[0].upper()}{told[1:]}.")
     if held := run.counts.get("held", 0):
-        stuck = run.counts.get("compliance_state", 0)
-        why = f", {stuck} of them for their Compliance state" if stuck else ""
+        reasons = held_by_reason(run.counts)
+        named = [f"{reasons[code]} {words}" for code, words in _HELD_WORDS.items() if reasons.get(code)]
+        why = f" ({', '.join(named)})" if named else ""
         parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back{why}; the records say why.")
     return " ".join(parts)
+
+
+def buckets(counts: Mapping[str, int]) -> dict[str, int]:
+    """A run's counts without those that are parts of others."""
+    return {name: count for name, count in counts.items() if name in BUCKETS}
+
+
+def held_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
+    """Why customers were held back, by the codes of the records; they add up to the bucket `held`."""
+    reasons = {name: count for name, count in counts.items() if name not in BUCKETS}
+    # Whoever changed while the run was under way was held back by a chunk.
+    late = counts.get("held", 0) - sum(reasons.values())
+    return reasons | ({_HELD_LATE: reasons.get(_HELD_LATE, 0) + late} if late > 0 else {})
 
 
 def _segment_changes(run: Run) -> int:

@@ -66,6 +66,7 @@ def run(run_id: str = "run-1", **changes: Any) -> RunView:
         "finished_at": None,
         "progress": RunProgress(planned=9, done=4, failed=1, rate=12.5, eta=AT),
         "counts": {"add": 4},
+        "held_by_reason": {},
         "message": "Waiting for approval.",
         "brake": BrakeStop("Too many.", {"archive": 120}),
     }
@@ -182,7 +183,7 @@ class FakeLogs(Fake):
         after: str | None,
     ) -> Slice[LogEntryView]:
         self.note("logs", department_id, direction, type, status, trigger, limit, after)
-        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, False, ())
+        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, {}, False, ())
         return [entry], "l1"
 
 

@@ -188,6 +188,7 @@ def test_a_run_is_written_with_its_progress_in_one_place_and_times_in_utc(call: 
         "finished_at": None,
         "progress": {"planned": 9, "done": 4, "failed": 1, "rate": 12.5, "eta": "2026-03-01T10:30:00Z"},
         "counts": {"add": 4},
+        "held_by_reason": {},
         "message": "Waiting for approval.",
         "brake": {"reason": "Too many.", "planned_counts": {"archive": 120}},
     }

@@ -58,6 +58,7 @@ def run_view(status: RunStatus, *, brake: BrakeStop | None = None, **changes: An
         finished_at=None,
         progress=RunProgress(planned=0, done=0, failed=0, rate=None, eta=None),
         counts={},
+        held_by_reason={},
         message="",
         brake=brake,
     )

@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
+from chalicelib.contract.views import RunView
 from chalicelib.domain.departments import BrakeLimits
-from chalicelib.domain.runs import Run, brake_reason, closing_message, closing_status, rate_and_finish
+from chalicelib.domain.runs import (
+    BUCKETS,
+    Run,
+    brake_reason,
+    buckets,
+    closing_message,
+    closing_status,
+    held_by_reason,
+    rate_and_finish,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LIMITS = BrakeLimits()
@@ -102,6 +112,20 @@ def test_the_brake_says_how_many_of_how_many_and_what_to_do() -> None:
     )
 
 
+def test_the_buckets_of_the_counts_add_up_and_held_ones_are_split_by_reason() -> None:
+    counts = {"add": 4, "refused": 2, "held": 7, "invalid_email": 3, "opted_out": 3, "segment_added": 9}
+    assert buckets(counts) == {"add": 4, "refused": 2, "held": 7, "segment_added": 9}
+    # One changed while the run was under way: held by its chunk, which names no reason.
+    assert held_by_reason(counts) == {"invalid_email": 3, "opted_out": 3, "changed_meanwhile": 1}
+    assert sum(held_by_reason(counts).values()) == counts["held"]
+    assert held_by_reason({"add": 4}) == {}
+
+
+def test_the_api_description_tells_what_each_key_of_the_counts_means() -> None:
+    described = RunView.__doc__ or ""
+    assert all(f"`{name}`" in described for name in BUCKETS)
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
@@ -126,17 +150,22 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ({"counts": {"held": 3}}, "No changes to sync. 3 customers are held back; the records say why."),
         (
             {"counts": {"held": 3, "compliance_state": 2, "opted_out": 1}},
-            "No changes to sync. 3 customers are held back, 2 of them for their Compliance state; the records say why.",
+            "No changes to sync. 3 customers are held back (2 Compliance state); the records say why.",
         ),
         (
-            {"counts": {"held": 1, "invalid_email": 2}},
-            "No changes to sync. 2 not sent (Invalid email). 1 customer is held back; the records say why.",
+            {"counts": {"held": 309, "invalid_email": 35, "compliance_state": 14, "no_consent": 260}},
+            "No changes to sync. 309 customers are held back (35 Invalid email, 14 Compliance state); the records say "
+            "why.",
+        ),
+        (
+            {"counts": {"held": 1, "invalid_email": 1}},
+            "No changes to sync. 1 customer is held back (1 Invalid email); the records say why.",
         ),
         (
             {"done": 4, "counts": {"update": 3, "add": 1, "refused": 2}, "failed": 2},
             "1 added, 3 updated, 2 refused by Mailchimp.",
         ),
-        ({"counts": {"segment_added": 7}}, "7 added to segments."),
+        ({"counts": {"segment_added": 7}}, "7 segment tags added."),
         ({"failed": 2, "counts": {"lost": 2}}, "2 not sent (the next sync sends them again)."),
         (
             {"chunks_failed": 1, "chunks_total": 3, "done": 5, "counts": {"add": 5}},

@@ -202,6 +202,7 @@ class Office:
             finished_at=None,
             progress=RunProgress(planned=10, done=1, failed=0, rate=None, eta=None),
             counts={},
+            held_by_reason={},
             message="",
             brake=None,
         )

@@ -10,7 +10,7 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Record
-from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, rate_and_finish
+from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, buckets, held_by_reason, rate_and_finish
 from chalicelib.errors import RefuseRequest, conflict, not_found
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
@@ -111,7 +111,8 @@ class Runs:
             started_at=run.started_at,
             finished_at=run.finished_at,
             progress=RunProgress(planned=run.planned, done=run.done, failed=run.failed, rate=rate, eta=eta),
-            counts=run.planned_counts if run.dry_run else run.counts,
+            counts=run.planned_counts if run.dry_run else buckets(run.counts),
+            held_by_reason=held_by_reason(run.counts),
             message=run.message,
             brake=BrakeStop(reason=run.brake, planned_counts=run.planned_counts) if run.brake else None,
         )
@@ -467,7 +468,8 @@ def _entry_view(entry: LogEntry) -> LogEntryView:
         status=entry.status,
         message=entry.message,
         run_id=entry.run_id or None,
-        counts=entry.counts,
+        counts=buckets(entry.counts) if entry.direction == "push" else entry.counts,
+        held_by_reason=held_by_reason(entry.counts) if entry.direction == "push" else {},
         cancelled=entry.cancelled,
         customer_ids=entry.customer_ids,
     )
