@@ -8,7 +8,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs page-watch page pracbill-conformance redrive test test-fast soak check format bench package costs audit install clean
+.PHONY: help run stop demo logs page page-watch screenshots pracbill-conformance redrive test test-fast soak check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ page: install ## build the page that make run shows and the service serves
 
 page-watch: install ## build the page anew at each change of web/src; reload the browser to see it
 	@$(RUN) -m infra.deploy.page --watch
+
+screenshots: install ## take the pictures of the page in docs/images anew
+	@$(RUN) -m infra.local.screenshots
 
 stop: install ## end what make run started; its state is kept
 	@$(RUN) -m infra.local stop
@@ -37,7 +40,7 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 test-fast: install ## what needs no server
 	$(RUN) -m pytest -q tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill --ignore tests/mailchimp/test_against_stand_in.py --ignore tests/pracbill/test_against_stand_in.py
 
-test: install ## all tests
+test: page ## all tests
 	$(RUN) -m pytest -q -n 2 --dist loadfile
 
 soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HISTORIES=, SOAK_SECONDS=; python -m tests.soak has more)
@@ -62,7 +65,7 @@ bench: install ## measure the local stack
 	@$(RUN) -m infra.bench
 
 STAGE ?= dev
-package: install ## template and zip for AWS, into build/ (STAGE=prod for another stage)
+package: page ## template and zip for AWS, and the page for PracBill, into build/ (STAGE=prod for another stage)
 	$(RUN) -m infra.deploy.package --out build --stage $(STAGE)
 
 # What is set on make's command line is in the environment of what it starts, whatever characters it has.

@@ -4,7 +4,10 @@
 import { readFileSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
-const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+const read = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
+const { version, dependencies } = JSON.parse(read('package.json'));
+// What we ship parts of asks that its licence goes along. All of Lit's packages have the same one.
+const licences = Object.keys(dependencies).map((name) => `${name}:\n${read(`node_modules/${name}/LICENSE`).trim()}`);
 const [outfile, watch] = process.argv.slice(2);
 const options = {
   absWorkingDir: import.meta.dirname,
@@ -15,8 +18,9 @@ const options = {
   target: 'es2022',
   minify: true,
   charset: 'utf8',
-  legalComments: 'eof',
+  legalComments: 'none', // the footer has the licences in full
   define: { 'process.env.NODE_ENV': '"production"' },
+  footer: { js: `/*!\nHolds parts of these packages.\n\n${licences.join('\n\n')}\n*/` },
   banner: { js: `/* pracbill-mailchimp ${version} */` },
   logLevel: 'warning',
 };

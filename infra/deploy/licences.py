@@ -7,6 +7,7 @@ Read from the metadata of the packages in this environment; a test holds the fil
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
@@ -17,7 +18,8 @@ from packaging.utils import canonicalize_name
 
 from infra.deploy.wheels import ADDED_BY_CHALICE, LAMBDA_MARKERS, deployed_requirements
 
-REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
+PROJECT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = PROJECT / "requirements.txt"
 # How packages that name their licence by classifier or in words say it, in SPDX's terms.
 _SPDX = {
     "Apache Software License": "Apache-2.0",
@@ -63,11 +65,22 @@ def licence(package: Distribution) -> str:
     return " OR ".join(named) or _SPDX.get(words, words)
 
 
+def shipped_to_browsers(lock: Path = PROJECT / "web" / "package-lock.json") -> list[tuple[str, str, str]]:
+    """Name, version and terms of npm's packages that the page is made of."""
+    packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+    return [
+        (path.removeprefix("node_modules/"), package["version"], f"{package['license']} (the page)")
+        for path, package in packages.items()
+        if path and not package.get("dev")
+    ]
+
+
 def table() -> str:
     """docs/licences.md."""
     chalice = distribution(ADDED_BY_CHALICE)
     rows = [(chalice.name, chalice.version, f"{licence(chalice)} (two of its modules)")]
     rows += [(package.name, package.version, licence(package)) for package in shipped()]
+    rows += shipped_to_browsers()
     lines = [f"| {name} | {version} | {terms} |" for name, version, terms in sorted(rows, key=lambda r: r[0].lower())]
     return "\n".join(
         [
@@ -76,6 +89,7 @@ def table() -> str:
             "The deployment zip holds these packages beside our own sources; each brings its licence's text along in",
             "its `.dist-info` folder (Chalice: https://github.com/aws/chalice/blob/master/LICENSE). Made by",
             "`python -m infra.deploy.licences`; packages for development and the local stack are not shipped.",
+            "What the page is made of comes from npm; the licences stand at the end of its script.",
             "",
             "| package | version | licence |",
             "| --- | --- | --- |",

@@ -6,7 +6,10 @@ Chalice writes the template from `app.py` and `.chalice/config.json`; everything
 merged into it. Three things differ from `chalice package --merge-template`: the runtime is Python 3.13 whatever
 interpreter runs this, the wheels come from `infra.deploy.wheels`, and the API points at its functions by name.
 
-`--sources-only` leaves the dependencies out and asks no package index; the local stack and the checks use it.
+The page for PracBill's front end (page_package.py) comes beside them, in page/.
+
+`--sources-only` leaves the dependencies out, builds no page and asks no package index; the local stack and the checks
+use it.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ from chalice.package import (
 from chalice.policy import AppPolicyGenerator
 from chalice.utils import UI, OSUtils
 
+from infra.deploy.page import PageFailed
+from infra.deploy.page import build as build_page
+from infra.deploy.page_package import write_page_package
 from infra.deploy.wheels import NoDependencies, WheelBuilder, check_imports
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -220,6 +226,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stage", default="dev", help="the stage that the template names by default")
     parser.add_argument("--sources-only", action="store_true", help="leave the dependencies out")
     options = parser.parse_args(arguments)
+    if not options.sources_only:
+        try:
+            build_page()  # the service serves it, so no package is without it
+            page_files = write_page_package(options.out / "page")
+        except PageFailed as error:
+            print(error, file=sys.stderr)
+            return 1
+        print("For PracBill's front end:", *page_files)
     template = build_package(out=options.out, stage=options.stage, sources_only=options.sources_only)
     size = (options.out / "deployment.zip").stat().st_size
     print(f"{template} and {options.out / 'deployment.zip'} ({size / 1e6:.1f} MB)")
