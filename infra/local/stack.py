@@ -174,7 +174,8 @@ class LocalStack:
             return
         if "emulator" not in (gone := stack_state.missing(self.folder, known)):
             trouble = f" Of it {', '.join(gone)} ended: make stop and make run again mend that." if gone else ""
-            raise AlreadyRunning(f"A stack is running already: {known['api_url']} (make stop ends it).{trouble}")
+            where = known.get("host_url", known["api_url"])
+            raise AlreadyRunning(f"A stack is running already: {where} (make stop ends it).{trouble}")
         stack_state.end(self.folder, known["processes"])
         stack_state.forget(self.folder)
         print("The last stack was not stopped but broke down: the emulator's state since its start is lost.")

@@ -26,3 +26,8 @@ ABOUT: dict[str, Any] = {
 )
 def test_the_token_to_try_comes_from_whoever_issues_it(write: str | None, command: str) -> None:
     assert command in where_to_look({**ABOUT, "tokens": {"read": write, "write": write}})
+
+
+def test_the_page_comes_first() -> None:
+    said = where_to_look({**ABOUT, "tokens": {"read": None, "write": None}, "host_url": "http://127.0.0.1:4600"})
+    assert said.strip().startswith("Open http://127.0.0.1:4600\n")
