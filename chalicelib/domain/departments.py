@@ -89,6 +89,14 @@ class DepartmentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedOptOuts:
+    """Unsubscribes that Mailchimp did not take in the last sync, and since when there are any."""
+
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxBacklog:
     """Changes of consent that PracBill could not be told yet; nothing is lost, they are told by the next who can."""
 
@@ -138,6 +146,7 @@ class Department:
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
     backlog: OutboxBacklog | None = None  # noted by whoever could not tell PracBill, until everything is told
+    refused_opt_outs: RefusedOptOuts | None = None  # noted by each sync that came to its end
     unreadable: tuple[Unreadable, ...] = ()
     unreadable_may_differ: bool = False  # customers with such values came, went or changed since they were counted
 

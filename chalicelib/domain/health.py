@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.contract.views import RunView
-from chalicelib.domain.departments import Connection, ConnectionState, Department, Finding, OutboxBacklog, Unreadable
+from chalicelib.domain.departments import (
+    Connection,
+    ConnectionState,
+    Department,
+    Finding,
+    OutboxBacklog,
+    RefusedOptOuts,
+    Unreadable,
+)
 from chalicelib.domain.runs import RunType
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
@@ -81,6 +89,7 @@ def health(
         return ()
     findings = [*_state(department.connection), *_audience(department), *_schedule(department, run, now)]
     findings += [_backlog(department.backlog, now)] if department.backlog else []
+    findings += [_refused_opt_outs(department.refused_opt_outs)] if department.refused_opt_outs else []
     findings += [_unreadable(each) for each in department.unreadable]
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
@@ -168,6 +177,18 @@ def _backlog(backlog: OutboxBacklog, now: datetime) -> Finding:
         backlog.message,
         "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
         "works. If it stays so, tell PracBill's developers.",
+    )
+
+
+def _refused_opt_outs(refused: RefusedOptOuts) -> Finding:
+    one = refused.count == 1
+    who = "1 person who opted out is" if one else f"{refused.count} people who opted out are"
+    return Finding(
+        "opt_out_refused",
+        "error",
+        f"{who} still subscribed: Mailchimp has refused the unsubscribe since {refused.since:%Y-%m-%d %H:%M} UTC.",
+        "Unsubscribe these contacts in Mailchimp (Audience, All contacts), or correct there the field that Mailchimp "
+        "names. The records of the last sync, under Refused, name each customer. Every sync tries again.",
     )
 
 

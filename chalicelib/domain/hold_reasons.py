@@ -115,7 +115,9 @@ def reason(action: str, rule: str) -> str:
     return _RULES.get(rule) or _ACTIONS.get(action, "")
 
 
-def explanation(code: str, words: str = "", *, no: OptOut | None = None, zone: tzinfo = UTC) -> Explanation:
+def explanation(
+    code: str, words: str = "", *, field: str = "", no: OptOut | None = None, zone: tzinfo = UTC
+) -> Explanation:
     """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`.
 
     `no` is the last known one; its day is told in `zone`. PracBill hears of what was said in Mailchimp and repeats it,
@@ -125,7 +127,7 @@ def explanation(code: str, words: str = "", *, no: OptOut | None = None, zone: t
         return _unsubscribed_there(no, zone)
     if code in HELD:
         return HELD[code]
-    known = refusal(code, words=words)
+    known = refusal(code, field=field, words=words)
     return Explanation(known.told, known.fix)
 
 

@@ -68,6 +68,7 @@ class Held:
     marks: tuple[str, ...] = ()
     waits: bool = False  # refused before, its back-off still running: decided again by each run
     words: str = ""  # Mailchimp's own, of a refusal
+    field: str = ""  # the merge field that was refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ def _running_refusal(member: Member, inputs: str, now: datetime) -> PushRefusal 
 
 
 def _quarantined(held: Held, refusal: PushRefusal) -> Held:
-    return replace(held, code=refusal.code, waits=refusal.retry_at is not None, words=refusal.text)
+    waits = refusal.retry_at is not None
+    return replace(held, code=refusal.code, waits=waits, words=refusal.text, field=refusal.field)
 
 
 def _operation(state: AddressState, verdict: Verdict) -> Operation:

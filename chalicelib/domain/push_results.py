@@ -134,7 +134,7 @@ def refused_already(operation: Operation, member: Member, since: datetime | None
         return None
     if operation.action == "unsubscribe" and kept.code == "no_answer" and kept.attempts < MOST_OPT_OUT_TRIES:
         return None
-    return refusal(kept.code, words=kept.text)
+    return refusal(kept.code, field=kept.field, words=kept.text)
 
 
 def consent_news(results: Iterable[PushResult]) -> list[PushResult]:
@@ -193,6 +193,7 @@ def next_refusal(member: Member, refusal: Refusal, inputs: str, now: datetime) -
         attempts=attempts,
         inputs=inputs,
         retry_at=now + delay if delay is not None else None,
+        field=refusal.field,
     )
 
 

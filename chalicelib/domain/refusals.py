@@ -19,9 +19,10 @@ _LONGEST_WORDS = 300
 # The code under which mailchimp/ hands over who makes calls fail.
 FAILING_CALL = "FAILING_CALL"
 _ADDRESS = re.compile(r"""[^\s"<>(),;:]+@[^\s"'<>(),;:]+""")
-_MERGE_TAG = re.compile(r"(?:merge_fields\.)?([A-Z][A-Z0-9_]{0,9})")
+_MERGE_TAG = re.compile(r"(?:merge_fields\.)?([A-Z][A-Z0-9_]{0,9})(?:\..*)?")
 
-# Our own names for what the fields hold, for staff who do not know merge tags.
+# The fields that this service fills, from PracBill; all others are Mailchimp's. Our own names for what they hold, for
+# staff who do not know merge tags.
 _FIELD_NAMES = {
     "COMPANY": "the company name",
     "FNAME": "the first name",
@@ -57,6 +58,7 @@ class Refusal:
     fix: str
     retry: RetryRule
     words: str = ""
+    field: str = ""  # the merge field concerned, as Mailchimp names it
 
     @property
     def told(self) -> str:
@@ -136,6 +138,29 @@ REFUSALS: Mapping[str, Refusal] = {
             _LOOK_AGAIN,
         ),
         Refusal(
+            "foreign_field_invalid",
+            "Invalid field",
+            "Mailchimp does not accept what the contact has for {field}. PracBill does not fill this field.",
+            "Correct {field} in the contact's profile in Mailchimp, or change the field there: Audience, Settings, "
+            "Audience fields. If the contact is to get no more mail, unsubscribe it in Mailchimp.",
+            _LOOK_AGAIN,
+        ),
+        Refusal(
+            "foreign_field_required",
+            "Missing field",
+            "The audience demands a value for {field}. PracBill does not fill this field.",
+            "Make {field} optional in Mailchimp: Audience, Settings, Audience fields. Or fill it in in the contact's "
+            "profile there. If the contact is to get no more mail, unsubscribe it in Mailchimp.",
+            _LOOK_AGAIN,
+        ),
+        Refusal(
+            "plan_full",
+            "Plan limit",
+            "The Mailchimp plan allows no further contacts.",
+            "Archive contacts that are not needed in Mailchimp, or change the plan; it is tried twice more.",
+            _LOOK_AGAIN,
+        ),
+        Refusal(
             "already_member",
             "Already a member",
             "The address was added to the audience by somebody else at the same time.",
@@ -204,7 +229,16 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("forgotten email",),
         ),
     ),
-    ("previously_unsubscribed", (("previously unsubscribed",), ("unsubscribed", "opt in again"))),
+    (
+        "previously_unsubscribed",
+        (
+            ("previously unsubscribed",),
+            ("unsubscribed", "opt in"),
+            ("unsubscribed", "resubscribe"),
+            ("unsubscribed", "re-subscribe"),
+            ("not be resubscribed",),
+        ),
+    ),
     (
         "compliance_state",
         (
@@ -217,12 +251,23 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ),
     (
         "signup_throttle",
-        (("signed up", "lot of lists"), ("signed up", "too many"), ("more signups",), ("more sign-ups",)),
+        (
+            ("signed up", "lot of lists"),
+            ("signed up", "too many"),
+            ("more signups",),
+            ("more sign-ups",),
+            ("recent signups",),
+            ("recent sign-ups",),
+        ),
     ),
     ("cannot_archive", (("can not archive",), ("cannot archive",), ("member cannot be removed",))),
     ("cannot_rename", (("only update email", "status of"), ("only update email", "subscribed"))),
     ("rename_clash", (("already in this list",), ("already in this audience",))),
-    ("already_member", (("already a list member",), ("member exists",), ("error_contact_exists",))),
+    (
+        "already_member",
+        (("already a list member",), ("already subscribed",), ("member exists",), ("error_contact_exists",)),
+    ),
+    ("plan_full", (("plan", "limit"), ("contact limit",), ("plan", "upgrade"))),
     ("looks_fake", (("looks fake",), ("real email",), ("fake or invalid",))),
     (
         "invalid_email",
@@ -231,13 +276,25 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("email address", "invalid"),
             ("email address", "not valid"),
             ("invalid email",),
+            ("single @",),
+            ("email address must",),
             ("email_address", "schema"),
+            ("email_address", "required fields"),
             ("email_address", "blank"),
         ),
     ),
 )
 _REQUIRED = ("enter a value", "is required", "required field", "must provide", "can't be blank", "cannot be blank")
-_MERGE_TEXTS = ("merge field", "merge_field", "enter a number", "complete address", "not a valid choice")
+_MERGE_TEXTS = (
+    "merge field",
+    "merge_field",
+    "enter a number",
+    "enter a value",
+    "complete address",
+    "not a valid choice",
+    "schema describes",
+    "schemas described",
+)
 
 
 def classify(text: str, code: str = "", field: str = "", field_message: str = "", *, address: str = "") -> Refusal:
@@ -258,7 +315,8 @@ def classify(text: str, code: str = "", field: str = "", field_message: str = ""
             return replace(REFUSALS[known], words=words)
     if tag or any(fragment in said for fragment in _MERGE_TEXTS):
         required = any(fragment in said for fragment in _REQUIRED)
-        return refusal("merge_field_required" if required else "merge_field_invalid", field=field, words=words)
+        whose = "foreign_field" if tag and tag[1] not in _FIELD_NAMES else "merge_field"
+        return refusal(f"{whose}_{'required' if required else 'invalid'}", field=field, words=words)
     return refusal("unknown", words=words)
 
 
@@ -266,7 +324,10 @@ def refusal(code: str, *, field: str = "", words: str = "") -> Refusal:
     """The refusal with this code, as it was kept; a code that is not known is `unknown`."""
     found = REFUSALS.get(code, REFUSALS["unknown"])
     name = _field_name(field)
-    return replace(found, cause=found.cause.format(field=name), fix=found.fix.format(field=name), words=words)
+    cause, fix = found.cause.format(field=name), found.fix.format(field=name)
+    if code.startswith("merge_field") and _MERGE_TAG.fullmatch(field) is None:
+        fix += " If nothing is wrong there, look at the fields of the contact's profile in Mailchimp."
+    return replace(found, cause=cause, fix=fix, words=words, field=field)
 
 
 def mask_addresses(text: str, address: str = "") -> str:

@@ -81,6 +81,7 @@ class Run:
     planned: int = 0
     done: int = 0
     failed: int = 0
+    opt_outs_refused: int = 0  # of the failed ones: unsubscribes that Mailchimp did not take
     planned_counts: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     customers_read: int = 0

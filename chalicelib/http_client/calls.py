@@ -213,7 +213,8 @@ class HttpCalls:
         if self._only_json and answer.is_success and answer.body.strip() and answer.document() is None:
             return unreadable(answer.status)
         silent = self._silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
-        return transient_error_of(answer.status, answer.headers, silent_403=silent)
+        is_page = answer.body.lstrip()[:1] == b"<"
+        return transient_error_of(answer.status, answer.headers, silent_403=silent, is_page=is_page)
 
     def _wait_or_give_up(self, call: Call, faults: Sequence[TransientError], attempt: int) -> None:
         transient = faults[-1]

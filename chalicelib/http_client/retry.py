@@ -28,6 +28,7 @@ class TransientError:
     status: int | None
     may_have_run: bool
     retry_after: float | None = None  # seconds the other side asks for
+    is_page: bool = False  # the answer was a web page, not one of the API's own
 
     @property
     def may_be_ours(self) -> bool:
@@ -56,14 +57,16 @@ def unreadable(status: int) -> TransientError:
     return TransientError(status, may_have_run=True)
 
 
-def transient_error_of(status: int, headers: Mapping[str, str], *, silent_403: bool) -> TransientError | None:
+def transient_error_of(
+    status: int, headers: Mapping[str, str], *, silent_403: bool, is_page: bool = False
+) -> TransientError | None:
     """The passing fault that an answer stands for, or None when it must be taken at its word.
 
     `silent_403`: the answer carries no JSON and its sender uses a bare 403 for too many requests, as Mailchimp does
-    (Marketing API, "Rate limits and timeouts").
+    (Marketing API, "Rate limits and timeouts"). `is_page`: it is a web page, as firewalls answer it.
     """
     if status == 429 or (status == 403 and silent_403):
-        return TransientError(status, may_have_run=False, retry_after=_retry_after(headers))
+        return TransientError(status, may_have_run=False, retry_after=_retry_after(headers), is_page=is_page)
     if status >= 500:
         # A 502 or 504 of Mailchimp's edge means that the request ran too long; it may still be running.
         return TransientError(status, may_have_run=True, retry_after=_retry_after(headers))

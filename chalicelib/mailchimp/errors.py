@@ -142,8 +142,18 @@ _WEBHOOK_WORDS = {
 }
 
 
+BLOCKED = (
+    "Access blocked: a firewall in front of Mailchimp refuses this service's calls with a web page (HTTP 403). Access "
+    "from this service's network address seems to be blocked. Wait an hour; if it stays so, ask Mailchimp's support to "
+    "allow the address from which the service calls, and tell the operators of this integration. The API key is not "
+    "the cause."
+)
+
+
 def explain_fault(transient: TransientError) -> str:
     """Words for a fault that may pass."""
+    if transient.status == 403 and transient.is_page:
+        return BLOCKED
     if transient.status in (403, 429):
         return (
             "Rate limit exceeded: Mailchimp has had too many requests from this account. "

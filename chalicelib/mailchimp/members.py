@@ -100,8 +100,15 @@ class MemberCalls(Resource):
         `pending` makes Mailchimp mail the person for a confirmation, once.
         """
         # No field that somebody made required may stand in the way.
-        call = Call("PATCH", _ONE, query={"skip_merge_validation": "true"}, body={"status": status})
-        return _member_answer(self._about(call, audience_id, address), address)
+        query = {"skip_merge_validation": "true"}
+        answer = self._about(Call("PATCH", _ONE, query=query, body={"status": status}), audience_id, address)
+        if answer.status == 400 and status == "unsubscribed":
+            # PATCH may judge what the member holds in a field that we do not fill. PUT is another way to say the same;
+            # the member is there, or else PATCH had answered 404, so nobody is created.
+            body = {"email_address": mail_address(address), "status": status}
+            other = self._about(Call("PUT", _ONE, query=query, body=body), audience_id, address)
+            answer = other if other.is_success else answer
+        return _member_answer(answer, address)
 
     def archive_member(self, audience_id: str, address: str) -> MemberAnswer:
         """Archive a member. One that is archived already is `done`; bounced and pending ones are refused."""

@@ -11,6 +11,16 @@ E = "ann@clinic.test"
 # Wordings as documented, recorded or reported between 2016 and 2026; `<e>` stands for the address.
 WORDINGS = [
     ("Please provide a valid email address.", "invalid_email"),
+    ("An email address must contain a single @", "invalid_email"),
+    ("Invalid Resource: An email address must contain a single @", "invalid_email"),
+    ("Required fields were not provided: email_address", "invalid_email"),
+    ("The domain portion of the email address is invalid (the portion after the @: clinic)", "invalid_email"),
+    ("<e> has unsubscribed, and cannot be resubscribed by you", "previously_unsubscribed"),
+    ("<e> unsubscribed before; only they can re-subscribe", "previously_unsubscribed"),
+    ("<e> has too many recent signups", "signup_throttle"),
+    ("<e> is already subscribed to the list.", "already_member"),
+    ("Your account has reached the contact limit of its plan.", "plan_full"),
+    ("Invalid interest ID: 'abc'.", "unknown"),
     ("Invalid Resource: Please provide a valid email address.", "invalid_email"),
     ("<e> looks fake or invalid, please enter a real email address.", "looks_fake"),
     ("Invalid Resource: <e> looks fake or invalid, please enter a real email address.", "looks_fake"),
@@ -85,18 +95,31 @@ def test_the_code_of_the_bulk_call_is_enough_for_an_existing_contact() -> None:
     ("field", "message", "code", "named"),
     [
         ("PHONE", "Please enter a valid phone number", "merge_field_invalid", "the phone number (PHONE)"),
-        ("LTV", "Please enter a number", "merge_field_invalid", "the field LTV"),
+        ("LTV", "Please enter a number", "foreign_field_invalid", "the field LTV"),
+        ("SHIPPING", "Please enter a complete address", "foreign_field_invalid", "the field SHIPPING"),
+        ("merge_fields.ADDRESS.zip", "Please enter a value", "merge_field_required", "postal address"),
+        ("merge_fields.X", "Data did not match any of the schemas described in anyOf.", "foreign_field_invalid", "X"),
         ("merge_fields.ADDRESS", "Please enter a complete address", "merge_field_invalid", "postal address"),
-        ("MMERGE7", "Please enter a value", "merge_field_required", "the field MMERGE7"),
+        ("MMERGE7", "Please enter a value", "foreign_field_required", "the field MMERGE7"),
         ("COMPANY", "This field is required", "merge_field_required", "company name"),
-        ("COMPLIANCE", "Please enter a number", "merge_field_invalid", "the field COMPLIANCE"),
+        ("COMPLIANCE", "Please enter a number", "foreign_field_invalid", "the field COMPLIANCE"),
         ("", "Data did not match: merge_fields.X", "merge_field_invalid", "one of the fields"),
+        ("", "Schema describes string, integer found instead", "merge_field_invalid", "one of the fields"),
     ],
 )
 def test_a_refused_merge_field_is_named(field: str, message: str, code: str, named: str) -> None:
     found = classify("Your merge fields were invalid.", "ERROR_GENERIC", field, message)
     assert found.code == code
     assert named in found.cause
+
+
+@pytest.mark.parametrize("message", ["Please enter a value", "Please enter a number"])
+def test_a_field_is_mended_where_it_is_filled(message: str) -> None:
+    for tag in ("COMPANY", "FNAME", "LNAME", "PHONE", "ADDRESS"):
+        assert "in PracBill" in classify("Your merge fields were invalid.", "", tag, message).fix
+    for tag in ("SHIPPING", "MMERGE7", "BIRTHDAY"):
+        fix = classify("Your merge fields were invalid.", "", tag, message).fix
+        assert "in Mailchimp" in fix and "PracBill" not in fix and "unsubscribe it" in fix
 
 
 def test_a_refused_address_field_is_an_invalid_email() -> None:

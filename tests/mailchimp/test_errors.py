@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, UnexpectedAnswer
+from chalicelib.mailchimp.errors import BLOCKED, AudienceGone, NotPermitted, UnexpectedAnswer
 from tests.http_client.scripted import HANG_UP, Reply, ScriptedServer, Waiting
 from tests.mailchimp.conftest import KEY, client_of
 
@@ -56,7 +56,7 @@ def test_a_403_with_json_is_a_missing_right(client: MailchimpClient, server: Scr
         client.account()
 
 
-@pytest.mark.parametrize("reply", [Reply(403, b""), Reply(403, b"<html>Forbidden</html>"), Reply(429, b"")])
+@pytest.mark.parametrize("reply", [Reply(403, b""), Reply(429, b""), Reply(429, b"<html>Slow down</html>")])
 def test_a_bare_403_or_429_is_the_rate_limit_and_is_waited_for(
     client: MailchimpClient, server: ScriptedServer, waiting: Waiting, reply: Reply
 ) -> None:
@@ -66,6 +66,20 @@ def test_a_bare_403_or_429_is_the_rate_limit_and_is_waited_for(
     server.will(*[reply] * 5)
     with pytest.raises(RetryLater, match=r"^Rate limit exceeded"):
         client.account()
+
+
+def test_a_403_with_a_web_page_is_waited_for_and_where_it_lasts_no_limit_but_a_closed_door(
+    client: MailchimpClient, server: ScriptedServer, waiting: Waiting
+) -> None:
+    page = Reply(403, b"\n<HTML><TITLE>Access Denied</TITLE> Reference #18.2d</HTML>", {"Content-Type": "text/html"})
+    server.will(page, Reply(200, {"account_id": "a1"}))
+    assert client.account().account_id == "a1"
+    assert waiting.slept == [0.5]
+    server.will(*[page] * 5)
+    with pytest.raises(RetryLater) as raised:
+        client.account()
+    assert raised.value.message == BLOCKED
+    assert "Rate limit" not in BLOCKED and "network address" in BLOCKED and "ask Mailchimp's support" in BLOCKED
 
 
 def test_a_fault_of_mailchimp_is_named_with_its_status(client: MailchimpClient, server: ScriptedServer) -> None:

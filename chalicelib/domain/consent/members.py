@@ -68,6 +68,7 @@ class PushRefusal:
     attempts: int
     inputs: str  # fingerprint of what was refused
     retry_at: datetime | None = None
+    field: str = ""  # the merge field that was refused
 
 
 @dataclass(frozen=True, slots=True)

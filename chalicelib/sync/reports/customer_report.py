@@ -236,7 +236,7 @@ def _explanation(department: Department, member: Member, held: Held, ledger: Seq
     """The words of the records, but for what only the ledger knows."""
     if held.code == "forgotten" and ledger and ledger[0].rule == "address-changed":
         return _ADDRESS_CHANGED
-    return explanation(held.code, held.words, no=member.opt_out, zone=ZoneInfo(department.timezone))
+    return explanation(held.code, held.words, field=held.field, no=member.opt_out, zone=ZoneInfo(department.timezone))
 
 
 def _planned_words(action: Action, there: str | None) -> str:
@@ -300,7 +300,7 @@ def _refusal_view(member: Member) -> RefusalView | None:
     kept = member.refusal
     if kept is None:
         return None
-    words = refusal(kept.code, words=kept.text)
+    words = refusal(kept.code, field=kept.field, words=kept.text)
     return RefusalView(at=kept.at, code=kept.code, cause=words.told, fix=words.fix, retry_at=kept.retry_at)
 
 

@@ -418,6 +418,7 @@ class ApplyPhase:
         refused = counts.get("refused", 0)
         self._meter.count("MembersPushed", done)
         self._meter.count("MembersRefused", refused)
+        self._meter.count("RefusalsUnknown", sum(1 for one in results if _is_unknown(one)))
 
         def counted(stored: Run) -> Run:
             return replace(
@@ -426,6 +427,7 @@ class ApplyPhase:
                 chunks_failed=stored.chunks_failed + is_failed,
                 done=stored.done + done,
                 failed=stored.failed + refused + lost,
+                opt_outs_refused=stored.opt_outs_refused + sum(map(_is_owed, results)),
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
                 last_chunk_at=now,
@@ -473,6 +475,11 @@ def _held(operation: Operation, member: RemoteMember) -> str:
     if not operation.values or not member.merge_fields:
         return ""
     return values_fingerprint({tag: member.merge_fields.get(tag, "") for tag in operation.values})
+
+
+def _is_unknown(one: PushResult) -> bool:
+    """Refused in words that this service does not know: somebody should look at them, and teach it."""
+    return one.refusal is not None and one.refusal.code == "unknown"
 
 
 def _is_owed(one: PushResult) -> bool:

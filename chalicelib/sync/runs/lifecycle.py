@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chalicelib.contract.views import BrakeStop, LogEntryView, RecordView, RunPhase, RunProgress, RunView
-from chalicelib.domain.departments import Department
+from chalicelib.domain.departments import Department, RefusedOptOuts
 from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Record
@@ -368,7 +368,7 @@ def after_run(department: Department, run: Run) -> Department:
     """The department after a run: free again, and after a good end with its watermarks moved."""
     if department.active_run_id != run.id:
         return department
-    department = replace(department, active_run_id="")
+    department = _with_refused_opt_outs(replace(department, active_run_id=""), run)
     if run.status not in ("success", "skipped") or run.dry_run:
         return department
     if run.type == "segments":
@@ -388,6 +388,16 @@ def after_run(department: Department, run: Run) -> Department:
     if run.type != "full":
         return department
     return replace(department, split_points=SplitPoints.from_text(run.points).points)
+
+
+def _with_refused_opt_outs(department: Department, run: Run) -> Department:
+    """Each sync that comes to its end has tried every opt-out that Mailchimp did not take before."""
+    if run.phase != "close" or run.dry_run or run.type == "segments":
+        return department
+    before = department.refused_opt_outs
+    since = before.since if before is not None else run.started_at
+    now = RefusedOptOuts(run.opt_outs_refused, since) if run.opt_outs_refused else None
+    return replace(department, refused_opt_outs=now)
 
 
 def _gives_way(active: Run, run: Run) -> bool:

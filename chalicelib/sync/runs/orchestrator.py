@@ -24,6 +24,8 @@ from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.runs.plan_phase import PlanPhase
 
+# Reasons that say themselves what has to be done; with others it is to check that the other side works.
+SAYS_WHAT_TO_DO = ("Rate limit exceeded", "Access blocked")
 _NEXT: dict[Phase, Phase] = {
     "pull": "store",
     "store": "decide",
@@ -274,11 +276,13 @@ class Orchestrator:
 
 def given_up_message(run: Run, reason: str) -> str:
     """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
+    sent = "What was sent stays." if run.done else "Nothing was sent to Mailchimp."
+    if reason.startswith(SAYS_WHAT_TO_DO):
+        return f"{reason} Every retry failed for several minutes, so the sync was stopped. {sent}"
     what = reason.partition(". ")[0].rstrip(".")
     side = next((name for name in ("PracBill", "Mailchimp") if name in what), "")
     check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
-    sent = "What was sent stays. " if run.done else "Nothing was sent to Mailchimp. "
-    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent}{check}".strip()
+    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent} {check}".strip()
 
 
 def _state(rejected: KeyRejected) -> ConnectionState:

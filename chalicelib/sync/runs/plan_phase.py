@@ -316,7 +316,7 @@ def planned_record(operation: Operation, at: datetime) -> Record:
 
 def held_record(held: Held, at: datetime, *, no: OptOut | None, zone: tzinfo) -> Record:
     """The record of an address for which nothing was sent; `no` is its last known opt-out, `zone` the department's."""
-    words = explanation(held.code, held.words, no=no, zone=zone)
+    words = explanation(held.code, held.words, field=held.field, no=no, zone=zone)
     return Record(
         key=held.address_key,
         customer_id=held.customer_id,

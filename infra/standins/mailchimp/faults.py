@@ -21,7 +21,7 @@ class Fault:
     `seconds` and then drops it; "drop" closes the connection without an answer; "delay" adds `seconds` to a
     normal answer; "truncate" carries the call out and answers half of what belongs into the answer. With `executes`
     the call is carried out all the same. With `about` only calls match that name this address, in the body or in the
-    path: one member for which calls fail, while all others go through.
+    path: one member for which calls fail, while all others go through. A problem's `errors` name `field` and `message`.
     """
 
     method: str = "*"
@@ -36,6 +36,8 @@ class Fault:
     seconds: float = 130.0
     executes: bool = False
     about: str = ""
+    field: str = ""
+    message: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.body not in BODIES:

@@ -237,7 +237,9 @@ def _fault_response(fault: Fault) -> Response:
     if fault.body == "empty":
         return Response(fault.status)
     usual = problems.usual_problem(fault.status)
-    return problem_response(Problem(fault.status, fault.title or usual.title, fault.detail or usual.detail))
+    errors = [problems.FieldError(fault.field, fault.message)] if fault.message else []
+    detail = fault.detail or usual.detail
+    return problem_response(Problem(fault.status, fault.title or usual.title, detail, errors=errors))
 
 
 def _encode(document: Any) -> bytes:
