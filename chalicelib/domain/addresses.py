@@ -23,10 +23,15 @@ _PLAIN = re.compile(
 
 
 def usable_address(email: str) -> str | None:
-    """The address in the form by which we compare, or None when it is none (RFC 5321, 5322)."""
+    """The address in the form by which we compare, or None when it is none (RFC 5321, 5322).
+
+    Mailchimp takes no letters outside ASCII before the @; a domain outside ASCII it takes.
+    """
     address = mail_address(email)
     if _PLAIN.match(address):
         return address
+    if not address.isascii():
+        return None
     try:
         validate_email(address, check_deliverability=False, strict=True)
     except EmailNotValidError:

@@ -134,12 +134,39 @@ def customer_key(customer_id: str) -> str:
 
 
 def mail_address(email: str) -> str:
-    """The form by which addresses are compared everywhere: Mailchimp keys members by the lower-cased address.
+    """The form by which addresses are compared everywhere: small letters, the domain as the mail system writes it.
 
-    A letter with an accent is one letter, whether it was written as one sign or as two.
+    A domain outside ASCII is one domain, whether it was written in letters or in punycode (IDNA), with a letter's
+    accent as one sign or as two. Mailchimp keys members by the lower-cased address.
     """
     address = email.strip().lower()
-    return address if address.isascii() else normalize("NFC", address)
+    return address if address.isascii() else _with_ascii_domain(normalize("NFC", address))
+
+
+def address_in_letters(address: str) -> str:
+    """The other spelling of an address in the form of `mail_address`: the same one where its domain is plain ASCII."""
+    local, at, domain = address.rpartition("@")
+    if "xn--" not in domain:
+        return address
+    import idna  # its tables are large, and few addresses need them
+
+    try:
+        return f"{local}{at}{idna.decode(domain)}"
+    except UnicodeError:
+        return address
+
+
+def _with_ascii_domain(address: str) -> str:
+    """The address as it is where its domain cannot be one."""
+    local, at, domain = address.rpartition("@")
+    if not at or domain.isascii():
+        return address
+    import idna  # its tables are large, and few addresses need them
+
+    try:
+        return f"{local}{at}{idna.encode(domain, uts46=True).decode().lower()}"
+    except UnicodeError:
+        return address
 
 
 def address_key(salt: bytes, address: str) -> str:

@@ -50,6 +50,7 @@ class Operation:
     known_opt_out: str = ""  # time of the opt-out the plan knew of: a newer one stops the operation
     old_address_key: str = ""  # rename only
     old_address: str = ""
+    spelling: str = ""  # Mailchimp's own of the address, where it has another
 
     @property
     def is_bulk(self) -> bool:
@@ -201,6 +202,7 @@ def _operation(state: AddressState, verdict: Verdict) -> Operation:
         status=verdict.status,
         marks=state.marks,
         known_opt_out=opt_out_time(state.member),
+        spelling=state.member.spelling,
     )
 
 
@@ -273,5 +275,6 @@ def _weight(operation: Operation) -> int:
         *(operation.action, operation.address_key, operation.address, operation.rule, operation.customer_id),
         *(operation.status, operation.values, operation.values_fingerprint, operation.inputs, operation.marks),
         *(operation.known_opt_out, operation.old_address_key, operation.old_address),
+        operation.spelling,
     )
     return len(json.dumps(texts)) + _NAMES_BYTES

@@ -49,7 +49,7 @@ def member_object(operation: Operation) -> dict[str, Any]:
     Updates and adds carry `status_if_new` only, so that a routine push never changes a known status. Unsubscribing
     sends nothing but the status: no merge field may stand in the way of an opt-out.
     """
-    member: dict[str, Any] = {"email_address": operation.address}
+    member: dict[str, Any] = {"email_address": operation.spelling or operation.address}
     if operation.action == "unsubscribe":
         return member | {"status": "unsubscribed"}
     member["merge_fields"] = operation.values or {}

@@ -86,6 +86,7 @@ class RemoteMember:
     source: str = ""
     merge_fields: Mapping[str, object] = field(default_factory=dict, repr=False)
     tags: tuple[str, ...] = ()
+    spelling: str = field(default="", repr=False)  # of the address, where Mailchimp has another than we compare by
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,12 @@ class Webhook:
 
 def subscriber_hash(address: str) -> str:
     """Mailchimp's id of a member: md5 of the lower-cased address."""
-    return hashlib.md5(mail_address(address).encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+    return id_of_spelling(mail_address(address))
+
+
+def id_of_spelling(address: str) -> str:
+    """The id of a member whose address Mailchimp has in just this spelling."""
+    return hashlib.md5(address.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def read_account(document: Document) -> Account:
@@ -226,7 +232,8 @@ def read_member(document: Document) -> RemoteMember:
     return RemoteMember(
         id=_text(document, "id"),
         contact_id=_text(document, "contact_id"),
-        address=mail_address(_text(document, "email_address")),
+        address=(address := mail_address(_text(document, "email_address"))),
+        spelling=_spelling(_text(document, "email_address"), address),
         status=_status(document.get("status")),
         last_changed=parse_moment(_text(document, "last_changed")),
         unsubscribe_reason=_text(document, "unsubscribe_reason"),
@@ -235,6 +242,11 @@ def read_member(document: Document) -> RemoteMember:
         merge_fields=_part(document, "merge_fields"),
         tags=tuple(_text(tag, "name") for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
     )
+
+
+def _spelling(written: str, address: str) -> str:
+    """Mailchimp's own spelling, where its domain is not written as we compare it."""
+    return "" if written.isascii() or address == written.lower() else written.lower()
 
 
 def read_refused(document: Document) -> RefusedMember:

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Literal
 
 from chalicelib.domain.consent.members import Status
-from chalicelib.domain.customers import mail_address
+from chalicelib.domain.customers import address_in_letters, mail_address
 from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
     MemberAnswer,
     RefusedMember,
     RemoteMember,
+    id_of_spelling,
     objects,
     read_member,
     subscriber_hash,
@@ -146,11 +147,15 @@ class MemberCalls(Resource):
         """Make a call about the member with this address.
 
         Audiences from before about 2015 have ids that are not the hash of the lower-cased address. Where the hash is
-        not found the address itself is tried, which newer contracts accept in its place.
+        not found the address itself is tried, which newer contracts accept in its place; and where its domain has a
+        second spelling, that one.
         """
         answer = self._api.send(_for_member(call, audience_id, subscriber_hash(address)))
         if answer.status == 404 and "@" in address:
             answer = self._api.send(_for_member(call, audience_id, mail_address(address)))
+        in_letters = address_in_letters(mail_address(address))
+        if answer.status == 404 and not in_letters.isascii():
+            answer = self._api.send(_for_member(call, audience_id, id_of_spelling(in_letters)))
         return answer
 
 

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal, cast, get_args
-from unicodedata import normalize
 from urllib.parse import parse_qsl
+
+from chalicelib.domain.customers import mail_address
 
 EventType = Literal["subscribe", "unsubscribe", "profile", "cleaned", "upemail"]
 
@@ -136,5 +137,5 @@ def _text(fields: Mapping[str, str], name: str) -> str:
 
 def _address(fields: Mapping[str, str], name: str) -> str:
     """As members are compared (domain/customers.mail_address); empty for what cannot be an address."""
-    address = normalize("NFC", fields.get(f"data[{name}]", "").strip().lower())
+    address = mail_address(fields.get(f"data[{name}]", ""))
     return address if "@" in address and len(address) <= _LONGEST_ADDRESS else ""

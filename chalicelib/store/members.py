@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.consent.members import AddressCustomers, ConsentState, Member, Push, merge
 from chalicelib.domain.consent.observations import OutboxEntry
-from chalicelib.domain.customers import Customer, customer_from_document
+from chalicelib.domain.customers import Customer, customer_from_document, mail_address
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
 from chalicelib.store.batches import (
@@ -347,7 +347,7 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     member = member_states.member(audience_id)
     if customers and not member.address:
         member = merge(
-            address_key, customers[0].email.lower(), audience_id, member_states.consent_state, member_states.push
+            address_key, mail_address(customers[0].email), audience_id, member_states.consent_state, member_states.push
         )
     moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
     arrivals = tuple(

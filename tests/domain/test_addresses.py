@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain import addresses
 from chalicelib.domain.addresses import mask_address, usable_address
+from chalicelib.domain.customers import address_in_letters, mail_address
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,33 @@ from chalicelib.domain.addresses import mask_address, usable_address
 )
 def test_an_address_leaves_trimmed_and_in_small_letters(written: str, address: str) -> None:
     assert usable_address(written) == address
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "pair@müller-praxis.de",
+            "pair@xn--mller-praxis-dlb.de",
+            "PAIR@Müller-Praxis.DE",
+            "pair@XN--MLLER-praxis-dlb.de",
+        ),
+        *("pair@mu\u0308ller-praxis.de", "pair@müller-praxis\u3002de"),
+    ],
+)
+def test_all_spellings_of_a_domain_are_one_address(written: str) -> None:
+    assert usable_address(written) == "pair@xn--mller-praxis-dlb.de"
+    assert address_in_letters(mail_address(written)) == "pair@müller-praxis.de"
+
+
+def test_a_domain_that_is_none_in_any_spelling_is_left_as_it_is() -> None:
+    assert usable_address("pair@mül ler.de") is None
+    assert address_in_letters("pair@xn--\u00e4.de") == "pair@xn--\u00e4.de"
+
+
+@pytest.mark.parametrize("written", ["jürgen@clinic.test", "jürgen@müller-praxis.de", "佐藤@clinic.test"])
+def test_letters_outside_ascii_before_the_sign_never_leave(written: str) -> None:
+    assert usable_address(written) is None
 
 
 @pytest.mark.parametrize(

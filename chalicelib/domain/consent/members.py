@@ -55,6 +55,7 @@ class ConsentState:
     erased: bool = False
     contact_id: str = ""  # Mailchimp's, of the member in `audience_id`: it stays when the person changes the address
     successor_key: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
+    spelling: str = ""  # Mailchimp's of the address in `audience_id`, where its domain is not written as we compare it
     no_seen_at: datetime | None = None  # the last no that Mailchimp showed, whether it stands or has ended
 
 
@@ -109,6 +110,7 @@ class Member:
     has_consent_state: bool = False  # there is a consent state, of whatever audience
     contact_id: str = ""
     successor_key: str = ""
+    spelling: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -148,6 +150,7 @@ def merge(
         has_consent_state=consent_state is not None,
         contact_id=_contact_id(here, sent, is_newest=is_newest),
         successor_key="" if is_newest else here.successor_key,
+        spelling=here.spelling,
     )
 
 

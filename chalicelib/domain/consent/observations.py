@@ -67,6 +67,7 @@ class Observation:
     contact_id: str = ""
     successor_key: str = ""  # address_key to which the person moved
     held: str = ""  # fingerprint of what the member holds in our fields, where that was read
+    spelling: str = field(default="", repr=False)  # Mailchimp's of the address, where it is not ours
     evidence: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -242,7 +243,9 @@ def _status_after(
     successor_key = observation.successor_key or (
         consent_state.successor_key if observation.status == member.status == "forgotten" else ""
     )
-    consent_state = replace(consent_state, contact_id=contact_id, successor_key=successor_key)
+    consent_state = replace(
+        consent_state, contact_id=contact_id, successor_key=successor_key, spelling=observation.spelling
+    )
     if observation.status != "archived":
         return replace(consent_state, archived_by_us=False, before_archive=None)
     if consent_state.archived_by_us or member.status in ("archived", "absent"):

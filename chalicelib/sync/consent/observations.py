@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut, Push, with_values_held
 from chalicelib.domain.consent.observations import Observation, ObservationResult, OutboxEntry, Told, apply_observation
-from chalicelib.domain.customers import address_key, mail_address
+from chalicelib.domain.customers import address_in_letters, address_key, mail_address
 from chalicelib.domain.departments import Department, OutboxBacklog
 from chalicelib.domain.logs import Route
 from chalicelib.domain.moments import moment_text
@@ -219,20 +219,39 @@ class Observations:
         """Tell some words; where PracBill refuses them, half and half, until it is known which ones it means."""
         if telling.refused_calls >= _MOST_REFUSED_CALLS:
             return
+        changes = [change for word in words for change in self._changes_of(department, word)]
+        middle = len(words) // 2
+        if len(changes) > MOST_CHANGES_A_CALL and middle:
+            self._tell(department, pracbill, words[:middle], telling)
+            self._tell(department, pracbill, words[middle:], telling)
+            return
         telling.words += len(words)
         try:
-            written = pracbill.write_consent(department.id, [_change_of(word) for word in words])
+            written = pracbill.write_consent(department.id, changes)
         except ConsentRefused as refused:
             telling.refusal, telling.refused_calls = refused, telling.refused_calls + 1
-            middle = len(words) // 2
             for part in (words[:middle], words[middle:]) if middle else ():
                 self._tell(department, pracbill, part, telling)
             return
-        unknown = {mail_address(email) for email in written.unknown}
-        told = [word for word in words if mail_address(word.email) not in unknown]
+        unknown = {email.strip().lower() for email in written.unknown}
+        known = {mail_address(change.email) for change in changes if change.email.strip().lower() not in unknown}
+        told = [word for word in words if mail_address(word.email) in known]
         map_concurrently(lambda word: self._note_told(department.id, word), told)
         map_concurrently(lambda word: self._members.delete_outbox_entries(department.id, word.address_key, word), words)
         telling.known += len(told)
+
+    def _changes_of(self, department: Department, word: OutboxEntry) -> list[ConsentChange]:
+        """What PracBill is told of a word: in its own spelling of the address, in both where nobody has it."""
+        in_letters = address_in_letters(word.email)
+        if in_letters == word.email:
+            return [_change_of(word)]
+        state = self._members.state(department.id, word.address_key, department.audience_id)
+        own = (
+            {customer.email for customer in state.address_customers.customers}
+            if state.address_customers is not None
+            else set()
+        )
+        return [_change_of(replace(word, email=email)) for email in sorted(own or {word.email, in_letters})]
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
         """Keep a word for PracBill about opt-outs that were heard before it had this customer with the address."""
@@ -285,6 +304,7 @@ def observation_of(
         opt_out=opt_out,
         subscribed_at=subscribed_at or member.timestamp_opt,
         contact_id=member.contact_id,
+        spelling=member.spelling,
         evidence=seen | (evidence or {}),
     )
 

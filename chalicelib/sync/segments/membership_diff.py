@@ -97,6 +97,7 @@ class Target:
 
     address: str
     customers: list[str] = field(default_factory=list)
+    spelling: str = ""  # Mailchimp's of the address, where it has another
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class Batch:
 
     @property
     def addresses(self) -> list[str]:
-        return [target.address for target in self.targets.values()]
+        return [target.spelling or target.address for target in self.targets.values()]
 
     def confirmed(self, addresses: Iterable[str]) -> dict[str, Target]:
         there = set(addresses)
@@ -355,7 +356,7 @@ def _take_entering(doing: Doing, one: Difference) -> None:
         elif segment_id in one.passed_over and not _is_tried_again(work, member):
             doing.left_out["not_taken"] += 1
         else:
-            doing.adding.targets[key] = Target(member.address, [one.customer_key])
+            doing.adding.targets[key] = Target(member.address, [one.customer_key], member.spelling)
 
 
 def _take_leaving(doing: Doing, one: Difference) -> None:
@@ -366,7 +367,7 @@ def _take_leaving(doing: Doing, one: Difference) -> None:
     if key is None or member is None or not _is_taggable(member) or _holds(doing, work.states.get(key)):
         _note_marks(work.to_unmark, doing.segment.id, customers)
         return
-    doing.removing.targets.setdefault(key, Target(member.address)).customers += customers
+    doing.removing.targets.setdefault(key, Target(member.address, spelling=member.spelling)).customers += customers
 
 
 def _member(work: Work, key: str) -> Member:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+import idna
+
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+(?:[A-Za-z]{{2,63}}|xn--[A-Za-z0-9-]+))")
@@ -15,9 +17,23 @@ FAKE_ENDINGS = (".con",)
 
 
 def is_well_formed(address: str) -> bool:
-    """Whether the address has the form that Mailchimp accepts: ASCII, one @, a domain with an ending."""
-    match = _ADDRESS.fullmatch(address)
+    """Whether the address has the form that Mailchimp accepts: one @, ASCII before it, a domain with an ending.
+
+    A domain may be written in letters outside ASCII. It is kept as it was written: that Mailchimp takes it for the same
+    as its punycode is nowhere documented.
+    """
+    local, at, domain = address.rpartition("@")
+    match = _ADDRESS.fullmatch(f"{local}{at}{_in_ascii(domain)}")
     return match is not None and len(match[1]) <= 64 and len(address) <= 254
+
+
+def _in_ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except UnicodeError:
+        return ""
 
 
 def looks_fake(address: str) -> bool:

@@ -64,6 +64,12 @@ def test_a_malformed_address_is_an_error_of_that_member(home: Home, email: str) 
     assert only_error(home, new(email))["error"] == "Please provide a valid email address."
 
 
+@pytest.mark.parametrize("email", ["ann@müller-praxis.de", "ann@xn--mller-praxis-dlb.de", "ann@佐藤.jp"])
+def test_a_domain_outside_ascii_is_taken_and_kept_as_it_was_written(home: Home, email: str) -> None:
+    answer = home.bulk(new(email)).json()
+    assert [member["email_address"] for member in answer["new_members"]] == [email]
+
+
 def test_the_error_repeats_the_address_as_sent(home: Home) -> None:
     assert only_error(home, new("FOO@Example.com"))["email_address"] == "FOO@Example.com"
 
