@@ -80,7 +80,7 @@ class RunView:
     a call failed, the next sync sends them. `held`: held back by us; `held_by_reason` splits it by the records' codes
     and adds up to it. `segment_added`, `segment_removed`: tags, one for each member and segment, beside the buckets.
 
-    `brake` is null unless the run was stopped for approval.
+    `brake` is null unless the run was stopped for approval; `approved_by` is who then let it go on.
     """
 
     id: str
@@ -88,6 +88,7 @@ class RunView:
     dry_run: bool
     trigger: Trigger
     started_by: str | None
+    approved_by: str | None
     phase: RunPhase
     status: RunStatus
     started_at: datetime

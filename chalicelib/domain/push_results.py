@@ -148,6 +148,18 @@ def consent_news(results: Iterable[PushResult]) -> list[PushResult]:
     ]
 
 
+def new_members(results: Iterable[PushResult]) -> list[PushResult]:
+    """Those who are in the audience from now on, under this address, with the status that we asked for."""
+    return [
+        one
+        for one in results
+        if one.result == "done"
+        and one.operation.action in ("add", "rename")
+        and one.operation.rule != "consent-given-again"
+        and one.status == one.operation.status
+    ]
+
+
 def renamed(results: Iterable[PushResult]) -> list[PushResult]:
     """Those whose member goes by another address from now on."""
     return [one for one in results if one.old == "absent" and one.operation.action == "rename"]

@@ -60,6 +60,7 @@ def run(run_id: str = "run-1", **changes: Any) -> RunView:
         "dry_run": False,
         "trigger": "manual",
         "started_by": "user-7",
+        "approved_by": None,
         "phase": "approval",
         "status": "awaiting_approval",
         "started_at": AT,

@@ -52,6 +52,7 @@ def run_view(status: RunStatus, *, brake: BrakeStop | None = None, **changes: An
         dry_run=False,
         trigger="schedule",
         started_by=None,
+        approved_by=None,
         phase="approval",
         status=status,
         started_at=START,

@@ -196,6 +196,7 @@ class Office:
             dry_run=False,
             trigger="manual",
             started_by="user-1",
+            approved_by=None,
             phase="apply",
             status="running",
             started_at=self.now,

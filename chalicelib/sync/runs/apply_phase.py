@@ -28,6 +28,7 @@ from chalicelib.domain.push_results import (
     left_archived,
     member_object,
     next_attempt,
+    new_members,
     next_refusal,
     record_of,
     refused_already,
@@ -318,6 +319,7 @@ class ApplyPhase:
         audience_id = department.audience_id
         new = [one for one in results if not one.is_kept]
         moved = [left for one in new if (left := left_archived(one))]
+        self._note_new_members(run, department, new_members(new), known, now)
         map_concurrently(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
         map_concurrently(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
         self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in new])
@@ -394,6 +396,23 @@ class ApplyPhase:
             return consent_state_after(state, operation, one.status, audience_id, now)
 
         self._members.change_consent_state(department.id, operation.address_key, operation.address, consent_state)
+
+    def _note_new_members(
+        self,
+        run: Run,
+        department: Department,
+        added: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        now: datetime,
+    ) -> None:
+        """The ledger's entries for those who were not in the audience: subscribed now, or non-subscribed."""
+        entries = []
+        for one in added:
+            states = known.get(one.operation.address_key)
+            was = states.member(department.audience_id).status if states else "absent"
+            if was != one.status:
+                entries.append((one.operation.address_key, ledger_entry(run, one, was, now)))
+        self._ledger.append_all(department.id, entries)
 
     def _keep_leaving(self, department: Department, operation: Operation, now: datetime) -> None:
         """A member was renamed: its old address is in the audience no longer, and nobody opted out."""

@@ -106,6 +106,7 @@ class Runs:
             dry_run=run.dry_run,
             trigger=run.trigger,
             started_by=run.started_by or None,
+            approved_by=run.approved_by or None,
             phase=_PHASES[run.phase],
             status=run.status,
             started_at=run.started_at,
@@ -241,7 +242,9 @@ class Runs:
         def finished(stored: Run) -> Run:
             if not stored.is_open:
                 return stored
-            return replace(stored, status=status, message=message, finished_at=now, progress_at=now)
+            approval = f"Approved by {stored.approved_by}." if stored.approved_by else ""
+            words = f"{message} {approval}".strip()
+            return replace(stored, status=status, message=words, finished_at=now, progress_at=now)
 
         run = self._runs.change(run.department_id, run.id, finished)
         self.finalise(run, follow=follow)

@@ -71,7 +71,10 @@ def test_a_synced_customer_is_explained_with_its_last_push(practice: Practice) -
     assert view.verdict == "In the audience and subscribed."
     assert view.last_push is not None and view.last_push.at is not None
     assert run.started_at < view.last_push.at < practice.engine.clock()
-    assert (view.last_refusal, view.shared_with, view.consent_ledger) == (None, (), ())
+    assert (view.last_refusal, view.shared_with) == (None, ())
+    assert [(entry.after, entry.who, entry.rule) for entry in view.consent_ledger] == [
+        ("subscribed", "this service", "yes-absent")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,8 @@ def test_the_ledger_tells_what_came_with_a_change(practice: Practice) -> None:
     practice.sync("full")
     practice.act("unsubscribe", "c1@clinic.test", reason="NO_SIGNUP")
     practice.sync("full")
-    (entry,) = explain(practice, "1").consent_ledger
+    entry, added = explain(practice, "1").consent_ledger
+    assert added.rule == "yes-absent"
     assert (entry.who, entry.route, entry.rule) == ("the person", "pull", "unsubscribed-there")
     assert "mailchimp_time" in entry.evidence
     assert entry.at <= entry.recorded_at <= practice.engine.clock()
@@ -170,7 +174,7 @@ def test_an_address_in_a_persons_own_reason_is_masked(practice: Practice) -> Non
     evidence = {"reason": "Write to me@home.test instead", "campaign_id": "cb398d21d2"}
     entry = LedgerEntry(now, now, "subscribed", "unsubscribed", "the person", "webhook", "unsubscribed-there", evidence)
     practice.engine.ledger.append(practice.id, practice.key("c1@clinic.test"), entry)
-    (told,) = explain(practice, "1").consent_ledger
+    told, _ = explain(practice, "1").consent_ledger
     assert told.evidence == {"reason": "Write to (address) instead", "campaign_id": "cb398d21d2"}
 
 
@@ -180,7 +184,7 @@ def test_what_this_service_did_is_in_the_ledger_under_its_name(practice: Practic
     practice.engine.clock.move(minutes=10)
     practice.customer("1", "c1@clinic.test", "unsubscribed")
     run = practice.sync()
-    entry = next(e for e in explain(practice, "1").consent_ledger if e.route == "sync")
+    entry = next(e for e in explain(practice, "1").consent_ledger if e.after == "unsubscribed" and e.route == "sync")
     assert (entry.who, entry.evidence) == ("this service", {"run": run.id})
 
 

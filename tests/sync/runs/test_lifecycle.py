@@ -241,6 +241,8 @@ def test_an_approved_run_goes_on_to_its_end(practice: Practice) -> None:
     after = practice.run(run.id)
     assert (after.status, after.counts, after.approved_by) == ("success", {"archive": 3}, "user-2")
     assert [record.outcome for record in practice.records(after)] == ["done"] * 3
+    assert practice.log()[0].message.endswith("Approved by user-2.")
+    assert practice.engine.lifecycle.view(after).approved_by == "user-2"
     with pytest.raises(RefuseRequest) as refused:
         practice.engine.lifecycle.approve(practice.id, run.id, by="user-2")
     assert refused.value.status == 409

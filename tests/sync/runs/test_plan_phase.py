@@ -97,7 +97,34 @@ def test_a_consent_withdrawn_in_pracbill_unsubscribes(practice: Practice) -> Non
     run = practice.sync()
     assert (run.counts, practice.audience()["c1@clinic.test"]) == ({"unsubscribe": 1}, "unsubscribed")
     assert [(e.was, e.became, e.rule) for e in practice.ledger("c1@clinic.test") if e.route == "sync"] == [
-        ("subscribed", "unsubscribed", "no-subscribed")
+        ("absent", "subscribed", "yes-absent"),
+        ("subscribed", "unsubscribed", "no-subscribed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("consent", "became", "rule"),
+    [("subscribed", "subscribed", "yes-absent"), (None, "transactional", "unknown-add-transactional")],
+)
+def test_the_ledger_tells_how_a_customer_came_into_the_audience(
+    practice: Practice, consent: str | None, became: str, rule: str
+) -> None:
+    practice.customer("1", "c1@clinic.test", consent)
+    run = practice.sync("full")
+    (entry,) = practice.ledger("c1@clinic.test")
+    assert (entry.was, entry.became, entry.who, entry.rule) == ("absent", became, "this service", rule)
+    assert entry.evidence == {"run": run.id}
+    practice.sync("full")
+    assert len(practice.ledger("c1@clinic.test")) == 1
+
+
+def test_the_ledger_of_a_new_address_tells_that_its_member_was_renamed(practice: Practice) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    practice.edit("1", email="new@clinic.test")
+    practice.sync()
+    assert [(e.was, e.became, e.rule) for e in practice.ledger("new@clinic.test")] == [
+        ("absent", "subscribed", "address-renamed")
     ]
 
 
