@@ -133,6 +133,9 @@ def explanation(
 
 def _unsubscribed_there(no: OptOut, zone: tzinfo) -> Explanation:
     who = "the person reported a campaign as spam" if no.reason == SPAM_REPORT else _WHO_UNSUBSCRIBED[no.route]
+    if no.customers:
+        # It came along from another address; who shares this one must not be taken for the one who said it.
+        who = who.replace("the person", f"the person of customer {', '.join(no.customers)}")
     return Explanation(
         f"Compliance state: {who} in Mailchimp on {no.at.astimezone(zone):%Y-%m-%d}, so the address cannot be added "
         "again without the person's own consent.",

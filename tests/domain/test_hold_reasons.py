@@ -50,3 +50,8 @@ def test_what_was_done_has_a_reason_by_its_rule_or_its_action() -> None:
     assert reason("add", "unknown-add-transactional").startswith("No consent is recorded")
     assert reason("add", "anything") == "The address was not in the audience."
     assert reason("none", "anything") == ""
+
+
+def test_a_no_that_came_along_names_the_customer_who_said_it() -> None:
+    told = explanation("compliance_state", no=OptOut(LATE, "person", customers=("42",)), zone=MELBOURNE)
+    assert told.cause.startswith("Compliance state: the person of customer 42 unsubscribed in Mailchimp on ")

@@ -17,6 +17,13 @@ def said(word: str, year: int) -> dict[str, Any]:
     return {"status": word, "changed_at": f"{year}-05-01T10:00:00Z"}
 
 
+def consent_of(practice: Practice, customer_id: str) -> str | None:
+    record = practice.engine.pracbill.customer(customer_id, department_id=practice.id)
+    assert record is not None
+    status: str | None = (record.get("marketing_consent") or {}).get("status")
+    return status
+
+
 @pytest.fixture
 def shared(practice: Practice) -> Practice:
     """Ann (no, 2024) and Bob (yes, 2025) share an address; Cat has her own, agreed and is subscribed."""
@@ -85,6 +92,45 @@ def test_a_no_said_in_mailchimp_travels_with_whoever_reads_the_mailbox(practice:
     assert no is not None
     assert (no.route, no.customers) == ("person", ("bob",))
     assert [entry.who for entry in practice.ledger(NEW) if entry.rule == "no-moved-along"] == ["the person"]
+    practice.sync()
+    assert consent_of(practice, "bob") == "unsubscribed"
+
+
+def test_pracbill_is_not_told_of_one_customers_no_for_everybody_at_the_new_address(practice: Practice) -> None:
+    practice.customer("bob", SHARED)
+    practice.customer("cat", NEW)
+    practice.sync("full")
+    practice.act("unsubscribe", SHARED)
+    practice.edit("bob", email=NEW)
+    run = practice.sync()
+    practice.sync("full")
+    assert practice.audience()[NEW] == "unsubscribed"
+    assert consent_of(practice, "cat") == "subscribed"
+    assert run.counts["unsubscribe"] == 1
+
+
+def test_the_no_of_a_customer_who_may_have_been_entered_anew_travels_with_who_moves_alone(practice: Practice) -> None:
+    practice.customer("ann", SHARED, marketing_consent=said("unsubscribed", 2025))
+    practice.sync("full")
+    practice.remove("ann")
+    practice.customer("ann again", SHARED, consent=None)
+    practice.sync()
+    practice.edit("ann again", email=NEW)
+    practice.sync()
+    assert practice.audience() == {}
+
+
+def test_a_no_said_to_pracbill_follows_the_only_customer_to_the_address_it_has_in_mailchimp(practice: Practice) -> None:
+    practice.customer("ann", SHARED)
+    practice.customer("cat", NEW, consent=None)
+    practice.change_policy(unknown_consent="skip")
+    practice.sync("full")
+    practice.act("change_address", SHARED, NEW)
+    practice.sync("full")
+    practice.edit("ann", marketing_consent=said("unsubscribed", 2026))
+    practice.sync()
+    practice.sync()
+    assert practice.audience() == {NEW: "unsubscribed"}
 
 
 def test_a_no_said_in_mailchimp_after_somebody_had_left_the_address_is_not_theirs(practice: Practice) -> None:
