@@ -182,6 +182,7 @@ def test_a_run_is_written_with_its_progress_in_one_place_and_times_in_utc(call: 
         "dry_run": False,
         "trigger": "manual",
         "started_by": "user-7",
+        "approved_by": None,
         "phase": "approval",
         "status": "awaiting_approval",
         "started_at": "2026-03-01T10:30:00Z",
