@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.consent.members import ConsentState, Member, PushRefusal, Status
+from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.planning import Operation, opt_out_time
@@ -30,7 +31,11 @@ Result = Literal["done", "refused", "held", "unsettled"]
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What became of one operation. `status` is the member's status as Mailchimp answered it."""
+    """What became of one operation.
+
+    `status` is what we made of the member: the one that we sent, or that it had before. Whatever else Mailchimp's
+    answer shows is `shown`, to be heard like any other news.
+    """
 
     operation: Operation
     result: Result
@@ -40,7 +45,13 @@ class PushResult:
     old: Status | None = None  # what became of the old address of a rename
     contact_id: str = ""
     held: str = ""  # fingerprint of what the member holds in our fields, where Mailchimp told
+    shown: Observation | None = None
     is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
+
+    @property
+    def is_owed(self) -> bool:
+        """An opt-out that Mailchimp did not take: it is tried again and again, whatever the refusal."""
+        return self.result == "refused" and self.operation.action == "unsubscribe"
 
 
 def member_object(operation: Operation) -> dict[str, Any]:
@@ -67,6 +78,23 @@ def status_foreseen(operation: Operation, member: Member) -> Status | None:
             return "archived"
         case _:
             return operation.status
+
+
+def told_apart(one: PushResult, shown: Observation, member: Member) -> PushResult:
+    """An outcome that tells what we sent from what somebody else did; `member` as it was known before the call.
+
+    Data that were taken are sent all the same. A status that was set on purpose and is not there any more is decided
+    anew, once the other word is known.
+    """
+    expected = status_foreseen(one.operation, member)
+    if one.result == "done" and expected is not None:
+        one = replace(one, status=expected)
+    if shown.status == expected:
+        is_other_contact = member.contact_id and shown.contact_id not in ("", member.contact_id)
+        return replace(one, shown=shown) if is_other_contact and one.operation.action != "add" else one
+    if one.result == "done" and one.operation.action not in ("add", "update", "rename"):
+        return PushResult(one.operation, "held", shown=shown)
+    return replace(one, shown=shown)
 
 
 def consent_state_after(
@@ -156,6 +184,7 @@ def new_members(results: Iterable[PushResult]) -> list[PushResult]:
         if one.result == "done"
         and one.operation.action in ("add", "rename")
         and one.operation.rule != "consent-given-again"
+        and one.shown is None
         and one.status == one.operation.status
     ]
 

@@ -483,6 +483,11 @@ class Practice:
         """Values that PracBill's contract does not allow, as old data has them."""
         self.engine.pracbill.upsert(customer_id, department_id=self.id, as_is=True, **fields)
 
+    def told(self) -> list[tuple[str, str]]:
+        """What PracBill was told, oldest first: address and status."""
+        lines = self.engine.pracbill.consent_changes(department_id=self.id)
+        return [(line.change.email, line.change.status) for line in lines]
+
     def remove(self, *customer_ids: str) -> None:
         for customer_id in customer_ids:
             assert self.engine.pracbill.remove(customer_id, department_id=self.id)
@@ -505,6 +510,21 @@ class Practice:
         """Something a person, an admin or a mail server does, a minute from now."""
         self.engine.clock.move(minutes=1)
         getattr(self.control, name)(address, *arguments, audience_id=self.audience_id, **options)
+
+    def meanwhile(
+        self, act: str, email: str, *, method: str = "POST", path: str = "", moment: str = "before", **arguments: Any
+    ) -> None:
+        """Have somebody act in the midst of the next such call about this audience."""
+        arguments = {"email": email, "audience_id": self.audience_id, **arguments}
+        self.control.interject(act, arguments, method=method, path=f"/lists/{self.audience_id}{path}", moment=moment)
+
+    def select_new_audience(self) -> None:
+        """Another audience, as after its selection: nothing of it is known yet."""
+        self.audience_id = str(self.control.create_audience("Others")["audience_id"])
+        audience = self.department.audience
+        assert audience is not None
+        audience = replace(audience, id=self.audience_id, first_contact_done=False)
+        self.change(audience=audience, members_watermark=None, replan_all=True)
 
     def audience(self) -> dict[str, str]:
         """Statuses of all members by address, archived ones too."""

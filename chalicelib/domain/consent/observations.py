@@ -127,7 +127,11 @@ def apply_observation(
         if is_later and observation.status in _COUNT_ANEW and observation.route != "sync":
             # The same state, seen at a later time: what was between must not pass for what came after both.
             return ObservationResult(_status_after(known, member, ours, audience_id, observation))
-        return ObservationResult(known)
+        # Another contact of the same status: who was there before was deleted, and has signed up again.
+        is_other = (
+            same and member.contact_id and observation.contact_id not in ("", member.contact_id, known.contact_id)
+        )
+        return ObservationResult(replace(known, contact_id=observation.contact_id) if is_other else known)
     consent_state = replace(_status_after(known, member, ours, audience_id, observation), opt_out=opt_out)
     kind = _kind(member, observation, no, yes_at, opt_out)
     return ObservationResult(

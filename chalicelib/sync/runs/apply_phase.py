@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import ConsentState, Member, Push, PushRefusal, Status
+from chalicelib.domain.consent.members import ConsentState, Member, Push
 from chalicelib.domain.departments import Department
-from chalicelib.domain.fieldmap import values_fingerprint
+from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
-    MOST_OPT_OUT_TRIES,
     PushResult,
     already_done,
     consent_news,
@@ -26,9 +25,7 @@ from chalicelib.domain.push_results import (
     is_newer,
     ledger_entry,
     left_archived,
-    member_object,
     new_members,
-    next_attempt,
     next_refusal,
     record_of,
     refused_already,
@@ -36,11 +33,7 @@ from chalicelib.domain.push_results import (
     status_foreseen,
     still_right,
 )
-from chalicelib.domain.refusals import Refusal, classify, refusal
 from chalicelib.domain.runs import Run
-from chalicelib.errors import RetryLater
-from chalicelib.http_client.calls import FailedAlike
-from chalicelib.mailchimp.answers import MemberAnswer, PushAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, map_concurrently
 from chalicelib.store.departments import DepartmentStore
@@ -48,15 +41,12 @@ from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
-from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
+from chalicelib.sync.consent.address_changes import AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, ConsentObservations, Meter, Remaining
-from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, settle_failed
+from chalicelib.sync.runs.chunk_calls import ChunkCalls, Known, Sending
+from chalicelib.sync.runs.pull_phase import pull_message
 
-# The halves of a refused bulk call take their time as well.
-_SECONDS_FOR_A_BULK_CALL = 60.0
-# New contacts are rare; should an audience get many at once, the next full pull finds who moved.
-_MOST_CONTACTS_ASKED = 20
 # The change marker of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
 
@@ -80,7 +70,7 @@ class ApplyPhase:
         self._logs = logs
         self._ledger = ledger
         self._observations = observations
-        self._address_changes = AddressChanges(members, observations)
+        self._calls = ChunkCalls(AddressChanges(members, observations), clock)
         self._clock = clock
         self._meter = meter
 
@@ -91,78 +81,47 @@ class ApplyPhase:
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        audience_id = department.audience_id
-        known = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
-        # Taken before the call: a word heard while it runs is newer than its answer.
-        asked_at = self._clock()
-        fresh, results = _sort_out(operations, known, audience_id, since=run.apply_started_at)
-        pushed, interruption = self._bulk(audience_id, [o for o in fresh if o.is_bulk], known, mailchimp, remaining)
-        results += pushed
-        if interruption is None:
-            single = [o for o in fresh if not o.is_bulk]
-            singles, interruption = self._singles(audience_id, single, mailchimp, remaining)
-            results += singles
-        results, unasked = self._find_moved(department, results, known, mailchimp)
-        interruption = interruption or unasked
+        member_states = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
+        known = Known(department.audience_id, member_states)
+        # The clock is read before the call: a word heard while it runs is newer than its answer.
+        sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())
+        fresh, results = _sort_out(operations, known, since=run.apply_started_at)
+        sent, interruption = self._calls.send(sending, fresh)
+        results += sent
         # Who was erased while the call ran may be there by it: the erasure came too early to find them.
         erased = self._erased(department, results)
         results = [PushResult(o, "held") if (o := one.operation).address_key in erased else one for one in results]
-        self._keep(run, department, results, known, asked_at)
+        self._apply_observations(run, number, sending, results)
+        self._keep(run, department, results, known.member_states, sending.asked_at)
         for address in {one.operation.address for one in results if one.operation.address_key in erased}:
-            try:
-                mailchimp.delete_permanently(audience_id, address)
-            except RetryLater as later:
-                interruption = later
+            mailchimp.delete_permanently(sending.audience_id, address)
         if interruption is not None:
             raise interruption
         return self._count(run, number, results)
 
-    def _find_moved(
-        self,
-        department: Department,
-        results: Sequence[PushResult],
-        known: dict[str, MemberStates],
-        mailchimp: MailchimpClient,
-    ) -> tuple[list[PushResult], RetryLater | None]:
-        """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
-
-        Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
-        """
-        kept: list[PushResult] = []
-        asked = 0
-        interruption: RetryLater | None = None
+    def _apply_observations(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
+        """Take what Mailchimp's answers show and we did not ask for as the pull does: it is somebody else's word."""
         for one in results:
-            before = _contact_before(one, known, department.audience_id)
-            if not before or asked == _MOST_CONTACTS_ASKED:
-                kept.append(one)
-            elif interruption is None:
-                asked += 1
-                try:
-                    kept.append(self._moved_unheard(department, one, before, mailchimp))
-                except FailedAlike as failed:
-                    if mailchimp.is_up():
-                        kept.append(settle_failed(one.operation, failed))
-                    else:
-                        interruption = failed
-                except RetryLater as later:
-                    interruption = later
-        return kept, interruption
-
-    def _moved_unheard(
-        self, department: Department, one: PushResult, before: str, mailchimp: MailchimpClient
-    ) -> PushResult:
-        """When the contact we knew is found under another address, the person changed it without our hearing, and the
-        write made a new member of the old address. It goes again, and a no goes to where the person is.
-        """
-        operation, audience_id = one.operation, department.audience_id
-        asked_at = self._clock()
-        found = mailchimp.contact(audience_id, before)
-        if found is None or found.address in ("", operation.address):
-            return one
-        mailchimp.archive_member(audience_id, operation.address)
-        move = AddressChange(operation.address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
-        self._address_changes.apply(department, mailchimp, move, was_there=True)
-        return PushResult(operation, "held")
+            if one.shown is not None and one.operation.action == "ask" and one.result == "held":
+                # The person was asked all the same, and has answered already.
+                asked = replace(one, result="done", status="pending")
+                self._keep_consent(run, sending.department, asked, sending.known.member_states, sending.asked_at)
+        counts = self._observations.apply(sending.department, [one.shown for one in results if one.shown is not None])
+        told = {name: count for name, count in counts.items() if name != "status"}
+        if not told:
+            return
+        self._meter.count("OptOutsHeard", counts["opted_out"] + counts["bounced"] + counts["deleted"])
+        entry = LogEntry(
+            date=sending.asked_at,
+            direction="pull",
+            type=run.log_type,
+            trigger=run.log_trigger,
+            status="success",
+            message=pull_message(told),
+            run_id=run.id,
+            counts=told,
+        )
+        self._logs.add(run.department_id, entry, key=f"{run.id}:heard-{number}")
 
     def _erased(self, department: Department, results: Sequence[PushResult]) -> frozenset[str]:
         """Whose data were erased by now, of those to whom more was to be done than archiving."""
@@ -177,133 +136,13 @@ class ApplyPhase:
         operations = self._runs.chunk(run, number)
         if operations is None:
             return run
-        known = self._members.member_states(department.id, _keys(operations))
-        fresh, results = _sort_out(operations, known, department.audience_id, since=run.apply_started_at)
+        known = Known(department.audience_id, self._members.member_states(department.id, _keys(operations)))
+        fresh, results = _sort_out(operations, known, since=run.apply_started_at)
         results += [PushResult(operation, "unsettled") for operation in fresh]
         later = [one for one in results if one.result in ("held", "unsettled")]
         self._logs.add_records(run.department_id, run.id, [record_of(one, self._clock()) for one in later])
         self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
         return self._count(run, number, results, is_failed=True)
-
-    # ------------------------------------------------------------------------------------------------ calls
-
-    def _bulk(
-        self,
-        audience_id: str,
-        operations: Sequence[Operation],
-        known: dict[str, MemberStates],
-        mailchimp: MailchimpClient,
-        remaining: Remaining,
-    ) -> tuple[list[PushResult], RetryLater | None]:
-        """The bulk call, divided where it fails as a whole. What interrupted it is answered too.
-
-        Who made it fail before goes in a call of its own, after the others.
-        """
-        answer, interruption = PushAnswer(), None
-        alone = [o for o in operations if _made_calls_fail(o, known, audience_id)]
-        together = [o for o in operations if o not in alone]
-        for part in [together, *([o] for o in alone)]:
-            if interruption is None and part:
-                answer, interruption = self._push(audience_id, part, answer, mailchimp, remaining)
-        good = {member.address: member for member in answer.created + answer.updated}
-        refused = {member.address: member for member in answer.refused}
-        untried = frozenset(answer.untried)
-        tried = [o for o in operations if o.address not in untried]
-        pushed = [_bulk_result(o, good.get(o.address), refused.get(o.address)) for o in tried]
-        results, insisting = self._insist(audience_id, pushed, known, mailchimp, remaining)
-        return results, interruption or insisting
-
-    def _push(
-        self,
-        audience_id: str,
-        operations: Sequence[Operation],
-        before: PushAnswer,
-        mailchimp: MailchimpClient,
-        remaining: Remaining,
-    ) -> tuple[PushAnswer, RetryLater | None]:
-        """The answer `before` and that of another push; of what interrupts that one nothing before it is lost."""
-        objects = [member_object(o) for o in operations]
-        try:
-            answer = mailchimp.push_surely(audience_id, objects, go_on=lambda: remaining() > _SECONDS_FOR_A_BULK_CALL)
-        except RetryLater as later:
-            return before + PushAnswer(untried=tuple(o.address for o in operations)), later
-        return before + answer, RetryLater(REST_FOLLOWS) if answer.untried else None
-
-    def _insist(
-        self,
-        audience_id: str,
-        pushed: Sequence[PushResult],
-        known: dict[str, MemberStates],
-        mailchimp: MailchimpClient,
-        remaining: Remaining,
-    ) -> tuple[list[PushResult], RetryLater | None]:
-        """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
-
-        Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
-        opt-out from it. Whom an interruption leaves out goes with the repeat, and so does at first whose calls fail.
-        """
-        owed = {one.operation.address: one for one in pushed if _is_owed(one)}
-        failing: list[FailedAlike] = []
-
-        def insist(operation: Operation) -> PushResult:
-            answer = mailchimp.set_member_status(audience_id, operation.address, "unsubscribed")
-            return _status_result(owed[operation.address], answer)
-
-        def finalise(operation: Operation, failed: FailedAlike) -> PushResult:
-            kept = _refusal_before(operation, known, audience_id)
-            if next_attempt(kept, "no_answer", operation.inputs) < MOST_OPT_OUT_TRIES:
-                failing.append(failed)
-            return settle_failed(operation, failed)
-
-        calls = SingleCalls(insist, is_up=mailchimp.is_up, remaining=remaining)
-        told, interruption = calls.make([one.operation for one in owed.values()], finalise)
-        results = [one for one in pushed if not _is_owed(one)] + told
-        return results, interruption or next(iter(failing), None)
-
-    def _singles(
-        self, audience_id: str, operations: Sequence[Operation], mailchimp: MailchimpClient, remaining: Remaining
-    ) -> tuple[list[PushResult], RetryLater | None]:
-        """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
-        calls = SingleCalls(
-            lambda operation: self._single(audience_id, operation, mailchimp),
-            is_up=mailchimp.is_up,
-            remaining=remaining,
-        )
-        return calls.make(operations)
-
-    def _single(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> PushResult:
-        if operation.action == "archive":
-            return _archive_result(operation, mailchimp.archive_member(audience_id, operation.address))
-        values = operation.values or {}
-        answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, values)
-        if answer.outcome == "done":
-            member = answer.member
-            return PushResult(
-                operation,
-                "done",
-                status="subscribed",
-                old="absent",
-                contact_id=member.contact_id if member is not None else "",
-                held=_held(operation, member) if member is not None else "",
-            )
-        refused = _classified(answer.refused).code if answer.refused is not None else ""
-        if refused in ("cannot_rename", "rename_clash"):
-            old = mailchimp.member(audience_id, operation.old_address)
-            # Archived: an earlier delivery of the chunk got as far as that.
-            movable = ("archived",) if refused == "cannot_rename" else ("archived", "subscribed")
-            if old is None or old.status not in movable:
-                # The member is not subscribed any more: that is news, and the next plan decides with it.
-                return PushResult(operation, "held")
-        return self._archive_and_add(audience_id, operation, mailchimp)
-
-    def _archive_and_add(self, audience_id: str, operation: Operation, mailchimp: MailchimpClient) -> PushResult:
-        """The other way to change an address, where Mailchimp does not rename: old one archived, new one added."""
-        archived = mailchimp.archive_member(audience_id, operation.old_address)
-        old: dict[str, Status] = {"done": "archived", "absent": "absent"}
-        answer = mailchimp.push_surely(audience_id, [member_object(operation)])
-        good = next(iter(answer.created + answer.updated), None)
-        results = _bulk_result(operation, good, next(iter(answer.refused), None))
-        return replace(results, action="add", old=old.get(archived.outcome))
 
     # ------------------------------------------------------------------------------------------------ keeping
 
@@ -330,11 +169,7 @@ class ApplyPhase:
 
     def _mark_requests(self, department_id: str, one: PushResult) -> list[Request]:
         """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
-        if (
-            _is_owed(one)
-            or one.result in ("held", "unsettled")
-            or (one.refusal is not None and one.refusal.retry.delays)
-        ):
+        if one.is_owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
             return [self._members.put_mark(department_id, one.operation.address_key, RETRY_MARK)]
         return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
 
@@ -358,11 +193,11 @@ class ApplyPhase:
             requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
             if one.old == "absent":
                 requests.append(self._members.delete_push(department_id, operation.old_address_key))
-            if one.status != status_foreseen(operation, member):
+            if one.shown is not None or one.status != status_foreseen(operation, member):
                 requests.append(put_check(department_id, operation.address_key))
             return requests
         if one.result != "refused" or one.refusal is None:
-            return []
+            return [put_check(department_id, operation.address_key)] if one.shown is not None else []
         push = Push(
             audience_id=audience_id,
             status=member.status,
@@ -446,7 +281,7 @@ class ApplyPhase:
                 chunks_failed=stored.chunks_failed + is_failed,
                 done=stored.done + done,
                 failed=stored.failed + refused + lost,
-                opt_outs_refused=stored.opt_outs_refused + sum(map(_is_owed, results)),
+                opt_outs_refused=stored.opt_outs_refused + sum(one.is_owed for one in results),
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 progress_at=now,
                 last_chunk_at=now,
@@ -456,16 +291,13 @@ class ApplyPhase:
 
 
 def _sort_out(
-    operations: Iterable[Operation], known: dict[str, MemberStates], audience_id: str, *, since: datetime | None
+    operations: Iterable[Operation], known: Known, *, since: datetime | None
 ) -> tuple[list[Operation], list[PushResult]]:
     """The operations to carry out, and those that are settled without a call."""
     fresh: list[Operation] = []
     results: list[PushResult] = []
     for operation in operations:
-        member_states = known.get(operation.address_key)
-        member = (
-            member_states.member(audience_id) if member_states else Member(operation.address_key, operation.address)
-        )
+        member = known.member(operation.address_key, operation.address)
         if not still_right(operation, member):
             results.append(PushResult(operation, "held"))
         elif already_done(operation, member):
@@ -477,72 +309,9 @@ def _sort_out(
     return fresh, results
 
 
-def _bulk_result(operation: Operation, good: RemoteMember | None, refused: RefusedMember | None) -> PushResult:
-    if good is not None and good.status == "archived" and operation.action in ("subscribe", "ask"):
-        # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
-        return PushResult(operation, "refused", refusal=refusal("stays_archived"))
-    if good is not None:
-        held = _held(operation, good)
-        return PushResult(operation, "done", status=good.status, contact_id=good.contact_id, held=held)
-    if refused is None:
-        return PushResult(operation, "unsettled")
-    return PushResult(operation, "refused", refusal=_classified(refused))
-
-
-def _held(operation: Operation, member: RemoteMember) -> str:
-    """What the member holds, by the answer, in the fields that were sent; empty where the answer does not tell."""
-    if not operation.values or not member.merge_fields:
-        return ""
-    return values_fingerprint({tag: member.merge_fields.get(tag, "") for tag in operation.values})
-
-
 def _is_unknown(one: PushResult) -> bool:
     """Refused in words that this service does not know: somebody should look at them, and teach it."""
     return one.refusal is not None and one.refusal.code == "unknown"
-
-
-def _is_owed(one: PushResult) -> bool:
-    """An opt-out that Mailchimp did not take: it is tried again and again, whatever the refusal."""
-    return one.result == "refused" and one.operation.action == "unsubscribe"
-
-
-def _made_calls_fail(operation: Operation, known: dict[str, MemberStates], audience_id: str) -> bool:
-    kept = _refusal_before(operation, known, audience_id)
-    return kept is not None and kept.code == "no_answer"
-
-
-def _refusal_before(operation: Operation, known: dict[str, MemberStates], audience_id: str) -> PushRefusal | None:
-    member_states = known.get(operation.address_key)
-    return member_states.member(audience_id).refusal if member_states else None
-
-
-def _contact_before(one: PushResult, known: dict[str, MemberStates], audience_id: str) -> str:
-    """The id of the contact that we knew under the address, if the write met another one; else nothing."""
-    member_states = known.get(one.operation.address_key)
-    before = member_states.member(audience_id).contact_id if member_states else ""
-    if one.operation.action in ("add", "rename") or one.contact_id in ("", before):
-        return ""
-    return before
-
-
-def _status_result(refused: PushResult, answer: MemberAnswer) -> PushResult:
-    """An operation that was refused in the bulk call, after a call of its own."""
-    if answer.outcome == "refused":
-        return refused
-    status: Status = "unsubscribed" if answer.outcome == "done" else "absent"
-    return PushResult(refused.operation, "done", status=answer.member.status if answer.member is not None else status)
-
-
-def _archive_result(operation: Operation, answer: MemberAnswer) -> PushResult:
-    if answer.outcome == "done":
-        return PushResult(operation, "done", status="archived")
-    if answer.outcome == "absent" or answer.refused is None:
-        return PushResult(operation, "done", status="absent")
-    return PushResult(operation, "refused", refusal=_classified(answer.refused))
-
-
-def _classified(refused: RefusedMember) -> Refusal:
-    return classify(refused.text, refused.code, refused.field, refused.field_message, address=refused.address)
 
 
 def _each_once(requests: list[Request]) -> list[Request]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     client_ip: str = ""
+    written: Callable[[], None] = lambda: None  # what happens between the writing and the answer
 
     @property
     def now(self) -> int:

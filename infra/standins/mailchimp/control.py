@@ -12,6 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +22,7 @@ from .acts import Acts
 from .audiences import Audience, new_audience
 from .faults import Fault
 from .gate import Gate, Request, Response
+from .interjections import Interjection
 from .list_calls import read_list_settings
 from .members import Member, member_view
 from .merge_fields import MergeValue
@@ -258,6 +260,24 @@ class Control:
 
     def clear_faults(self) -> None:
         self._gate.faults.clear()
+
+    def interject(
+        self,
+        act: str,
+        arguments: Mapping[str, Any],
+        method: str = "*",
+        path: str = "/**",
+        moment: str = "before",
+        skip: int = 0,
+    ) -> None:
+        """Do an action of this interface in the midst of the next call that matches; see `interjections`."""
+        if act not in _actions():
+            raise LookupError(f"no such action: {act}")
+        todo = partial(getattr(self, act), **arguments)
+        self._gate.interjections.add(Interjection(todo, method, path, moment, skip))
+
+    def clear_interjections(self) -> None:
+        self._gate.interjections.clear()
 
     def set_latency(self, **seconds: float) -> None:
         """Change `bulk_base`, `bulk_per_member`, `single` or `run_limit` while running."""

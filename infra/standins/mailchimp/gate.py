@@ -14,6 +14,7 @@ from . import problems
 from .accounts import READ_ONLY_ROLES, Caller, authenticate
 from .calls import Answer, Call
 from .faults import Fault, Faults
+from .interjections import Interjections, carry_out
 from .problems import GatewayTimeout, Problem
 from .routes import Route, find_route, member_count
 from .traffic import Entry, Journal, Latency, Slots, Stopwatch
@@ -68,6 +69,7 @@ class Gate:
         self.slots = Slots()
         self.journal = Journal()
         self.faults = Faults()
+        self.interjections = Interjections()
         self._stopped = stopped
 
     def answer(self, request: Request) -> Response:
@@ -129,12 +131,16 @@ class Gate:
             self._stopped.wait(seconds)
 
     def _execute(self, plan: _Plan) -> Response:
+        acts = self.interjections.take(plan.call.method, plan.request.path)
+        call = replace(plan.call, written=lambda: carry_out(acts, "written"))
         try:
+            carry_out(acts, "before")
             if plan.route.locked:
                 with self.world.lock:
-                    answer = plan.route.handle(plan.call)
+                    answer = plan.route.handle(call)
             else:
-                answer = plan.route.handle(plan.call)
+                answer = plan.route.handle(call)
+            carry_out(acts, "after")
         except Problem as problem:
             return problem_response(problem)
         except GatewayTimeout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ def put_member(call: Call) -> Answer:
         member = _create_by_put(writer, write)
     else:
         _update_one(writer, member, write)
+    call.written()
     return Answer(member_view(audience, member))
 
 
@@ -78,6 +79,7 @@ def patch_member(call: Call) -> Answer:
     if not writer.world.readings.patch_renames:
         write = replace(write, address=None)
     _update_one(writer, member, write)
+    call.written()
     return Answer(member_view(writer.audience, member))
 
 
@@ -171,7 +173,7 @@ def post_members(call: Call) -> Answer:
     update = body.get("update_existing", False)
     clear = update and body.get("sync_tags", False)
     _check_bulk(writer, members, skip_duplicates=call.flag("skip_duplicate_check"), update=update, clear=clear)
-    return Answer(_write_all(writer, _first_of_each(members), update=update, clear=clear))
+    return Answer(_write_all(writer, _first_of_each(members), update=update, clear=clear, written=call.written))
 
 
 def _check_bulk(writer: Writer, members: Sequence[Any], *, skip_duplicates: bool, update: bool, clear: bool) -> None:
@@ -224,7 +226,14 @@ def _first_of_each(members: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
-def _write_all(writer: Writer, members: Sequence[dict[str, Any]], *, update: bool, clear: bool) -> dict[str, Any]:
+def _write_all(
+    writer: Writer,
+    members: Sequence[dict[str, Any]],
+    *,
+    update: bool,
+    clear: bool,
+    written: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     new: list[Member] = []
     updated: list[Member] = []
     errors: list[dict[str, str]] = []
@@ -235,6 +244,7 @@ def _write_all(writer: Writer, members: Sequence[dict[str, Any]], *, update: boo
             errors.append(_bulk_error(body["email_address"], problem))
         else:
             (new if is_new else updated).append(member)
+    written()
     return _bulk_document(writer.audience, new, updated, errors)
 
 

@@ -247,6 +247,7 @@ def post_segment_batch(call: Call) -> Answer:
     if added or removed:
         segment.updated = call.now
         audience.settings_unsaved = True
+    call.written()
     errors = [
         *_group(audience, present, "Email addresses already exist in the static segment"),
         *_group(audience, absent, "Email addresses do not exist in the static segment"),

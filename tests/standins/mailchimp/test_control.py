@@ -90,3 +90,22 @@ def test_an_import_leaves_known_statuses_alone(post: Any, home: Home) -> None:
     post("admin_import", members=rows, audience_id=home.id)
     assert home.member("ann@clinic.test")["status"] == "unsubscribed"
     assert home.member("ann@clinic.test")["merge_fields"]["FNAME"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"), [("before", "unsubscribed"), ("written", "unsubscribed"), ("after", "subscribed")]
+)
+def test_somebody_can_be_made_to_act_in_the_midst_of_a_call(post: Any, home: Home, moment: str, shown: str) -> None:
+    home.add("ann@clinic.test")
+    arguments = {"email": "ann@clinic.test", "audience_id": home.id}
+    where = {"method": "POST", "path": f"/lists/{home.id}", "moment": moment}
+    assert post("interject", act="unsubscribe", arguments=arguments, skip=1, **where).status_code == 200
+    member = {"email_address": "ann@clinic.test", "status_if_new": "subscribed", "merge_fields": {"FNAME": "Ann"}}
+    answers = [home.bulk(member, update_existing=True).json() for _ in range(3)]
+    statuses = [answer["updated_members"][0]["status"] for answer in answers]
+    assert statuses == ["subscribed", shown, "unsubscribed"]
+
+
+def test_only_an_action_can_fall_into_a_call(post: Any) -> None:
+    assert post("interject", act="dance", arguments={}).status_code == 400
+    assert post("interject", act="unsubscribe", arguments={}, moment="later").status_code == 400

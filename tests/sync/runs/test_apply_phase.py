@@ -127,7 +127,7 @@ def test_who_opts_out_unheard_is_not_overruled_and_heard_by_the_refusal(engine: 
     engine.clock.move(minutes=10)
     run_id = practice.start()
     engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
-    practice.act("unsubscribe", "c1@clinic.test")
+    practice.meanwhile("unsubscribe", "c1@clinic.test")
     engine.work()
     assert practice.audience()["c1@clinic.test"] == "unsubscribed"
     assert practice.codes(practice.run(run_id), "refused") == [("1", "compliance_state")]
@@ -251,7 +251,7 @@ def test_a_chunk_that_fails_in_the_midst_counts_whom_it_reached(practice: Practi
     practice.customers(4)
     practice.sync("full")
     practice.remove("1", "2", "3")
-    practice.fail(path="/members/*", skip=1, status=503)
+    practice.fail(path="/members/*", method="DELETE", skip=1, status=503)
     outage(practice)
     run = practice.sync()
     assert (run.status, run.chunks_failed, run.done, run.failed, run.counts) == ("error", 1, 1, 2, {"archive": 1})

@@ -1,0 +1,355 @@
+"""The calls to Mailchimp for one chunk: what is sent for each operation, and what the answers say of it.
+
+An answer shows a member as it is by then. What it shows and we did not ask for (a status, another address, another
+contact) is somebody else's doing, in the moments since the pull: it is kept apart from what we sent, to be heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.domain.consent.members import Member
+from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.departments import Department
+from chalicelib.domain.fieldmap import values_fingerprint
+from chalicelib.domain.planning import Operation
+from chalicelib.domain.push_results import MOST_OPT_OUT_TRIES, PushResult, member_object, next_attempt, told_apart
+from chalicelib.domain.refusals import Refusal, classify, refusal
+from chalicelib.errors import RetryLater
+from chalicelib.http_client.calls import FailedAlike
+from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
+from chalicelib.mailchimp.client import MailchimpClient
+from chalicelib.store.members import MemberStates
+from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
+from chalicelib.sync.consent.observations import gone, observation_of
+from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, settle_failed
+
+# The halves of a refused bulk call take their time as well.
+_SECONDS_FOR_A_BULK_CALL = 60.0
+# New contacts are rare; should an audience get many at once, the next full pull finds who moved.
+_MOST_CONTACTS_ASKED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a chunk's addresses before its calls."""
+
+    audience_id: str
+    member_states: dict[str, MemberStates]
+
+    def member(self, address_key: str, address: str = "") -> Member:
+        member_states = self.member_states.get(address_key)
+        return member_states.member(self.audience_id) if member_states else Member(address_key, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """The circumstances of a chunk's calls.
+
+    `pulled_at` is up to when Mailchimp's changes are heard, `asked_at` our clock before the first of the calls.
+    """
+
+    department: Department
+    mailchimp: MailchimpClient
+    remaining: Remaining
+    known: Known
+    pulled_at: datetime
+    asked_at: datetime
+
+    @property
+    def audience_id(self) -> str:
+        return self.known.audience_id
+
+    def member(self, address_key: str) -> Member:
+        return self.known.member(address_key)
+
+    def observation(self, shown: RemoteMember) -> Observation:
+        return observation_of(shown, self.asked_at, "sync")
+
+
+class ChunkCalls:
+    def __init__(self, address_changes: AddressChanges, clock: Clock) -> None:
+        self._address_changes = address_changes
+        self._clock = clock
+
+    def send(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+        """Carry out the operations. What interrupted that is answered too: what is done must be kept first."""
+        results = self._unsubscribed_since(sending, [o for o in operations if o.action == "subscribe"])
+        held = frozenset(one.operation.address_key for one in results)
+        pushed, interruption = self._bulk(sending, [o for o in operations if o.is_bulk and o.address_key not in held])
+        results += pushed
+        if interruption is None:
+            singles, interruption = self._singles(sending, [o for o in operations if not o.is_bulk])
+            results += singles
+        results, unasked = self._find_moved(sending, results)
+        return results, interruption or unasked
+
+    def _unsubscribed_since(self, sending: Sending, operations: Sequence[Operation]) -> list[PushResult]:
+        """Who is to be subscribed and was unsubscribed since the pull: what an admin did, the call would undo."""
+        wanted = {o.address: o for o in operations if sending.member(o.address_key).status != "unsubscribed"}
+        if not wanted:
+            return []
+        pages = sending.mailchimp.members_changed(sending.audience_id, since=sending.pulled_at, status="unsubscribed")
+        found = [member for page in pages for member in page if member.address in wanted]
+        return [PushResult(wanted[member.address], "held", shown=sending.observation(member)) for member in found]
+
+    def _bulk(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+        """The bulk call, divided where it fails as a whole. What interrupted it is answered too.
+
+        Who made it fail before goes in a call of its own, after the others.
+        """
+        answer, interruption = PushAnswer(), None
+        alone = [o for o in operations if _made_calls_fail(o, sending)]
+        together = [o for o in operations if o not in alone]
+        for part in [together, *([o] for o in alone)]:
+            if interruption is None and part:
+                answer, interruption = self._push(sending, part, answer)
+        untried = frozenset(answer.untried)
+        pushed = self._read_answer(sending, answer, [o for o in operations if o.address not in untried])
+        results, insisting = self._insist(sending, pushed)
+        return results, interruption or insisting
+
+    def _push(
+        self, sending: Sending, operations: Sequence[Operation], before: PushAnswer
+    ) -> tuple[PushAnswer, RetryLater | None]:
+        """The answer `before` and that of another push; of what interrupts that one nothing before it is lost."""
+        try:
+            answer = sending.mailchimp.push_surely(
+                sending.audience_id,
+                [member_object(o) for o in operations],
+                go_on=lambda: sending.remaining() > _SECONDS_FOR_A_BULK_CALL,
+            )
+        except RetryLater as later:
+            return before + PushAnswer(untried=tuple(o.address for o in operations)), later
+        return before + answer, RetryLater(REST_FOLLOWS) if answer.untried else None
+
+    def _read_answer(self, sending: Sending, answer: PushAnswer, operations: Sequence[Operation]) -> list[PushResult]:
+        """What became of each operation of a bulk call."""
+        good = {member.address: member for member in answer.created + answer.updated}
+        refused = {member.address: member for member in answer.refused}
+        created = frozenset(member.address for member in answer.created)
+        # Who changed the address while the call ran is answered with the new one.
+        elsewhere = {member.contact_id: member for member in answer.updated if member.contact_id}
+        results = []
+        for operation in operations:
+            member = good.get(operation.address)
+            moved = elsewhere.get(sending.member(operation.address_key).contact_id)
+            if member is None and operation.address not in refused and moved is not None:
+                self._apply_address_change(sending, operation.address, moved, sending.asked_at)
+                results.append(PushResult(operation, "held"))
+                continue
+            is_new = operation.address in created
+            results.append(_bulk_result(sending, operation, member, refused.get(operation.address), is_new=is_new))
+        return results
+
+    def _insist(self, sending: Sending, pushed: Sequence[PushResult]) -> tuple[list[PushResult], RetryLater | None]:
+        """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
+
+        Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
+        opt-out from it. Whom an interruption leaves out goes with the repeat, and so does at first whose calls fail.
+        """
+        owed = {one.operation.address: one for one in pushed if one.is_owed}
+        failing: list[FailedAlike] = []
+
+        def finalise(operation: Operation, failed: FailedAlike) -> PushResult:
+            kept = sending.member(operation.address_key).refusal
+            if next_attempt(kept, "no_answer", operation.inputs) < MOST_OPT_OUT_TRIES:
+                failing.append(failed)
+            return settle_failed(operation, failed)
+
+        calls = SingleCalls(
+            lambda operation: self._unsubscribe(sending, owed[operation.address]),
+            is_up=sending.mailchimp.is_up,
+            remaining=sending.remaining,
+        )
+        told, interruption = calls.make([one.operation for one in owed.values()], finalise)
+        results = [one for one in pushed if not one.is_owed] + told
+        return results, interruption or next(iter(failing), None)
+
+    def _unsubscribe(self, sending: Sending, refused: PushResult) -> PushResult:
+        """A call of its own for an opt-out that was refused in the bulk call."""
+        operation = refused.operation
+        answer = sending.mailchimp.set_member_status(sending.audience_id, operation.address, "unsubscribed")
+        if answer.outcome == "refused":
+            return refused
+        known = sending.member(operation.address_key)
+        if answer.outcome == "absent":
+            return self._missing(sending, operation, operation.address, known.contact_id)
+        result = PushResult(operation, "done", status="unsubscribed")
+        return _told_apart(sending, result, answer.member, known) if answer.member is not None else result
+
+    def _singles(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+        """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
+        calls = SingleCalls(
+            lambda operation: self._single(sending, operation),
+            is_up=sending.mailchimp.is_up,
+            remaining=sending.remaining,
+        )
+        return calls.make(operations)
+
+    def _single(self, sending: Sending, operation: Operation) -> PushResult:
+        return self._archive(sending, operation) if operation.action == "archive" else self._rename(sending, operation)
+
+    def _archive(self, sending: Sending, operation: Operation) -> PushResult:
+        """Archive a member that is as we know it. Archiving hides what it was, so it is looked at before."""
+        known = sending.member(operation.address_key)
+        before = sending.mailchimp.member(sending.audience_id, operation.address)
+        if before is None:
+            return self._missing(sending, operation, operation.address, known.contact_id)
+        if before.status not in (known.status, "archived"):
+            return PushResult(operation, "held", shown=sending.observation(before))
+        answer = sending.mailchimp.archive_member(sending.audience_id, operation.address)
+        if answer.outcome == "absent":
+            return self._missing(sending, operation, operation.address, known.contact_id)
+        if answer.outcome == "done" or answer.refused is None:
+            return PushResult(operation, "done", status="archived")
+        if answer.member is not None and answer.member.status != known.status:
+            return PushResult(operation, "held", shown=sending.observation(answer.member))
+        return PushResult(operation, "refused", refusal=_classified(answer.refused))
+
+    def _rename(self, sending: Sending, operation: Operation) -> PushResult:
+        """Give a member its new address; where Mailchimp does not, archive the old one and add the new one."""
+        mailchimp, audience_id = sending.mailchimp, sending.audience_id
+        answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, operation.values or {})
+        if answer.outcome == "done":
+            return self._renamed(sending, operation, answer.member)
+        contact_id = sending.member(operation.old_address_key).contact_id
+        old = mailchimp.member(audience_id, operation.old_address)
+        if old is None:
+            new = mailchimp.member(audience_id, operation.address)
+            if new is None or (contact_id and new.contact_id not in ("", contact_id)):
+                return self._missing(sending, operation, operation.old_address, contact_id)
+            # An earlier delivery of the chunk renamed it.
+            return replace(self._push_one(sending, operation), old="absent")
+        refused = _classified(answer.refused).code if answer.refused is not None else ""
+        # Archived: an earlier delivery of the chunk got as far as that.
+        if old.status not in (("archived",) if refused == "cannot_rename" else ("archived", "subscribed")):
+            # The member is not subscribed any more: that is news, and the next plan decides with it.
+            return PushResult(operation, "held", shown=sending.observation(old))
+        archived = mailchimp.archive_member(audience_id, operation.old_address)
+        if archived.outcome == "refused" and archived.member is not None:
+            return PushResult(operation, "held", shown=sending.observation(archived.member))
+        result = self._push_one(sending, operation)
+        return replace(result, action="add", old="archived" if archived.outcome == "done" else None)
+
+    def _renamed(self, sending: Sending, operation: Operation, member: RemoteMember | None) -> PushResult:
+        result = PushResult(operation, "done", status="subscribed", old="absent")
+        if member is None:
+            return result
+        result = replace(result, contact_id=member.contact_id, held=_held(operation, member))
+        if member.address not in ("", operation.address):
+            # The person has changed it once more.
+            self._apply_address_change(sending, operation.address, member, sending.asked_at)
+            return result
+        return _told_apart(sending, result, member, sending.member(operation.address_key), pre_existing=False)
+
+    def _push_one(self, sending: Sending, operation: Operation) -> PushResult:
+        answer = sending.mailchimp.push_surely(sending.audience_id, [member_object(operation)])
+        return self._read_answer(sending, answer, [operation])[0]
+
+    # ------------------------------------------------------------------------------------- who is somewhere else
+
+    def _find_moved(
+        self, sending: Sending, results: Sequence[PushResult]
+    ) -> tuple[list[PushResult], RetryLater | None]:
+        """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
+
+        Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
+        """
+        kept: list[PushResult] = []
+        asked = 0
+        interruption: RetryLater | None = None
+        for one in results:
+            before = _contact_before(one, sending)
+            if not before or asked == _MOST_CONTACTS_ASKED:
+                kept.append(one)
+            elif interruption is None:
+                asked += 1
+                try:
+                    kept.append(self._moved_unheard(sending, one, before))
+                except FailedAlike as failed:
+                    if sending.mailchimp.is_up():
+                        kept.append(settle_failed(one.operation, failed))
+                    else:
+                        interruption = failed
+                except RetryLater as later:
+                    interruption = later
+        return kept, interruption
+
+    def _moved_unheard(self, sending: Sending, one: PushResult, before: str) -> PushResult:
+        """When the contact we knew is found under another address, the person changed it without our hearing, and the
+        write made a new member of the old address. It goes again, and a no goes to where the person is.
+        """
+        operation, audience_id = one.operation, sending.audience_id
+        asked_at = self._clock()
+        found = sending.mailchimp.contact(audience_id, before)
+        if found is None or found.address in ("", operation.address):
+            return one
+        sending.mailchimp.archive_member(audience_id, operation.address)
+        self._apply_address_change(sending, operation.old_address or operation.address, found, asked_at)
+        return PushResult(operation, "held")
+
+    def _apply_address_change(self, sending: Sending, address: str, found: RemoteMember, asked_at: datetime) -> None:
+        change = AddressChange(address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
+        self._address_changes.apply(sending.department, sending.mailchimp, change, was_there=True)
+
+    def _missing(self, sending: Sending, operation: Operation, address: str, contact_id: str) -> PushResult:
+        """Nobody is there any more under an address that we knew: the person changed it, or the contact was deleted."""
+        asked_at = self._clock()
+        sending.mailchimp.audience(sending.audience_id)  # all are missing where the audience itself was deleted
+        found = sending.mailchimp.contact(sending.audience_id, contact_id) if contact_id else None
+        if found is not None and found.address not in ("", address):
+            self._apply_address_change(sending, address, found, asked_at)
+            return PushResult(operation, "held")
+        return PushResult(operation, "held", shown=gone(address, asked_at, asked_at, "sync"))
+
+
+def _bulk_result(
+    sending: Sending, operation: Operation, good: RemoteMember | None, refused: RefusedMember | None, *, is_new: bool
+) -> PushResult:
+    if good is None and refused is None:
+        return PushResult(operation, "unsettled")
+    if good is None:
+        assert refused is not None
+        return PushResult(operation, "refused", refusal=_classified(refused))
+    known = sending.member(operation.address_key)
+    held = _held(operation, good)
+    result = PushResult(operation, "done", status=good.status, contact_id=good.contact_id, held=held)
+    if good.status == "archived" and operation.action in ("subscribe", "ask"):
+        # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
+        result = PushResult(operation, "refused", refusal=refusal("stays_archived"))
+    return _told_apart(sending, result, good, known, pre_existing=False if is_new else None)
+
+
+def _held(operation: Operation, member: RemoteMember) -> str:
+    """What the member holds, by the answer, in the fields that were sent; empty where the answer does not tell."""
+    if not operation.values or not member.merge_fields:
+        return ""
+    return values_fingerprint({tag: member.merge_fields.get(tag, "") for tag in operation.values})
+
+
+def _told_apart(
+    sending: Sending, one: PushResult, shown: RemoteMember, known: Member, *, pre_existing: bool | None = None
+) -> PushResult:
+    return told_apart(one, replace(sending.observation(shown), pre_existing=pre_existing), known)
+
+
+def _made_calls_fail(operation: Operation, sending: Sending) -> bool:
+    kept = sending.member(operation.address_key).refusal
+    return kept is not None and kept.code == "no_answer"
+
+
+def _contact_before(one: PushResult, sending: Sending) -> str:
+    """The id of the contact that we knew under the address, if the write met another one; else nothing."""
+    operation = one.operation
+    if operation.action == "add" or one.action == "add" or not one.contact_id:
+        return ""
+    before = sending.member(operation.old_address_key or operation.address_key).contact_id
+    return before if before != one.contact_id else ""
+
+
+def _classified(refused: RefusedMember) -> Refusal:
+    return classify(refused.text, refused.code, refused.field, refused.field_message, address=refused.address)
