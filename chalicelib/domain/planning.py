@@ -33,6 +33,11 @@ _NAMES_BYTES = 180
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
+# The rule of a rename, and of the address that waits for it; and what the latter is marked with.
+RENAMED = "address-renamed"
+WAITING = "waits-for-rename"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing to do in Mailchimp for one address."""
@@ -121,6 +126,37 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
 
 
+def plan_move(
+    state: AddressState,
+    other: AddressState,
+    *,
+    is_other_decided: bool,
+    policy: ConsentPolicy,
+    fields: FieldMap,
+    now: datetime,
+) -> Operation | Held:
+    """The decision for one of the two addresses of a customer who moved; `other` is the one it moved to, or came from.
+
+    A rename is decided at the address that the member leaves. Only where that one `is_other_decided` by this plan as
+    well does the new address wait for it; else nobody would ever decide it.
+    """
+    state_key, other_key = state.member.address_key, other.member.address_key
+    # Several customers may come to one address: only one of their members can be renamed.
+    if state.address_customers is None and state.moved_to == other_key and other.moved_from == state_key:
+        rename = rename_of(state, other, policy=policy, fields=fields, now=now)
+        return rename or plan_address(state, policy=policy, fields=fields, now=now)
+    if state.moved_from == other_key and other.moved_to == state_key:
+        rename = rename_of(other, state, policy=policy, fields=fields, now=now)
+        if rename is not None:
+            return _waiting_for_rename(state) if is_other_decided else rename
+    return plan_address(state, policy=policy, fields=fields, now=now)
+
+
+def _waiting_for_rename(state: AddressState) -> Held:
+    member = state.member
+    return Held(member.address_key, member.address, "", "", RENAMED, marks=state.marks, waits=True)
+
+
 def _plan_removed(state: AddressState, verdict: Verdict, now: datetime) -> Operation | Held:
     if verdict.act is Act.UNSUBSCRIBE:
         return _operation(state, verdict)
@@ -147,7 +183,8 @@ def rename_of(
     """The rename that carries a member to its customer's new address, or None when archive and add must do.
 
     Mailchimp renames only subscribed members, and only onto an address that it does not know yet. A rename keeps the
-    status, so it is right only where the new address would be added as subscribed.
+    status, so it is right only where the new address would be added as subscribed. Whether members without a customer
+    are archived or kept makes no difference: this one has a customer, at the new address.
     """
     if (
         old.address_customers is not None
@@ -156,6 +193,8 @@ def rename_of(
         or old.member.opt_out
     ):
         return None
+    if old.member.erased or old.member.pushed_status == "archived":
+        return None  # we archived it, and somebody brought it back: it is theirs
     if new.member.status != "absent" or new.member.opt_out or new.address_customers is None:
         return None
     planned = plan_address(new, policy=policy, fields=fields, now=now)
@@ -164,11 +203,16 @@ def rename_of(
     return replace(
         planned,
         action="rename",
-        rule="address-renamed",
+        rule=RENAMED,
         old_address_key=old.member.address_key,
         old_address=old.member.address,
-        marks=new.marks + old.marks,
+        marks=(*new.marks, *old.marks, waiting_mark(new.member.address_key)),
     )
+
+
+def waiting_mark(address_key: str) -> str:
+    """The mark of an address that waits for a rename: should none be carried out, the next run decides it anew."""
+    return f"{address_key}#{WAITING}"
 
 
 def _running_refusal(member: Member, inputs: str, now: datetime) -> PushRefusal | None:

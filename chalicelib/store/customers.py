@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 _UNREADABLE = tuple(f"{name}_unreadable" for name in READABLE_ATTRIBUTES)
 _KNOWN = ", ".join(
-    ("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "previous_keys", *_UNREADABLE)
+    (
+        *("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "previous_keys"),
+        *("moved_from", "moved_at", *_UNREADABLE),
+    )
 )
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department. DynamoDB's own
 # pages of 1 MB are smaller.
@@ -32,6 +35,8 @@ class StoredCustomer:
     in_segments: tuple[str, ...] = ()
     previous_keys: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
     is_readable: bool = True  # whether all its dates and its balance could be read
+    moved_from: str = ""  # address key of the address before this one
+    moved_at: str = ""  # when that was read
 
 
 class CustomerStore:
@@ -94,6 +99,8 @@ def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, s
         item["in_segments"] = {"SS": list(stored.in_segments)}
     if stored.previous_keys:
         item["previous_keys"] = {"SS": list(stored.previous_keys)}
+    if stored.moved_from:
+        item["moved_from"], item["moved_at"] = {"S": stored.moved_from}, {"S": stored.moved_at}
     return put(item)
 
 
@@ -114,4 +121,6 @@ def _stored(item: Item) -> StoredCustomer:
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
         previous_keys=tuple(item["previous_keys"]["SS"]) if "previous_keys" in item else (),
         is_readable=not any(name in item for name in _UNREADABLE),
+        moved_from=item["moved_from"]["S"] if "moved_from" in item else "",
+        moved_at=item["moved_at"]["S"] if "moved_at" in item else "",
     )

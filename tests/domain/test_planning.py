@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal
+from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal, Status
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.fieldmap import FieldMap, values_fingerprint
@@ -26,6 +26,7 @@ from chalicelib.domain.planning import (
     Held,
     Operation,
     plan_address,
+    plan_move,
     rename_of,
 )
 
@@ -192,7 +193,7 @@ def test_a_subscribed_member_goes_along_to_its_customers_new_address() -> None:
     assert (operation.action, operation.rule, operation.status) == ("rename", "address-renamed", "subscribed")
     assert (operation.address, operation.old_address) == ("new@clinic.test", "old@clinic.test")
     assert (operation.address_key, operation.old_address_key) == ("new", "old")
-    assert (operation.values, operation.marks) == (ANN, ("new#r1", "old#r1"))
+    assert (operation.values, operation.marks) == (ANN, ("new#r1", "old#r1", "new#waits-for-rename"))
 
 
 @pytest.mark.parametrize("status", ["absent", "unsubscribed", "cleaned", "pending", "transactional", "archived"])
@@ -305,3 +306,90 @@ def test_no_chunk_outgrows_the_store_and_every_operation_is_in_one_chunk(some: l
     for chunk in chunks:
         assert len(chunk) <= (MAX_CHUNK_OPERATIONS if chunk[0].is_bulk else MAX_SINGLE_OPERATIONS)
         assert len(_STORED.dump_json(chunk, exclude_defaults=True)) <= MAX_CHUNK_BYTES
+
+
+# ------------------------------------------------------------------------------------------------ addresses that wait
+
+_STATUSES = st.sampled_from(get_args(Status))
+_NOES = st.none() | st.builds(
+    OptOut, at=st.just(NOON - timedelta(days=2)), route=st.sampled_from(["person", "pracbill"])
+)
+_REFUSALS = st.sampled_from(("", "add", "archive"))
+
+
+def _members(key: str) -> st.SearchStrategy[Member]:
+    pushed = st.none() | st.just(NOON - timedelta(days=1))
+    return st.builds(
+        member,
+        _STATUSES,
+        st.just(key),
+        pushed_at=pushed,
+        pushed_status=_STATUSES,
+        pre_existing=st.booleans(),
+        archived_by_us=st.booleans(),
+        erased=st.booleans(),
+        opt_out=_NOES,
+    )
+
+
+def _refused(known: AddressState, policy: ConsentPolicy) -> AddressState:
+    """The state with what would be sent for it refused, for good."""
+    decision = plan(known, policy=policy)
+    if not isinstance(decision, Operation):
+        return known
+    refusal = PushRefusal("looks_fake", "", NOON, 1, decision.inputs)
+    return replace(known, member=replace(known.member, refusal=refusal))
+
+
+@settings(max_examples=500)
+@given(
+    old=_members("old"),
+    new=_members("new"),
+    consent=st.sampled_from((YES, NO, {"consent": None, "consent_changed_at": ""})),
+    policy=st.builds(
+        ConsentPolicy,
+        unknown_consent=st.sampled_from(("skip", "transactional", "subscribe")),
+        on_removed=st.sampled_from(("archive", "keep")),
+        ask_again=st.booleans(),
+    ),
+    is_shared=st.booleans(),
+    moved_on=st.booleans(),
+    refused=st.tuples(st.booleans(), st.booleans()),
+    marked=st.tuples(st.booleans(), st.booleans()),
+    everything=st.booleans(),
+)
+def test_nobody_waits_for_an_address_that_decides_otherwise(
+    old: Member,
+    new: Member,
+    consent: dict[str, Any],
+    policy: ConsentPolicy,
+    is_shared: bool,
+    moved_on: bool,
+    refused: tuple[bool, bool],
+    marked: tuple[bool, bool],
+    everything: bool,
+) -> None:
+    """Whoever waits is taken along by an operation of the same plan, and nobody is decided twice."""
+    others = (customer("2"),) if is_shared else ()
+    left = state(old, *others, moved_to="other" if moved_on else "new", marks=("old#m",) if marked[0] else ())
+    joined = state(new, customer(**consent), moved_from="old", marks=("new#m",) if marked[1] else ())
+    left = _refused(left, policy) if refused[0] else left
+    joined = _refused(joined, policy) if refused[1] else joined
+
+    def decided(known: AddressState, other: AddressState) -> Operation | Held | None:
+        if not (everything or known.marks):
+            return None
+        is_other_decided = everything or bool(other.marks)
+        return plan_move(known, other, is_other_decided=is_other_decided, policy=policy, fields=FIELDS, now=NOON)
+
+    at_old, at_new = decided(left, joined), decided(joined, left)
+    renames = [one for one in (at_old, at_new) if isinstance(one, Operation) and one.action == "rename"]
+    assert len(renames) <= 1
+    if isinstance(at_new, Held) and at_new.waits and not at_new.code:
+        assert renames == [at_old]
+        assert renames[0].address_key == "new"
+        assert renames[0].old_address_key == "old"
+    elif at_new is not None and not renames:
+        assert at_new == plan(joined, policy=policy)
+    if isinstance(at_old, Held):
+        assert not at_old.waits or at_old.code, "the old address waits for nobody but Mailchimp"

@@ -211,7 +211,7 @@ class ChunkCalls:
         return PushResult(operation, "refused", refusal=_classified(answer.refused))
 
     def _rename(self, sending: Sending, operation: Operation) -> PushResult:
-        """Give a member its new address; where Mailchimp does not, archive the old one and add the new one."""
+        """Give a member its new address; where Mailchimp does not, add the new one and archive or keep the old one."""
         mailchimp, audience_id = sending.mailchimp, sending.audience_id
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, operation.values or {})
         if answer.outcome == "done":
@@ -229,6 +229,8 @@ class ChunkCalls:
         if old.status not in (("archived",) if refused == "cannot_rename" else ("archived", "subscribed")):
             # The member is not subscribed any more: that is news, and the next plan decides with it.
             return PushResult(operation, "held", shown=sending.observation(old))
+        if sending.department.settings.consent.on_removed == "keep":
+            return replace(self._push_one(sending, operation), action="add")
         archived = mailchimp.archive_member(audience_id, operation.old_address)
         if archived.outcome == "refused" and archived.member is not None:
             return PushResult(operation, "held", shown=sending.observation(archived.member))

@@ -262,12 +262,12 @@ class PageChanges:
         department_id = self._department.id
         old_key = stored.address_key if stored else ""
         moved = old_key if old_key and old_key != key else ""
+        arrival = self._arrival(customer, stored, moved)
         if moved:
             self._leave(moved, id_key, moved_to=key)
             self._check_tags(moved, key, stored)
         if key:
             self._mark(key)
-            arrival = Arrival(customer.id, moved, self._run.started_at) if moved else None
             put = self._members.put_document(department_id, key, id_key, document, arrival)
             self.documents[f"{key}#c#{id_key}"] = put
         known = StoredCustomer(
@@ -277,12 +277,22 @@ class PageChanges:
             address_key=key,
             in_segments=stored.in_segments if stored and not moved else (),
             previous_keys=_previous_keys(stored, key),
+            moved_from=arrival.from_key if arrival else "",
+            moved_at=moment_text(arrival.at) if arrival and arrival.at else "",
         )
         seen = filterable(customer, self._zone)
         self._note_unreadable(stored, is_readable=seen.is_readable)
         attributes = to_attributes(seen)
         sample = sample_to_document(sample_of(customer))
         self.customers.append(put_customer(department_id, known, attributes, sample))
+
+    def _arrival(self, customer: Customer, stored: StoredCustomer | None, moved: str) -> Arrival | None:
+        """From where the customer came to its address. Edits of other things do not make one forget it."""
+        if moved:
+            return Arrival(customer.id, moved, self._run.started_at)
+        if stored is None or not stored.moved_from:
+            return None
+        return Arrival(customer.id, stored.moved_from, parse_moment(stored.moved_at))
 
     def _remove(self, stored: StoredCustomer | None) -> None:
         if stored is None:

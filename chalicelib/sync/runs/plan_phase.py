@@ -19,7 +19,16 @@ from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, 
 from chalicelib.domain.departments import Department
 from chalicelib.domain.hold_reasons import explanation
 from chalicelib.domain.logs import LedgerEntry, Record
-from chalicelib.domain.planning import AddressState, ChunkWriter, Held, Operation, plan_address, rename_of
+from chalicelib.domain.planning import (
+    RENAMED,
+    WAITING,
+    AddressState,
+    ChunkWriter,
+    Held,
+    Operation,
+    plan_address,
+    plan_move,
+)
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
@@ -62,7 +71,7 @@ class PlanPhase:
         """
         if run.cursor == ENDED:
             return None
-        everything = run.type == "full" or department.replan_all
+        everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
         writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
         cursor = ENDED
@@ -121,7 +130,7 @@ class PlanPhase:
     ) -> list[Operation]:
         now = self._clock()
         batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
-        decisions = [self._decide_one(department, state, now) for state in batch]
+        decisions = [self._decide_one(run, department, state, now) for state in batch]
         operations = [decision for decision in decisions if isinstance(decision, Operation)]
         for operation in operations:
             tally.add(operation.action)
@@ -136,6 +145,8 @@ class PlanPhase:
             self._observations.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
+            waiting = [one.address_key for one in held if one.rule == RENAMED]
+            self._members.write([self._members.put_mark(department.id, key, WAITING) for key in waiting])
         return operations
 
     def _note_address_statuses(
@@ -153,7 +164,7 @@ class PlanPhase:
         full run reads back who carries the tags.
         """
         pairs = list(zip(batch, decisions, strict=True))
-        everything = run.type == "full" or department.replan_all
+        everything = _decides_all(run, department)
         if everything and batch:
             now = {s.member.address_key: address_status(s, decision) for s, decision in pairs}
             planned = None
@@ -184,28 +195,22 @@ class PlanPhase:
             state = replace(state, member=replace(member, opt_out=no))
         return state
 
-    def _decide_one(self, department: Department, state: AddressState, now: datetime) -> Operation | Held:
-        """One address; a customer's move from one address to another is decided once, at the old address."""
+    def _decide_one(self, run: Run, department: Department, state: AddressState, now: datetime) -> Operation | Held:
+        """One address; a customer's move from one address to another is decided once for both."""
         assert department.audience is not None
         policy, fields = department.settings.consent, department.audience.fields
+        other_key = state.moved_to if state.address_customers is None else state.moved_from
         decision = plan_address(state, policy=policy, fields=fields, now=now)
-        if not isinstance(decision, Operation):
+        # A move matters to members that may be renamed, and to new addresses.
+        is_concerned = (
+            state.member.status == "subscribed" if state.address_customers is None else _is_addition(decision)
+        )
+        if not other_key or not is_concerned:
             return decision
-        audience_id = department.audience.id
-        if state.moved_to and decision.action == "archive":
-            new = self._members.state(department.id, state.moved_to, audience_id)
-            new = replace(new, marks=self._members.marks(department.id, state.moved_to))
-            return rename_of(state, new, policy=policy, fields=fields, now=now) or decision
-        if state.moved_from and decision.action == "add":
-            old = self._members.state(department.id, state.moved_from, audience_id)
-            if old.moved_to == state.member.address_key and rename_of(
-                old, state, policy=policy, fields=fields, now=now
-            ):
-                # Decided at the old address; the marks go when the rename is done.
-                return replace(
-                    Held(state.member.address_key, state.member.address, "", "", "address-renamed"), waits=True
-                )
-        return decision
+        other = self._members.state(department.id, other_key, department.audience.id)
+        other = replace(other, marks=self._members.marks(department.id, other_key))
+        is_other_decided = _decides_all(run, department) or bool(other.marks)
+        return plan_move(state, other, is_other_decided=is_other_decided, policy=policy, fields=fields, now=now)
 
     def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
         """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
@@ -272,6 +277,15 @@ class PlanPhase:
             )
 
         return self._runs.change(run.department_id, run.id, saved)
+
+
+def _decides_all(run: Run, department: Department) -> bool:
+    """Whether the plan decides every address, not only the marked ones."""
+    return run.type == "full" or department.replan_all
+
+
+def _is_addition(decision: Operation | Held) -> bool:
+    return isinstance(decision, Operation) and decision.action == "add"
 
 
 def may_leave(state: AddressState, decision: Operation | Held) -> bool:

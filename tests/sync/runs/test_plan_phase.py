@@ -12,7 +12,9 @@ import pytest
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
+from chalicelib.sync.consent.observations import observation_of
 from chalicelib.sync.runs import plan_phase as deciding
+from chalicelib.sync.runs.plan_phase import PlanPhase
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import PLENTY, Engine, Practice
 
@@ -245,8 +247,10 @@ def move(practice: Practice, customer_id: str, address: str) -> None:
     practice.edit(customer_id, email=address)
 
 
+@pytest.mark.parametrize("on_removed", ["archive", "keep"])
 @pytest.mark.parametrize("run_type", ["incremental", "full"])
-def test_a_changed_address_renames_the_member(practice: Practice, run_type: str) -> None:
+def test_a_changed_address_renames_the_member(practice: Practice, run_type: str, on_removed: str) -> None:
+    practice.change_policy(on_removed=on_removed)
     practice.customers(2)
     practice.sync("full")
     before = practice.member("c1@clinic.test")["contact_id"]
@@ -285,26 +289,128 @@ def test_an_address_known_from_before_can_be_taken_again_after_a_rename(practice
     assert practice.audience() == {"c1@clinic.test": "subscribed"}
 
 
-def test_onto_a_member_that_is_there_the_old_address_is_archived_and_the_other_updated(practice: Practice) -> None:
+@pytest.mark.parametrize(("on_removed", "left_as"), [("archive", "archived"), ("keep", "subscribed")])
+def test_onto_a_member_that_is_there_the_old_address_is_left_and_the_other_updated(
+    practice: Practice, on_removed: str, left_as: str
+) -> None:
+    practice.change_policy(on_removed=on_removed)
     practice.join("taken@clinic.test")
     practice.customers(1)
     practice.sync("full")
     move(practice, "1", "taken@clinic.test")
     run = practice.sync()
     assert run.status == "success"
-    assert practice.audience() == {"c1@clinic.test": "archived", "taken@clinic.test": "subscribed"}
+    assert practice.audience() == {"c1@clinic.test": left_as, "taken@clinic.test": "subscribed"}
     assert practice.member("taken@clinic.test")["merge_fields"]["FNAME"] == "Name 1"
 
 
+@pytest.mark.parametrize(("on_removed", "left_as"), [("archive", "archived"), ("keep", "subscribed")])
 @pytest.mark.parametrize("readings", [Readings(patch_renames=False)])
-def test_where_mailchimp_renames_nobody_the_old_address_is_archived_and_the_new_one_added(practice: Practice) -> None:
+def test_where_mailchimp_renames_nobody_the_old_address_is_left_and_the_new_one_added(
+    practice: Practice, on_removed: str, left_as: str
+) -> None:
+    practice.change_policy(on_removed=on_removed)
     practice.customers(1)
     practice.sync("full")
     move(practice, "1", "new@clinic.test")
     run = practice.sync()
     assert (run.status, run.counts, run.planned, run.done) == ("success", {"add": 1}, 1, 1)
-    assert practice.audience() == {"c1@clinic.test": "archived", "new@clinic.test": "subscribed"}
+    assert practice.audience() == {"c1@clinic.test": left_as, "new@clinic.test": "subscribed"}
     assert practice.sync("full").status == "skipped"
+
+
+def test_of_two_customers_who_come_to_one_address_one_takes_the_member_along(practice: Practice) -> None:
+    practice.customers(2)
+    practice.sync("full")
+    move(practice, "1", "both@clinic.test")
+    practice.edit("2", email="both@clinic.test")
+    assert practice.sync("full").counts == {"rename": 1, "archive": 1}
+    assert sorted(practice.audience().values()) == ["archived", "subscribed"]
+    assert practice.audience()["both@clinic.test"] == "subscribed"
+
+
+def test_a_no_at_the_old_address_goes_along_although_the_customer_was_edited_since(
+    engine: Engine, practice: Practice
+) -> None:
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")
+    run_id = practice.start()
+    engine.deliver_until(lambda: practice.run(run_id).phase == "decide")
+    engine.lifecycle.cancel(practice.id, run_id, by="user-1")
+    engine.work()
+    practice.act("unsubscribe", "c1@clinic.test")
+    practice.edit("1", first_name="Anna")
+    practice.sync()
+    assert practice.audience().get("new@clinic.test") != "subscribed"
+    assert practice.known("new@clinic.test").opt_out is not None
+
+
+@pytest.mark.parametrize("run_type", ["incremental", "full"])
+def test_a_yes_that_comes_after_a_new_address_renames_the_member_that_was_kept(
+    practice: Practice, run_type: str
+) -> None:
+    practice.change_policy(on_removed="keep", unknown_consent="skip")
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")
+    practice.edit("1", marketing_consent={"status": None, "changed_at": None})
+    run = practice.sync()
+    assert practice.codes(run, "held") == [("1", "no_consent")]
+    practice.engine.clock.move(minutes=10)
+    practice.edit("1", marketing_consent={"status": "subscribed", "changed_at": "2026-02-01T00:00:00Z"})
+    assert practice.sync(run_type).counts == {"rename": 1}  # type: ignore[arg-type]
+    assert practice.audience() == {"new@clinic.test": "subscribed"}
+    assert practice.marks() == {}
+    assert practice.sync("full").status == "skipped"
+
+
+def test_who_was_brought_back_by_somebody_else_is_not_waited_for(practice: Practice) -> None:
+    """We archived the old address and somebody subscribed it again: it is theirs, and the new one is added."""
+    practice.change_policy(unknown_consent="skip")
+    practice.customers(1)
+    practice.sync("full")
+    move(practice, "1", "new@clinic.test")
+    practice.edit("1", marketing_consent={"status": None, "changed_at": None})
+    practice.sync()
+    practice.act("resubscribe", "c1@clinic.test")
+    practice.sync()
+    practice.edit("1", marketing_consent={"status": "subscribed", "changed_at": "2026-02-01T00:00:00Z"})
+    assert practice.sync().counts == {"add": 1}
+    assert practice.audience() == {"c1@clinic.test": "subscribed", "new@clinic.test": "subscribed"}
+
+
+@pytest.mark.parametrize("on_removed", ["archive", "keep"])
+def test_an_address_that_waited_for_one_that_was_then_decided_otherwise_is_decided_by_the_next_run(
+    engine: Engine, practice: Practice, on_removed: str
+) -> None:
+    practice.change_policy(on_removed=on_removed)
+    # The new address is decided before the old one, which is heard to be archived between the two.
+    names = [f"c{number}@clinic.test" for number in range(100)]
+    new = next(name for name in names if int(practice.key(name)[0], 16) % 2 == 0)
+    old = next(name for name in names if int(practice.key(name)[0], 16) % 2 == 1)
+    practice.customer("1", old)
+    practice.sync("full")
+    move(practice, "1", new)
+    decide = PlanPhase._decide_one
+
+    def decided(self: Any, run: Any, department: Any, state: Any, now: Any) -> Any:
+        decision = decide(self, run, department, state, now)
+        if state.member.address == new:
+            practice.act("admin_archive", old)
+            asked_at = engine.clock()
+            found = engine.mailchimp_for(practice.department, lambda: 60.0).member(practice.audience_id, old)
+            assert found is not None
+            engine.observations.apply(practice.department, [observation_of(found, asked_at, "webhook")])
+        return decision
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlanPhase, "_decide_one", decided)
+        patch.setattr(deciding, "prefetch", iter)
+        assert practice.sync("full").counts == {}
+    practice.sync()
+    assert practice.audience() == {old: "archived", new: "subscribed"}
+    assert practice.marks() == {}
 
 
 def test_a_clash_that_nobody_knew_of_ends_in_archive_and_add(practice: Practice) -> None:
