@@ -18,6 +18,8 @@ RunStatus = Literal["running", "awaiting_approval", "success", "error", "skipped
 OPEN_STATUSES: frozenset[RunStatus] = frozenset({"running", "awaiting_approval"})
 # A run that shows no progress for this long is closed by the sweeper.
 STUCK_AFTER = timedelta(minutes=30)
+# A chunk's calls have come to an end after this long, in whatever way: no function may run longer.
+LONGEST_FLIGHT = timedelta(minutes=15)
 # After this long the sweeper sends the current step's message once more, in case it was lost.
 NUDGE_AFTER = timedelta(minutes=6)
 
@@ -74,6 +76,8 @@ class Run:
     apply_started_at: datetime | None = None
     last_chunk_at: datetime | None = None  # when a chunk was closed the last time
     finished_at: datetime | None = None
+    in_flight: tuple[int, ...] = ()  # chunks whose calls have begun, until they are counted
+    reason: str = ""  # why the run was cancelled; the counts are told once the chunks in flight have ended
     cursor: dict[str, str] = field(default_factory=dict)  # where the current phase continues
     chunks_total: int = 0
     chunks_done: int = 0
@@ -105,6 +109,11 @@ class Run:
     @property
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether something was sent to Mailchimp, or tried."""
+        return bool(self.done or self.failed or _segment_changes(self))
 
     @property
     def last_sign_of_life(self) -> datetime:
@@ -181,6 +190,23 @@ def closing_status(run: Run) -> RunStatus:
     if run.dry_run:
         return "success"
     return "success" if run.done or run.failed or _segment_changes(run) else "skipped"
+
+
+def is_counted(run: Run, now: datetime) -> bool:
+    """Whether an ended run's counts are final: no chunk is in flight any more."""
+    return not run.in_flight or run.finished_at is None or now - run.finished_at > LONGEST_FLIGHT
+
+
+def cancelled_message(run: Run) -> str:
+    """The words for a cancelled run, told after its chunks in flight have ended."""
+    if run.dry_run or run.phase == "pull" or not (run.planned or run.has_sent):
+        return run.reason
+    if not run.has_sent:
+        return f"{run.reason} Nothing was sent to Mailchimp."
+    if not run.planned:
+        return f"{run.reason} Stopped after {_told(run.counts)}."
+    rest = " The next sync makes the others." if run.done < run.planned else ""
+    return f"{run.reason} Stopped after {run.done} of {run.planned} changes.{rest}"
 
 
 def closing_message(run: Run) -> str:

@@ -79,7 +79,8 @@ class ApplyPhase:
     ) -> Run:
         """Carry out a chunk and count it. A chunk that is closed already is left alone; answers the run as stored."""
         operations = self._runs.chunk(run, number)
-        if operations is None:
+        run = self._begin(run, number) if operations is not None else run
+        if operations is None or not run.is_open:
             return run
         member_states = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
         known = Known(department.audience_id, member_states)
@@ -98,6 +99,16 @@ class ApplyPhase:
         if interruption is not None:
             raise interruption
         return self._count(run, number, results)
+
+    def _begin(self, run: Run, number: int) -> Run:
+        """Note the chunk as in flight: should the run be cancelled now, it is counted when these calls have ended."""
+
+        def begun(stored: Run) -> Run:
+            if not stored.is_open or number in stored.in_flight:
+                return stored
+            return replace(stored, in_flight=(*stored.in_flight, number))
+
+        return self._runs.change(run.department_id, run.id, begun)
 
     def _apply_observations(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
         """Take what Mailchimp's answers show and we did not ask for as the pull does: it is somebody else's word."""
@@ -283,6 +294,7 @@ class ApplyPhase:
                 failed=stored.failed + refused + lost,
                 opt_outs_refused=stored.opt_outs_refused + sum(one.is_owed for one in results),
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
+                in_flight=tuple(n for n in stored.in_flight if n != number),
                 progress_at=now,
                 last_chunk_at=now,
             )

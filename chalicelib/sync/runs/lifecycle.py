@@ -10,7 +10,17 @@ from chalicelib.domain.departments import Department, RefusedOptOuts
 from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Record
-from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, buckets, held_by_reason, rate_and_finish
+from chalicelib.domain.runs import (
+    Run,
+    RunStatus,
+    RunType,
+    Trigger,
+    buckets,
+    cancelled_message,
+    held_by_reason,
+    is_counted,
+    rate_and_finish,
+)
 from chalicelib.errors import RefuseRequest, conflict, not_found
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
@@ -208,8 +218,7 @@ class Runs:
         run = self._run(department_id, run_id)
         if not run.is_open:
             raise conflict(f"This run is {_told(run)}; there is nothing to cancel.")
-        done = f"{run.done} of {run.planned} changes were made before that and stay." if run.planned else ""
-        return self.view(self.finish(run, "cancelled", f"Cancelled by {by or 'staff'}. {done}".strip()))
+        return self.view(self.finish(run, "cancelled", f"Cancelled by {by or 'staff'}."))
 
     def retry(self, department_id: str, run_id: str, *, by: str) -> RunView:
         """Start a run of what failed or was refused in an earlier one, whatever its back-off says."""
@@ -235,6 +244,7 @@ class Runs:
     def finish(self, run: Run, status: RunStatus, message: str, *, follow: bool = True) -> Run:
         """End a run, once; then write its log entry and give the department free. Repeating it is harmless.
 
+        What was cancelled while chunks were in flight is counted, logged and given free when they have ended.
         `follow` False leaves it to the caller what comes next, even when segments are waiting.
         """
         now = self._clock()
@@ -244,17 +254,20 @@ class Runs:
                 return stored
             approval = f"Approved by {stored.approved_by}." if stored.approved_by else ""
             words = f"{message} {approval}".strip()
-            return replace(stored, status=status, message=words, finished_at=now, progress_at=now)
+            reason = words if status == "cancelled" else ""
+            return replace(stored, status=status, message=words, reason=reason, finished_at=now, progress_at=now)
 
-        run = self._runs.change(run.department_id, run.id, finished)
-        self.finalise(run, follow=follow)
-        return run
+        return self.finalise(self._runs.change(run.department_id, run.id, finished), follow=follow)
 
-    def finalise(self, run: Run, *, follow: bool = True) -> None:
+    def finalise(self, run: Run, *, follow: bool = True) -> Run:
         """What follows from a run's end. Safe to repeat: a step that comes again for an ended run calls it again."""
         department = self._departments.get(run.department_id)
         if department is None or department.active_run_id != run.id or run.is_open:
-            return
+            return run
+        if not is_counted(run, self._clock()):
+            return run
+        if run.status == "cancelled":
+            run = self._runs.change(run.department_id, run.id, lambda r: replace(r, message=cancelled_message(r)))
         self._logs.add(run.department_id, _log_entry(run), key=run.id)
         self._meter.count("RunsFailed" if run.status == "error" else "RunsSucceeded")
         if run.finished_at is not None:
@@ -263,6 +276,7 @@ class Runs:
         department = self._departments.change(run.department_id, lambda d: after_run(d, run))
         if follow and department.segments_waiting and not department.active_run_id:
             self.start_segments(department.id, by="")
+        return run
 
     def send_step(self, run: Run, department: Department, *, nudge: int = 0) -> None:
         """Queue the message that the run waits for."""
@@ -445,7 +459,11 @@ def _told(run: Run) -> str:
 
 
 def _log_entry(run: Run) -> LogEntry:
-    status: dict[RunStatus, LogStatus] = {"success": "success", "skipped": "skipped", "cancelled": "skipped"}
+    status: dict[RunStatus, LogStatus] = {
+        "success": "success",
+        "skipped": "skipped",
+        "cancelled": "error" if run.has_sent else "skipped",
+    }
     return LogEntry(
         date=run.finished_at or run.started_at,
         direction="push",

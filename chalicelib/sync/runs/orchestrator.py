@@ -86,22 +86,40 @@ class Orchestrator:
         if department is None or run is None:
             return
         if not run.is_open:
-            self._lifecycle.finalise(run)
+            self._after_end(step, department, run)
             return
         try:
             self._advance(step, department, run, remaining)
         except KeyRejected as rejected:
             self.reject_key(department, rejected)
-            self._lifecycle.finish(run, "error", rejected.message)
+            self._lifecycle.finish(self._landed(step, run), "error", rejected.message)
         except (StopRun, RefuseRequest) as stop:
-            self._lifecycle.finish(run, "error", stop.message)
+            self._lifecycle.finish(self._landed(step, run), "error", stop.message)
+
+    def _after_end(self, step: Step, department: Department, run: Run) -> None:
+        """A message for a run that has ended. A chunk that was in flight and died is closed with what it did."""
+        if step.kind == "chunk" and step.number in run.in_flight:
+            run = self._landed(step, self._apply_phase.fail(run, department, step.number))
+        self._lifecycle.finalise(run)
+
+    def _landed(self, step: Step, run: Run) -> Run:
+        """The run without the step's chunk in flight: nothing more comes of it."""
+        if step.kind != "chunk":
+            return run
+        return self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(stored, in_flight=tuple(n for n in stored.in_flight if n != step.number)),
+        )
 
     def give_up(self, step: Step, reason: str) -> None:
         """A message failed for good: its chunk is closed as failed, or its run ends."""
         department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
-        if department is None or run is None or not run.is_open:
+        if department is None or run is None:
             return
-        if step.kind == "chunk":
+        if not run.is_open:
+            self._after_end(step, department, run)
+        elif step.kind == "chunk":
             self._after_chunk(self._apply_phase.fail(run, department, step.number), department)
         elif step.number == run.step_number:
             self._lifecycle.finish(run, "error", given_up_message(run, reason))
@@ -230,6 +248,8 @@ class Orchestrator:
 
     def _after_chunk(self, run: Run, department: Department) -> None:
         """Go on when no chunk is left; a repeat finds the run gone on and queues the step it waits for."""
+        if not run.is_open:
+            self._lifecycle.finalise(run)
         if run.status != "running" or run.chunks_done + run.chunks_failed < run.chunks_total:
             return
         if run.phase == "apply":

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import RefuseRequest
+from chalicelib.mailchimp.push import PushCalls
 from chalicelib.sync.runs.progress import OVERLAP
-from tests.sync.engine import Engine, Practice
+from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -253,9 +257,9 @@ def test_a_cancelled_run_sends_nothing_and_the_next_one_brakes_again(practice: P
     view = practice.engine.lifecycle.cancel(practice.id, run.id, by="user-2")
     assert (view.status, view.message) == (
         "cancelled",
-        "Cancelled by user-2. 0 of 3 changes were made before that and stay.",
+        "Cancelled by user-2. Nothing was sent to Mailchimp.",
     )
-    assert practice.log()[0].status == "skipped"
+    assert (practice.log()[0].status, practice.log()[0].cancelled) == ("skipped", True)
     again = practice.sync()
     assert (again.status, again.planned_counts, practice.writes()) == ("awaiting_approval", {"archive": 3}, [])
 
@@ -409,12 +413,71 @@ def test_cancelling_between_chunks_keeps_what_is_done(engine: Engine, practice: 
     engine.deliver_until(lambda: practice.run(run_id).chunks_done == 1)
     view = engine.lifecycle.cancel(practice.id, run_id, by="user-2")
     engine.work()
-    assert view.message == "Cancelled by user-2. 1 of 2 changes were made before that and stay."
+    assert view.message == "Cancelled by user-2. Stopped after 1 of 2 changes. The next sync makes the others."
     assert practice.run(run_id).status == "cancelled"
+    assert (practice.log()[0].status, practice.log()[0].cancelled) == ("error", True)
     rest = practice.sync()
     assert rest.counts in ({"update": 1}, {"archive": 1})
     assert practice.audience()["c2@clinic.test"] == "archived"
     assert practice.member("c1@clinic.test")["merge_fields"]["FNAME"] == "Anna"
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_run_that_is_cancelled_while_a_chunk_is_in_flight_tells_what_came_of_it(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    practice.customers(40)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    push, seen = PushCalls.push, list[Any]()
+
+    def cancel() -> None:
+        seen.append(engine.lifecycle.cancel(practice.id, run_id, by="user-2"))
+        seen.append(len(practice.log()))
+        with pytest.raises(RefuseRequest, match="just ending") as refused:
+            practice.start()
+        seen.append(refused.value.status)
+
+    def pushed(self: Any, audience_id: str, members: Any) -> Any:
+        monkeypatch.setattr(PushCalls, "push", push)
+        answer = push(self, audience_id, members)
+        # A thread of its own, since it is another function that does it.
+        staff = Thread(target=cancel)
+        staff.start()
+        staff.join()
+        if dies:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(PushCalls, "push", pushed)
+    engine.work()
+    view, entries, refused = seen
+    assert refused == 409
+    assert (view.status, view.message, entries) == ("cancelled", "Cancelled by user-2.", 0)
+    (entry,) = practice.log()
+    assert len(practice.audience()) == 40
+    if not dies:
+        said = "Cancelled by user-2. Stopped after 40 of 40 changes."
+        assert (entry.status, entry.cancelled, entry.counts) == ("error", True, {"add": 40})
+        assert (entry.message, practice.run(run_id).message) == (said, said)
+    assert (practice.run(run_id).in_flight, practice.department.active_run_id) == ((), "")
+    assert practice.sync("full").status in ("success", "skipped")
+    assert set(practice.audience().values()) == {"subscribed"}
+
+
+def test_a_cancelled_run_whose_chunk_never_ends_is_closed_by_the_sweeper(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice.customers(2)
+    run_id = practice.start("full")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "apply" and practice.run(run_id).apply_started_at)
+    engine.runs.change(practice.id, run_id, lambda run: replace(run, in_flight=(0,)))
+    engine.lifecycle.cancel(practice.id, run_id, by="user-2")
+    engine.lose()
+    engine.sweep(minutes=5)
+    assert (practice.log(), practice.department.active_run_id) == ([], run_id)
+    engine.sweep(minutes=15)
+    assert (practice.log()[0].status, practice.department.active_run_id) == ("skipped", "")
 
 
 def test_an_ended_run_cannot_be_cancelled(practice: Practice) -> None:
