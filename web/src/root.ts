@@ -22,6 +22,8 @@ import { hostTokens, shared } from './ui/tokens.ts';
 
 // What others do (a scheduled sync, a colleague, Mailchimp) shows after so long at most, while somebody looks.
 const FRESH_MS = 60_000;
+// A host gives the page its properties once its own script runs; later than this it has forgotten something.
+const HOST_MS = 5000;
 
 @element('pracbill-mailchimp')
 export class PracBillMailchimp extends LitElement {
@@ -53,12 +55,15 @@ export class PracBillMailchimp extends LitElement {
   @state() private run: Run | null = null;
   @state() private runFailure: Failure | null = null;
   @state() private signedOut = false;
+  /** The host has had time enough to say what it has to. */
+  @state() private waited = false;
   readonly #all = new Loader<PanelData>(this, (failure) => this.#actions.failed(failure));
   readonly #poll = new Poll(() => this.#lookAtRun());
   #client: Client | null = null;
   #texts = en;
   #format = new Format('en');
   #wasReady = false;
+  #hostTimer: ReturnType<typeof setTimeout> | undefined;
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #askedAt = 0;
 
@@ -95,7 +100,7 @@ export class PracBillMailchimp extends LitElement {
 
   #content(): TemplateResult {
     const { common } = this.#texts;
-    if (this.department === '' || this.api === '') return notice({ kind: 'bad', words: common.misplaced });
+    if (this.#client === null && this.waited) return notice({ kind: 'bad', words: common.misplaced });
     if (this.#all.state.is === 'forbidden') {
       return notice({ kind: 'info', words: common.forbidden.title, fix: common.forbidden.body });
     }
@@ -175,7 +180,12 @@ export class PracBillMailchimp extends LitElement {
 
   #begin(): void {
     this.#end();
-    if (this.department === '' || this.api === '' || this.getToken === undefined) return;
+    if (this.department === '' || this.api === '' || this.getToken === undefined) {
+      this.#hostTimer = setTimeout(() => {
+        this.waited = true;
+      }, HOST_MS);
+      return;
+    }
     this.#client = new Client({ api: this.api, getToken: this.getToken, onSignedOut: () => this.#onSignedOut() });
     this.signedOut = false;
     this.run = null;
@@ -185,6 +195,7 @@ export class PracBillMailchimp extends LitElement {
   #end(): void {
     this.#poll.stop();
     clearTimeout(this.#refreshTimer);
+    clearTimeout(this.#hostTimer);
     this.#client?.end();
     this.#client = null;
   }

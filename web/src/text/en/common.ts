@@ -26,5 +26,5 @@ export const common = {
     fix: 'Sign in again to go on. What you have typed stays.',
     action: 'Sign in again',
   },
-  misplaced: 'The page was not told which department to show, or where the service is.',
+  misplaced: 'The page was not told which department to show, where the service is, or how to sign in.',
 };
