@@ -32,6 +32,7 @@ from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.queue import SyncQueue
+from chalicelib.store.requests import RequestStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
@@ -52,6 +53,8 @@ from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.panels import Panels
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
+from chalicelib.sync.reports.customer_search import CustomerSearch
+from chalicelib.sync.reports.history import Histories
 from chalicelib.sync.runs.apply_phase import ApplyPhase
 from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.ingest_phase import IngestPhase
@@ -59,6 +62,7 @@ from chalicelib.sync.runs.lifecycle import Logs, Runs
 from chalicelib.sync.runs.orchestrator import Orchestrator
 from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.pull_phase import PullPhase
+from chalicelib.sync.runs.records import Records
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.runs.unreadable import UnreadableCounts
 from chalicelib.sync.segments.management import Segments
@@ -136,6 +140,7 @@ class Container:
             last_failed=self.runs.last_failed,
             segment_count=lambda department_id: len(self.segments.list(department_id)),
             first_plan=self.runs.first_plan,
+            requests=RequestStore(keep=_KEEP_ATTEMPTS),
             clock=now,
         )
 
@@ -157,6 +162,10 @@ class Container:
         )
 
     @cached_property
+    def records(self) -> Records:
+        return Records(runs=self._runs, logs=self._logs, customers=self._customers)
+
+    @cached_property
     def logs(self) -> Logs:
         return Logs(self._logs)
 
@@ -170,6 +179,16 @@ class Container:
             segments=self.segments.defined,
             eraser=self._eraser,
             clock=now,
+        )
+
+    @cached_property
+    def history(self) -> Histories:
+        return Histories(departments=self._departments, logs=self._logs, clock=now)
+
+    @cached_property
+    def search(self) -> CustomerSearch:
+        return CustomerSearch(
+            departments=self._departments, customers=self._customers, members=self._members, query_for=self._query_for
         )
 
     @cached_property

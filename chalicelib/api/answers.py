@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from chalice.app import Response
+
+from chalicelib.contract.views import Page
+
+_QUALITY = re.compile(r"[01](\.\d{0,3})?")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +61,47 @@ def json_response(document: Any, *, status: int, content_type: str) -> Response:
     # Written here and not by Chalice, so that NaN can never leave as invalid JSON.
     body = json.dumps(document, separators=(",", ":"), allow_nan=False)
     return Response(body=body, status_code=status, headers={"Content-Type": content_type})
+
+
+# A spreadsheet takes what begins with one of these for a formula, whoever wrote it.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def wants_csv(accept: str | None) -> bool:
+    """Whether an Accept header likes CSV better than JSON; without a word for CSV it does not."""
+    liked = {"text/csv": 0.0, "application/json": 0.0}
+    for part in (accept or "").split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        if kind in liked:
+            liked[kind] = float(quality) if _QUALITY.fullmatch(quality) else 0.0
+    return liked["text/csv"] > 0 and liked["text/csv"] >= liked["application/json"]
+
+
+def csv_answer(page: Page[Any], columns: Sequence[str], *, name: str, with_names: bool) -> Response:
+    """A page of a list as CSV (RFC 4180); where it goes on says the header Next-Cursor."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    if with_names:
+        rows.writerow(columns)
+    for item in page.items:
+        rows.writerow([_cell(plain(getattr(item, column))) for column in columns])
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{name}.csv"',
+    }
+    if page.next_cursor is not None:
+        headers["Next-Cursor"] = page.next_cursor
+    return Response(body=text.getvalue(), status_code=200, headers=headers)
+
+
+def _cell(value: Any) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
 
 
 def _instant(moment: datetime) -> str:

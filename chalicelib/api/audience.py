@@ -23,14 +23,14 @@ def list_audiences(call: Call[NoBody, PageQuery]) -> AudienceList:
     return replace(found, items=page.items, next_cursor=page.next_cursor)
 
 
-@routes.post("/departments/{department_id}/audiences", needs=Need.WRITE, status=201)
+@routes.post("/departments/{department_id}/audiences", needs=Need.WRITE, status=201, takes_key=True)
 def create_audience(call: Call[NewAudienceBody, NoQuery]) -> AudienceOverview:
     """Create an audience and select it.
 
     Where the account's plan allows no further audience, the answer is a 409 that explains it and offers the audiences
-    there are.
+    there are. A request that comes again with the same `Idempotency-Key` creates no second audience.
     """
-    return call.services.audiences.create(call.department_id, call.body.to_audience(), by=call.by)
+    return call.services.audiences.create(call.department_id, call.body.to_audience(), by=call.by, key=call.key)
 
 
 @routes.put("/departments/{department_id}/audience", needs=Need.WRITE)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from chalicelib.api.bodies import EraseBody
-from chalicelib.api.queries import NoQuery
+from chalicelib.api.bodies import EraseBody, NoBody
+from chalicelib.api.queries import HistoryQuery, NoQuery, SearchQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import CustomerView, ErasureReceipt, Reconciliation
+from chalicelib.contract.views import CustomerView, ErasureReceipt, FoundCustomers, History, Reconciliation
 from chalicelib.errors import FieldError, bad_input
 
 routes = Routes("Customers")
+
+
+@routes.get("/departments/{department_id}/customers", needs=Need.READ)
+def find_customers(call: Call[NoBody, SearchQuery]) -> FoundCustomers:
+    """Find customers by e-mail address, id, company or name, at most 20.
+
+    A text with an @ is an address, to be given in full. Any other is an id, given in full, or a part of the company's,
+    first or last name, whatever its case. Without a text nobody is found.
+    """
+    return call.services.search.find(call.department_id, call.query.query or "")
 
 
 @routes.get("/departments/{department_id}/customers/{customer_id}", needs=Need.READ)
@@ -24,6 +34,12 @@ def erase_customer(call: Call[EraseBody, NoQuery]) -> ErasureReceipt:
     if call.body.confirm != customer_id:
         raise bad_input(FieldError("confirm", "must repeat the id of the customer", "not_repeated"))
     return call.services.customers.erase(call.department_id, customer_id, by=call.by)
+
+
+@routes.get("/departments/{department_id}/history", needs=Need.READ)
+def read_history(call: Call[NoBody, HistoryQuery]) -> History:
+    """Show members, customers, additions and opt-outs day by day. Days without a sync or an opt-out are left out."""
+    return call.services.history.get(call.department_id, days=call.query.days)
 
 
 @routes.get("/departments/{department_id}/reconciliation", needs=Need.READ)

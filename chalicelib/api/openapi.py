@@ -14,7 +14,7 @@ from chalicelib.api.answers import File
 from chalicelib.api.bodies import NoBody
 from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
 from chalicelib.api.queries import DepartmentQuery, NoQuery
-from chalicelib.api.routing import DEPARTMENT_ID, Endpoint, Need
+from chalicelib.api.routing import DEPARTMENT_ID, KEY, Endpoint, Need
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -67,6 +67,7 @@ PROBLEM_CODES = (
     "changed-meanwhile",
     "conflict",
     "forbidden",
+    "idempotency-key-reused",
     "internal",
     "key-not-permitted",
     "key-rejected",
@@ -81,6 +82,7 @@ PROBLEM_CODES = (
     "refused",
     "refused-by-mailchimp",
     "run-active",
+    "still-under-way",
     "tag-exists",
     "too-large",
     "too-many-attempts",
@@ -130,6 +132,18 @@ _PROBLEM: Json = {
         "health_code": {"type": "string", "description": "With `key-rejected`: the finding's code."},
         "request_id": {"type": "string", "description": "With `internal`: what to name in a report."},
     },
+}
+
+_KEY_PARAMETER: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Made up by the caller, such as a UUID: the same request with the same key is carried out once. "
+    "While the first is under way the answer is 409 `still-under-way`; with another body it is 422. Kept for a day.",
+    "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
+}
+_NEXT_CURSOR: Json = {
+    "description": "With CSV: where the list goes on. Send it back as `cursor`, and put the pages together.",
+    "schema": {"type": "string"},
 }
 
 # The webhook is a function of its own behind the same address, not a route of this application.
@@ -207,7 +221,11 @@ def _operation(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json
         "summary": summary,
         "description": f"{rest.strip()}\n\n{_NEEDS[endpoint.needs]}".strip(),
         "security": [] if endpoint.needs is Need.NOTHING else [{"token": []}],
-        "parameters": [_path_parameter(name) for name in endpoint.parameters] + _query_parameters(endpoint),
+        "parameters": [
+            *(_path_parameter(name) for name in endpoint.parameters),
+            *_query_parameters(endpoint),
+            *([_KEY_PARAMETER] if endpoint.takes_key else []),
+        ],
         "responses": _responses(endpoint, schemas),
     }
     if endpoint.body is not NoBody:
@@ -228,7 +246,7 @@ def _query_parameters(endpoint: Endpoint) -> list[Json]:
 def _query_parameter(name: str, schema: Json) -> Json:
     # A parameter is text or left out, never null.
     choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
-    kept = {key: value for key, value in choices[0].items() if key not in ("title", "description")}
+    kept = {key: value for key, value in choices[0].items() if key not in ("title", "description", "default")}
     kept |= _PARAMETERS.get(name, {})
     if schema.get("default") is not None:
         kept["default"] = schema["default"]
@@ -246,6 +264,11 @@ def _responses(endpoint: Endpoint, schemas: dict[tuple[Any, str], Json]) -> Json
     else:
         content = {"application/json": {"schema": schemas[endpoint.answers, "serialization"]}}
         responses[str(endpoint.status)] = {"description": "Done.", "content": content}
+        if endpoint.csv_columns:
+            columns = ", ".join(endpoint.csv_columns)
+            text = f"Asked for with `Accept: text/csv`. The first page begins with the columns' names: {columns}."
+            content["text/csv"] = {"schema": {"type": "string", "description": text}}
+            responses[str(endpoint.status)]["headers"] = {"Next-Cursor": _NEXT_CURSOR}
     for status in _possible_problems(endpoint):
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return responses

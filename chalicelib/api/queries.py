@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from dataclasses import replace
+from datetime import MAXYEAR, datetime, timedelta
+from typing import Annotated, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from chalicelib.api.faults import Fault, field_errors
 from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
+from chalicelib.domain.moments import parse_exact_moment
 from chalicelib.errors import FieldError, bad_input
 
 DEFAULT_LIMIT = 50
+MOST_ITEMS = 100
+# Half a megabyte of CSV: neither Lambda nor the gateway minds it.
+MOST_ROWS = 1000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME_FORM = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$"
+_OUTCOMES = "|".join(get_args(Outcome))
+_SEVERAL_OUTCOMES = f"^({_OUTCOMES})(,({_OUTCOMES}))*$"
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+_Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200)]
+_CustomerId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 
 
 class Query(BaseModel):
@@ -31,7 +53,9 @@ def read_query(given: Mapping[str, list[str]], model: type[QueryModel]) -> Query
     try:
         return model.model_validate({name: values[0] for name, values in given.items() if values and values[0]})
     except ValidationError as error:
-        raise bad_input(*field_errors(error, whole="query")) from error
+        # A parameter is one text, whatever it is parted into.
+        faults = {fault.field.partition("[")[0]: fault for fault in field_errors(error, whole="query")}
+        raise bad_input(*(replace(fault, field=name) for name, fault in faults.items())) from error
 
 
 def _whole_number(text: object) -> object:
@@ -44,6 +68,27 @@ def _whole_number(text: object) -> object:
 
 def _any_case(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
+
+
+def _several(text: object) -> object:
+    return tuple(dict.fromkeys(text.lower().split(","))) if isinstance(text, str) else text
+
+
+def _first_moment(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    # In an address a plus is a space.
+    moment = parse_exact_moment(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text.replace(" ", "+"))
+    if moment is None:
+        raise Fault("must be a time such as 2026-11-01T08:00:00Z or a day such as 2026-11-01", "not_a_time")
+    return moment
+
+
+def _moment_after(text: object) -> object:
+    moment = _first_moment(text)
+    if isinstance(text, str) and _DAY.fullmatch(text) and isinstance(moment, datetime) and moment.year < MAXYEAR:
+        return moment + timedelta(days=1)
+    return moment
 
 
 class NoQuery(Query):
@@ -61,14 +106,44 @@ class PageQuery(Query):
     ] = None
 
 
-class RecordsQuery(PageQuery):
-    """Records of one outcome only."""
+class RowsQuery(PageQuery):
+    """Where in a list to read that is answered as CSV as well."""
 
-    outcome: Annotated[Outcome | None, BeforeValidator(_any_case), Field(description="How it ended.")] = None
+    limit: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_ROWS,
+            description=f"How many at most: {DEFAULT_LIMIT} when left out and up to {MOST_ITEMS}; as CSV {MOST_ROWS}.",
+        ),
+        BeforeValidator(_whole_number),
+    ] = None  # type: ignore[assignment]
+
+    def rows(self, *, is_csv: bool) -> int:
+        """How many to answer at most. Raises RefuseRequest (400) for more than JSON is answered with."""
+        if self.limit is None:
+            return MOST_ROWS if is_csv else DEFAULT_LIMIT
+        if not is_csv and self.limit > MOST_ITEMS:
+            raise bad_input(FieldError("limit", f"must be at most {MOST_ITEMS}", "too_large", {"most": MOST_ITEMS}))
+        return self.limit
 
 
-class LogsQuery(PageQuery):
-    """Log entries of one direction, type, status or trigger only."""
+class RecordsQuery(RowsQuery):
+    """Records of some outcomes, of one code, action or customer only."""
+
+    outcome: Annotated[
+        tuple[Outcome, ...] | None,
+        BeforeValidator(_several),
+        WithJsonSchema({"type": "string", "pattern": _SEVERAL_OUTCOMES}),
+        Field(description="How it ended: one or several, separated by commas."),
+    ] = None
+    code: Annotated[_Word | None, Field(description="The case, as `code` of a record.")] = None
+    action: Annotated[_Word | None, Field(description="What was done or planned, as `action` of a record.")] = None
+    customer_id: Annotated[_CustomerId | None, Field(description="Whose records.")] = None
+
+
+class LogsQuery(RowsQuery):
+    """Log entries of one direction, type, status or trigger only, or of some days."""
 
     direction: Annotated[Direction | None, BeforeValidator(_any_case), Field(description="To or from Mailchimp.")] = (
         None
@@ -78,6 +153,36 @@ class LogsQuery(PageQuery):
     ] = None
     status: Annotated[LogStatus | None, BeforeValidator(_any_case), Field(description="How it ended.")] = None
     trigger: Annotated[LogTrigger | None, BeforeValidator(_any_case), Field(description="What started it.")] = None
+
+    since: Annotated[
+        datetime | None,
+        BeforeValidator(_first_moment),
+        WithJsonSchema({"type": "string", "pattern": _TIME_FORM}),
+        Field(description="The earliest: a time (RFC 3339), or a day in UTC such as 2026-11-01."),
+    ] = None
+    until: Annotated[
+        datetime | None,
+        BeforeValidator(_moment_after),
+        WithJsonSchema({"type": "string", "pattern": _TIME_FORM}),
+        Field(description="The first that is too late: a time (RFC 3339), or the last day in UTC, which is included."),
+    ] = None
+
+
+class HistoryQuery(Query):
+    """How far to look back."""
+
+    days: Annotated[
+        int, Field(ge=1, le=366, description="How many days, today among them."), BeforeValidator(_whole_number)
+    ] = 90
+
+
+class SearchQuery(Query):
+    """What to look for."""
+
+    query: Annotated[
+        _Sought | None,
+        Field(description="An e-mail address, an id, or a part of a name, of at least two characters."),
+    ] = None
 
 
 class DepartmentQuery(Query):

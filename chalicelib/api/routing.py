@@ -18,12 +18,12 @@ from urllib.parse import unquote
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.api.access import Caller, current_caller
-from chalicelib.api.answers import File, answer, file_response
+from chalicelib.api.answers import File, answer, csv_answer, file_response, wants_csv
 from chalicelib.api.bodies import Body, NoBody, read_body
 from chalicelib.api.problems import problem_for
-from chalicelib.api.queries import NoQuery, Query, read_query
+from chalicelib.api.queries import NoQuery, PageQuery, Query, read_query
 from chalicelib.contract.services import Services
-from chalicelib.contract.views import Access
+from chalicelib.contract.views import Access, Page
 from chalicelib.errors import FieldError, bad_input
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -31,6 +31,7 @@ QueryT = TypeVar("QueryT", bound=Query)
 Handler = TypeVar("Handler", bound=Callable[[Any], object])
 
 DEPARTMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _OUR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_CUSTOMER_ID = 200
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -54,6 +55,8 @@ class Call(Generic[BodyT, QueryT]):
     query: QueryT
     body: BodyT
     joined: Callable[[], Services]
+    is_csv: bool = False  # the caller asked for the list as CSV
+    key: str = ""  # the request's Idempotency-Key, where the route takes one
 
     @property
     def services(self) -> Services:
@@ -94,6 +97,8 @@ class Endpoint:
     cache_seconds: int = 0  # how long the caller's browser may keep the answer
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)  # in place of the gate's, on a good answer
+    takes_key: bool = False  # an Idempotency-Key is heeded
+    csv_columns: tuple[str, ...] = ()  # the members of an item that its list shows as CSV; none: JSON only
 
     @property
     def parameters(self) -> list[str]:
@@ -108,14 +113,18 @@ class Routes:
         self.tag = tag
         self.endpoints: list[Endpoint] = []
 
-    def get(self, path: str, *, needs: Need, cache_seconds: int = 0) -> Callable[[Handler], Handler]:
-        return self._declare("GET", path, needs, 200, cache_seconds)
+    def get(
+        self, path: str, *, needs: Need, cache_seconds: int = 0, csv_columns: tuple[str, ...] = ()
+    ) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, needs, 200, cache_seconds, csv_columns)
 
     def put(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
         return self._declare("PUT", path, needs, 200)
 
-    def post(self, path: str, *, needs: Need, status: int = 200) -> Callable[[Handler], Handler]:
-        return self._declare("POST", path, needs, status)
+    def post(
+        self, path: str, *, needs: Need, status: int = 200, takes_key: bool = False
+    ) -> Callable[[Handler], Handler]:
+        return self._declare("POST", path, needs, status, takes_key=takes_key)
 
     def delete(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
         return self._declare("DELETE", path, needs, 200)
@@ -145,7 +154,14 @@ class Routes:
         return blueprint
 
     def _declare(
-        self, method: str, path: str, needs: Need, status: int, cache_seconds: int = 0
+        self,
+        method: str,
+        path: str,
+        needs: Need,
+        status: int,
+        cache_seconds: int = 0,
+        csv_columns: tuple[str, ...] = (),
+        takes_key: bool = False,
     ) -> Callable[[Handler], Handler]:
         if (needs in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
             raise ValueError(f"{method} {path}: read and write are rights in a department of the path, and only there")
@@ -154,7 +170,20 @@ class Routes:
             hints = get_type_hints(handler)
             body, query = hints["call"].__args__
             self.endpoints.append(
-                Endpoint(method, path, needs, status, self.tag, handler, body, query, hints["return"], cache_seconds)
+                Endpoint(
+                    method,
+                    path,
+                    needs,
+                    status,
+                    self.tag,
+                    handler,
+                    body,
+                    query,
+                    hints["return"],
+                    cache_seconds=cache_seconds,
+                    csv_columns=csv_columns,
+                    takes_key=takes_key,
+                )
             )
             return handler
 
@@ -200,6 +229,10 @@ def _view(
             answered = endpoint.handler(call)
             if isinstance(answered, File):
                 return file_response(answered, content_type=endpoint.content_type)
+            if call.is_csv and isinstance(answered, Page):
+                name = endpoint.path.rsplit("/", 1)[1]
+                # A page that goes on is put behind the one before it.
+                return csv_answer(answered, endpoint.csv_columns, name=name, with_names=not _is_further(call.query))
             return answer(answered, status=endpoint.status)
         except Exception as error:  # noqa: BLE001 - what a route cannot answer becomes a problem, whatever it is
             return problem_for(error, request_id=request_id(request))
@@ -217,7 +250,21 @@ def _call(endpoint: Endpoint, request: Request, services: Callable[[], Services]
         # The body of a GET or DELETE has no meaning (RFC 9110, 9.3.1) and is not looked at.
         body=read_body(_raw_body(request) if endpoint.method in ("POST", "PUT") else b"", endpoint.body),
         joined=services,
+        is_csv=bool(endpoint.csv_columns) and wants_csv(request.headers.get("accept")),
+        key=_key(request) if endpoint.takes_key else "",
     )
+
+
+def _key(request: Request) -> str:
+    """The Idempotency-Key, empty without one. Raises RefuseRequest (400)."""
+    key = str(request.headers.get("idempotency-key") or "")
+    if key and not KEY.fullmatch(key):
+        raise bad_input(FieldError("Idempotency-Key", "must be 1 to 100 letters, digits, `_` or `-`", "bad_form"))
+    return key
+
+
+def _is_further(query: Query) -> bool:
+    return isinstance(query, PageQuery) and query.cursor is not None
 
 
 def _raw_body(request: Request) -> bytes:

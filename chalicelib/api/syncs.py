@@ -9,6 +9,7 @@ from chalicelib.api.routing import Call, Need, PlainCall, Routes
 from chalicelib.contract.views import Page, RecordView, RunView
 
 routes = Routes("Syncs")
+_RECORD_COLUMNS = ("customer_id", "address", "action", "outcome", "code", "cause", "fix", "at")
 
 
 @routes.post("/departments/{department_id}/syncs", needs=Need.WRITE, status=202)
@@ -35,14 +36,27 @@ def read_sync(call: PlainCall) -> RunView:
     return call.services.runs.get(call.department_id, call.path["run_id"])
 
 
-@routes.get("/departments/{department_id}/syncs/{run_id}/records", needs=Need.READ)
+@routes.get("/departments/{department_id}/syncs/{run_id}/records", needs=Need.READ, csv_columns=_RECORD_COLUMNS)
 def list_sync_records(call: Call[NoBody, RecordsQuery]) -> Page[RecordView]:
-    """List what a run did for single customers, those that were unchanged left out."""
-    run_id, outcome = call.path["run_id"], call.query.outcome
-    listing = Listing("records", call.department_id, (run_id, outcome))
-    after = listing.key_after(call.query.cursor)
+    """List what a run did for single customers, those that were unchanged left out.
+
+    Problems come first: failed, refused, held, then planned and done. A page may be short, even empty, though
+    `next_cursor` says that there is more: a filter looks at so many records and no more.
+    """
+    run_id, query = call.path["run_id"], call.query
+    filters = (run_id, ",".join(query.outcome or ()), query.code, query.action, query.customer_id)
+    listing = Listing("records", call.department_id, filters)
     return listing.page(
-        call.services.runs.records(call.department_id, run_id, outcome=outcome, limit=call.query.limit, after=after)
+        call.services.records.list(
+            call.department_id,
+            run_id,
+            outcomes=query.outcome or (),
+            code=query.code,
+            action=query.action,
+            customer_id=query.customer_id,
+            limit=query.rows(is_csv=call.is_csv),
+            after=listing.key_after(query.cursor),
+        )
     )
 
 

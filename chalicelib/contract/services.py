@@ -6,7 +6,8 @@ subject of the caller's token and belongs into logs and the ledger. A list metho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from chalicelib.contract.views import (
@@ -15,6 +16,8 @@ from chalicelib.contract.views import (
     ConnectionStatus,
     CustomerView,
     ErasureReceipt,
+    FoundCustomers,
+    History,
     LogEntryView,
     NewAudience,
     Panel,
@@ -51,7 +54,7 @@ class Audiences(Protocol):
 
     def list(self, department_id: str) -> AudienceList: ...
 
-    def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview: ...
+    def create(self, department_id: str, audience: NewAudience, *, by: str, key: str = "") -> AudienceOverview: ...
 
     def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview: ...
 
@@ -77,15 +80,28 @@ class Runs(Protocol):
 
     def get(self, department_id: str, run_id: str) -> RunView: ...
 
-    def records(
-        self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None
-    ) -> Slice[RecordView]: ...
-
     def approve(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
 
     def cancel(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
 
     def retry(self, department_id: str, run_id: str, *, by: str) -> RunView: ...
+
+
+class Records(Protocol):
+    """What a run did for single customers, problems first; a filter that is empty or None lets everything through."""
+
+    def list(
+        self,
+        department_id: str,
+        run_id: str,
+        *,
+        outcomes: Collection[str],
+        code: str | None,
+        action: str | None,
+        customer_id: str | None,
+        limit: int,
+        after: str | None,
+    ) -> Slice[RecordView]: ...
 
 
 class Logs(Protocol):
@@ -99,6 +115,8 @@ class Logs(Protocol):
         type: str | None,
         status: str | None,
         trigger: str | None,
+        since: datetime | None,
+        until: datetime | None,
         limit: int,
         after: str | None,
     ) -> Slice[LogEntryView]: ...
@@ -112,10 +130,22 @@ class Customers(Protocol):
     def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt: ...
 
 
+class CustomerSearch(Protocol):
+    """Finding customers by address, id or name."""
+
+    def find(self, department_id: str, text: str) -> FoundCustomers: ...
+
+
 class Reconciliations(Protocol):
     """PracBill's count against Mailchimp's."""
 
     def get(self, department_id: str) -> Reconciliation: ...
+
+
+class Histories(Protocol):
+    """The trend, day by day."""
+
+    def get(self, department_id: str, *, days: int) -> History: ...
 
 
 class Segments(Protocol):
@@ -171,10 +201,16 @@ class Services(Protocol):
     def runs(self) -> Runs: ...
 
     @property
+    def records(self) -> Records: ...
+
+    @property
     def logs(self) -> Logs: ...
 
     @property
     def customers(self) -> Customers: ...
+
+    @property
+    def search(self) -> CustomerSearch: ...
 
     @property
     def reconciliation(self) -> Reconciliations: ...
@@ -184,3 +220,6 @@ class Services(Protocol):
 
     @property
     def panels(self) -> Panels: ...
+
+    @property
+    def history(self) -> Histories: ...

@@ -7,7 +7,7 @@ a field says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Generic, Literal, TypeVar
@@ -16,13 +16,17 @@ from chalicelib.domain.consent.members import Status
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
 from chalicelib.domain.departments import BrakeLimits, ConnectionState, Finding
 from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
-from chalicelib.domain.runs import RunStatus, RunType, Trigger
+from chalicelib.domain.runs import ProgressPhase, RunStatus, RunType, Trigger
 
 Item = TypeVar("Item")
-# A run's phases as staff see them: reading customers and deciding about them are one, the plan.
-RunPhase = Literal["pull", "plan", "approval", "apply", "segments", "close"]
+# A run's phases as staff see them: `ingest` reads PracBill's customers, `plan` decides about them.
+RunPhase = Literal["pull", "ingest", "plan", "approval", "apply", "segments", "close"]
+PhaseState = Literal["waiting", "running", "done"]
+ProgressUnit = Literal["members", "customers", "addresses", "changes"]
 SegmentSyncState = Literal["pending", "syncing", "synced", "error"]
 Access = Literal["read", "write"]
+# The figures and names of a sentence, beside the code of what it says.
+Params = dict[str, str | int]
 RuleValue = str | int | Decimal | None
 
 
@@ -49,17 +53,35 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
-class RunProgress:
-    """How far a run is. `planned`, `done` and `failed` count operations; `rate` is operations a second.
+class PhaseProgress:
+    """How far one phase of a run is. `planned` is null while nobody knows how many of the `unit` there are."""
 
-    `rate` and `eta` are null until the first operations are through.
+    phase: ProgressPhase
+    unit: ProgressUnit
+    state: PhaseState
+    planned: int | None
+    estimated: bool
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is: in `phase`, which is the one it is in, and `apply`, the changes sent, once it has ended.
+
+    `planned` is null while nobody knows how many of the `unit` there are, and a guess where `estimated`. `rate` is how
+    many a second; it and `eta` are null until the first are through. `phases` tell the same of each phase the run has.
     """
 
-    planned: int
+    planned: int | None
     done: int
     failed: int
     rate: float | None
     eta: datetime | None
+    phase: ProgressPhase = "apply"
+    unit: ProgressUnit = "changes"
+    estimated: bool = False
+    phases: tuple[PhaseProgress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +90,14 @@ class BrakeStop:
 
     reason: str
     planned_counts: dict[str, int]
+    code: str = ""
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One sync. `counts` holds what was done per action; of a dry run, what would be done.
+    """One sync. `counts` holds what was done per action; of a dry run, what would be done. `record_counts` are the
+    numbers of its records by outcome.
 
     Each customer is in one bucket of `counts` at the most, so they may be added up; who needed nothing is in none.
     Keys: `add`, `update`, `subscribe`, `unsubscribe`, `ask` (to confirm), `archive`, `rename` (a new address): done.
@@ -98,22 +123,28 @@ class RunView:
     held_by_reason: dict[str, int]
     message: str
     brake: BrakeStop | None
+    record_counts: dict[Outcome, int] = field(default_factory=dict)
+    code: str = ""
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """What a run did, or did not do, for one customer. `cause` and `fix` are plain words; `fix` may be null.
+    """What a run did, or did not do, for one customer. `code` names the case, `cause` and `fix` tell it in plain words.
 
-    `address` is masked. `outcome`: `done`; `held` back by us; `refused` by Mailchimp; `failed`, which a retry may mend.
+    `address` is the customer's; masked where the customer has another one by now, or is not known any more.
+    `outcome`: `done`; `held` back by us; `refused` by Mailchimp; `failed`, which a retry may mend; `planned`.
     """
 
     customer_id: str
     address: str | None
     action: str
     outcome: Outcome
+    code: str
     cause: str
     fix: str | None
     at: datetime
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +171,8 @@ class LogEntryView:
     held_by_reason: dict[str, int]
     cancelled: bool
     customer_ids: tuple[str, ...]
+    code: str = ""
+    params: Params = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------------ connection and audience
@@ -302,6 +335,8 @@ class SegmentView:
     difference: tuple[DifferenceReason, ...] = ()
     last_synced_at: datetime | None = None
     message: str | None = None
+    code: str | None = None
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +454,25 @@ class Panel:
     logs: tuple[LogEntryView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryDay:
+    """One day: `members` subscribed and `customers` in PracBill at its last sync that knows, and what was new."""
+
+    date: str
+    members: int | None
+    customers: int | None
+    added: int
+    opted_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The days on which something was synced or heard, oldest first, as days of the department's time zone."""
+
+    items: tuple[HistoryDay, ...]
+    timezone: str
+
+
 # ------------------------------------------------------------------------------------ one customer, reconciliation
 
 
@@ -503,6 +557,28 @@ class CustomerView:
     segments: tuple[SegmentVerdict, ...]
     last_refusal: RefusalView | None
     consent_ledger: tuple[LedgerEntryView, ...]
+    verdict_code: str = ""
+    verdict_params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCustomer:
+    """A customer that a search found, and by what: the e-mail address, the id, or a name."""
+
+    customer_id: str
+    email: str | None
+    company_name: str | None
+    first_name: str | None
+    last_name: str | None
+    match: Literal["address", "id", "name"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCustomers:
+    """The customers that a search found. Where it is not `complete` there may be more: ask for more letters."""
+
+    items: tuple[FoundCustomer, ...]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

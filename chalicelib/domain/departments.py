@@ -22,6 +22,7 @@ class Finding:
     severity: Severity
     message: str
     fix: str
+    params: dict[str, str | int] = field(default_factory=dict)  # the figures and names in the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class Department:
     replan_all_next: bool = False
     # Since when what members hold in our fields may be other than what we sent: the next run reads it of all of them.
     values_unsure_since: datetime | None = None
+    customer_count: int | None = None  # how many PracBill had at the last full run
     split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""

@@ -15,6 +15,7 @@ from chalicelib.domain.departments import (
     RefusedOptOuts,
     Unreadable,
 )
+from chalicelib.domain.moments import moment_text
 from chalicelib.domain.runs import RunType
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
@@ -157,6 +158,7 @@ def _failed(run: RunView) -> Finding:
         f"The last {what} ended in an error on {when:%Y-%m-%d %H:%M} UTC. {run.message}".strip(),
         "When the cause is mended, press Sync Now. The Sync Logs show it as Error, and the run's records name each "
         "customer that was not synced.",
+        {"run": run.id, "at": moment_text(when), "cause": run.code},
     )
 
 
@@ -167,6 +169,7 @@ def _waiting(run: RunView) -> Finding:
         "warning",
         f"A sync waits for approval, and no other can start. {why}",
         "Look at the run's records, then approve or cancel it.",
+        {"run": run.id, **(run.brake.params if run.brake else {})},
     )
 
 
@@ -177,6 +180,7 @@ def _backlog(backlog: OutboxBacklog, now: datetime) -> Finding:
         backlog.message,
         "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
         "works. If it stays so, tell PracBill's developers.",
+        {"count": backlog.count, "since": moment_text(backlog.since)},
     )
 
 
@@ -202,6 +206,7 @@ def _unreadable(found: Unreadable) -> Finding:
         f"{who} {noun} that cannot be read ({example}customer {found.example}). No segment rule about it finds them, "
         "neither Is nor Is Not.",
         f"Correct it in PracBill: {expected}. If it looks right there, ask PracBill's developers what they send.",
+        {"count": found.count, "example": found.example},
     )
 
 
@@ -221,4 +226,5 @@ def _overdue(department: Department) -> Finding:
         "error",
         f"No sync has succeeded {when}, though syncs are scheduled.",
         "Look at the Sync Logs for the cause; when it is mended, press Sync Now.",
+        {"since": moment_text(last)} if last else {},
     )

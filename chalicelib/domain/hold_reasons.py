@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut, OptOutRoute
@@ -15,6 +15,7 @@ class Explanation:
 
     cause: str
     fix: str
+    params: dict[str, str | int] = field(default_factory=dict)  # what the words name that the case alone does not
 
 
 HELD: dict[str, Explanation] = {
@@ -140,4 +141,5 @@ def _unsubscribed_there(no: OptOut, zone: tzinfo) -> Explanation:
         f"Compliance state: {who} in Mailchimp on {no.at.astimezone(zone):%Y-%m-%d}, so the address cannot be added "
         "again without the person's own consent.",
         HELD["compliance_state"].fix,
+        {"who": "spam" if no.reason == SPAM_REPORT else no.route, "date": f"{no.at.astimezone(zone):%Y-%m-%d}"},
     )

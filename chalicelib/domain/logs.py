@@ -33,6 +33,19 @@ class LogEntry:
     counts: dict[str, int] = field(default_factory=dict)
     customer_ids: tuple[str, ...] = ()  # of an entry about a few customers: the first of them
     cancelled: bool = False  # the run was stopped before its end, by staff or for another one
+    code: str = ""  # what the message says, and with `params` its figures and names
+    params: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the history keeps of a run, or of a change that was read: how it was then, and what was new."""
+
+    at: datetime
+    members: int | None = None
+    customers: int | None = None
+    added: int = 0
+    opted_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class Record:
     cause: str
     fix: str
     at: datetime
+    params: dict[str, str | int] = field(default_factory=dict)  # the figures and names in cause and fix
 
 
 @dataclass(frozen=True, slots=True)

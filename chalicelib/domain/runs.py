@@ -13,6 +13,8 @@ from chalicelib.domain.logs import LogTrigger, LogType
 RunType = Literal["incremental", "full", "segments"]
 Trigger = Literal["manual", "schedule", "retry", "selection", "segment_edit"]
 Phase = Literal["pull", "store", "decide", "approval", "apply", "segments", "close"]
+# The phases that count: `ingest` reads PracBill's customers, `plan` decides about them.
+ProgressPhase = Literal["pull", "ingest", "plan", "apply", "segments"]
 RunStatus = Literal["running", "awaiting_approval", "success", "error", "skipped", "cancelled"]
 
 OPEN_STATUSES: frozenset[RunStatus] = frozenset({"running", "awaiting_approval"})
@@ -59,6 +61,15 @@ WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseCount:
+    """How far a phase is that began at `since`: `planned` is None while nobody knows how many there are."""
+
+    done: int = 0
+    planned: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One sync. `counts` hold what was done per action, `planned_counts` what the plan wants."""
 
@@ -93,8 +104,13 @@ class Run:
     members_until: datetime | None = None  # Mailchimp's changes are known up to here, once the run has come to its end
     points: str = ""  # split points of a full run's customers so far (key_ranges.SplitPoints as text)
     message: str = ""
+    code: str = ""  # what the message says, and with `params` its figures and names
+    params: dict[str, str | int] = field(default_factory=dict)
     brake: str = ""  # why the run waits for approval
+    brake_code: str = ""
+    brake_params: dict[str, str | int] = field(default_factory=dict)
     approved_by: str = ""
+    phases: dict[str, PhaseCount] = field(default_factory=dict)  # how far each came, once the run has ended
 
     @property
     def log_type(self) -> LogType:
@@ -147,36 +163,51 @@ def planned_additions(run: Run) -> int:
     return sum(run.planned_counts.get(action, 0) for action in ("add", "subscribe", "ask"))
 
 
-def brake_reason(run: Run, audience_size: int, member_count: int, limits: BrakeLimits) -> str:
-    """Why a plan must be approved before it is applied, in plain words; empty when it need not.
+@dataclass(frozen=True, slots=True)
+class BrakeReason:
+    """Why a plan must be approved before it is applied."""
+
+    code: Literal["share", "removals", "additions"]
+    message: str
+    params: dict[str, str | int]
+
+
+def brake_reason(run: Run, audience_size: int, member_count: int, limits: BrakeLimits) -> BrakeReason | None:
+    """Why a plan must be approved before it is applied; None when it need not.
 
     `member_count` are the members who are customers of the department, `audience_size` are all of the audience.
     Removals brake every run, additions only what nobody is watching: scheduled runs.
     """
     if run.approved_by:
-        return ""
+        return None
     removals = planned_removals(run)
     if 3 * removals > member_count and removals:
         share = "all" if removals >= member_count else "more than a third"
-        return (
-            f"The plan would unsubscribe or archive {removals} of the department's {max(member_count, removals)} "
-            f"members, {share} of them. Check that PracBill sends all customers, look at the records, then approve or "
-            "cancel the run."
+        members = max(member_count, removals)
+        return BrakeReason(
+            "share",
+            f"The plan would unsubscribe or archive {removals} of the department's {members} members, {share} of them. "
+            "Check that PracBill sends all customers, look at the records, then approve or cancel the run.",
+            {"planned": removals, "members": members},
         )
     most_removals = max(limits.removals, audience_size * limits.removals_percent // 100)
     if removals > most_removals:
-        return (
+        return BrakeReason(
+            "removals",
             f"The plan would unsubscribe or archive {removals} of {audience_size} members, more than the limit of "
-            f"{most_removals}. Look at the records, then approve or cancel the run."
+            f"{most_removals}. Look at the records, then approve or cancel the run.",
+            {"planned": removals, "audience": audience_size, "limit": most_removals},
         )
     additions = planned_additions(run)
     most_additions = max(limits.additions, audience_size * limits.additions_percent // 100)
     if run.trigger == "schedule" and additions > most_additions:
-        return (
+        return BrakeReason(
+            "additions",
             f"The scheduled run would add or subscribe {additions} members to {audience_size}, more than the limit of "
-            f"{most_additions}. Look at the records, then approve or cancel the run."
+            f"{most_additions}. Look at the records, then approve or cancel the run.",
+            {"planned": additions, "audience": audience_size, "limit": most_additions},
         )
-    return ""
+    return None
 
 
 def closing_status(run: Run) -> RunStatus:
@@ -207,6 +238,20 @@ def cancelled_message(run: Run) -> str:
         return f"{run.reason} Stopped after {_told(run.counts)}."
     rest = " The next sync makes the others." if run.done < run.planned else ""
     return f"{run.reason} Stopped after {run.done} of {run.planned} changes.{rest}"
+
+
+def closing_code(run: Run) -> str:
+    """What the log entry of a run says that came to its end by itself."""
+    if run.dry_run:
+        return "dry_run"
+    if run.chunks_failed:
+        return "chunks_lost"
+    return "nothing_to_do" if closing_status(run) == "skipped" else "synced"
+
+
+def closing_params(run: Run) -> dict[str, str | int]:
+    """The figures of that message which are no counts of the run."""
+    return {"chunks": run.chunks_total, "lost": run.chunks_failed} if run.chunks_failed else {}
 
 
 def closing_message(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -67,11 +67,13 @@ class MemberCalls(Resource):
         before: datetime | None = None,
         status: Status | None = None,
         with_values: bool = False,
+        on_total: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[RemoteMember, ...]]:
         """Members that changed at `since` or later, up to `before`, in pages of at most 1000 and without repeats.
 
         Whether archived members are part of it is not documented: ask for them with `status="archived"`. Deleted ones
-        never appear. `with_values`: with their merge fields. Memory stays flat. Raises AudienceGone.
+        never appear. `with_values`: with their merge fields. `on_total` is told how many there are, as the first page
+        says. Memory stays flat. Raises AudienceGone.
         """
         listed = f"{_LISTED_FIELDS},members.merge_fields" if with_values else _LISTED_FIELDS
         query = {"fields": f"{listed},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
@@ -79,7 +81,8 @@ class MemberCalls(Resource):
             query["before_last_changed"] = _time(before)
         if status is not None:
             query["status"] = status
-        return changed_members(partial(self._changed_page, audience_id, query), since=since, page_size=PAGE_SIZE)
+        fetch = _telling_total(partial(self._changed_page, audience_id, query), on_total)
+        return changed_members(fetch, since=since, page_size=PAGE_SIZE)
 
     def _changed_page(
         self, audience_id: str, query: Mapping[str, str], after: datetime | None, offset: int
@@ -157,6 +160,21 @@ class MemberCalls(Resource):
         if answer.status == 404 and not in_letters.isascii():
             answer = self._api.send(_for_member(call, audience_id, id_of_spelling(in_letters)))
         return answer
+
+
+def _telling_total(
+    fetch: Callable[[datetime | None, int], FeedPage], on_total: Callable[[int], None] | None
+) -> Callable[[datetime | None, int], FeedPage]:
+    """`fetch`, whose first page tells its total."""
+    backlog = [on_total] if on_total is not None else []
+
+    def telling(after: datetime | None, offset: int) -> FeedPage:
+        page = fetch(after, offset)
+        if backlog and page.total is not None:
+            backlog.pop()(page.total)
+        return page
+
+    return telling
 
 
 def _for_member(call: Call, audience_id: str, member: str) -> Call:

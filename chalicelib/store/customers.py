@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES
+from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ class CustomerStore:
         keys = [_key(department_id, key) for key in customer_keys]
         return {item["customer_key"]["S"]: item for item in get_all(self._client, self._table, keys)}
 
+    def samples(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, tuple[StoredCustomer, Sample]]:
+        """What a plan knows of some customers, and how a list shows them."""
+        keys = [_key(department_id, key) for key in customer_keys]
+        items = get_all(self._client, self._table, keys)
+        return {item["customer_key"]["S"]: (_stored(item), sample_from_document(item["sample"]["S"])) for item in items}
+
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
         """All stored customers in PracBill's order, from behind `after` on, read in pages."""
         # A page may begin behind any key, stored or not.
@@ -84,8 +90,10 @@ class CustomerStore:
         write_all(self._client, self._table, requests)
 
 
-def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, sample: str) -> Request:
-    """The request that stores a customer; `filterable` are its attributes for segments."""
+def put_customer(
+    department_id: str, stored: StoredCustomer, filterable: Item, sample: str, *, search_text: str = ""
+) -> Request:
+    """The request that stores a customer; `filterable` are its attributes for segments, `search_text` its names."""
     item: Item = {
         **_key(department_id, stored.customer_key),
         "customer_id": {"S": stored.customer_id},
@@ -93,6 +101,8 @@ def put_customer(department_id: str, stored: StoredCustomer, filterable: Item, s
         "sample": {"S": sample},
         **filterable,
     }
+    if search_text:
+        item["search_text"] = {"S": search_text}
     if stored.address_key:
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:

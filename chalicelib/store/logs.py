@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
+from chalicelib.domain.logs import LedgerEntry, LogEntry, Moment, Record
 from chalicelib.domain.moments import moment_text
 from chalicelib.store.aws import dynamodb
-from chalicelib.store.batches import Item, put, write_all
+from chalicelib.store.batches import Item, get_all, put, query_pages, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import LedgerItem, LogItem
 
@@ -21,6 +21,14 @@ Value = TypeVar("Value")
 Page = tuple[list[Value], str | None]
 
 _PAGE = 100
+_HISTORY = "#history"
+# A year may be looked back on, whatever the logs are kept for.
+_KEEP_HISTORY = timedelta(days=400)
+# In the order in which staff see them, and how what is no problem ends.
+_PROBLEMS = ("failed", "refused", "held")
+_WELL = ("planned", "done")
+# Filters look at so many records for one page, whatever they find.
+_MOST_LOOKED_AT = 5000
 
 
 class LogStore:
@@ -34,6 +42,20 @@ class LogStore:
         item.trigger = entry.trigger
         item.expires_at = entry.date + self._keep
         item.save()
+        if entry.direction == "pull" and entry.counts.get("opted_out"):
+            self.add_to_history(department_id, Moment(entry.date, opted_out=entry.counts["opted_out"]), key=key)
+
+    def add_to_history(self, department_id: str, moment: Moment, *, key: str) -> None:
+        """Keep what the trend is drawn from, longer than the log. `key` makes it one with its repetition."""
+        sk = f"{moment_text(moment.at)}#{_digest(key)}"
+        item = LogItem(f"{department_id}{_HISTORY}", sk, document=to_document(moment))
+        item.expires_at = moment.at + _KEEP_HISTORY
+        item.save()
+
+    def history(self, department_id: str, since: datetime) -> Iterator[Moment]:
+        """What was kept since then, oldest first: small items, some for each sync."""
+        found = LogItem.query(f"{department_id}{_HISTORY}", LogItem.sk >= moment_text(since), consistent_read=True)
+        return (from_document(Moment, item.document) for item in found)
 
     def entries(
         self,
@@ -45,15 +67,33 @@ class LogStore:
         type: str = "",
         status: str = "",
         trigger: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Page[LogEntry]:
-        """Log entries, newest first, that fit every filter given; `after` is the key of the last one seen."""
+        """Log entries, newest first, that fit every filter given; `after` is the key of the last one seen.
+
+        `since` is the earliest time, `until` the first one that is too late.
+        """
         wanted: Condition | None = None
         asked = {"direction": direction, "type": type, "status": status, "trigger": trigger}
         for name, value in asked.items():
             if value:
                 attribute = getattr(LogItem, name)
                 wanted = (attribute == value) if wanted is None else wanted & (attribute == value)
-        items, next_key = _page(department_id, wanted, limit=limit, after=after, newest_first=True)
+        low = moment_text(since) if since else "0"
+        # A key holds its time first, so that what ends before a time sorts before it.
+        high = _before(min(after or "~", moment_text(until) if until else "~"))
+        found = LogItem.query(
+            department_id,
+            LogItem.sk.between(low, high),
+            wanted,
+            scan_index_forward=False,
+            page_size=_PAGE,
+            consistent_read=True,
+        )
+        items = list(islice(found, limit + 1)) if low <= high else []
+        next_key = items[limit - 1].sk if len(items) > limit else None
+        items = items[:limit]
         return [from_document(LogEntry, item.document) for item in items], next_key
 
     def add_records(self, department_id: str, run_id: str, records: Iterable[Record]) -> None:
@@ -64,21 +104,106 @@ class LogStore:
 
     def _record_item(self, pk: Item, record: Record) -> Item:
         """As LogItem would store it. Every address of a run has one, so they go the lean way of customers."""
-        return {
+        digest = _digest(record.key)
+        item: Item = {
             "pk": pk,
-            "sk": {"S": _digest(record.key)},
+            "sk": {"S": digest},
             "document": {"S": to_document(record)},
             "outcome": {"S": record.outcome},
             "expires_at": {"N": str(int((record.at + self._keep).timestamp()))},
         }
+        if record.outcome in _PROBLEMS:
+            item["problem"] = {"S": f"{_problem(record.outcome, record.code)}{digest}"}
+        return item
 
     def records(
-        self, department_id: str, run_id: str, *, limit: int, after: str | None, outcome: str = ""
+        self,
+        department_id: str,
+        run_id: str,
+        *,
+        limit: int,
+        after: str | None,
+        outcomes: Collection[str] = (),
+        code: str = "",
+        action: str = "",
     ) -> Page[Record]:
-        """Records of a run in a fixed order; `after` is the key of the last one seen."""
-        wanted = (LogItem.outcome == outcome) if outcome else None
-        items, next_key = _page(f"{department_id}#{run_id}", wanted, limit=limit, after=after, newest_first=False)
-        return [from_document(Record, item.document) for item in items], next_key
+        """Records of a run, problems first; none of `outcomes`, `code` and `action` given means all.
+
+        `after` is the key of the last one seen. A page may be short, or empty, though more is to come: so many are
+        looked at for it and no more.
+        """
+        reading = _RecordReading(f"{department_id}#{run_id}", code, action, limit, after)
+        for outcome in _PROBLEMS:
+            if not outcomes or outcome in outcomes:
+                reading.problems(outcome)
+        rest = [outcome for outcome in _WELL if not outcomes or outcome in outcomes]
+        if rest:
+            reading.rest(rest)
+        return reading.found, reading.next_key
+
+    def records_of(self, department_id: str, run_id: str, keys: Iterable[str]) -> list[Record]:
+        """The records of a run under some keys, in no order."""
+        pk = {"S": f"{department_id}#{run_id}"}
+        wanted = [{"pk": pk, "sk": {"S": digest}} for digest in dict.fromkeys(map(_digest, keys))]
+        items = get_all(dynamodb(), LogItem.Meta.table_name, wanted)
+        return [from_document(Record, item["document"]["S"]) for item in items]
+
+
+class _RecordReading:
+    """One page of records, collected from part after part of the list; `next_key` says in which to go on."""
+
+    def __init__(self, pk: str, code: str, action: str, limit: int, after: str | None) -> None:
+        self.found: list[Record] = []
+        self.next_key: str | None = None
+        self._pk, self._code, self._action, self._limit = pk, code, action, limit
+        self._skipped_to, _, self._after = (after or "").partition(":")
+        self._looked_at = 0
+
+    def problems(self, outcome: str) -> None:
+        """Those of one outcome that is in the index."""
+        low = _problem(outcome, self._code)
+        self._read(outcome, "problem", low, f"{low}~", [outcome], IndexName="by-problem")
+
+    def rest(self, outcomes: Sequence[str]) -> None:
+        """Those that went well, or are planned."""
+        self._read("rest", "sk", "0", "~", outcomes)
+
+    def _read(self, part: str, key: str, low: str, high: str, outcomes: Sequence[str], **index: str) -> None:
+        if self.next_key is not None or (self._skipped_to and self._skipped_to != part):
+            return
+        start, self._after = self._after if self._skipped_to else "", ""
+        if self._skipped_to:
+            # Behind the last one seen: no other key begins with it.
+            self._skipped_to, low = "", f"{start}~" if start else low
+        if low > high:
+            return
+        names = {f":o{number}": {"S": outcome} for number, outcome in enumerate(outcomes)}
+        pages = query_pages(
+            dynamodb(),
+            TableName=LogItem.Meta.table_name,
+            KeyConditionExpression=f"pk = :pk AND {key} BETWEEN :low AND :high",
+            FilterExpression=f"outcome IN ({', '.join(names)})",
+            ExpressionAttributeValues={":pk": {"S": self._pk}, ":low": {"S": low}, ":high": {"S": high}, **names},
+            ConsistentRead=True,
+            Limit=max(_PAGE, self._limit + 1),
+            **index,
+        )
+        last = ""
+        for page in pages:
+            for item in page["Items"]:
+                if len(self.found) == self._limit:
+                    self.next_key = f"{part}:{last or start}"
+                    return
+                last = item[key]["S"]
+                self._take(from_document(Record, item["document"]["S"]))
+            self._looked_at += page["ScannedCount"]
+            if "LastEvaluatedKey" in page and self._looked_at >= _MOST_LOOKED_AT:
+                self.next_key = f"{part}:{page['LastEvaluatedKey'][key]['S']}"
+                return
+
+    def _take(self, record: Record) -> None:
+        if self._code in ("", record.code) and self._action in ("", record.action):
+            self.found.append(record)
 
 
 class LedgerStore:
@@ -108,17 +233,14 @@ def _ledger_item(department_id: str, address_key: str, entry: LedgerEntry) -> Le
     return LedgerItem(f"{department_id}#{address_key}", sk, document=to_document(entry))
 
 
-def _page(
-    pk: str, wanted: Condition | None, *, limit: int, after: str | None, newest_first: bool
-) -> tuple[list[LogItem], str | None]:
-    behind = None
-    if after:
-        behind = LogItem.sk < after if newest_first else LogItem.sk > after
-    found = LogItem.query(
-        pk, behind, wanted, scan_index_forward=not newest_first, page_size=_PAGE, consistent_read=True
-    )
-    items = list(islice(found, limit + 1))
-    return items[:limit], items[limit - 1].sk if len(items) > limit else None
+def _before(key: str) -> str:
+    """The greatest key that sorts before this one, among keys of plain characters."""
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"
+
+
+def _problem(outcome: str, code: str) -> str:
+    """How a problem's key begins: what may be mended soonest comes first."""
+    return f"{_PROBLEMS.index(outcome)}{outcome}#{code}#" if code else f"{_PROBLEMS.index(outcome)}{outcome}#"
 
 
 def _digest(text: str) -> str:

@@ -6,8 +6,11 @@ members, which are written by the ten thousand, have leaner stores of their own 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pynamodb.connection.base
 from pynamodb.attributes import BinaryAttribute, TTLAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.indexes import AllProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
 from chalicelib.config import settings
@@ -71,8 +74,33 @@ class ChunkItem(Model):
     expires_at = TTLAttribute(null=True)
 
 
+class PhaseItem(Model):
+    """How far a phase of a run is, in the runs' table: pk department#run, sk phase#name."""
+
+    class Meta:
+        table_name = settings().table("runs")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
+    expires_at = TTLAttribute(null=True)
+
+
+class ProblemIndex(LocalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Records of what was not done, by outcome and code; what went well is not in it."""
+
+    class Meta:
+        index_name = "by-problem"
+        projection = AllProjection()
+
+    pk = UnicodeAttribute(hash_key=True)
+    problem = UnicodeAttribute(range_key=True)
+
+
 class LogItem(Model):
-    """A log entry (pk department) or a record of a run (pk department#run); sk sorts by time."""
+    """A log entry (pk department, sk its time) or a record of a run (pk department#run, sk whose it is)."""
 
     class Meta:
         table_name = settings().table("logs")
@@ -87,6 +115,8 @@ class LogItem(Model):
     status = UnicodeAttribute(null=True)
     trigger = UnicodeAttribute(null=True)
     outcome = UnicodeAttribute(null=True)
+    problem = UnicodeAttribute(null=True)
+    by_problem = ProblemIndex()
     expires_at = TTLAttribute(null=True)
 
 
@@ -113,4 +143,18 @@ class EventItem(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+    expires_at = TTLAttribute()
+
+
+class RequestItem(Model):
+    """A request that must be carried out once: pk department#requests, sk its key."""
+
+    class Meta:
+        table_name = settings().table("events")
+        region = _region()
+        billing_mode = "PAY_PER_REQUEST"
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = UnicodeAttribute()
     expires_at = TTLAttribute()

@@ -13,14 +13,15 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.planning import Operation
-from chalicelib.domain.runs import Run
+from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store.aws import region
 from chalicelib.store.documents import from_document, to_document
-from chalicelib.store.models import ChunkItem, RunItem
+from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
 from chalicelib.store.versions import TooMuchContention, change_document
 
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _MAX_ATTEMPTS = 50
+_PHASE = "phase#"
 
 
 class RunStore:
@@ -101,6 +102,17 @@ class RunStore:
                 raise
             return after
         raise TooMuchContention(run.id)
+
+    def put_phase(self, run: Run, phase: str, count: PhaseCount) -> None:
+        """Note how far a phase is. The newest word counts; the run itself is left alone."""
+        item = PhaseItem(_chunks(run), f"{_PHASE}{phase}", document=to_document(count))
+        item.expires_at = run.started_at + self._keep
+        item.save()
+
+    def phases(self, run: Run) -> dict[str, PhaseCount]:
+        """How far each phase of a run is that has told of itself."""
+        items = PhaseItem.query(_chunks(run), PhaseItem.sk.startswith(_PHASE), consistent_read=True)
+        return {item.sk.removeprefix(_PHASE): from_document(PhaseCount, item.document) for item in items}
 
     def _item(self, department_id: str, run_id: str) -> RunItem | None:
         try:

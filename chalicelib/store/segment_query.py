@@ -159,6 +159,27 @@ class SegmentQuery:
             address = item.get("address_key")
             yield (address["S"] if address else None), _tags(item)
 
+    def containing(self, text: str, limit: int, *, goes_on: Callable[[], bool]) -> tuple[tuple[Sample, ...], bool]:
+        """Customers whose names contain a text in comparable form, at most `limit`; False when there may be more.
+
+        Reading ends when enough are found, or when `goes_on` says so.
+        """
+        condition = Condition("contains(#search, :search)", {"#search": "search_text"}, {":search": {"S": text}})
+        projection = _projection("sample")
+        requests = ((part, self._request(condition, part, **projection)) for part in self._ranges)
+        found: list[_Item] = []
+
+        def wants_more(_: KeyRange) -> bool:
+            return len(found) <= limit and goes_on()
+
+        is_complete = True
+        for part, page in self._pages(requests, wants_more):
+            found += page["Items"]
+            if not wants_more(part):
+                is_complete = False
+                break
+        return tuple(sample_from_document(item["sample"]["S"]) for item in found[:limit]), is_complete
+
     def unreadable(self) -> dict[str, tuple[int, str]]:
         """For each attribute that PracBill has unreadable values of: how many customers, and the first one's id."""
         found: dict[str, tuple[int, str, str]] = {}

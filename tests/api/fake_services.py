@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -20,12 +20,17 @@ from chalicelib.contract.views import (
     DifferenceReason,
     ErasureReceipt,
     FieldOperator,
+    FoundCustomer,
+    FoundCustomers,
+    History,
+    HistoryDay,
     LastPush,
     LedgerEntryView,
     LogEntryView,
     MembershipChange,
     NewAudience,
     Panel,
+    PhaseProgress,
     PreviewCustomer,
     Reconciliation,
     RecordView,
@@ -65,11 +70,20 @@ def run(run_id: str = "run-1", **changes: Any) -> RunView:
         "status": "awaiting_approval",
         "started_at": AT,
         "finished_at": None,
-        "progress": RunProgress(planned=9, done=4, failed=1, rate=12.5, eta=AT),
+        "progress": RunProgress(
+            planned=9,
+            done=4,
+            failed=1,
+            rate=12.5,
+            eta=AT,
+            phases=(PhaseProgress("pull", "members", "done", 7, True, 7, 0),),
+        ),
         "counts": {"add": 4},
         "held_by_reason": {},
+        "record_counts": {"failed": 0, "refused": 1, "held": 2, "planned": 0, "done": 4},
         "message": "Waiting for approval.",
-        "brake": BrakeStop("Too many.", {"archive": 120}),
+        "brake": BrakeStop("Too many.", {"archive": 120}, "removals", {"planned": 120, "audience": 500, "limit": 100}),
+        "code": "awaiting_approval",
     }
     return RunView(**{**values, **changes})
 
@@ -113,8 +127,8 @@ class FakeAudiences(Fake):
             tuple(AudienceSummary(f"a{n}", f"Audience {n}", n) for n in range(3)), False, "The plan allows three."
         )
 
-    def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview:
-        self.note("create audience", department_id, audience, by)
+    def create(self, department_id: str, audience: NewAudience, *, by: str, key: str = "") -> AudienceOverview:
+        self.note("create audience", department_id, audience, by, *([key] if key else []))
         return AudienceOverview("a9", audience.name, 0, AT, 0, None, None, ())
 
     def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview:
@@ -151,13 +165,6 @@ class FakeRuns(Fake):
         self.note("run", department_id, run_id)
         return run(run_id, brake=None, finished_at=AT, status="success", phase="close")
 
-    def records(
-        self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None
-    ) -> Slice[RecordView]:
-        self.note("records", department_id, run_id, outcome, limit, after)
-        record = RecordView("7", "k***@example.com", "add", "refused", "Unsubscribed before.", None, AT)
-        return (record,), "r7"
-
     def approve(self, department_id: str, run_id: str, *, by: str) -> RunView:
         self.note("approve", department_id, run_id, by)
         return run(run_id)
@@ -171,6 +178,25 @@ class FakeRuns(Fake):
         return run("run-2")
 
 
+class FakeRecords(Fake):
+    def list(
+        self,
+        department_id: str,
+        run_id: str,
+        *,
+        outcomes: Collection[str],
+        code: str | None,
+        action: str | None,
+        customer_id: str | None,
+        limit: int,
+        after: str | None,
+    ) -> Slice[RecordView]:
+        self.note("records", department_id, run_id, outcomes, code, action, customer_id, limit, after)
+        cause = "Unsubscribed before."
+        record = RecordView("7", "kim@example.com", "add", "refused", "compliance_state", cause, None, AT)
+        return (record,), "r7"
+
+
 class FakeLogs(Fake):
     def list(
         self,
@@ -180,11 +206,15 @@ class FakeLogs(Fake):
         type: str | None,
         status: str | None,
         trigger: str | None,
+        since: datetime | None,
+        until: datetime | None,
         limit: int,
         after: str | None,
     ) -> Slice[LogEntryView]:
-        self.note("logs", department_id, direction, type, status, trigger, limit, after)
-        entry = LogEntryView(AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, {}, False, ())
+        self.note("logs", department_id, direction, type, status, trigger, since, until, limit, after)
+        entry = LogEntryView(
+            AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, {}, False, (), "synced"
+        )
         return [entry], "l1"
 
 
@@ -213,6 +243,18 @@ class FakeCustomers(Fake):
     def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt:
         self.note("erase", department_id, customer_id, by)
         return ErasureReceipt(customer_id, AT, "Erased.")
+
+
+class FakeSearch(Fake):
+    def find(self, department_id: str, text: str) -> FoundCustomers:
+        self.note("find", department_id, text)
+        return FoundCustomers((FoundCustomer("7", "kim@example.com", "Acme", None, None, "name"),), False)
+
+
+class FakeHistory(Fake):
+    def get(self, department_id: str, *, days: int) -> History:
+        self.note("history", department_id, days)
+        return History((HistoryDay("2026-03-01", 500, None, 4, 1),), "Australia/Melbourne")
 
 
 class FakeReconciliation(Fake):
@@ -285,7 +327,15 @@ class FakePanels(Fake):
             tuple(FakeSegments(*parts).list(department_id)),
             tuple(
                 FakeLogs(*parts).list(
-                    department_id, direction=None, type=None, status=None, trigger=None, limit=20, after=None
+                    department_id,
+                    direction=None,
+                    type=None,
+                    status=None,
+                    trigger=None,
+                    since=None,
+                    until=None,
+                    limit=20,
+                    after=None,
                 )[0]
             ),
         )
@@ -303,8 +353,11 @@ class FakeServices:
         self.audiences = FakeAudiences(self.asked, self.failing)
         self.settings = FakeSettings(self.asked, self.failing)
         self.runs = FakeRuns(self.asked, self.failing)
+        self.records = FakeRecords(self.asked, self.failing)
         self.logs = FakeLogs(self.asked, self.failing)
         self.customers = FakeCustomers(self.asked, self.failing)
+        self.history = FakeHistory(self.asked, self.failing)
+        self.search = FakeSearch(self.asked, self.failing)
         self.reconciliation = FakeReconciliation(self.asked, self.failing)
         self.segments = FakeSegments(self.asked, self.failing)
         self.panels = FakePanels(self.asked, self.failing)

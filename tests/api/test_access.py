@@ -50,8 +50,10 @@ NEEDS = {
     ("POST", f"{D}/syncs/{{run_id}}/cancel"): "write",
     ("POST", f"{D}/syncs/{{run_id}}/retry"): "write",
     ("GET", f"{D}/logs"): "read",
+    ("GET", f"{D}/customers"): "read",
     ("GET", f"{D}/customers/{{customer_id}}"): "read",
     ("POST", f"{D}/customers/{{customer_id}}/erase"): "write",
+    ("GET", f"{D}/history"): "read",
     ("GET", f"{D}/reconciliation"): "read",
 }
 BODIES: dict[str, dict[str, Any]] = {

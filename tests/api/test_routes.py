@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -136,22 +137,69 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
     ("GET", f"{D}/syncs", None, 200, ("runs", "d1", 50, None)),
     ("GET", f"{D}/syncs?limit=7&cursor=", None, 200, ("runs", "d1", 7, None)),
     ("GET", f"{D}/syncs/run-1", None, 200, ("run", "d1", "run-1")),
-    ("GET", f"{D}/syncs/run-1/records?outcome=refused", None, 200, ("records", "d1", "run-1", "refused", 50, None)),
-    ("GET", f"{D}/syncs/run-1/records?outcome=&cursor=", None, 200, ("records", "d1", "run-1", None, 50, None)),
+    (
+        "GET",
+        f"{D}/syncs/run-1/records?outcome=refused",
+        None,
+        200,
+        ("records", "d1", "run-1", ("refused",), None, None, None, 50, None),
+    ),
+    (
+        "GET",
+        f"{D}/syncs/run-1/records?outcome=Failed,refused,failed&code=invalid_email&action=add&customer_id=a%20b&limit=100",
+        None,
+        200,
+        ("records", "d1", "run-1", ("failed", "refused"), "invalid_email", "add", "a b", 100, None),
+    ),
+    (
+        "GET",
+        f"{D}/syncs/run-1/records?outcome=&cursor=",
+        None,
+        200,
+        ("records", "d1", "run-1", (), None, None, None, 50, None),
+    ),
     ("POST", f"{D}/syncs/run-1/approve", None, 200, ("approve", "d1", "run-1", "user-7")),
     ("POST", f"{D}/syncs/run-1/cancel", {}, 200, ("cancel", "d1", "run-1", "user-7")),
     ("POST", f"{D}/syncs/run-1/retry", None, 202, ("retry", "d1", "run-1", "user-7")),
-    ("GET", f"{D}/logs", None, 200, ("logs", "d1", None, None, None, None, 50, None)),
+    ("GET", f"{D}/logs", None, 200, ("logs", "d1", None, None, None, None, None, None, 50, None)),
     (
         "GET",
         f"{D}/logs?direction=Pull&type=FULL&status=error&trigger=Webhook",
         None,
         200,
-        ("logs", "d1", "pull", "full", "error", "webhook", 50, None),
+        ("logs", "d1", "pull", "full", "error", "webhook", None, None, 50, None),
     ),
+    (
+        "GET",
+        f"{D}/logs?since=2026-11-01&until=2026-11-02",
+        None,
+        200,
+        (
+            "logs",
+            "d1",
+            None,
+            None,
+            None,
+            None,
+            datetime(2026, 11, 1, tzinfo=UTC),
+            datetime(2026, 11, 3, tzinfo=UTC),
+            50,
+            None,
+        ),
+    ),
+    (
+        "GET",
+        f"{D}/logs?since=2026-11-01T08:00:00%2B10:00",
+        None,
+        200,
+        ("logs", "d1", None, None, None, None, datetime(2026, 10, 31, 22, tzinfo=UTC), None, 50, None),
+    ),
+    ("GET", f"{D}/customers?query=%20M%C3%BCller%20", None, 200, ("find", "d1", "Müller")),
     ("GET", f"{D}/customers/77", None, 200, ("explain", "d1", "77")),
     ("GET", f"{D}/customers/{quote('Müller & Co/7 +%', safe='')}", None, 200, ("explain", "d1", "Müller & Co/7 +%")),
     ("POST", f"{D}/customers/{quote('a b', safe='')}/erase", {"confirm": "a b"}, 200, ("erase", "d1", "a b", "user-7")),
+    ("GET", f"{D}/history", None, 200, ("history", "d1", 90)),
+    ("GET", f"{D}/history?days=366", None, 200, ("history", "d1", 366)),
     ("GET", f"{D}/reconciliation", None, 200, ("reconciliation", "d1")),
 ]
 
@@ -187,11 +235,39 @@ def test_a_run_is_written_with_its_progress_in_one_place_and_times_in_utc(call: 
         "status": "awaiting_approval",
         "started_at": "2026-03-01T10:30:00Z",
         "finished_at": None,
-        "progress": {"planned": 9, "done": 4, "failed": 1, "rate": 12.5, "eta": "2026-03-01T10:30:00Z"},
+        "progress": {
+            "planned": 9,
+            "done": 4,
+            "failed": 1,
+            "rate": 12.5,
+            "eta": "2026-03-01T10:30:00Z",
+            "phase": "apply",
+            "unit": "changes",
+            "estimated": False,
+            "phases": [
+                {
+                    "phase": "pull",
+                    "unit": "members",
+                    "state": "done",
+                    "planned": 7,
+                    "estimated": True,
+                    "done": 7,
+                    "failed": 0,
+                }
+            ],
+        },
         "counts": {"add": 4},
         "held_by_reason": {},
+        "record_counts": {"failed": 0, "refused": 1, "held": 2, "planned": 0, "done": 4},
         "message": "Waiting for approval.",
-        "brake": {"reason": "Too many.", "planned_counts": {"archive": 120}},
+        "brake": {
+            "reason": "Too many.",
+            "planned_counts": {"archive": 120},
+            "code": "removals",
+            "params": {"planned": 120, "audience": 500, "limit": 100},
+        },
+        "code": "awaiting_approval",
+        "params": {},
     }
 
 
@@ -201,7 +277,7 @@ def test_the_status_panel_has_the_fields_of_the_contract(call: Api, reader: str)
         "state", "account_name", "server_prefix", "key_hint", "audience", "last_synced_at", "active_run", "health",
         "access",
     ]  # fmt: skip
-    assert list(status["health"][0]) == ["code", "severity", "message", "fix"]
+    assert list(status["health"][0]) == ["code", "severity", "message", "fix", "params"]
 
 
 @pytest.mark.parametrize("path", ["connection", "panel"])
@@ -296,3 +372,14 @@ def test_a_passing_fault_is_503_and_says_when_to_come_back(
 def test_nonsense_from_pracbill_is_502(call: Api, reader: str, services: FakeServices) -> None:
     services.failing.append(StopRun("PracBill sent a page out of order."))
     assert assert_problem(call("GET", f"{D}/reconciliation", token=reader), 502)["detail"].startswith("PracBill")
+
+
+def test_the_key_of_a_request_is_handed_on_where_a_second_audience_would_hurt(
+    call: Api, writer: str, services: FakeServices
+) -> None:
+    for given in ("7f3a-_9", ""):
+        response = call("POST", f"{D}/audiences", body=AUDIENCE, token=writer, headers={"Idempotency-Key": given})
+        assert response.status_code == 201
+        assert services.asked[-1][-1] == (given or "user-7")
+    refused = call("POST", f"{D}/audiences", body=AUDIENCE, token=writer, headers={"Idempotency-Key": "a b"})
+    assert_problem(refused, 400, "Idempotency-Key")

@@ -76,7 +76,7 @@ def test_more_than_a_third_of_the_members_brakes_whatever_their_number(
 @pytest.mark.parametrize("action", ["add", "subscribe", "ask"])
 def test_whoever_would_newly_get_mail_counts_as_an_addition(action: str) -> None:
     assert brake_reason(run(planned_counts={action: 501}), 100, 100, LIMITS)
-    assert brake_reason(run(planned_counts={action: 250, "add": 250}), 100, 100, LIMITS) == ""
+    assert brake_reason(run(planned_counts={action: 250, "add": 250}), 100, 100, LIMITS) is None
 
 
 @pytest.mark.parametrize(
@@ -85,27 +85,32 @@ def test_whoever_would_newly_get_mail_counts_as_an_addition(action: str) -> None
 def test_many_additions_brake_scheduled_runs_only(additions: int, audience: int, brakes: bool) -> None:
     planned = run(planned_counts={"add": additions})
     assert bool(brake_reason(planned, audience, audience, LIMITS)) is brakes
-    assert brake_reason(replace(planned, trigger="manual"), audience, audience, LIMITS) == ""
+    assert brake_reason(replace(planned, trigger="manual"), audience, audience, LIMITS) is None
 
 
 def test_an_approved_run_goes_on() -> None:
     planned = run(planned_counts={"archive": 5000}, approved_by="kim")
-    assert brake_reason(planned, 5000, 5000, LIMITS) == ""
+    assert brake_reason(planned, 5000, 5000, LIMITS) is None
 
 
 def test_a_department_may_brake_on_everything() -> None:
     everything = BrakeLimits(removals=0, removals_percent=0, additions=0, additions_percent=0)
     assert brake_reason(run(planned_counts={"archive": 1}), 1000, 1000, everything)
     assert brake_reason(run(planned_counts={"add": 1}), 1000, 1000, everything)
-    assert brake_reason(run(planned_counts={"update": 9999}), 1000, 1000, everything) == ""
+    assert brake_reason(run(planned_counts={"update": 9999}), 1000, 1000, everything) is None
 
 
 def test_the_brake_says_how_many_of_how_many_and_what_to_do() -> None:
-    reason = brake_reason(run(planned_counts={"archive": 300, "unsubscribe": 1}), 2000, 1500, LIMITS)
+    stop = brake_reason(run(planned_counts={"archive": 300, "unsubscribe": 1}), 2000, 1500, LIMITS)
+    assert stop is not None
+    assert (stop.code, stop.params) == ("removals", {"planned": 301, "audience": 2000, "limit": 200})
+    reason = stop.message
     assert "unsubscribe or archive 301 of 2000 members" in reason
     assert "limit of 200" in reason
     assert "approve or cancel" in reason
-    reason = brake_reason(run(planned_counts={"archive": 40}), 2000, 60, LIMITS)
+    stop = brake_reason(run(planned_counts={"archive": 40}), 2000, 60, LIMITS)
+    assert stop is not None
+    reason = stop.message
     assert "unsubscribe or archive 40 of the department's 60 members, more than a third of them" in reason
     assert "60 of the department's 60 members, all of them" in brake_reason(
         run(planned_counts={"archive": 60}), 2000, 60, LIMITS

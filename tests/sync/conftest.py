@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from chalicelib.store.models import ChunkItem, DepartmentItem, EventItem, LedgerItem, LogItem, RunItem, SegmentItem
+from chalicelib.store.models import (
+    ChunkItem,
+    DepartmentItem,
+    EventItem,
+    LedgerItem,
+    LogItem,
+    PhaseItem,
+    RequestItem,
+    RunItem,
+    SegmentItem,
+)
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from tests.aws_emulator import emulator_running
@@ -18,7 +28,7 @@ from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of a
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-_MODELS = (DepartmentItem, SegmentItem, RunItem, ChunkItem, LogItem, LedgerItem, EventItem)
+_MODELS = (DepartmentItem, SegmentItem, RunItem, ChunkItem, PhaseItem, LogItem, LedgerItem, EventItem, RequestItem)
 
 
 @pytest.fixture(scope="package")

@@ -58,6 +58,7 @@ from chalicelib.sync.runs.orchestrator import Orchestrator
 from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 from chalicelib.sync.runs.pull_phase import PullPhase
+from chalicelib.sync.runs.records import Records
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.runs.unreadable import UnreadableCounts
 from infra.standins.mailchimp import MailchimpStandIn
@@ -263,6 +264,7 @@ class Engine:
             pracbill_for=self.pracbill_for,
             clock=clock,
         )
+        self.records = Records(runs=self.runs, logs=self.logs, customers=self.customers)
         self.sweeper = Sweeper(
             departments=self.departments,
             runs=self.runs,
@@ -583,7 +585,8 @@ class Practice:
         return self.engine.logs.entries(self.id, limit=100, after=None, direction=direction)[0]
 
     def records(self, run: Run, outcome: str = "") -> list[Record]:
-        return self.engine.logs.records(self.id, run.id, limit=1000, after=None, outcome=outcome)[0]
+        outcomes = (outcome,) if outcome else ()
+        return self.engine.logs.records(self.id, run.id, limit=1000, after=None, outcomes=outcomes)[0]
 
     def codes(self, run: Run, outcome: str = "") -> list[tuple[str, str]]:
         """Customer and code of each record, in order of the customers."""

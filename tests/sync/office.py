@@ -22,6 +22,7 @@ from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.requests import RequestStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
@@ -152,6 +153,7 @@ class Office:
             last_failed=lambda department: self.failed,
             segment_count=lambda department_id: 3,
             first_plan=lambda *plan: self.planned.append(plan),
+            requests=RequestStore(keep=timedelta(days=1)),
             clock=lambda: self.now,
         )
         self.settings = DepartmentSettings(self.departments, registration=self.registration)

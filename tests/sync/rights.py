@@ -32,12 +32,15 @@ from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.consent.webhook_events import Events
 from chalicelib.sync.panels import Panels
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
+from chalicelib.sync.reports.customer_search import CustomerSearch
+from chalicelib.sync.reports.history import Histories
 from chalicelib.sync.runs.apply_phase import ApplyPhase
 from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Logs, Runs
 from chalicelib.sync.runs.orchestrator import Orchestrator
 from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.pull_phase import PullPhase
+from chalicelib.sync.runs.records import Records
 from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
@@ -64,7 +67,20 @@ _ENTRANCES: list[tuple[type, str, str]] = [
     (Sweeper, "sweep", "sweeper"),
     (Erasure, "erase", "api_handler"),
 ]
-_SERVICES = (Audiences, Connections, Customers, DepartmentSettings, Logs, Panels, Reconciliations, Runs, Segments)
+_SERVICES = (
+    Audiences,
+    Connections,
+    Customers,
+    CustomerSearch,
+    Histories,
+    DepartmentSettings,
+    Logs,
+    Panels,
+    Reconciliations,
+    Records,
+    Runs,
+    Segments,
+)
 _ENTRANCES += [
     (service, name, "api_handler")
     for service in _SERVICES

@@ -128,6 +128,12 @@ def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
     )
 
 
+def search_text(sample: Sample) -> str:
+    """The names of a customer in the form in which they are looked for."""
+    names = (sample.company_name, f"{sample.first_name} {sample.last_name}".strip())
+    return " | ".join(text for name in names if name and (text := comparable_text(name)))
+
+
 def comparable_text(text: str) -> str | None:
     """The form in which texts are compared: without surrounding space, without case. None when nothing is left.
 

@@ -81,6 +81,7 @@ class Segment:
     stale_marks: bool = False
     deleting: bool = False
     fault: str = ""  # why the last sync could not bring it to Mailchimp, for staff
+    fault_code: str = ""
     customer_count: int | None = None
     as_of: datetime | None = None
     tagged_count: int | None = None
@@ -150,6 +151,7 @@ def view_of(segment: Segment, *, audience_id: str, is_syncing: bool) -> SegmentV
         difference=_difference(segment),
         last_synced_at=segment.synced_at,
         message=segment.fault or None,
+        code=(segment.fault_code or "other") if segment.fault else None,
     )
 
 

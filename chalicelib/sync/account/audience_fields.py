@@ -120,7 +120,16 @@ class AudienceFields:
     def _log(self, run: Run, known: Audience, checked: PreFlight) -> None:
         message = fields_message(known.fields, checked.fields)
         logger.info("The fields of audience %s changed for department %s", known.id, run.department_id)
-        entry = LogEntry(self._clock(), "push", run.log_type, run.log_trigger, "success", message, run.id)
+        entry = LogEntry(
+            self._clock(),
+            "push",
+            run.log_type,
+            run.log_trigger,
+            "success",
+            message,
+            run.id,
+            code="fields_restored",
+        )
         self._logs.add(run.department_id, entry, key=f"{run.id}:fields:{'-'.join(map(str, checked.fields.ids))}")
 
     def _note_gone(self, department: Department, audience_id: str) -> None:

@@ -7,17 +7,20 @@ how staff have us take note of what they have mended in Mailchimp.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Collection
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 
 from chalicelib.contract.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
 from chalicelib.domain.preflight import PreFlight, check_audience, differ
-from chalicelib.errors import FieldError, RefuseRequest, conflict, not_found
+from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
 from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
@@ -25,11 +28,15 @@ from chalicelib.mailchimp.audiences import NewAudience as RemoteNewAudience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
 from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account.audience_fields import CompletedFields, create_missing, traits_of, with_look
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.connections import ActiveRun, for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
 from chalicelib.sync.account.webhook_registration import WebhookRegistration
+
+# API Gateway answers for us after 29 seconds, and the function of the routes ends soon after.
+_LONGEST_REQUEST = timedelta(seconds=60)
 
 logger = logging.getLogger("pracbill-mailchimp.audiences")
 
@@ -67,6 +74,7 @@ class Audiences:
         last_failed: ActiveRun,
         segment_count: Callable[[str], int],
         first_plan: Callable[[str, str], object] | None,
+        requests: RequestStore,
         clock: Callable[[], datetime],
     ) -> None:
         self._departments = departments
@@ -77,6 +85,7 @@ class Audiences:
         self._last_failed = last_failed
         self._segment_count = segment_count
         self._first_plan = first_plan
+        self._requests = requests
         self._clock = clock
 
     def list(self, department_id: str) -> AudienceList:
@@ -85,17 +94,75 @@ class Audiences:
             found = linked.client.audiences()
         return AudienceList(_summaries(found), found.may_create, None if found.may_create else _plan_words(found))
 
-    def create(self, department_id: str, audience: NewAudience, *, by: str) -> AudienceOverview:
-        """Create an audience and select it.
+    def create(self, department_id: str, audience: NewAudience, *, by: str, key: str = "") -> AudienceOverview:
+        """Create an audience and select it; with a `key` only once, however often the request comes.
 
-        Raises RefuseRequest: 409 when the plan allows no further audience (`audiences` are the ones there are) or a run
-        is active (`run`), 422 when Mailchimp does not accept a field.
+        Raises RefuseRequest: 409 when the plan allows no further audience (`audiences` are the ones there are), a run
+        is active (`run`) or the same request is still under way (`retry_after`), 422 when Mailchimp does not accept a
+        field or the key was used for another request.
         """
+        if not key:
+            return self.select(department_id, self._created(department_id, audience, by=by), by=by)
+        request = KeptRequest(_digest(audience), self._clock())
+        kept = self._requests.begin(department_id, key, request)
+        if kept is not None and kept.digest != request.digest:
+            raise _other_request()
+        if kept is not None and kept.is_done:
+            return self.overview(department_id)
+        if kept is not None:
+            self._refuse_while_under_way(kept)
+            request = kept
+        return self._create_once(department_id, audience, request, by=by, key=key)
+
+    def _create_once(
+        self, department_id: str, audience: NewAudience, request: KeptRequest, *, by: str, key: str
+    ) -> AudienceOverview:
+        """Go on with a request from where it stands: a function that died leaves that behind."""
+        if not request.made:
+            try:
+                made = self._created(department_id, audience, by=by, request=request, key=key)
+            except UncertainCreation:
+                raise  # what was there before is kept: the next one looks for what came of it
+            except ServiceError:
+                self._requests.forget(department_id, key)
+                raise
+            request = self._requests.made(department_id, key, request, made)
+        overview = self.select(department_id, request.made, by=by)
+        self._requests.done(department_id, key, request)
+        return overview
+
+    def _created(
+        self,
+        department_id: str,
+        audience: NewAudience,
+        *,
+        by: str,
+        request: KeptRequest | None = None,
+        key: str = "",
+    ) -> str:
+        """The id of the new audience, which an earlier try of the same request may have made already."""
         with self._accounts.open(department_id) as linked:
             self._refuse_while_running(linked.department)
-            created = _create(linked.client, audience)
+            before = linked.client.audiences()
+            made = _made_before(before, audience, request.known) if request and request.known is not None else None
+            if made is None:
+                if request is not None:
+                    known = [there.id for there in before.items]
+                    self._requests.about_to_create(department_id, key, request, known)
+                made = _create(linked.client, audience, before)
         logger.info("An audience was created for department %s by %s", department_id, by)
-        return self.select(department_id, created.id, by=by)
+        return made.id
+
+    def _refuse_while_under_way(self, kept: KeptRequest) -> None:
+        """The first one may still be at it, as long as a function runs at the most."""
+        left = _LONGEST_REQUEST - (self._clock() - kept.begun_at)
+        if left > timedelta(0) and not kept.made:
+            seconds = max(1, ceil(left.total_seconds()))
+            raise conflict(
+                "This audience is just being created. Wait a moment, then look at the audience.",
+                code="still-under-way",
+                extra={"retry_after": seconds},
+            )
 
     def select(self, department_id: str, audience_id: str, *, by: str) -> AudienceOverview:
         """Make an audience the department's primary one, or look after the selected one again.
@@ -220,8 +287,25 @@ def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
         ) from None
 
 
-def _create(client: MailchimpClient, audience: NewAudience) -> RemoteAudience:
-    before = client.audiences()
+def _digest(audience: NewAudience) -> str:
+    return hashlib.blake2b(json.dumps(asdict(audience), sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _other_request() -> RefuseRequest:
+    return RefuseRequest(
+        "This Idempotency-Key was used for another audience. Use a new key for each audience.",
+        status=422,
+        title="Key used before",
+        code="idempotency-key-reused",
+    )
+
+
+def _made_before(there: RemoteAudiences, audience: NewAudience, known: Collection[str]) -> RemoteAudience | None:
+    """The audience of that name that was not there before."""
+    return next((one for one in there.items if one.name == audience.name and one.id not in known), None)
+
+
+def _create(client: MailchimpClient, audience: NewAudience, before: RemoteAudiences) -> RemoteAudience:
     if not before.may_create:
         raise _plan_limit(before)
     try:
@@ -231,11 +315,10 @@ def _create(client: MailchimpClient, audience: NewAudience) -> RemoteAudience:
     except RequestRefused as refused:
         raise RequestRefused(refused.message, tuple(_of_our_form(error) for error in refused.errors)) from None
     except UncertainCreation:
-        known = {there.id for there in before.items}
-        for there in client.audiences().items:
-            if there.name == audience.name and there.id not in known:
-                return there
-        raise
+        made = _made_before(client.audiences(), audience, {there.id for there in before.items})
+        if made is None:
+            raise
+        return made
 
 
 def _remote_form(new: NewAudience) -> RemoteNewAudience:

@@ -177,6 +177,7 @@ class Erasure:
             trigger="erasure",
             status="success",
             message="A customer's data was erased, in Mailchimp and here.",
+            code="erased",
         )
         self._logs.add(department_id, entry, key="erasure")
 

@@ -174,6 +174,7 @@ class Events:
                 status="success",
                 message=f"{told.known} {'update' if told.known == 1 else 'updates'} that had waited sent to PracBill.",
                 counts={"told": told.known},
+                code="pracbill_told",
             )
             self._logs.add(department.id, entry, key=f"{event.identity}:told")
 
@@ -201,6 +202,8 @@ class Events:
                 message=f"{_MESSAGES[kind]} ({who}).{_ADVICE.get(kind, '')}{end}",
                 counts=counts | ({"waiting": backlog.count} if backlog is not None else {}),
                 customer_ids=customer_ids,
+                code=kind,
+                params={"waiting": backlog.count} if backlog is not None else {},
             )
             self._logs.add(department.id, entry, key=event.identity)
 

@@ -23,7 +23,6 @@ from chalicelib.contract.views import (
     SegmentVerdict,
 )
 from chalicelib.domain.address_status import REASONS
-from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.consent.members import AddressCustomers, Member, Status
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
@@ -118,11 +117,14 @@ class Customers:
         state = self._members.state(department_id, stored.address_key, _audience(department).id)
         ledger = self._ledger.entries(department_id, stored.address_key)
         in_audience, verdict = verdict_of(department, state, customer_id, ledger, self._clock())
+        code, params = verdict_code_of(department, state, ledger, self._clock())
         return CustomerView(
             customer_id=customer_id,
             in_audience=in_audience,
             verdict=verdict,
-            address=mask_address(state.member.address) if state.member.address else None,
+            verdict_code=code,
+            verdict_params=params,
+            address=sample_from_document(copy["sample"]["S"]).email or None,
             member_status=state.member.status,
             shared_with=_others(state, customer_id),
             last_push=_last_push(state.member),
@@ -232,6 +234,19 @@ def verdict_of(
     return there is not None, words + _sharing_words(state.address_customers, customer_id)
 
 
+def verdict_code_of(
+    department: Department, state: AddressState, ledger: Sequence[LedgerEntry], now: datetime
+) -> tuple[str, dict[str, str | int]]:
+    """What the verdict says: `will_` and an action, why the address is held back, or its status in the audience."""
+    decision = plan_address(state, policy=department.settings.consent, fields=_audience(department).fields, now=now)
+    if not isinstance(decision, Held):
+        return f"will_{decision.action}", {"status": state.member.status}
+    if decision.code:
+        told = _explanation(department, state.member, decision, ledger)
+        return decision.code, {"status": state.member.status, **told.params}
+    return state.member.status, {"status": state.member.status}
+
+
 def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:
     """The words of the records, but for what only the ledger knows."""
     if held.code == "forgotten" and ledger and ledger[0].rule == "address-changed":
@@ -275,7 +290,8 @@ def _without_address(customer_id: str, email: str, segments: tuple[SegmentVerdic
         customer_id=customer_id,
         in_audience=False,
         verdict=f"{words.cause} {words.fix}",
-        address=mask_address(email) if email else None,
+        verdict_code="invalid_email" if email else "no_email",
+        address=email or None,
         member_status="absent",
         shared_with=(),
         last_push=None,

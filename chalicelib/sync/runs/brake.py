@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run, brake_reason, planned_additions, planned_removals
+from chalicelib.domain.runs import BrakeReason, Run, brake_reason, planned_additions, planned_removals
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.sync.ports import MailchimpFor, Remaining
 
@@ -13,8 +13,8 @@ class Brake:
         self._address_statuses = address_statuses
         self._mailchimp_for = mailchimp_for
 
-    def reason(self, run: Run, department: Department, remaining: Remaining) -> str:
-        """Why the run must wait for approval, empty when it need not. Mailchimp is asked only where it could matter."""
+    def reason(self, run: Run, department: Department, remaining: Remaining) -> BrakeReason | None:
+        """Why the run must wait for approval, None when it need not. Mailchimp is asked only where it could matter."""
         limits, removals = department.settings.brake, planned_removals(run)
         additions = planned_additions(run) if run.trigger == "schedule" else 0
         members = self._members(run, department) if removals else 0

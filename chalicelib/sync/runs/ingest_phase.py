@@ -30,7 +30,7 @@ from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document
+from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document, search_text
 from chalicelib.errors import StopRun
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.batches import Request, prefetch
@@ -42,6 +42,7 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
 from chalicelib.sync.runs.unreadable import UnreadableCounts
 
@@ -99,6 +100,10 @@ class IngestPhase:
     ) -> Run | None:
         if run.cursor == ENDED:
             return None
+        if not run.cursor:
+            # Of changes PracBill does not say how many there are; of all customers there were so many the last time.
+            known = department.customer_count if run.type == "full" else None
+            PhaseReporter(self._runs, run, "ingest", self._clock).expect_more(known)
         pages = self._all_pages if run.type == "full" else self._changed_pages
         for page in pages(run, department, pracbill):
             run = self._save_page(run, page, self._store_page(run, department, page))
@@ -283,8 +288,11 @@ class PageChanges:
         seen = filterable(customer, self._zone)
         self._note_unreadable(stored, is_readable=seen.is_readable)
         attributes = to_attributes(seen)
-        sample = sample_to_document(sample_of(customer))
-        self.customers.append(put_customer(department_id, known, attributes, sample))
+        sample = sample_of(customer)
+        put_one = put_customer(
+            department_id, known, attributes, sample_to_document(sample), search_text=search_text(sample)
+        )
+        self.customers.append(put_one)
 
     def _arrival(self, customer: Customer, stored: StoredCustomer | None, moved: str) -> Arrival | None:
         """From where the customer came to its address. Edits of other things do not make one forget it."""

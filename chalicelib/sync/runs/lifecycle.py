@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from chalicelib.contract.views import BrakeStop, LogEntryView, RecordView, RunPhase, RunProgress, RunView
+from chalicelib.contract.views import BrakeStop, LogEntryView, RunView
 from chalicelib.domain.departments import Department, RefusedOptOuts
-from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.key_ranges import SplitPoints
-from chalicelib.domain.logs import LogEntry, LogStatus, Record
+from chalicelib.domain.logs import LogEntry, LogStatus, Moment
 from chalicelib.domain.runs import (
     Run,
     RunStatus,
@@ -19,7 +19,6 @@ from chalicelib.domain.runs import (
     cancelled_message,
     held_by_reason,
     is_counted,
-    rate_and_finish,
 )
 from chalicelib.errors import RefuseRequest, conflict, not_found
 from chalicelib.store.departments import DepartmentStore
@@ -29,16 +28,9 @@ from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore, run_id
 from chalicelib.sync.ports import Clock, Meter
 from chalicelib.sync.runs.apply_phase import RETRY_MARK
+from chalicelib.sync.runs.phase_progress import SHOWN_PHASES, progress_of
+from chalicelib.sync.runs.records import record_counts
 
-_PHASES: dict[str, RunPhase] = {
-    "pull": "pull",
-    "store": "plan",
-    "decide": "plan",
-    "approval": "approval",
-    "apply": "apply",
-    "segments": "segments",
-    "close": "close",
-}
 # In these phases a run speaks to Mailchimp, so its steps queue up in the account's lanes.
 _MAILCHIMP_PHASES = frozenset({"pull", "segments"})
 _RECORDS_A_PAGE = 100
@@ -82,13 +74,6 @@ class Runs:
             self.finalise(run)
         return self.view(run)
 
-    def records(
-        self, department_id: str, run_id: str, *, outcome: str | None, limit: int, after: str | None
-    ) -> tuple[Sequence[RecordView], str | None]:
-        self._run(department_id, run_id)
-        records, next_key = self._logs.records(department_id, run_id, limit=limit, after=after, outcome=outcome or "")
-        return [_record_view(record) for record in records], next_key
-
     def active(self, department: Department) -> RunView | None:
         """The run that holds the department, if it is still open."""
         run = self._runs.get(department.id, department.active_run_id) if department.active_run_id else None
@@ -109,7 +94,7 @@ class Runs:
         return None
 
     def view(self, run: Run) -> RunView:
-        rate, eta = rate_and_finish(run, self._clock())
+        phases = self._runs.phases(run) if run.is_open else run.phases
         return RunView(
             id=run.id,
             type=run.type,
@@ -117,15 +102,18 @@ class Runs:
             trigger=run.trigger,
             started_by=run.started_by or None,
             approved_by=run.approved_by or None,
-            phase=_PHASES[run.phase],
+            phase=SHOWN_PHASES[run.phase],
             status=run.status,
             started_at=run.started_at,
             finished_at=run.finished_at,
-            progress=RunProgress(planned=run.planned, done=run.done, failed=run.failed, rate=rate, eta=eta),
+            progress=progress_of(run, phases, self._clock()),
             counts=run.planned_counts if run.dry_run else buckets(run.counts),
             held_by_reason=held_by_reason(run.counts),
+            record_counts=record_counts(run),
             message=run.message,
-            brake=BrakeStop(reason=run.brake, planned_counts=run.planned_counts) if run.brake else None,
+            code=run.code or run.status,
+            params=dict(run.params),
+            brake=_brake_view(run),
         )
 
     # ------------------------------------------------------------------------------------------------- acting
@@ -218,7 +206,8 @@ class Runs:
         run = self._run(department_id, run_id)
         if not run.is_open:
             raise conflict(f"This run is {_told(run)}; there is nothing to cancel.")
-        return self.view(self.finish(run, "cancelled", f"Cancelled by {by or 'staff'}."))
+        message = f"Cancelled by {by or 'staff'}."
+        return self.view(self.finish(run, "cancelled", message, code="cancelled", params={"by": by}))
 
     def retry(self, department_id: str, run_id: str, *, by: str) -> RunView:
         """Start a run of what failed or was refused in an earlier one, whatever its back-off says."""
@@ -237,25 +226,44 @@ class Runs:
         active = department.active_run_id if department else ""
         run = self._runs.get(department_id, active) if active else None
         if run is not None:
-            self.finish(run, "cancelled", reason, follow=False)
+            self.finish(run, "cancelled", reason, code="disconnected", follow=False)
 
     # ------------------------------------------------------------------------------------------------- ending
 
-    def finish(self, run: Run, status: RunStatus, message: str, *, follow: bool = True) -> Run:
+    def finish(
+        self,
+        run: Run,
+        status: RunStatus,
+        message: str,
+        *,
+        code: str = "",
+        params: Mapping[str, str | int] | None = None,
+        follow: bool = True,
+    ) -> Run:
         """End a run, once; then write its log entry and give the department free. Repeating it is harmless.
 
-        What was cancelled while chunks were in flight is counted, logged and given free when they have ended.
-        `follow` False leaves it to the caller what comes next, even when segments are waiting.
+        What was cancelled while chunks were in flight is counted, logged and given free when they have ended. `code`
+        and `params` say what `message` says. `follow` False leaves it to the caller what comes next, even when segments
+        are waiting.
         """
-        now = self._clock()
+        now, phases = self._clock(), self._runs.phases(run)
 
         def finished(stored: Run) -> Run:
             if not stored.is_open:
                 return stored
             approval = f"Approved by {stored.approved_by}." if stored.approved_by else ""
             words = f"{message} {approval}".strip()
-            reason = words if status == "cancelled" else ""
-            return replace(stored, status=status, message=words, reason=reason, finished_at=now, progress_at=now)
+            return replace(
+                stored,
+                status=status,
+                message=words,
+                reason=words if status == "cancelled" else "",
+                code=code,
+                params=dict(params or {}),
+                finished_at=now,
+                progress_at=now,
+                phases=phases,
+            )
 
         return self.finalise(self._runs.change(run.department_id, run.id, finished), follow=follow)
 
@@ -267,8 +275,10 @@ class Runs:
         if not is_counted(run, self._clock()):
             return run
         if run.status == "cancelled":
-            run = self._runs.change(run.department_id, run.id, lambda r: replace(r, message=cancelled_message(r)))
+            run = self._runs.change(run.department_id, run.id, _counted)
         self._logs.add(run.department_id, _log_entry(run), key=run.id)
+        if not run.dry_run and run.type != "segments":
+            self._logs.add_to_history(run.department_id, _moment(run, department), key=run.id)
         self._meter.count("RunsFailed" if run.status == "error" else "RunsSucceeded")
         if run.finished_at is not None:
             seconds = (run.finished_at - run.started_at).total_seconds()
@@ -301,7 +311,9 @@ class Runs:
             if not active.is_open:
                 self.finalise(active, follow=False)
             elif _gives_way(active, run):
-                self.finish(active, "cancelled", "Replaced by a sync that was started meanwhile.", follow=False)
+                self.finish(
+                    active, "cancelled", "Replaced by a sync that was started meanwhile.", code="replaced", follow=False
+                )
                 replaced_segments = replaced_segments or active.type == "segments"
             else:
                 raise _already_running(self.view(active))
@@ -310,8 +322,10 @@ class Runs:
     def _mark_failed(self, department: Department, run: Run) -> int:
         found, after = 0, None
         while True:
-            records, after = self._logs.records(department.id, run.id, limit=_RECORDS_A_PAGE, after=after)
-            keys = [r.key for r in records if r.outcome in ("failed", "refused")]
+            records, after = self._logs.records(
+                department.id, run.id, limit=_RECORDS_A_PAGE, after=after, outcomes=("failed", "refused")
+            )
+            keys = [record.key for record in records]
             self._release_refusals(department, keys)
             self._members.write([self._members.put_mark(department.id, key, RETRY_MARK) for key in keys])
             found += len(keys)
@@ -365,7 +379,9 @@ class Logs:
         direction: str | None,
         type: str | None,
         status: str | None,
-        trigger: str | None,
+        trigger: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         limit: int,
         after: str | None,
     ) -> tuple[Sequence[LogEntryView], str | None]:
@@ -377,8 +393,22 @@ class Logs:
             type=type or "",
             status=status or "",
             trigger=trigger or "",
+            since=since,
+            until=until,
         )
-        return [_entry_view(entry) for entry in entries], next_key
+        return [entry_view(entry) for entry in entries], next_key
+
+
+def _counted(run: Run) -> Run:
+    """A cancelled run with what came of it."""
+    params = {**run.params, "done": run.done, "planned": run.planned}
+    return replace(run, message=cancelled_message(run), params=params)
+
+
+def _brake_view(run: Run) -> BrakeStop | None:
+    if not run.brake:
+        return None
+    return BrakeStop(run.brake, run.planned_counts, code=run.brake_code, params=dict(run.brake_params))
 
 
 def after_run(department: Department, run: Run) -> Department:
@@ -404,7 +434,8 @@ def after_run(department: Department, run: Run) -> Department:
         department = replace(department, audience=replace(department.audience, first_contact_done=True))
     if run.type != "full":
         return department
-    return replace(department, split_points=SplitPoints.from_text(run.points).points)
+    points = SplitPoints.from_text(run.points).points
+    return replace(department, split_points=points, customer_count=run.customers_read)
 
 
 def _with_refused_opt_outs(department: Department, run: Run) -> Department:
@@ -458,6 +489,19 @@ def _told(run: Run) -> str:
     return words.get(run.status, run.status)
 
 
+def _moment(run: Run, department: Department) -> Moment:
+    """What the history keeps of a run. What the pull heard is kept by its own log entry."""
+    status = department.audience.status if department.audience else None
+    is_counted = status is not None and status.counted_at is not None and status.counted_at >= run.started_at
+    return Moment(
+        at=run.finished_at or run.started_at,
+        members=status.member_count if status is not None and is_counted else None,
+        customers=run.customers_read if run.type == "full" and run.next_watermark else department.customer_count,
+        added=run.counts.get("add", 0),
+        opted_out=run.counts.get("unsubscribe", 0),
+    )
+
+
 def _log_entry(run: Run) -> LogEntry:
     status: dict[RunStatus, LogStatus] = {
         "success": "success",
@@ -474,23 +518,12 @@ def _log_entry(run: Run) -> LogEntry:
         run_id=run.id,
         counts=run.planned_counts if run.dry_run else run.counts,
         cancelled=run.status == "cancelled",
+        code=run.code,
+        params=dict(run.params),
     )
 
 
-def _record_view(record: Record) -> RecordView:
-    return RecordView(
-        customer_id=record.customer_id,
-        address=record.address or None,
-        action=record.action,
-        outcome=record.outcome,
-        # Thousands of records have the same one, so it is told when they are read.
-        cause=record.cause or reason(record.action, record.code),
-        fix=record.fix or None,
-        at=record.at,
-    )
-
-
-def _entry_view(entry: LogEntry) -> LogEntryView:
+def entry_view(entry: LogEntry) -> LogEntryView:
     return LogEntryView(
         date=entry.date,
         direction=entry.direction,
@@ -498,6 +531,8 @@ def _entry_view(entry: LogEntry) -> LogEntryView:
         trigger=entry.trigger,
         status=entry.status,
         message=entry.message,
+        code=entry.code or "other",
+        params=dict(entry.params),
         run_id=entry.run_id or None,
         counts=buckets(entry.counts) if entry.direction == "push" else entry.counts,
         held_by_reason=held_by_reason(entry.counts) if entry.direction == "push" else {},

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chalicelib.domain.departments import ConnectionState, Department
-from chalicelib.domain.runs import Phase, Run, closing_message, closing_status
+from chalicelib.domain.runs import Phase, Run, closing_code, closing_message, closing_params, closing_status
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.departments import DepartmentStore
@@ -92,9 +92,10 @@ class Orchestrator:
             self._advance(step, department, run, remaining)
         except KeyRejected as rejected:
             self.reject_key(department, rejected)
-            self._lifecycle.finish(self._landed(step, run), "error", rejected.message)
+            self._lifecycle.finish(self._landed(step, run), "error", rejected.message, code=rejected.code)
         except (StopRun, RefuseRequest) as stop:
-            self._lifecycle.finish(self._landed(step, run), "error", stop.message)
+            code = stop.code.replace("-", "_") if isinstance(stop, RefuseRequest) else "stopped"
+            self._lifecycle.finish(self._landed(step, run), "error", stop.message, code=code)
 
     def _after_end(self, step: Step, department: Department, run: Run) -> None:
         """A message for a run that has ended. A chunk that was in flight and died is closed with what it did."""
@@ -122,7 +123,9 @@ class Orchestrator:
         elif step.kind == "chunk":
             self._after_chunk(self._apply_phase.fail(run, department, step.number), department)
         elif step.number == run.step_number:
-            self._lifecycle.finish(run, "error", given_up_message(run, reason))
+            side = next((name for name in ("PracBill", "Mailchimp") if name in reason), "")
+            params: dict[str, str | int] = {"side": side, "done": run.done, "planned": run.planned}
+            self._lifecycle.finish(run, "error", given_up_message(run, reason), code="gave_up", params=params)
 
     def reject_key(self, department: Department, rejected: KeyRejected) -> None:
         """Mailchimp refuses the key: the schedule stops until it is replaced, and the connection says why."""
@@ -207,10 +210,10 @@ class Orchestrator:
         """The plan is complete: a dry run ends here, the brake may stop here."""
         if run.dry_run:
             self._plan_phase.show_plan(run)
-            self._lifecycle.finish(run, "success", closing_message(run))
+            self._lifecycle.finish(run, "success", closing_message(run), code=closing_code(run))
             return
         reason = self._brake.reason(run, department, remaining)
-        if not reason:
+        if reason is None:
             self._move(department, run, "apply")
             return
         self._plan_phase.show_plan(run)
@@ -218,7 +221,13 @@ class Orchestrator:
             run.department_id,
             run.id,
             lambda stored: replace(
-                stored, phase="approval", status="awaiting_approval", brake=reason, progress_at=self._clock()
+                stored,
+                phase="approval",
+                status="awaiting_approval",
+                brake=reason.message,
+                brake_code=reason.code,
+                brake_params=reason.params,
+                progress_at=self._clock(),
             ),
         )
 
@@ -270,7 +279,10 @@ class Orchestrator:
         if run.type != "segments":
             self._audience_status.recount(department, lambda: self._mailchimp_for(department, remaining))
         message = closing_message(run)
-        self._lifecycle.finish(run, closing_status(run), f"{message} {backlog.message}" if backlog else message)
+        params = closing_params(run)
+        if backlog is not None:
+            message, params["waiting"] = f"{message} {backlog.message}", backlog.count
+        self._lifecycle.finish(run, closing_status(run), message, code=closing_code(run), params=params)
 
     # ------------------------------------------------------------------------------------------------ moving
 

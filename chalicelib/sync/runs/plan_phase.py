@@ -38,6 +38,7 @@ from chalicelib.store.members import SHARDS, MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Clock, ConsentObservations, Remaining
+from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, summed
 
 _STATES_AT_ONCE = 200
@@ -74,11 +75,18 @@ class PlanPhase:
         everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
         writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
+        progress = PhaseReporter(self._runs, run, "plan", self._clock)
+        if not run.cursor:
+            # About one address a customer; where every address is decided after a change of some, nobody knows.
+            progress.expect_more(
+                run.customers_read if run.type == "full" or not everything else department.customer_count
+            )
         cursor = ENDED
         for batch, where in prefetch(states(run, department)):
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
+            progress.add(len(batch))
             if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE or len(tally.writes) >= _WRITES_AT_ONCE:
                 self._flush(run, department, tally)
             if remaining() < ENOUGH_SECONDS:
@@ -91,6 +99,7 @@ class PlanPhase:
             department_id, audience_id = department.id, department.audience_id
             at, is_carried_out = self._clock(), not run.dry_run
             self._members.write(put_end_of_plan(department_id, audience_id, at, is_carried_out=is_carried_out))
+        progress.tell()
         saved = self._save_decisions(run, cursor, number, tally)
         # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
         self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
@@ -341,4 +350,5 @@ def held_record(held: Held, at: datetime, *, no: OptOut | None, zone: tzinfo) ->
         cause=words.cause,
         fix=words.fix,
         at=at,
+        params=words.params,
     )

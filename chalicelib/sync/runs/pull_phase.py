@@ -39,6 +39,7 @@ from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 
 Part = Literal["live", "archived", "missing", "tell", "end"]
@@ -108,6 +109,7 @@ class Pull:
     remaining: Remaining
     place: PullCursor
     seen_addresses: SeenAddresses | None  # None in an incremental run
+    progress: PhaseReporter
     is_audience_there: bool = False  # asked for before somebody is taken for deleted
     backlog: OutboxBacklog | None = None  # what PracBill could not be told in the end
 
@@ -195,7 +197,8 @@ class PullPhase:
                 # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
                 place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
         mailchimp = self._mailchimp_for(department, remaining)
-        return Pull(run, department, department.audience.id, mailchimp, remaining, place, seen_addresses)
+        progress = PhaseReporter(self._runs, run, "pull", self._clock)
+        return Pull(run, department, department.audience.id, mailchimp, remaining, place, seen_addresses, progress)
 
     def _do(self, pull: Pull) -> bool:
         """Do the current part and move on to the next; False when time was over before its end."""
@@ -213,11 +216,17 @@ class PullPhase:
         """Hear the members of one listing, page by page."""
         until, began_at = pull.run.started_at + _GRACE, pull.place.since
         pages = pull.mailchimp.members_changed(
-            pull.audience_id, since=pull.since, before=until, status=status, with_values=pull.is_whole
+            pull.audience_id,
+            since=pull.since,
+            before=until,
+            status=status,
+            with_values=pull.is_whole,
+            on_total=pull.progress.expect_more,
         )
         for page, asked_at in prefetch(self._timed(pages)):
             self._apply_observations(pull, page, asked_at)
             pull.see(page)
+            pull.progress.add(len(page))
             pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
             # The next step reads the last second again: only beyond the one where this step began is it a step forward.
             if pull.is_short_of_time and pull.place.since != began_at:
@@ -304,6 +313,7 @@ class PullPhase:
     # ---------------------------------------------------------------------------------------------------- keeping
 
     def _save(self, pull: Pull) -> Run:
+        pull.progress.tell()
         if pull.seen_addresses is not None:
             self._seen_addresses.save(pull.run.department_id, pull.run.id, pull.seen_addresses, self._clock())
         cursor = pull.place.cursor()
@@ -315,6 +325,7 @@ class PullPhase:
 
     def _save_end(self, pull: Pull) -> None:
         """From here on the run knows up to when changes are heard; its good end makes that the watermark."""
+        pull.progress.tell()
         self._runs.change(
             pull.run.department_id,
             pull.run.id,
@@ -341,6 +352,8 @@ class PullPhase:
             run_id=pull.run.id,
             counts=counts,
             customer_ids=customer_ids,
+            code="pulled" if status == "success" else "pracbill_not_told",
+            params={"waiting": pull.backlog.count} if pull.backlog is not None else {},
         )
         self._logs.add(pull.run.department_id, entry, key=f"{pull.run.id}:pull")
 

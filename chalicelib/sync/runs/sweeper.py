@@ -71,7 +71,9 @@ class Sweeper:
             return
         if quiet_for > STUCK_AFTER:
             self._meter.count("RunsStuck")
-            self._lifecycle.finish(run, "error", _stuck_message(run))
+            minutes = int(STUCK_AFTER.total_seconds() // 60)
+            params: dict[str, str | int] = {"minutes": minutes, "done": run.done, "planned": run.planned}
+            self._lifecycle.finish(run, "error", _stuck_message(run), code="stuck", params=params)
         elif quiet_for > NUDGE_AFTER:
             self._nudge(run, department, int(quiet_for.total_seconds() // 60))
 

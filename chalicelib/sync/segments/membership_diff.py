@@ -35,6 +35,7 @@ from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.segment_query import Difference, Found, SegmentQuery
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Remaining
+from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 
 Thing = TypeVar("Thing")
@@ -63,6 +64,7 @@ class Work:
     remaining: Remaining
     rechecks: dict[str, set[str]]
     address_statuses: AddressStatuses
+    progress: PhaseReporter
     looked_at: frozenset[str] = frozenset()
     member_states: dict[str, MemberStates | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
@@ -291,6 +293,7 @@ class Differences:
         except (SegmentGone, RefuseRequest, WholeCallRefused) as trouble:
             doing.trouble = trouble
             return True
+        work.progress.add(len(adding.targets) + len(removing.targets))
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
         outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
@@ -320,6 +323,7 @@ def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int
             if member.status in TAGGABLE:
                 seen_addresses.add(address_key(work.department.salt, member.address))
         start += len(page)
+        work.progress.add(len(page))
         # An empty page is the end, however little time there is.
         if page and work.is_short_of_time:
             return start

@@ -34,6 +34,7 @@ from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.tag_rechecks import TagRecheck, TagRecheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
+from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS
 from chalicelib.sync.segments.mailchimp_tags import TagKeeper
 from chalicelib.sync.segments.membership_diff import (
@@ -136,6 +137,9 @@ class SegmentsPhase:
         if not run.cursor:
             # From here on an edit may be too late for this run: it asks for another one by setting the mark again.
             department = self._departments.change(department.id, lambda d: replace(d, segments_waiting=False))
+        progress = PhaseReporter(self._runs, run, "segments", self._clock)
+        if not run.cursor:
+            progress.expect_more(_work_ahead(self._segments.all(department.id), run, department.audience_id))
         place, checks = SegmentsCursor.of(run.cursor), self._checks.all(department.id)
         states: dict[str, AddressState] = {}
         if not place.is_looked:
@@ -146,8 +150,9 @@ class SegmentsPhase:
                 return self._save(run, place)
             if run.type != "segments":
                 self._address_statuses.looked_at(department.id, department.audience_id, looked_at)
-        work = self._work(run, department, checks, states, remaining)
+        work = self._work(run, department, checks, states, progress, remaining)
         unfinished = self._bring_all(work, replace(place, is_looked=True))
+        progress.tell()
         if unfinished is not None:
             return unfinished
         self._checks.remove(department.id, checks)
@@ -235,7 +240,7 @@ class SegmentsPhase:
                 # Deleted there at this very moment: made again by the next round.
                 self._change(segment, Segment.without_tag)
             elif isinstance(trouble, ServiceError):
-                self._note_fault(work, segment, trouble.message)
+                self._note_fault(work, segment, trouble)
         return True
 
     def _work(
@@ -244,6 +249,7 @@ class SegmentsPhase:
         department: Department,
         checks: Sequence[TagRecheck],
         states: dict[str, AddressState],
+        progress: PhaseReporter,
         remaining: Remaining,
     ) -> Work:
         return Work(
@@ -256,6 +262,7 @@ class SegmentsPhase:
             remaining=remaining,
             rechecks=_rechecks_by_segment(checks),
             address_statuses=self._known_address_statuses(run, department),
+            progress=progress,
             looked_at=frozenset(check.address_key for check in checks),
             states=states,
         )
@@ -276,7 +283,7 @@ class SegmentsPhase:
             # Deleted there at this very moment: made again by the next step, unless it was us who deleted it.
             return None if self._change(segment, Segment.without_tag) is None else place
         except (RefuseRequest, WholeCallRefused) as refused:
-            self._note_fault(work, segment, refused.message)
+            self._note_fault(work, segment, refused)
             return None
         except KeyError:
             return None  # it was removed meanwhile, by a step that runs beside this one
@@ -310,7 +317,7 @@ class SegmentsPhase:
         if not keeper.is_gone(segment):
             return segment
         message = f'The tag of the segment "{segment.name}" was deleted in Mailchimp, so it is made again.'
-        self._log(work.run, segment, "success", message)
+        self._log(work.run, segment, "success", message, code="segment_made_again")
         return self._known(segment, Segment.without_tag)
 
     def _heal(self, work: Work, segment: Segment, tag: Tag, place: SegmentsCursor) -> SegmentsCursor | None:
@@ -344,15 +351,28 @@ class SegmentsPhase:
         for segment, tally in self._differences.tallies(work):
             self._change(segment, lambda known, s=segment, t=tally: known.synced(s.version, t, at))  # type: ignore[misc]
 
-    def _note_fault(self, work: Work, segment: Segment, message: str) -> None:
+    def _note_fault(self, work: Work, segment: Segment, trouble: ServiceError) -> None:
+        message = trouble.message
+        code = trouble.code.replace("-", "_") if isinstance(trouble, RefuseRequest) else "refused_by_mailchimp"
         if segment.fault != message:
-            self._log(
-                work.run, segment, "error", f'The segment "{segment.name}" is not brought to Mailchimp: {message}'
-            )
-        self._change(segment, lambda known: replace(known, fault=message))
+            told = f'The segment "{segment.name}" is not brought to Mailchimp: {message}'
+            self._log(work.run, segment, "error", told, code="segment_failed", cause=code)
+        self._change(segment, lambda known: replace(known, fault=message, fault_code=code))
 
-    def _log(self, run: Run, segment: Segment, status: LogStatus, message: str) -> None:
-        entry = LogEntry(run.started_at, "push", run.log_type, run.log_trigger, status, message, run.id)
+    def _log(
+        self, run: Run, segment: Segment, status: LogStatus, message: str, *, code: str, **params: str | int
+    ) -> None:
+        entry = LogEntry(
+            run.started_at,
+            "push",
+            run.log_type,
+            run.log_trigger,
+            status,
+            message,
+            run.id,
+            code=code,
+            params={"segment": segment.id, "name": segment.name, **params},
+        )
         self._logs.add(run.department_id, entry, key=f"{run.id}:{segment.id}:{status}")
 
     def _note(self, run: Run, added: int, removed: int) -> bool:
@@ -401,6 +421,18 @@ def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
     if segment.deleting or segment.stale_marks or tag is None or (segment.fault and segment.id not in made_ready):
         return False
     return tag.audience_id == audience_id and tag.name == segment.name
+
+
+def _work_ahead(segments: Sequence[Segment], run: Run, audience_id: str) -> int | None:
+    """About how many members must be read back or get or lose a tag; None when nothing is known of any."""
+    expected = 0
+    for segment in segments:
+        there = segment.tagged_count or 0
+        if segment.is_synced(audience_id):
+            expected += there if run.type == "full" else 0
+        else:
+            expected += abs((segment.customer_count or 0) - there) + (there if run.type == "full" else 0)
+    return expected or None
 
 
 def _rechecks_by_segment(checks: Sequence[TagRecheck]) -> dict[str, set[str]]:

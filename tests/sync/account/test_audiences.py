@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.contract.views import AudienceSummary
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
+from chalicelib.store.requests import KeptRequest, RequestStore
+from chalicelib.sync.account import audiences
 from chalicelib.sync.account.audiences import Audiences
 from tests.sync.office import NEW_AUDIENCE, Office
 
@@ -98,6 +100,63 @@ def test_an_audience_is_created_with_the_whole_form_and_selected(office: Office)
     assert (overview.name, overview.member_count, overview.health) == ("Customer Newsletter", 0, ())
     assert office.audience.id == overview.id
     assert office.planned == [(office.department_id, "user-1")]
+
+
+def names(office: Office) -> list[str]:
+    return sorted(audience.name for audience in office.audiences.list(office.department_id).items)
+
+
+def test_a_request_that_comes_again_with_its_key_makes_no_second_audience(office: Office) -> None:
+    office.connect()
+    first = office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1")
+    again = office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1")
+    assert again.id == first.id
+    assert names(office) == ["Customer Newsletter"]
+    other = replace(NEW_AUDIENCE, name="Another")
+    refused = refusal(lambda: office.audiences.create(office.department_id, other, by="user-1", key="k1"))
+    assert (refused.status, refused.code) == (422, "idempotency-key-reused")
+    office.audiences.create(office.department_id, other, by="user-1", key="k2")
+    office.later(days=2)
+    office.audiences.create(office.department_id, replace(NEW_AUDIENCE, name="Third"), by="user-1", key="k1")
+    assert names(office) == ["Another", "Customer Newsletter", "Third"]
+
+
+def test_while_the_first_is_under_way_the_second_is_told_to_wait(office: Office) -> None:
+    office.connect()
+    digest = audiences._digest(NEW_AUDIENCE)
+    RequestStore(keep=timedelta(days=1)).begin(office.department_id, "k1", KeptRequest(digest, office.now))
+    office.later(seconds=20)
+    refused = refusal(lambda: office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1"))
+    assert (refused.status, refused.code, refused.extra) == (409, "still-under-way", {"retry_after": 40})
+
+
+@pytest.mark.parametrize("dies_at", ["before Mailchimp", "after Mailchimp", "after it was noted"])
+def test_a_request_whose_function_died_is_gone_on_with(office: Office, dies_at: str) -> None:
+    office.connect()
+    before = office.new_audience("Customer Newsletter")  # of the same name, and not ours
+    store = RequestStore(keep=timedelta(days=1))
+    request = KeptRequest(audiences._digest(NEW_AUDIENCE), office.now)
+    store.begin(office.department_id, "k1", request)
+    request = store.about_to_create(office.department_id, "k1", request, [before])
+    made = "" if dies_at == "before Mailchimp" else office.new_audience("Customer Newsletter")
+    if dies_at == "after it was noted":
+        store.made(office.department_id, "k1", request, made)
+    office.later(seconds=61)
+    overview = office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1")
+    assert overview.id != before
+    assert made in ("", overview.id)
+    assert names(office) == ["Customer Newsletter"] * 2
+
+
+def test_a_request_that_was_refused_may_come_again_with_its_key(office: Office) -> None:
+    office.connect()
+    office.mailchimp.control.set_plan(1)
+    office.new_audience("Clients")
+    for _ in range(2):
+        refused = refusal(lambda: office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1"))
+        assert refused.code == "plan-limit-reached"
+    office.mailchimp.control.set_plan(2)
+    assert office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1").name == NEW_AUDIENCE.name
 
 
 def test_when_the_plan_is_used_up_the_audiences_there_are_are_offered(office: Office) -> None:
@@ -364,7 +423,7 @@ def test_a_disconnection_during_the_pre_flight_wins(office: Office, monkeypatch:
 
 def test_the_first_plan_may_be_left_to_others(office: Office) -> None:
     office.connect()
-    audiences = Audiences(
+    own = Audiences(
         office.departments,
         office.accounts,
         office.hooks,
@@ -373,9 +432,10 @@ def test_the_first_plan_may_be_left_to_others(office: Office) -> None:
         last_failed=lambda department: None,
         segment_count=lambda department_id: 0,
         first_plan=None,
+        requests=RequestStore(keep=timedelta(days=1)),
         clock=lambda: office.now,
     )
-    overview = audiences.select(office.department_id, office.new_audience(), by="user-1")
+    overview = own.select(office.department_id, office.new_audience(), by="user-1")
     assert overview.segments == 0
     assert office.planned == []
 

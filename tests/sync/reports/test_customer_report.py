@@ -67,7 +67,7 @@ def test_a_synced_customer_is_explained_with_its_last_push(practice: Practice) -
     practice.customers(1)
     run = practice.sync("full")
     view = explain(practice, "1")
-    assert (view.in_audience, view.member_status, view.address) == (True, "subscribed", "c***@clinic.test")
+    assert (view.in_audience, view.member_status, view.address) == (True, "subscribed", "c1@clinic.test")
     assert view.verdict == "In the audience and subscribed."
     assert view.last_push is not None and view.last_push.at is not None
     assert run.started_at < view.last_push.at < practice.engine.clock()
@@ -204,7 +204,7 @@ def test_a_customer_without_a_usable_address_has_its_rules_explained_too(practic
     practice.customer("1", "front desk@clinic.test", company_name="Ann & Sons", inactive="0")
     practice.sync("full")
     view = explain(practice, "1", Segment())
-    assert view.address == "f***@clinic.test"
+    assert view.address == "front desk@clinic.test"
     assert [(s.name, s.matches, s.tagged) for s in view.segments] == [("Anns", True, False)]
 
 

@@ -134,7 +134,9 @@ def test_the_watermark_stays_after_a_run_that_did_not_come_to_a_good_end(practic
 
 def causes(practice: Practice, run: Run) -> dict[str, str]:
     """The cause of each customer's record as staff read it."""
-    records, _ = practice.engine.lifecycle.records(practice.id, run.id, outcome=None, limit=100, after=None)
+    records, _ = practice.engine.records.list(
+        practice.id, run.id, outcomes=(), code=None, action=None, customer_id=None, limit=100, after=None
+    )
     return {record.customer_id: record.cause for record in records}
 
 

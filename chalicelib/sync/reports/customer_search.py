@@ -1,0 +1,83 @@
+"""Finding a customer: staff know a name or an address, PracBill's id they do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from chalicelib.contract.views import FoundCustomer, FoundCustomers
+from chalicelib.domain.addresses import usable_address
+from chalicelib.domain.customers import address_key, customer_key
+from chalicelib.domain.departments import Department
+from chalicelib.domain.segments.filterable import Sample, comparable_text
+from chalicelib.store.customers import CustomerStore
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.members import MemberStore
+from chalicelib.store.segment_query import SegmentQuery
+
+MOST_FOUND = 20
+# Somebody waits, letter by letter; a department of 100,000 is read in about one second.
+_SECONDS_FOR_NAMES = 3.0
+
+
+class CustomerSearch:
+    """An address is looked up by its key and an id by its own; only names are looked through, and not for long."""
+
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        customers: CustomerStore,
+        members: MemberStore,
+        query_for: Callable[[Department], SegmentQuery],
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._departments = departments
+        self._customers = customers
+        self._members = members
+        self._query_for = query_for
+        self._timer = timer
+
+    def find(self, department_id: str, text: str) -> FoundCustomers:
+        """The customers with this e-mail address, or this id, or whose names contain the text, whatever its case."""
+        department = self._departments.get(department_id)
+        if department is None or not text:
+            return FoundCustomers((), complete=department is None)
+        if "@" in text:
+            return self._with_address(department, text)
+        by_id = [_found(one, "id") for one in self._samples(department_id, [text])]
+        wanted = comparable_text(text)
+        if wanted is None:
+            return FoundCustomers(tuple(by_id), complete=True)
+        end = self._timer() + _SECONDS_FOR_NAMES
+        named, is_complete = self._query_for(department).containing(
+            wanted, MOST_FOUND, goes_on=lambda: self._timer() < end
+        )
+        others = [_found(one, "name") for one in named if one.id not in {found.customer_id for found in by_id}]
+        found = (*by_id, *others)
+        return FoundCustomers(found[:MOST_FOUND], complete=is_complete and len(found) <= MOST_FOUND)
+
+    def _with_address(self, department: Department, text: str) -> FoundCustomers:
+        address = usable_address(text)
+        if address is None:
+            return FoundCustomers((), complete=True)
+        state = self._members.state(department.id, address_key(department.salt, address), department.audience_id)
+        ids = [one.id for one in state.address_customers.customers] if state.address_customers else []
+        found = self._samples(department.id, ids[:MOST_FOUND])
+        return FoundCustomers(tuple(_found(one, "address") for one in found), complete=len(ids) <= MOST_FOUND)
+
+    def _samples(self, department_id: str, ids: Sequence[str]) -> list[Sample]:
+        keys = [customer_key(id) for id in ids]
+        known = self._customers.samples(department_id, keys)
+        return [known[key][1] for key in keys if key in known]
+
+
+def _found(sample: Sample, match: str) -> FoundCustomer:
+    return FoundCustomer(
+        customer_id=sample.id,
+        email=sample.email or None,
+        company_name=sample.company_name or None,
+        first_name=sample.first_name or None,
+        last_name=sample.last_name or None,
+        match=match,  # type: ignore[arg-type]
+    )

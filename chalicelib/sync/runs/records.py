@@ -1,0 +1,116 @@
+"""What a run did, or did not do, for single customers, as staff read it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import get_args
+
+from chalicelib.contract.views import RecordView
+from chalicelib.domain.customers import customer_key
+from chalicelib.domain.hold_reasons import reason
+from chalicelib.domain.logs import Outcome, Record
+from chalicelib.domain.planning import Action
+from chalicelib.domain.runs import Run
+from chalicelib.domain.segments.filterable import Sample
+from chalicelib.errors import not_found
+from chalicelib.store.customers import CustomerStore, StoredCustomer
+from chalicelib.store.logs import LogStore
+from chalicelib.store.runs import RunStore
+
+# Records of customers without an address are filed under the customer.
+_OF_CUSTOMER = "customer:"
+
+
+class Records:
+    """Records hold masked addresses. Who may read them may read the customer: a list shows the address in full, as the
+    customer has it now; where the customer has another one by now, or is gone, it stays masked."""
+
+    def __init__(self, *, runs: RunStore, logs: LogStore, customers: CustomerStore) -> None:
+        self._runs = runs
+        self._logs = logs
+        self._customers = customers
+
+    def list(
+        self,
+        department_id: str,
+        run_id: str,
+        *,
+        outcomes: Collection[str],
+        code: str | None,
+        action: str | None,
+        customer_id: str | None,
+        limit: int,
+        after: str | None,
+    ) -> tuple[Sequence[RecordView], str | None]:
+        """Records of a run that fit every filter, problems first. Raises RefuseRequest (404) for an unknown run."""
+        if self._runs.get(department_id, run_id) is None:
+            raise not_found("There is no such run in this department.")
+        if customer_id is not None:
+            found = self._of_customer(department_id, run_id, customer_id)
+            records = [one for one in found if _fits(one, outcomes, code, action)]
+            next_key = None
+        else:
+            records, next_key = self._logs.records(
+                department_id,
+                run_id,
+                outcomes=outcomes,
+                code=code or "",
+                action=action or "",
+                limit=limit,
+                after=after,
+            )
+        # A record that PracBill sent without an id has no customer.
+        keys = dict.fromkeys(customer_key(record.customer_id) for record in records if record.customer_id)
+        known = self._customers.samples(department_id, list(keys))
+        return [_view(record, known) for record in records], next_key
+
+    def _of_customer(self, department_id: str, run_id: str, customer_id: str) -> Sequence[Record]:
+        """The records of the customer itself and of its address, of now and of before."""
+        key = customer_key(customer_id)
+        stored = self._customers.get(department_id, [key]).get(key)
+        addresses = (stored.address_key, *stored.previous_keys) if stored else ()
+        keys = [f"{_OF_CUSTOMER}{customer_id}", *(address for address in addresses if address)]
+        return self._logs.records_of(department_id, run_id, keys)
+
+
+def record_counts(run: Run) -> dict[Outcome, int]:
+    """How many records a run has of each outcome."""
+    refused = run.counts.get("refused", 0)
+    # A plan is shown by records for a dry run, and when somebody is asked to approve it.
+    is_shown = run.dry_run or bool(run.brake or run.approved_by)
+    return {
+        "failed": run.failed - refused,
+        "refused": refused,
+        "held": run.counts.get("held", 0),
+        "planned": max(0, run.planned - run.done - run.failed) if is_shown else 0,
+        "done": sum(run.counts.get(action, 0) for action in get_args(Action)),
+    }
+
+
+def _fits(record: Record, outcomes: Collection[str], code: str | None, action: str | None) -> bool:
+    if outcomes and record.outcome not in outcomes:
+        return False
+    return code in (None, record.code) and action in (None, record.action)
+
+
+def _view(record: Record, known: Mapping[str, tuple[StoredCustomer, Sample]]) -> RecordView:
+    stored, sample = known.get(customer_key(record.customer_id) if record.customer_id else "", (None, None))
+    address = record.address
+    if (
+        stored is not None
+        and sample is not None
+        and record.key in (stored.address_key, f"{_OF_CUSTOMER}{stored.customer_id}")
+    ):
+        address = sample.email or address
+    return RecordView(
+        customer_id=record.customer_id,
+        address=address or None,
+        action=record.action,
+        outcome=record.outcome,
+        code=record.code,
+        # Thousands of records have the same one, so it is told when they are read.
+        cause=record.cause or reason(record.action, record.code),
+        fix=record.fix or None,
+        at=record.at,
+        params=dict(record.params),
+    )
