@@ -112,9 +112,10 @@ def test_the_brake_says_how_many_of_how_many_and_what_to_do() -> None:
     assert stop is not None
     reason = stop.message
     assert "unsubscribe or archive 40 of the department's 60 members, more than a third of them" in reason
-    assert "60 of the department's 60 members, all of them" in brake_reason(
-        run(planned_counts={"archive": 60}), 2000, 60, LIMITS
-    )
+    everybody = brake_reason(run(planned_counts={"archive": 60}), 2000, 60, LIMITS)
+    assert everybody is not None
+    assert (everybody.code, everybody.params) == ("share", {"planned": 60, "members": 60})
+    assert "60 of the department's 60 members, all of them" in everybody.message
 
 
 def test_the_buckets_of_the_counts_add_up_and_held_ones_are_split_by_reason() -> None:
