@@ -3,12 +3,20 @@
 import { html, type TemplateResult } from 'lit';
 import type { View } from '../model/views.ts';
 import type { Page } from '../ui/page.ts';
+import './audience.ts';
 import './connection.ts';
+import './logs.ts';
+import './segments.ts';
+import './sync.ts';
 
 const PARTS = 'panel, button, button-primary';
 
 type Panels = Partial<Record<View, (page: Page) => TemplateResult>>;
 
 export const PANELS: Panels = {
-  overview: (page) => html`<pbm-connection exportparts=${PARTS} .page=${page}></pbm-connection>`,
+  overview: (page) => html`<pbm-connection exportparts=${PARTS} .page=${page}></pbm-connection>
+    <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>`,
+  segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
+  sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>`,
+  logs: (page) => html`<pbm-logs exportparts=${PARTS} .page=${page}></pbm-logs>`,
 };

@@ -1,13 +1,21 @@
 // All words of the page in one typed object, a section for each panel. Another language is another object of this type.
 
+import { audience } from './en/audience.ts';
 import { common } from './en/common.ts';
 import { connection } from './en/connection.ts';
 import { failures } from './en/failures.ts';
+import { logs } from './en/logs.ts';
+import { segments } from './en/segments.ts';
+import { sync } from './en/sync.ts';
 
 export const en = {
   common,
   failures,
+  audience,
   connection,
+  logs,
+  segments,
+  sync,
 };
 
 export type Texts = typeof en;

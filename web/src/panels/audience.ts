@@ -1,0 +1,291 @@
+// Audience Overview: which audience the department is kept in step with; choosing one, creating one.
+
+import { css, html, nothing, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
+import { createRef, type Ref, ref } from 'lit/directives/ref.js';
+import type { Audience, AudienceList, NewAudience, PanelData } from '../api/types.ts';
+import { fieldErrors, type NewAudienceForm, newAudience } from '../model/audience.ts';
+import type { State } from '../model/state.ts';
+import { Panel } from '../ui/base.ts';
+import { button } from '../ui/button.ts';
+import { element } from '../ui/define.ts';
+import { focusFirstError, selectField, textField } from '../ui/field.ts';
+import { relativeMoment } from '../ui/moment.ts';
+import { notice } from '../ui/notice.ts';
+
+const EMPTY: NewAudienceForm = {
+  name: '',
+  from_name: '',
+  from_email: '',
+  company: '',
+  'address.line1': '',
+  'address.city': '',
+  'address.state': '',
+  'address.postcode': '',
+  'address.country': '',
+  permission_reminder: '',
+};
+type FieldName = keyof NewAudienceForm;
+
+@element('pbm-audience')
+export class AudiencePanel extends Panel<PanelData> {
+  static override styles = [
+    ...Panel.styles,
+    css`
+      :host { --reserved: 5em; }
+      dl { display: flex; flex-wrap: wrap; gap: 0.75em 2em; }
+      dt { font-size: 0.875em; color: var(--_quiet); }
+      dd { margin: 0; font-weight: 600; }
+      form { max-inline-size: 40em; }
+      h4 { margin: 0; }
+    `,
+  ];
+
+  @state() private found: AudienceList | null = null;
+  @state() private chosen = '';
+  @state() private creating = false;
+  @state() private form: NewAudienceForm = EMPTY;
+  @state() private errors: Readonly<Record<string, string>> = {};
+  readonly #form: Ref<HTMLFormElement> = createRef();
+  /** One attempt to create has one key, so that a second press after a lost answer makes no second audience. */
+  #attempt = '';
+
+  protected override get heading(): string {
+    return this.page.texts.audience.title;
+  }
+
+  protected override get data(): State<PanelData> {
+    return this.page.state;
+  }
+
+  protected override draw(data: PanelData): TemplateResult {
+    const words = this.page.texts.audience;
+    if (data.connection.state === 'not_connected') return html`<p class="quiet">${words.notConnected}</p>`;
+    return html`${data.audience === null ? nothing : this.#overview(data.audience)}
+      ${this.mayChange ? this.#changes(data) : nothing}`;
+  }
+
+  #overview(audience: Audience): TemplateResult {
+    const { texts, format } = this.page;
+    const words = texts.audience;
+    const counted = audience.counted_at;
+    return html`<dl>
+      <div><dt>${words.name}</dt><dd>${audience.name}</dd></div>
+      <div><dt>${words.members}</dt><dd>${
+        audience.member_count === null
+          ? words.notCounted
+          : html`${format.number(audience.member_count)} ${
+              counted ? html`<span class="quiet">${words.counted(format.relative(counted, new Date()))}</span>` : nothing
+            }`
+      }</dd></div>
+      <div><dt>${words.segments}</dt><dd>${format.number(audience.segments)}</dd></div>
+      <div><dt>${words.lastSynced}</dt><dd>${
+        audience.last_synced_at ? relativeMoment(audience.last_synced_at, format) : words.never
+      }</dd></div>
+    </dl>`;
+  }
+
+  #changes(data: PanelData): TemplateResult {
+    const words = this.page.texts.audience;
+    if (this.creating) return this.#createForm();
+    if (this.found !== null) return this.#choice(this.found, data.audience);
+    const label = data.audience === null ? words.choose.load : words.choose.change;
+    return html`${data.audience === null ? html`<p>${words.choose.intro}</p>` : nothing}
+      <div class="row">
+        ${button({ label, busy: this.doing === 'list', onPress: () => void this.#list() })}
+        ${data.audience === null ? this.#createButton() : nothing}
+      </div>`;
+  }
+
+  #createButton(): TemplateResult {
+    return button({
+      id: 'create',
+      label: this.page.texts.audience.create.open,
+      icon: 'plus',
+      onPress: () => this.#openForm(),
+    });
+  }
+
+  #choice(found: AudienceList, present: Audience | null): TemplateResult {
+    const { texts, format } = this.page;
+    const words = texts.audience;
+    const choices = found.items.map((one) => ({
+      value: one.id,
+      label:
+        one.member_count === null
+          ? one.name
+          : words.choose.option(one.name, format.count(one.member_count, words.members_)),
+    }));
+    return html`<div class="stack">
+      ${
+        choices.length === 0
+          ? html`<p>${words.choose.none}</p>`
+          : selectField({
+              id: 'audience',
+              label: words.choose.label,
+              value: this.chosen,
+              choices,
+              onChange: (value) => {
+                this.chosen = value;
+              },
+            })
+      }
+      ${found.may_create ? nothing : html`<p class="quiet">${found.reason ?? words.create.limit.fix}</p>`}
+      <div class="row">
+        ${
+          choices.length === 0
+            ? nothing
+            : button({
+                label: words.choose.action,
+                kind: 'primary',
+                busy: this.doing === 'select',
+                onPress: () => void this.#select(present),
+              })
+        }
+        ${found.may_create ? this.#createButton() : nothing}
+        ${button({ label: texts.common.cancel, kind: 'plain', onPress: () => void this.#close() })}
+      </div>
+    </div>`;
+  }
+
+  #createForm(): TemplateResult {
+    const words = this.page.texts.audience.create;
+    const submit = (event: Event): void => {
+      event.preventDefault();
+      void this.#create();
+    };
+    const busy = this.doing === 'create';
+    return html`<form class="stack" novalidate ${ref(this.#form)} @submit=${submit}>
+      <h4>${words.title}</h4>
+      <p class="quiet">${words.note}</p>
+      ${(Object.keys(EMPTY) as FieldName[]).map((name) => this.#field(name))}
+      <div class="row">
+        ${button({ label: words.action, kind: 'primary', type: 'submit', busy, onPress: () => undefined })}
+        ${button({ label: words.cancel, kind: 'plain', onPress: () => void this.#close() })}
+        ${busy ? html`<span class="quiet">${words.busy}</span>` : nothing}
+      </div>
+    </form>`;
+  }
+
+  #field(name: FieldName): TemplateResult {
+    const words = this.page.texts.audience.create;
+    return textField({
+      id: name.replace('.', '-'),
+      label: words.fields[name],
+      value: this.form[name],
+      error: this.errors[name],
+      ...(words.hints[name] ? { hint: words.hints[name] } : {}),
+      required: name !== 'address.state',
+      ...(name === 'from_email' ? { type: 'email' as const, inputMode: 'email' as const } : {}),
+      onInput: (value) => {
+        this.form = { ...this.form, [name]: value };
+        if (this.errors[name]) this.errors = { ...this.errors, ...this.#wrong([name]) };
+      },
+      onChange: () => {
+        this.errors = { ...this.errors, ...this.#wrong([name]) };
+      },
+    });
+  }
+
+  #wrong(names: readonly FieldName[]): Record<string, string> {
+    const words = this.page.texts.audience.create;
+    const found = fieldErrors(this.form);
+    return Object.fromEntries(names.map((name) => [name, found[name] ? words[found[name]] : '']));
+  }
+
+  // doing
+
+  get #path(): { department_id: string } {
+    return { department_id: this.page.department };
+  }
+
+  async #list(): Promise<void> {
+    const found = await this.perform('list', () =>
+      this.page.client.ask((calls) =>
+        calls.GET('/departments/{department_id}/audiences', { params: { path: this.#path } }),
+      ),
+    );
+    if (found === undefined) return;
+    this.#offer(found);
+    await this.focusOn('#audience');
+  }
+
+  #offer(found: AudienceList): void {
+    this.found = found;
+    this.chosen = found.items[0]?.id ?? '';
+  }
+
+  async #select(present: Audience | null): Promise<void> {
+    const words = this.page.texts.audience.choose;
+    const audience_id = this.chosen;
+    if (present !== null && present.id !== audience_id) {
+      const { confirmTitle: title, confirmBody: body, yes, no } = words;
+      if (!(await this.confirm({ title, body, yes, no }))) return;
+    }
+    const selected = await this.perform('select', () =>
+      this.page.client.ask((calls) =>
+        calls.PUT('/departments/{department_id}/audience', { params: { path: this.#path }, body: { audience_id } }),
+      ),
+    );
+    if (selected !== undefined) await this.#selected(selected.name);
+  }
+
+  async #selected(name: string): Promise<void> {
+    await this.page.actions.refresh();
+    this.announce(this.page.texts.audience.choose.done(name));
+    await this.#close();
+  }
+
+  #openForm(): void {
+    const { texts } = this.page;
+    this.form = { ...EMPTY, permission_reminder: texts.audience.create.reminder };
+    this.errors = {};
+    this.#attempt = crypto.randomUUID();
+    this.creating = true;
+    void this.focusOn('#name');
+  }
+
+  async #close(): Promise<void> {
+    this.creating = false;
+    this.found = null;
+    this.problem = null;
+    await this.focusOn('#heading');
+  }
+
+  async #create(): Promise<void> {
+    if (this.doing !== null) return;
+    this.errors = this.#wrong(Object.keys(EMPTY) as FieldName[]);
+    if (Object.values(this.errors).some((words) => words !== '')) return this.#showErrors();
+    const body: NewAudience = newAudience(this.form);
+    const created = await this.perform('create', () =>
+      this.page.client.ask((calls) =>
+        calls.POST('/departments/{department_id}/audiences', {
+          params: { path: this.#path, header: { 'Idempotency-Key': this.#attempt } },
+          body,
+        }),
+      ),
+    );
+    if (created !== undefined) return this.#selected(created.name);
+    await this.#refused();
+  }
+
+  async #refused(): Promise<void> {
+    const failure = this.problem;
+    if (failure?.status !== 0) this.#attempt = crypto.randomUUID();
+    const named = Object.entries(failure?.fields ?? {});
+    if (named.length === 0) return;
+    this.errors = Object.fromEntries(named.map(([name, wrong]) => [name, wrong.words]));
+    await this.#showErrors();
+  }
+
+  async #showErrors(): Promise<void> {
+    await this.updateComplete;
+    if (this.#form.value) focusFirstError(this.#form.value);
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'pbm-audience': AudiencePanel;
+  }
+}

@@ -1,0 +1,177 @@
+// Sync Logs: the guide's five columns, filters, older entries.
+
+import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
+import type { LogEntry } from '../api/types.ts';
+import type { State } from '../model/state.ts';
+import { Panel } from '../ui/base.ts';
+import { button } from '../ui/button.ts';
+import { element } from '../ui/define.ts';
+import { selectField } from '../ui/field.ts';
+import { type Icon, icon } from '../ui/icons.ts';
+import { Loader } from '../ui/loader.ts';
+import { exactMoment } from '../ui/moment.ts';
+
+interface Found {
+  readonly items: readonly LogEntry[];
+  readonly next_cursor: string | null;
+}
+
+interface Filters {
+  readonly direction: '' | 'push' | 'pull';
+  readonly type: '' | 'incremental' | 'full';
+  readonly status: '' | 'success' | 'error' | 'skipped';
+}
+
+const ALL: Filters = { direction: '', type: '', status: '' };
+const SIGNS: Readonly<Record<LogEntry['status'], [Icon, string]>> = {
+  success: ['check', 'good'],
+  error: ['cross', 'bad'],
+  skipped: ['skip', ''],
+};
+
+@element('pbm-logs')
+export class LogsPanel extends Panel<Found> {
+  static override styles = [
+    ...Panel.styles,
+    css`
+      :host { --reserved: 20em; }
+      .filters { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); }
+      @container (max-width: 38em) {
+        table, tbody, tr, td { display: block; }
+        thead { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
+        tr { border-block-end: 1px solid var(--_line); padding-block: 0.5em; }
+        td { border: 0; padding: 0.15em 0; }
+      }
+    `,
+  ];
+
+  @state() private filters: Filters = ALL;
+  readonly #found = new Loader<Found>(this, (failure) => this.page.actions.failed(failure));
+  #askedFor = '';
+
+  protected override get heading(): string {
+    return this.page.texts.logs.title;
+  }
+
+  protected override get data(): State<Found> {
+    return this.#found.state;
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    super.willUpdate(changed);
+    if (this.page === undefined) return;
+    // A run that ended has written an entry.
+    const { department, run } = this.page;
+    const wanted = JSON.stringify([department, this.filters, run?.id, run?.status]);
+    if (wanted !== this.#askedFor) {
+      this.#askedFor = wanted;
+      void this.#load();
+    }
+  }
+
+  protected override reload(): void {
+    void this.#load();
+  }
+
+  protected override draw(found: Found): TemplateResult {
+    const words = this.page.texts.logs;
+    const filtered = Object.values(this.filters).some((value) => value !== '');
+    return html`${this.#filterFields()}
+      ${
+        found.items.length === 0
+          ? html`<p class="quiet">${filtered ? words.noHit : words.empty}</p>
+              ${filtered ? button({ label: words.clear, onPress: () => this.#filter(ALL) }) : nothing}`
+          : this.#table(found.items)
+      }
+      ${
+        found.next_cursor === null
+          ? nothing
+          : html`<div class="row">${button({
+              label: words.more,
+              busy: this.doing === 'more',
+              onPress: () => void this.#more(found),
+            })}</div>`
+      }`;
+  }
+
+  #filterFields(): TemplateResult {
+    const words = this.page.texts.logs;
+    const all = { value: '', label: words.filters.all };
+    const choice = (name: keyof Filters, of: Readonly<Record<string, string>>): TemplateResult =>
+      selectField({
+        id: name,
+        label: words.filters[name],
+        value: this.filters[name],
+        choices: [all, ...Object.entries(of).map(([value, label]) => ({ value, label }))],
+        onChange: (value) => this.#filter({ ...this.filters, [name]: value } as Filters),
+      });
+    return html`<div class="filters">
+      ${choice('direction', words.directions)} ${choice('type', words.types)} ${choice('status', words.statuses)}
+    </div>`;
+  }
+
+  #table(items: readonly LogEntry[]): TemplateResult {
+    const { columns, caption } = this.page.texts.logs;
+    return html`<div class="sideways" role="group" aria-label=${caption} tabindex="0">
+      <table role="table" aria-label=${caption}>
+        <thead role="rowgroup">
+          <tr role="row">
+            ${Object.values(columns).map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">${items.map((entry) => this.#row(entry))}</tbody>
+      </table>
+    </div>`;
+  }
+
+  #row(entry: LogEntry): TemplateResult {
+    const { texts, format } = this.page;
+    const words = texts.logs;
+    const [sign, look] = SIGNS[entry.status];
+    return html`<tr role="row">
+      <td role="cell">${exactMoment(entry.date, format)}</td>
+      <td role="cell">${words.directions[entry.direction]}</td>
+      <td role="cell">${words.types[entry.type]} <span class="quiet">${words.triggers[entry.trigger]}</span></td>
+      <td role="cell" class=${look}>${icon(sign)} ${words.statuses[entry.status]}</td>
+      <td role="cell">${entry.message}</td>
+    </tr>`;
+  }
+
+  #filter(filters: Filters): void {
+    this.filters = filters;
+  }
+
+  async #load(): Promise<void> {
+    const found = await this.#found.load(() => this.#ask());
+    const { texts, format } = this.page;
+    if (found !== undefined) this.announce(format.count(found.items.length, texts.logs.entries));
+  }
+
+  #ask(cursor?: string): Promise<Found> {
+    const { client, department } = this.page;
+    const { direction, type, status } = this.filters;
+    const query = {
+      limit: 25,
+      ...(direction ? { direction } : {}),
+      ...(type ? { type } : {}),
+      ...(status ? { status } : {}),
+      ...(cursor ? { cursor } : {}),
+    };
+    return client.ask((calls) =>
+      calls.GET('/departments/{department_id}/logs', { params: { path: { department_id: department }, query } }),
+    );
+  }
+
+  async #more(found: Found): Promise<void> {
+    const next = await this.perform('more', () => this.#ask(found.next_cursor ?? undefined));
+    if (next === undefined) return;
+    this.#found.put({ items: [...found.items, ...next.items], next_cursor: next.next_cursor });
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'pbm-logs': LogsPanel;
+  }
+}

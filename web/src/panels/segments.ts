@@ -1,0 +1,212 @@
+// Segments: the list with its rules in words; create from nothing or from a template, edit, delete.
+
+import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { state } from 'lit/decorators.js';
+import type { PanelData, Segment, SegmentFields, SegmentTemplate } from '../api/types.ts';
+import { fromAnswer, inWords } from '../model/rules.ts';
+import { dataOf, type State } from '../model/state.ts';
+import { Panel } from '../ui/base.ts';
+import { button } from '../ui/button.ts';
+import { element } from '../ui/define.ts';
+import { icon } from '../ui/icons.ts';
+import { Loader } from '../ui/loader.ts';
+import './segment-editor.ts';
+import type { Draft } from './segment-editor.ts';
+
+interface Builder {
+  readonly fields: SegmentFields;
+  readonly templates: readonly SegmentTemplate[];
+}
+
+@element('pbm-segments')
+export class SegmentsPanel extends Panel<PanelData> {
+  static override styles = [
+    ...Panel.styles,
+    css`
+      :host { --reserved: 12em; }
+      ul { list-style: none; padding: 0; margin: 0; display: grid; gap: 0.75em; }
+      li { display: flex; flex-wrap: wrap; gap: 0.5em 1em; justify-content: space-between; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
+      h4 { margin: 0; overflow-wrap: anywhere; }
+      .what { display: grid; gap: 0.25em; min-inline-size: 0; flex: 1 1 18em; }
+    `,
+  ];
+
+  @state() private draft: Draft | null = null;
+  readonly #builder = new Loader<Builder>(this, (failure) => this.page.actions.failed(failure));
+  #askedFor = '';
+
+  protected override get heading(): string {
+    return this.page.texts.segments.title;
+  }
+
+  protected override get data(): State<PanelData> {
+    return this.page.state;
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    super.willUpdate(changed);
+    if (this.page === undefined || this.page.department === this.#askedFor) return;
+    this.#askedFor = this.page.department;
+    void this.#loadBuilder();
+  }
+
+  protected override reload(): void {
+    super.reload();
+    void this.#loadBuilder();
+  }
+
+  async #loadBuilder(): Promise<void> {
+    const { client, department } = this.page;
+    const query = { department_id: department };
+    await this.#builder.load(async () => {
+      const fields = await client.ask((calls) => calls.GET('/segment-fields', { params: { query } }));
+      const templates = await client.ask((calls) => calls.GET('/segment-templates', { params: { query } }));
+      return { fields, templates: templates.items };
+    });
+  }
+
+  protected override draw(data: PanelData): TemplateResult {
+    const words = this.page.texts.segments;
+    if (data.audience === null) return html`<p class="quiet">${words.noAudience}</p>`;
+    const builder = dataOf(this.#builder.state);
+    if (this.draft !== null && builder !== undefined) return this.#editor(this.draft, builder.fields);
+    return html`<p class="quiet">${words.intro}</p>
+      ${
+        this.mayChange
+          ? html`<div class="row">${button({
+              id: 'create',
+              label: words.create,
+              icon: 'plus',
+              kind: 'primary',
+              busy: builder === undefined && this.#builder.state.is === 'loading',
+              onPress: () => this.#open(null, ''),
+            })}</div>`
+          : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`
+      }
+      ${data.segments.length === 0 ? this.#templates(builder) : this.#list(data.segments, builder?.fields)}`;
+  }
+
+  #editor(draft: Draft, fields: SegmentFields): TemplateResult {
+    return html`<pbm-segment-editor
+      .page=${this.page}
+      .fields=${fields}
+      .draft=${draft}
+      @saved=${(event: CustomEvent<Segment>) => void this.#saved(event.detail)}
+      @closed=${() => void this.#close()}
+    ></pbm-segment-editor>`;
+  }
+
+  #templates(builder: Builder | undefined): TemplateResult | typeof nothing {
+    if (!this.mayChange || builder === undefined) return nothing;
+    return html`<p>${this.page.texts.segments.empty}</p>
+      <div class="row">${builder.templates.map((one) =>
+        button({
+          label: one.name,
+          onPress: () => {
+            this.draft = { id: null, version: null, name: one.name, rules: one.rules.map(fromAnswer) };
+          },
+        }),
+      )}</div>`;
+  }
+
+  #list(segments: readonly Segment[], fields: SegmentFields | undefined): TemplateResult {
+    return html`<ul>${segments.map((one) => this.#segment(one, fields))}</ul>`;
+  }
+
+  #segment(one: Segment, fields: SegmentFields | undefined): TemplateResult {
+    const { texts, format } = this.page;
+    const words = texts.segments;
+    const counts = [
+      one.customer_count === null ? words.notCounted : format.count(one.customer_count, words.customers),
+      one.tagged_count === null ? '' : words.tagged(format.number(one.tagged_count)),
+      one.reachable_count === null ? '' : words.reachable(format.number(one.reachable_count)),
+    ].filter((part) => part !== '');
+    return html`<li>
+      <div class="what">
+        <h4>${one.name}</h4>
+        <p>${one.rules.map((rule) => inWords(fields, fromAnswer(rule))).join(' · ')}</p>
+        <p class="quiet">${counts.join(' · ')}</p>
+        <p class=${one.sync_state === 'error' ? 'bad' : 'quiet'}>
+          ${one.sync_state === 'error' ? icon('cross') : nothing} ${words.states[one.sync_state]}
+          ${one.message ?? ''}
+        </p>
+        ${one.difference.map((part) => html`<p class="quiet">${format.number(part.count)}: ${part.reason}</p>`)}
+      </div>
+      ${
+        this.mayChange
+          ? html`<div class="row">
+              ${button({
+                id: `edit-${one.id}`,
+                icon: 'pencil',
+                iconOnly: true,
+                label: words.edit(one.name),
+                onPress: () => this.#open(one, ''),
+              })}
+              ${button({
+                icon: 'bin',
+                iconOnly: true,
+                label: words.delete(one.name),
+                busy: this.doing === `delete ${one.id}`,
+                onPress: () => void this.#delete(one),
+              })}
+            </div>`
+          : nothing
+      }
+    </li>`;
+  }
+
+  #open(segment: Segment | null, name: string): void {
+    if (dataOf(this.#builder.state) === undefined) {
+      void this.#loadBuilder();
+      return;
+    }
+    this.draft =
+      segment === null
+        ? { id: null, version: null, name, rules: [] }
+        : { id: segment.id, version: segment.version, name: segment.name, rules: segment.rules.map(fromAnswer) };
+  }
+
+  async #close(): Promise<void> {
+    const from = this.draft?.id;
+    this.draft = null;
+    await this.focusOn(from ? `#edit-${from}` : '#create');
+  }
+
+  async #saved(segment: Segment): Promise<void> {
+    const { actions, texts } = this.page;
+    this.draft = null;
+    await actions.refresh();
+    actions.tell('pbm-segment-saved', { id: segment.id });
+    this.announce(texts.segments.saved(segment.name));
+    await this.focusOn(`#edit-${segment.id}`);
+  }
+
+  async #delete(segment: Segment): Promise<void> {
+    const { client, department, actions, texts } = this.page;
+    const words = texts.segments;
+    const yes = await this.confirm({
+      title: words.deleteTitle(segment.name),
+      body: words.deleteBody,
+      yes: words.deleteYes,
+      no: words.deleteNo,
+      danger: true,
+    });
+    if (!yes) return;
+    const path = { department_id: department, segment_id: segment.id };
+    const done = await this.perform(`delete ${segment.id}`, async () => {
+      await client.ask((calls) => calls.DELETE('/departments/{department_id}/segments/{segment_id}', { params: { path } }));
+      return true;
+    });
+    if (done === undefined) return;
+    await actions.refresh();
+    actions.tell('pbm-segment-deleted', { id: segment.id });
+    this.announce(words.deleted(segment.name));
+    await this.focusOn('#heading');
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'pbm-segments': SegmentsPanel;
+  }
+}
