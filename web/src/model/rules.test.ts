@@ -62,7 +62,10 @@ test('a rule comes back as it was', () => {
 
 test('a rule in words has the names of the guide', () => {
   assert.equal(inWords(FIELDS, { field: 'state', operator: 'equals', value: 'VIC' }), 'State Equals "VIC"');
-  assert.equal(inWords(FIELDS, { field: 'inactive', operator: 'equals', value: '0' }), 'Active/Inactive Equals "Active"');
+  assert.equal(
+    inWords(FIELDS, { field: 'inactive', operator: 'equals', value: '0' }),
+    'Active/Inactive Equals "Active"',
+  );
   assert.equal(inWords(FIELDS, { field: 'state', operator: 'is_empty', value: '' }), 'State Is Empty');
 });
 

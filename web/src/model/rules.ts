@@ -41,7 +41,11 @@ export function toSend(fields: SegmentFields, rule: Rule): { field: string; oper
   const type = valueType(fields, rule);
   const text = rule.value.trim();
   const isWhole = type === 'whole_number' && /^\d+$/.test(text);
-  return { field: rule.field, operator: rule.operator, value: type === 'none' ? null : isWhole ? Number(text) : rule.value };
+  return {
+    field: rule.field,
+    operator: rule.operator,
+    value: type === 'none' ? null : isWhole ? Number(text) : rule.value,
+  };
 }
 
 export function fromAnswer(rule: { field: string; operator: string; value?: Sent }): Rule {
@@ -53,7 +57,9 @@ export function inWords(fields: SegmentFields | undefined, rule: Rule): string {
   const field = fields && fieldOf(fields, rule);
   const operator = field?.operators.find((one) => one.operator === rule.operator);
   const shown = field?.choices.find((one) => one.value === rule.value)?.label ?? rule.value;
-  return [field?.label ?? rule.field, operator?.label ?? rule.operator, shown && `"${shown}"`].filter(Boolean).join(' ');
+  return [field?.label ?? rule.field, operator?.label ?? rule.operator, shown && `"${shown}"`]
+    .filter(Boolean)
+    .join(' ');
 }
 
 /** Whether every rule has what it needs, so that a preview makes sense. */

@@ -11,7 +11,6 @@ import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
 import { focusFirstError, selectField, textField } from '../ui/field.ts';
 import { relativeMoment } from '../ui/moment.ts';
-import { notice } from '../ui/notice.ts';
 
 const EMPTY: NewAudienceForm = {
   name: '',
@@ -47,8 +46,6 @@ export class AudiencePanel extends Panel<PanelData> {
   @state() private form: NewAudienceForm = EMPTY;
   @state() private errors: Readonly<Record<string, string>> = {};
   readonly #form: Ref<HTMLFormElement> = createRef();
-  /** One attempt to create has one key, so that a second press after a lost answer makes no second audience. */
-  #attempt = '';
 
   protected override get heading(): string {
     return this.page.texts.audience.title;
@@ -75,7 +72,9 @@ export class AudiencePanel extends Panel<PanelData> {
         audience.member_count === null
           ? words.notCounted
           : html`${format.number(audience.member_count)} ${
-              counted ? html`<span class="quiet">${words.counted(format.relative(counted, new Date()))}</span>` : nothing
+              counted
+                ? html`<span class="quiet">${words.counted(format.relative(counted, new Date()))}</span>`
+                : nothing
             }`
       }</dd></div>
       <div><dt>${words.segments}</dt><dd>${format.number(audience.segments)}</dd></div>
@@ -240,7 +239,6 @@ export class AudiencePanel extends Panel<PanelData> {
     const { texts } = this.page;
     this.form = { ...EMPTY, permission_reminder: texts.audience.create.reminder };
     this.errors = {};
-    this.#attempt = crypto.randomUUID();
     this.creating = true;
     void this.focusOn('#name');
   }
@@ -260,7 +258,7 @@ export class AudiencePanel extends Panel<PanelData> {
     const created = await this.perform('create', () =>
       this.page.client.ask((calls) =>
         calls.POST('/departments/{department_id}/audiences', {
-          params: { path: this.#path, header: { 'Idempotency-Key': this.#attempt } },
+          params: { path: this.#path },
           body,
         }),
       ),
@@ -271,7 +269,6 @@ export class AudiencePanel extends Panel<PanelData> {
 
   async #refused(): Promise<void> {
     const failure = this.problem;
-    if (failure?.status !== 0) this.#attempt = crypto.randomUUID();
     const named = Object.entries(failure?.fields ?? {});
     if (named.length === 0) return;
     this.errors = Object.fromEntries(named.map(([name, wrong]) => [name, wrong.words]));

@@ -65,7 +65,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
   @state() private errors: Readonly<Record<string, string>> = {};
   @state() private preview: SegmentPreview | null = null;
   @state() private previewFailure: Failure | null = null;
-  @state() private asking = false;
+  @state() private counting = false;
   @state() private theirs: Segment | null = null;
   #version: number | null = null;
   #begun = false;
@@ -76,10 +76,10 @@ export class SegmentEditor extends Panel<SegmentFields> {
     tell: (answer, { perRule }) => {
       this.preview = perRule ? answer : { ...answer, per_rule: null };
       this.previewFailure = null;
-      this.asking = false;
+      this.counting = false;
     },
     fail: (error) => {
-      this.asking = false;
+      this.counting = false;
       const failure = asFailure(error);
       if (failure.code !== 'broken-off') this.#previewFailed(failure);
     },
@@ -128,7 +128,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
         label: words.name,
         hint: words.nameHint,
         value: this.name,
-        error: this.errors['name'],
+        error: this.errors.name,
         required: true,
         maxLength: 100,
         onInput: (value) => {
@@ -139,14 +139,14 @@ export class SegmentEditor extends Panel<SegmentFields> {
       <h4>${words.rules}</h4>
       <p class="quiet">${words.allOf}</p>
       ${this.rules.map((rule, index) => this.#rule(fields, rule, index))}
-      ${this.errors['rules'] ? html`<p class="field-error">${this.errors['rules']}</p>` : nothing}
+      ${this.errors.rules ? html`<p class="field-error">${this.errors.rules}</p>` : nothing}
       <div class="row">
         ${
           this.rules.length < fields.max_rules
             ? button({ id: 'add', label: words.add, icon: 'plus', onPress: () => this.#add() })
             : html`<span class="quiet">${words.most(this.page.format.number(fields.max_rules))}</span>`
         }
-        ${button({ label: words.preview, busy: this.asking, onPress: () => this.#askNow(true) })}
+        ${button({ label: words.preview, busy: this.counting, onPress: () => this.#askNow(true) })}
       </div>
       ${this.#previewBox(fields)}
       <div class="row">
@@ -242,10 +242,9 @@ export class SegmentEditor extends Panel<SegmentFields> {
   }
 
   #previewBox(fields: SegmentFields): TemplateResult {
-    const { texts, format } = this.page;
-    const words = texts.segments.editor;
-    return html`<div class="preview raised stack" role="group" aria-label=${words.preview} aria-busy=${this.asking ? 'true' : 'false'}>
-      ${this.asking ? html`<p class="quiet">${words.previewing}</p>` : nothing}
+    const words = this.page.texts.segments.editor;
+    return html`<div class="preview raised stack" role="group" aria-label=${words.preview} aria-busy=${this.counting ? 'true' : 'false'}>
+      ${this.counting ? html`<p class="quiet">${words.previewing}</p>` : nothing}
       ${this.previewFailure === null ? nothing : notice({ kind: 'warn', ...this.failureWords(this.previewFailure) })}
       ${
         this.preview === null
@@ -366,7 +365,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
       this.#checkLocally();
       return;
     }
-    this.asking = true;
+    this.counting = true;
     this.#latest.ask({ rules: this.rules, perRule });
   }
 
@@ -411,7 +410,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
     if (this.name.trim() === '') {
       this.errors = { ...this.errors, name: this.page.texts.segments.editor.nameMissing };
     }
-    if (!complete || this.errors['name']) return this.#showErrors();
+    if (!complete || this.errors.name) return this.#showErrors();
     const saved = await this.perform('save', () => this.#send());
     if (saved !== undefined) {
       this.dispatchEvent(new CustomEvent('saved', { detail: saved }));
@@ -419,7 +418,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
     }
     const failure = this.problem;
     if (failure === null) return;
-    const theirs = failure.code === 'changed-meanwhile' ? failure.more['segment'] : undefined;
+    const theirs = failure.code === 'changed-meanwhile' ? failure.more.segment : undefined;
     if (theirs !== undefined) {
       this.theirs = theirs as Segment;
       this.problem = null;

@@ -130,7 +130,7 @@ export class SegmentsPanel extends Panel<PanelData> {
           ${one.sync_state === 'error' ? icon('cross') : nothing} ${words.states[one.sync_state]}
           ${one.message ?? ''}
         </p>
-        ${one.difference.map((part) => html`<p class="quiet">${format.number(part.count)}: ${part.reason}</p>`)}
+        ${one.difference.map((part) => html`<p class="quiet">${format.number(part.count)}: ${part.explanation}</p>`)}
       </div>
       ${
         this.mayChange
@@ -194,7 +194,9 @@ export class SegmentsPanel extends Panel<PanelData> {
     if (!yes) return;
     const path = { department_id: department, segment_id: segment.id };
     const done = await this.perform(`delete ${segment.id}`, async () => {
-      await client.ask((calls) => calls.DELETE('/departments/{department_id}/segments/{segment_id}', { params: { path } }));
+      await client.ask((calls) =>
+        calls.DELETE('/departments/{department_id}/segments/{segment_id}', { params: { path } }),
+      );
       return true;
     });
     if (done === undefined) return;

@@ -66,7 +66,7 @@ export class SyncPanel extends Panel<PanelData> {
     return html`<p class="quiet">${words.intro}</p>
       ${this.mayChange ? nothing : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`}
       ${active ? this.#progress(run) : nothing} ${this.mayChange && !active ? this.#ways() : nothing}
-      ${run !== null && !active ? this.#last(run) : nothing} ${this.#next(data)}`;
+      ${run !== null && !active ? this.#last(run) : nothing}`;
   }
 
   #ways(): TemplateResult {
@@ -84,17 +84,11 @@ export class SyncPanel extends Panel<PanelData> {
   }
 
   #progress(run: Run): TemplateResult {
-    const { texts, format, runFailure } = this.page;
+    const { texts, runFailure } = this.page;
     const words = texts.sync;
     if (run.status === 'awaiting_approval') return this.#brake(run);
-    const { planned, done, failed, rate, eta } = run.progress;
+    const { planned, done } = run.progress;
     const knows = planned !== null && planned > 0;
-    const figures = [
-      knows ? words.done(format.number(done), format.number(planned)) : done > 0 ? words.doneOnly(format.number(done)) : '',
-      failed > 0 ? words.failed(format.number(failed)) : '',
-      rate ? words.rate(format.number(Math.round(rate))) : '',
-      eta ? words.until(format.time(eta)) : '',
-    ].filter((part) => part !== '');
     const phase = words.phases[run.phase] ?? run.phase;
     return html`<div class="stack raised">
       <p class="strong">${run.dry_run ? words.previewing : words.running}</p>
@@ -104,11 +98,25 @@ export class SyncPanel extends Panel<PanelData> {
           ? html`<progress aria-label=${phase} max=${planned} value=${Math.min(done, planned)}></progress>`
           : html`<progress aria-label=${phase}></progress>`
       }
-      <p class="quiet">${figures.join(' · ')}</p>
+      <p class="quiet">${this.#figures(run)}</p>
       ${run.message ? html`<p>${run.message}</p>` : nothing}
       ${runFailure === null ? nothing : notice({ kind: 'warn', words: words.stale })}
       ${this.mayChange ? this.#stopButton(run) : nothing}
     </div>`;
+  }
+
+  #figures(run: Run): string {
+    const { texts, format } = this.page;
+    const words = texts.sync;
+    const { planned, done, failed, rate, eta } = run.progress;
+    const of = planned ? words.done(format.number(done), format.number(planned)) : '';
+    const parts = [
+      of || (done > 0 ? words.doneOnly(format.number(done)) : ''),
+      failed > 0 ? words.failed(format.number(failed)) : '',
+      rate ? words.rate(format.number(Math.round(rate))) : '',
+      eta ? words.until(format.time(eta)) : '',
+    ];
+    return parts.filter((part) => part !== '').join(' · ');
   }
 
   #stopButton(run: Run): TemplateResult {
@@ -177,14 +185,6 @@ export class SyncPanel extends Panel<PanelData> {
     </div>`;
   }
 
-  #next(data: PanelData): TemplateResult | typeof nothing {
-    const { texts, format } = this.page;
-    const next = data.connection.next_sync_at;
-    return next
-      ? html`<p class="quiet">${texts.sync.next}: ${relativeMoment(next, format)}</p>`
-      : nothing;
-  }
-
   // doing
 
   async #start(name: string, type: 'incremental' | 'full', dry_run: boolean): Promise<void> {
@@ -198,7 +198,7 @@ export class SyncPanel extends Panel<PanelData> {
       ),
     );
     if (run !== undefined) return actions.follow(run);
-    const running = this.problem?.code === 'run-active' ? this.problem.more['run'] : undefined;
+    const running = this.problem?.code === 'run-active' ? this.problem.more.run : undefined;
     if (running !== undefined) {
       this.problem = null;
       this.announce(texts.sync.alreadyRunning);

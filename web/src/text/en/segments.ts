@@ -19,7 +19,8 @@ export const segments = {
     error: 'Error',
   } as Readonly<Record<string, string>>,
   deleteTitle: (name: string) => `Delete the segment ${name}?`,
-  deleteBody: 'Deleting a segment is permanent and cannot be undone. Its tag is removed from Mailchimp. The customers stay.',
+  deleteBody:
+    'Deleting a segment is permanent and cannot be undone. Its tag is removed from Mailchimp. The customers stay.',
   deleteYes: 'Delete',
   deleteNo: 'Keep it',
   deleted: (name: string) => `The segment ${name} has been deleted.`,
