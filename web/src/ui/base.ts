@@ -1,6 +1,6 @@
 // What all panels share: a section with a heading, one state, one live region, one question, one action at a time.
 
-import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import { asFailure, type Failure } from '../api/failure.ts';
 import { mayChange } from '../model/access.ts';
@@ -52,6 +52,14 @@ export abstract class Panel<Data> extends LitElement {
   /** Words for a failed action; a panel that knows better overrides this. */
   protected failureWords(failure: Failure): { words: string; fix: string } {
     return wordsOf(failure, this.page.texts, this.page.format);
+  }
+
+  /** The page has read everything anew; a panel with data of its own does so here, too. */
+  protected pageRead(): void {}
+
+  protected override willUpdate(changed: PropertyValues): void {
+    const before: Page | undefined = changed.get('page');
+    if (before !== undefined && before.state !== this.page.state && this.page.state.is === 'ready') this.pageRead();
   }
 
   protected get mayChange(): boolean {
