@@ -44,10 +44,10 @@ class _QuickQueue(SyncQueue):
         self._clock = clock
         self.delayed = False
 
-    def delay(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         self.delayed = True
         self._clock.move(seconds=seconds)
-        super().delay(receipt_handle, 0)
+        super().change_visibility(receipt_handle, 0)
 
 
 class _Meter:

@@ -122,10 +122,10 @@ class QuickQueue(SyncQueue):
         self._clock = clock
         self.delays: list[float] = []
 
-    def delay(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         self.delays.append(seconds)
         self._clock.move(seconds=seconds)
-        super().delay(receipt_handle, 0)
+        super().change_visibility(receipt_handle, 0)
 
 
 class NothingToDo:
