@@ -300,6 +300,7 @@ class Container:
             logs=self._logs,
             ledger=self._ledger,
             observations=self._observations,
+            fields=self._fields,
             clock=now,
             meter=self._meter,
         )

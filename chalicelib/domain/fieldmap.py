@@ -11,38 +11,18 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from chalicelib.domain.countries import country_code
 from chalicelib.domain.customers import Address, Customer
 
 MergeValue = str | dict[str, str]
 MergeValues = dict[str, MergeValue]
 
 MAX_TEXT_BYTES = 255
-# Countries that practices write by name; Mailchimp wants ISO 3166-1 alpha-2 codes.
-_COUNTRY_CODES = {
-    "australia": "AU",
-    "austria": "AT",
-    "canada": "CA",
-    "england": "GB",
-    "france": "FR",
-    "germany": "DE",
-    "great britain": "GB",
-    "india": "IN",
-    "ireland": "IE",
-    "netherlands": "NL",
-    "new zealand": "NZ",
-    "scotland": "GB",
-    "singapore": "SG",
-    "south africa": "ZA",
-    "switzerland": "CH",
-    "uk": "GB",
-    "united kingdom": "GB",
-    "united states": "US",
-    "usa": "US",
-    "wales": "GB",
-}
-
-
+# Where a state is part of every address; elsewhere many addresses have none.
+_WITH_STATES = frozenset({"US", "CA", "AU"})
+_ADDRESS_PARTS = {"line1": "addr1", "line2": "addr2", "city": "city", "state": "state", "postcode": "zip"}
 # The digits of a North American number, with what people write before and between them, and nothing else.
 _GAP = r"[\s().\-/]*"
 _US_PHONE = re.compile(
@@ -78,9 +58,48 @@ class FieldMap:
     ids: tuple[int, ...] = ()  # Mailchimp's, one a tag: a field that was deleted and made anew has another
 
 
+LeftOutCode = Literal[
+    "cut", "address_incomplete", "country_unknown", "us_phone", "field_unusable", "value_refused", "state_missing"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A value that Mailchimp does not get, or not whole.
+
+    `details` are the parts that an address lacks, or of which the end is cut; of a refused value Mailchimp's words.
+    """
+
+    tag: str
+    code: LeftOutCode
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The merge fields a member should hold for a customer, and what of the customer they lack."""
+
+    values: MergeValues
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def prepare(customer: Customer, fields: FieldMap) -> Prepared:
+    """What to send for this customer; every tag of `fields` is present."""
+    values: MergeValues = {}
+    left_out: list[LeftOut] = []
+    for tag in fields.tags:
+        values[tag], lacking = _value(tag, customer, fields)
+        if lacking is not None:
+            left_out.append(lacking)
+    if len(fields.tags) < len(WANTED_FIELDS):
+        others = (wanted.tag for wanted in WANTED_FIELDS if wanted.tag not in fields.tags)
+        left_out += [LeftOut(tag, "field_unusable") for tag in others if _has(tag, customer)]
+    return Prepared(values, tuple(left_out))
+
+
 def merge_values(customer: Customer, fields: FieldMap) -> MergeValues:
     """The merge fields a member should hold for this customer; every tag of `fields` is present."""
-    return {tag: _value(tag, customer, fields) for tag in fields.tags}
+    return prepare(customer, fields).values
 
 
 def values_fingerprint(values: Mapping[str, object]) -> str:
@@ -111,34 +130,68 @@ def cut_to_bytes(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     return text.encode()[:limit].decode(errors="ignore")
 
 
-def _value(tag: str, customer: Customer, fields: FieldMap) -> MergeValue:
+def _value(tag: str, customer: Customer, fields: FieldMap) -> tuple[MergeValue, LeftOut | None]:
     match tag:
         case "FNAME":
-            return cut_to_bytes(customer.first_name)
+            return _text(tag, customer.first_name)
         case "LNAME":
-            return cut_to_bytes(customer.last_name)
+            return _text(tag, customer.last_name)
         case "COMPANY":
-            return cut_to_bytes(customer.company_name)
+            return _text(tag, customer.company_name)
+        case "PHONE" if fields.us_phone:
+            phone = us_phone(customer.phone)
+            return phone, LeftOut(tag, "us_phone") if customer.phone and not phone else None
         case "PHONE":
-            return us_phone(customer.phone) if fields.us_phone else cut_to_bytes(customer.phone)
+            return _text(tag, customer.phone)
         case "ADDRESS":
-            return address_value(customer.address, fields.country) or ""
+            return _address(customer.address, fields.country)
     raise ValueError(f"no customer field for the merge field {tag}")
+
+
+def _has(tag: str, customer: Customer) -> bool:
+    """Whether the customer has a value for one of our fields."""
+    match tag:
+        case "FNAME":
+            return bool(customer.first_name)
+        case "LNAME":
+            return bool(customer.last_name)
+        case "COMPANY":
+            return bool(customer.company_name)
+        case "PHONE":
+            return bool(customer.phone)
+        case _:
+            return _has_address(customer.address)
+
+
+def _text(tag: str, text: str) -> tuple[str, LeftOut | None]:
+    kept = cut_to_bytes(text)
+    return kept, None if kept == text else LeftOut(tag, "cut")
+
+
+def _has_address(address: Address) -> bool:
+    """A country alone is no address."""
+    return bool(address.line1 or address.line2 or address.city or address.state or address.postcode)
+
+
+def _address(address: Address, default_country: str) -> tuple[MergeValue, LeftOut | None]:
+    if not _has_address(address):
+        return "", None
+    country = country_code(address.country or default_country)
+    if not country:
+        return "", LeftOut("ADDRESS", "country_unknown")
+    needed = ("line1", "city", "state", "postcode") if country in _WITH_STATES else ("line1", "city", "postcode")
+    missing = tuple(part for part in needed if not getattr(address, part))
+    if missing:
+        return "", LeftOut("ADDRESS", "address_incomplete", missing)
+    value = {theirs: cut_to_bytes(getattr(address, ours)) for ours, theirs in _ADDRESS_PARTS.items()}
+    cut = tuple(ours for ours, theirs in _ADDRESS_PARTS.items() if value[theirs] != getattr(address, ours))
+    return value | {"country": country}, LeftOut("ADDRESS", "cut", cut) if cut else None
 
 
 def address_value(address: Address, default_country: str) -> dict[str, str] | None:
     """Mailchimp's address object, or None when a part that it requires is missing."""
-    country = _country_code(address.country, default_country)
-    if not (address.line1 and address.city and address.state and address.postcode and country):
-        return None
-    return {
-        "addr1": cut_to_bytes(address.line1),
-        "addr2": cut_to_bytes(address.line2),
-        "city": cut_to_bytes(address.city),
-        "state": cut_to_bytes(address.state),
-        "zip": cut_to_bytes(address.postcode),
-        "country": country,
-    }
+    value, _ = _address(address, default_country)
+    return value if isinstance(value, dict) else None
 
 
 def us_phone(phone: str) -> str:
@@ -149,13 +202,3 @@ def us_phone(phone: str) -> str:
     """
     written = _US_PHONE.fullmatch(phone)
     return f"({written[1]}) {written[2]}-{written[3]}" if written else ""
-
-
-def _country_code(country: str, default: str) -> str:
-    """ISO code, or empty for a country we cannot name: a wrong country is worse than no address."""
-    if not country:
-        return default
-    known = _COUNTRY_CODES.get(country.casefold(), "")
-    if not known and len(country) == 2 and country.isascii() and country.isalpha():
-        return country.upper()
-    return known

@@ -12,8 +12,9 @@ LogStatus = Literal["success", "error", "skipped"]
 LogType = Literal["incremental", "full"]
 # What made an entry come about.
 LogTrigger = Literal["schedule", "staff", "webhook", "segment_edit", "erasure"]
+# `partly_sent`: in Mailchimp, but for values that were left out or cut.
 # `planned`: what a dry run would do, or a run that waits for approval.
-Outcome = Literal["done", "held", "refused", "failed", "planned"]
+Outcome = Literal["done", "partly_sent", "held", "refused", "failed", "planned"]
 Route = Literal["pracbill", "webhook", "pull", "admin", "sync"]
 # An entry names so many customers at most.
 MOST_NAMED = 10

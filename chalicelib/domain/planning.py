@@ -15,7 +15,7 @@ from typing import Literal
 
 from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
-from chalicelib.domain.fieldmap import FieldMap, MergeValues, merge_values, values_fingerprint
+from chalicelib.domain.fieldmap import FieldMap, LeftOut, MergeValues, prepare, values_fingerprint
 from chalicelib.domain.logs import MOST_NAMED
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
@@ -56,6 +56,7 @@ class Operation:
     old_address_key: str = ""  # rename only
     old_address: str = ""
     spelling: str = ""  # Mailchimp's own of the address, where it has another
+    left_out: tuple[LeftOut, ...] = ()  # what of the customer the values lack
 
     @property
     def is_bulk(self) -> bool:
@@ -75,6 +76,7 @@ class Held:
     waits: bool = False  # refused before, its back-off still running: decided again by each run
     words: str = ""  # Mailchimp's own, of a refusal
     field: str = ""  # the merge field that was refused
+    left_out: tuple[LeftOut, ...] = ()  # what of the customer the member in Mailchimp lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,20 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     if verdict.act is Act.UNSUBSCRIBE:
         # Nothing but the status is sent, and no earlier refusal holds an opt-out back.
         return _operation(state, verdict)
-    values = merge_values(state.address_customers.primary, fields)
-    fingerprint = values_fingerprint(values)
+    prepared = prepare(state.address_customers.primary, fields)
+    fingerprint = values_fingerprint(prepared.values)
     inputs = f"{fingerprint}:{verdict.act}:{verdict.status}"
     if refusal := _running_refusal(state.member, inputs, now):
         return _quarantined(_held(state, verdict), refusal)
     if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
-        return _held(state, verdict)
-    return replace(_operation(state, verdict), values=values, values_fingerprint=fingerprint, inputs=inputs)
+        return replace(_held(state, verdict), left_out=prepared.left_out + state.member.left_out)
+    return replace(
+        _operation(state, verdict),
+        values=prepared.values,
+        values_fingerprint=fingerprint,
+        inputs=inputs,
+        left_out=prepared.left_out,
+    )
 
 
 def plan_move(
@@ -213,6 +221,44 @@ def rename_of(
 def waiting_mark(address_key: str) -> str:
     """The mark of an address that waits for a rename: should none be carried out, the next run decides it anew."""
     return f"{address_key}#{WAITING}"
+
+
+def without_unusable(operation: Operation, fields: FieldMap) -> Operation:
+    """The operation without values of fields that the audience has lost since the plan."""
+    values = operation.values or {}
+    lost = [tag for tag in values if tag not in fields.tags]
+    if not lost:
+        return operation
+    kept = {tag: value for tag, value in values.items() if tag in fields.tags}
+    left_out = tuple(LeftOut(tag, "field_unusable") for tag in lost if values[tag])
+    return _with_values(operation, kept, values_fingerprint(kept), left_out)
+
+
+def without_value(operation: Operation, tag: str, words: str, fields: FieldMap) -> Operation:
+    """The operation without a value that Mailchimp refused; `words` are Mailchimp's, `fields` the audience's by now.
+
+    The fingerprint stays that of all values, so that the same is not sent again before the customer is edited.
+    """
+    operation = without_unusable(operation, fields)
+    value = (operation.values or {}).get(tag)
+    if not value:
+        return operation
+    is_stateless = isinstance(value, dict) and not value.get("state")
+    left_out = LeftOut(tag, "state_missing") if is_stateless else LeftOut(tag, "value_refused", (words,))
+    values = {**(operation.values or {}), tag: ""}
+    return _with_values(operation, values, operation.values_fingerprint, (left_out,))
+
+
+def _with_values(
+    operation: Operation, values: MergeValues, fingerprint: str, left_out: tuple[LeftOut, ...]
+) -> Operation:
+    return replace(
+        operation,
+        values=values,
+        values_fingerprint=fingerprint,
+        inputs=operation.inputs.replace(operation.values_fingerprint, fingerprint, 1),
+        left_out=operation.left_out + left_out,
+    )
 
 
 def _running_refusal(member: Member, inputs: str, now: datetime) -> PushRefusal | None:
@@ -320,5 +366,6 @@ def _weight(operation: Operation) -> int:
         *(operation.status, operation.values, operation.values_fingerprint, operation.inputs, operation.marks),
         *(operation.known_opt_out, operation.old_address_key, operation.old_address),
         operation.spelling,
+        [(one.tag, one.code, one.details) for one in operation.left_out],
     )
     return len(json.dumps(texts)) + _NAMES_BYTES

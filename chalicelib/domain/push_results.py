@@ -6,7 +6,7 @@ anything: sync/runs/apply_phase.py does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -14,10 +14,12 @@ from typing import Any, Literal
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.consent.members import ConsentState, Member, PushRefusal, Status
 from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.fieldmap import LeftOut
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
 from chalicelib.domain.planning import Operation, opt_out_time
-from chalicelib.domain.refusals import Refusal, refusal
+from chalicelib.domain.refusals import Refusal, our_field, refusal
 from chalicelib.domain.runs import Run
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
@@ -259,12 +261,31 @@ def record_of(one: PushResult, at: datetime) -> Record:
         at=at,
     )
     if one.result == "done":
-        return record
+        return partly_sent_record(record, operation.left_out) if operation.left_out else record
     if one.refusal is not None:
         return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
     code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
     outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
     return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)
+
+
+def partly_sent_record(record: Record, left_out: Sequence[LeftOut]) -> Record:
+    """The record of a customer who is in Mailchimp without all values."""
+    words = explain_partly_sent(left_out)
+    return replace(record, outcome=PARTLY_SENT, code=left_out[0].code, cause=words.cause, fix=words.fix)
+
+
+def refused_value(one: PushResult) -> str:
+    """The tag of the value for which Mailchimp refused a member; empty where there was another reason."""
+    if one.result != "refused" or one.refusal is None or not one.refusal.code.startswith("merge_field_"):
+        return ""
+    tag = our_field(one.refusal.field, one.refusal.words)
+    return tag if (one.operation.values or {}).get(tag) else ""
+
+
+def refused_values(left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    """What was left out because Mailchimp refused it, and not because the plan said so."""
+    return tuple(one for one in left_out if one.code in ("value_refused", "state_missing"))
 
 
 def counted_as(one: PushResult) -> str:

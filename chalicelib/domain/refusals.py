@@ -320,6 +320,18 @@ def classify(text: str, code: str = "", field: str = "", field_message: str = ""
     return refusal("unknown", words=words)
 
 
+def our_field(field: str, text: str) -> str:
+    """The tag of the field of ours that a refusal is about; empty where it is about none, or does not tell.
+
+    `field` is what Mailchimp names, often nothing; then `text` may name it.
+    """
+    tag = _MERGE_TAG.match(field)
+    if tag is not None:
+        return tag[1] if tag[1] in _FIELD_NAMES else ""
+    named = [name for name in _FIELD_NAMES if re.search(rf"(?<![\w@.]){name}(?![\w@.]*@)\b", text)]
+    return named[0] if len(named) == 1 else ("ADDRESS" if "complete address" in text.lower() else "")
+
+
 def refusal(code: str, *, field: str = "", words: str = "") -> Refusal:
     """The refusal with this code, as it was kept; a code that is not known is `unknown`."""
     found = REFUSALS.get(code, REFUSALS["unknown"])

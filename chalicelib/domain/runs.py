@@ -272,6 +272,9 @@ def closing_message(run: Run) -> str:
         named = [f"{reasons[code]} {words}" for code, words in _HELD_WORDS.items() if reasons.get(code)]
         why = f" ({', '.join(named)})" if named else ""
         parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back{why}; the records say why.")
+    if partly := run.counts.get("partly_sent", 0):
+        who = "1 customer is" if partly == 1 else f"{partly} customers are"
+        parts.append(f"{who} partly sent; the records say what is left out.")
     return " ".join(parts)
 
 

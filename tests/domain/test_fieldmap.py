@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +15,9 @@ from chalicelib.domain.fieldmap import (
     FieldMap,
     address_value,
     cut_to_bytes,
+    held_fingerprint,
     merge_values,
+    prepare,
     us_phone,
     values_fingerprint,
 )
@@ -88,6 +93,45 @@ def test_an_address_is_sent_whole_or_not_at_all(missing: str) -> None:
     assert address_value(Address(**(parts | {missing: ""})), "AU") is None
 
 
+def test_an_address_needs_a_state_only_where_addresses_have_one() -> None:
+    sent = {"NZ": True, "Germany": True, "GBR": True, "US": False, "CAN": False, "": False}
+    for country, is_sent in sent.items():
+        value = address_value(Address("1 High St", "", "M", "", "3000", country), "AU")
+        assert (value is not None) == is_sent, country
+        assert value is None or value["state"] == ""
+
+
+def left_out(fields: FieldMap, **changed: Any) -> list[tuple[str, str]]:
+    return [(one.tag, one.code) for one in prepare(replace(ANN, **changed), fields).left_out]
+
+
+def test_what_is_left_out_is_named() -> None:
+    home, american = FieldMap(EVERY_TAG, country="AU"), FieldMap(EVERY_TAG, us_phone=True)
+    assert left_out(home) == []
+    assert left_out(home, address=Address(country="Atlantis")) == []
+    assert left_out(home, address=replace(HOME, country="Atlantis")) == [("ADDRESS", "country_unknown")]
+    assert left_out(home, address=Address(city="Melbourne")) == [("ADDRESS", "address_incomplete")]
+    assert left_out(home, company_name="x" * 256, first_name="é" * 128) == [("FNAME", "cut"), ("COMPANY", "cut")]
+    assert left_out(american) == [("PHONE", "us_phone")]
+    assert left_out(american, phone="") == []
+
+
+def test_a_value_without_a_usable_field_is_left_out_where_there_is_one() -> None:
+    names = FieldMap(("FNAME", "LNAME", "COMPANY"))
+    assert left_out(names) == [("PHONE", "field_unusable"), ("ADDRESS", "field_unusable")]
+    assert left_out(names, phone="", address=Address(country="AU")) == []
+
+
+def test_an_address_without_a_value_has_one_fingerprint_however_mailchimp_shows_it() -> None:
+    fields = FieldMap(EVERY_TAG)
+    nothing = values_fingerprint(dict.fromkeys(EVERY_TAG, ""))
+    for empty in ("", None, {}, {"addr1": "", "addr2": "", "city": "", "state": "", "zip": "", "country": "US"}):
+        assert held_fingerprint({"ADDRESS": empty, "OTHER": "x"}, fields) == nothing
+    values = merge_values(ANN, fields)
+    assert held_fingerprint({**values, "OTHER": 3}, fields) == values_fingerprint(values)
+    assert held_fingerprint({**values, "FNAME": "Anna"}, fields) != values_fingerprint(values)
+
+
 def test_the_second_line_of_an_address_may_be_missing() -> None:
     value = address_value(Address("1 High St", "", "Melbourne", "VIC", "3000", "AU"), "")
     assert value is not None
@@ -112,7 +156,11 @@ def test_parts_of_an_address_are_cut_as_texts_are() -> None:
         ("Österreich", None),
         ("ÖS", None),
         ("Atlantis", None),
-        ("AUS", None),
+        ("AUS", "AU"),
+        ("Aust.", "AU"),
+        ("United States of America", "US"),
+        ("XX", None),
+        ("EU", None),
     ],
 )
 def test_countries_are_codes_known_names_or_no_address(country: str, code: str | None) -> None:

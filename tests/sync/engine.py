@@ -255,6 +255,7 @@ class Engine:
                 logs=self.logs,
                 ledger=self.ledger,
                 observations=self.observations,
+                fields=self.fields,
                 clock=clock,
                 meter=meter,
             ),

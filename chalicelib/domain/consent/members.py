@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from chalicelib.domain.customers import ConsentWord, Customer
+from chalicelib.domain.fieldmap import LeftOut
 from chalicelib.domain.moments import parse_exact_moment, parse_moment
 
 # Mailchimp's statuses, and two of ours: `absent` (not in the audience) and `forgotten` (deleted for good there).
@@ -82,6 +83,7 @@ class Push:
     owner: str = ""  # customer whose data was sent
     sent: str = ""  # fingerprint of the merge fields Mailchimp holds through us; empty: nothing
     held: str = ""  # fingerprint of what Mailchimp answered to hold then, which it may have put into a form of its own
+    left_out: tuple[LeftOut, ...] = ()  # values that Mailchimp refused then: the member is there without them
     rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
     contact_id: str = ""
@@ -103,6 +105,7 @@ class Member:
     erased: bool = False
     sent: str = ""
     held: str = ""
+    left_out: tuple[LeftOut, ...] = ()
     owner: str = ""
     pushed_at: datetime | None = None
     pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
@@ -143,6 +146,7 @@ def merge(
         erased=person.erased,
         sent=sent.sent,
         held=sent.held,
+        left_out=sent.left_out,
         owner=sent.owner,
         pushed_at=sent.pushed_at,
         pushed_status=sent.status if sent.pushed_at is not None else None,
@@ -154,15 +158,17 @@ def merge(
     )
 
 
-def with_values_held(push: Push, held: str, asked_at: datetime) -> Push:
+def with_values_held(push: Push, held: str, asked_at: datetime, *, retry_refused: bool = False) -> Push:
     """The facet after Mailchimp showed what it holds in our fields; `asked_at` is our clock before it was asked.
 
-    What somebody changed there takes the place of what we sent, so that the plan compares with it.
+    What somebody changed there takes the place of what we sent, so that the plan compares with it. `retry_refused`: the
+    plan is to send again, too, what Mailchimp refused the last time.
     """
     is_newer = push.pushed_at is not None and push.pushed_at > asked_at
-    if is_newer or not push.sent or held == (push.held or push.sent):
+    is_same = held == (push.held or push.sent) and not (retry_refused and push.left_out)
+    if is_newer or not push.sent or is_same:
         return push
-    return replace(push, sent=held, held=held)
+    return replace(push, sent=held, held=held, left_out=())
 
 
 def _contact_id(here: ConsentState, sent: Push, *, is_newest: bool) -> str:

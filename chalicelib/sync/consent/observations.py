@@ -121,23 +121,20 @@ class Observations:
         touch: bool,
     ) -> None:
         """Take what Mailchimp holds in our fields, where it differs, for what was sent: the plan mends it then."""
+        retry_refused = department.values_unsure_since is not None
         changed: list[tuple[MemberStates, Push]] = []
         for key, one in by_key.items():
-            member_states = known.get(key)
-            if (
-                member_states is None
-                or member_states.push is None
-                or member_states.push.audience_id != department.audience_id
-            ):
+            states = known.get(key)
+            if states is None or states.push is None or not one.held:
                 continue
-            push = with_values_held(member_states.push, one.held, one.observed_at) if one.held else member_states.push
-            if push != member_states.push:
-                changed.append((member_states, push))
+            if states.push.audience_id == department.audience_id:
+                push = with_values_held(states.push, one.held, one.observed_at, retry_refused=retry_refused)
+                changed += [(states, push)] if push != states.push else []
         put_mark, put_push = self._members.put_mark, self._members.put_push
         if touch:
-            # Before the facets: once they are written, the difference is not seen again.
-            self._members.write([put_mark(department.id, f.address_key, VALUES_MARK) for f, _ in changed])
-        self._members.write([put_push(department.id, f.address_key, f.address, push) for f, push in changed])
+            # Before the states: once they are written, the difference is not seen again.
+            self._members.write([put_mark(department.id, s.address_key, VALUES_MARK) for s, _ in changed])
+        self._members.write([put_push(department.id, s.address_key, s.address, push) for s, push in changed])
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
         map_concurrently(

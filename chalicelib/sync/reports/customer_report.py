@@ -28,6 +28,7 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.hold_reasons import HELD, Explanation, explanation
 from chalicelib.domain.logs import LedgerEntry
+from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import mask_addresses, refusal
 from chalicelib.domain.segments.calendar import today_in
@@ -231,6 +232,9 @@ def verdict_of(
         words = f"{told.cause} {told.fix}"
     else:
         words = there or "Not in the audience, and nothing is planned for this address."
+    if decision.left_out:
+        told = explain_partly_sent(decision.left_out)
+        words = f"{words} {told.cause} {told.fix}"
     return there is not None, words + _sharing_words(state.address_customers, customer_id)
 
 

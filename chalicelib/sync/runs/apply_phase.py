@@ -13,8 +13,10 @@ from datetime import datetime
 
 from chalicelib.domain.consent.members import ConsentState, Member, Push
 from chalicelib.domain.departments import Department
+from chalicelib.domain.fieldmap import WANTED_FIELDS
 from chalicelib.domain.logs import LogEntry
-from chalicelib.domain.planning import Operation
+from chalicelib.domain.partly_sent import PARTLY_SENT
+from chalicelib.domain.planning import Operation, without_unusable, without_value
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
     PushResult,
@@ -29,11 +31,14 @@ from chalicelib.domain.push_results import (
     next_refusal,
     record_of,
     refused_already,
+    refused_value,
+    refused_values,
     renamed,
     status_foreseen,
     still_right,
 )
 from chalicelib.domain.runs import Run
+from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.batches import Request, map_concurrently
 from chalicelib.store.departments import DepartmentStore
@@ -43,9 +48,10 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.address_changes import AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
-from chalicelib.sync.ports import Clock, ConsentObservations, Meter, Remaining
-from chalicelib.sync.runs.chunk_calls import ChunkCalls, Known, Sending
+from chalicelib.sync.ports import Clock, ConsentObservations, FieldKeeper, Meter, Remaining
+from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls, Known, Sending
 from chalicelib.sync.runs.pull_phase import pull_message
+from chalicelib.sync.runs.single_calls import REST_FOLLOWS
 
 # The change marker of an address that the next run takes up by itself.
 RETRY_MARK = "retry"
@@ -61,6 +67,7 @@ class ApplyPhase:
         logs: LogStore,
         ledger: LedgerStore,
         observations: ConsentObservations,
+        fields: FieldKeeper,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -71,6 +78,7 @@ class ApplyPhase:
         self._ledger = ledger
         self._observations = observations
         self._calls = ChunkCalls(AddressChanges(members, observations), clock)
+        self._fields = fields
         self._clock = clock
         self._meter = meter
 
@@ -82,12 +90,17 @@ class ApplyPhase:
         run = self._begin(run, number) if operations is not None else run
         if operations is None or not run.is_open:
             return run
+        assert department.audience is not None
+        fields = department.audience.fields
+        operations = tuple(without_unusable(operation, fields) for operation in operations)
         member_states = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
         known = Known(department.audience_id, member_states)
         # The clock is read before the call: a word heard while it runs is newer than its answer.
         sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())
         fresh, results = _sort_out(operations, known, since=run.apply_started_at)
         sent, interruption = self._calls.send(sending, fresh)
+        if interruption is None:
+            sent, interruption = self._send_in_part(run, sending, sent)
         results += sent
         # Who was erased while the call ran may be there by it: the erasure came too early to find them.
         erased = self._erased(department, results)
@@ -155,6 +168,34 @@ class ApplyPhase:
         self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
         return self._count(run, number, results, is_failed=True)
 
+    def _send_in_part(
+        self, run: Run, sending: Sending, sent: list[PushResult]
+    ) -> tuple[list[PushResult], RetryLater | None]:
+        """Send again, without the value, whom Mailchimp refused for a field of ours: one value costs nobody the rest.
+
+        The audience is looked at before that, since its fields may have changed after the plan. Whom an interruption
+        leaves out goes with the repeat.
+        """
+        interruption: RetryLater | None = None
+        audience = sending.department.audience
+        for number in range(len(WANTED_FIELDS)):
+            refused = [one for one in sent if refused_value(one)]
+            if not refused or interruption is not None:
+                break
+            sent = [one for one in sent if not refused_value(one)]
+            if sending.remaining() < SECONDS_FOR_A_BULK_CALL:
+                return sent, RetryLater(REST_FOLLOWS)
+            if number == 0:
+                try:
+                    audience = self._fields.look_again(run, sending.department, sending.mailchimp).audience
+                except RetryLater as later:
+                    return sent, later
+            assert audience is not None
+            again = [without_value(one.operation, refused_value(one), _words(one), audience.fields) for one in refused]
+            more, interruption = self._calls.send(sending, again)
+            sent += more
+        return sent, interruption
+
     # ------------------------------------------------------------------------------------------------ keeping
 
     def _keep(
@@ -198,6 +239,7 @@ class ApplyPhase:
                 owner=operation.customer_id,
                 sent=operation.values_fingerprint if operation.values is not None else member.sent,
                 held=one.held if operation.values is not None else member.held,
+                left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
                 rule=operation.rule,
                 contact_id=one.contact_id or member.contact_id,
             )
@@ -216,6 +258,7 @@ class ApplyPhase:
             owner=member.owner or operation.customer_id,
             sent=member.sent,
             held=member.held,
+            left_out=member.left_out,
             refusal=next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
         )
@@ -278,6 +321,8 @@ class ApplyPhase:
             if not (is_failed and one.result == "unsettled"):
                 name = counted_as(one)
                 counts[name] = counts.get(name, 0) + 1
+            if one.result == "done" and one.operation.left_out:
+                counts[PARTLY_SENT] = counts.get(PARTLY_SENT, 0) + 1
         done = sum(1 for one in results if one.result in ("done", "held"))
         lost = sum(1 for one in results if one.result == "unsettled")
         refused = counts.get("refused", 0)
@@ -324,6 +369,10 @@ def _sort_out(
 def _is_unknown(one: PushResult) -> bool:
     """Refused in words that this service does not know: somebody should look at them, and teach it."""
     return one.refusal is not None and one.refusal.code == "unknown"
+
+
+def _words(one: PushResult) -> str:
+    return one.refusal.words if one.refusal is not None else ""
 
 
 def _each_once(requests: list[Request]) -> list[Request]:

@@ -15,7 +15,14 @@ from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.departments import Department
 from chalicelib.domain.fieldmap import values_fingerprint
 from chalicelib.domain.planning import Operation
-from chalicelib.domain.push_results import MOST_OPT_OUT_TRIES, PushResult, member_object, next_attempt, told_apart
+from chalicelib.domain.push_results import (
+    MOST_OPT_OUT_TRIES,
+    PushResult,
+    member_object,
+    next_attempt,
+    refused_value,
+    told_apart,
+)
 from chalicelib.domain.refusals import Refusal, classify, refusal
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
@@ -28,7 +35,7 @@ from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, settle_failed
 
 # The halves of a refused bulk call take their time as well.
-_SECONDS_FOR_A_BULK_CALL = 60.0
+SECONDS_FOR_A_BULK_CALL = 60.0
 # New contacts are rare; should an audience get many at once, the next full pull finds who moved.
 _MOST_CONTACTS_ASKED = 20
 
@@ -120,7 +127,7 @@ class ChunkCalls:
             answer = sending.mailchimp.push_surely(
                 sending.audience_id,
                 [member_object(o) for o in operations],
-                go_on=lambda: sending.remaining() > _SECONDS_FOR_A_BULK_CALL,
+                go_on=lambda: sending.remaining() > SECONDS_FOR_A_BULK_CALL,
             )
         except RetryLater as later:
             return before + PushAnswer(untried=tuple(o.address for o in operations)), later
@@ -216,6 +223,10 @@ class ChunkCalls:
         answer = mailchimp.rename_member(audience_id, operation.old_address, operation.address, operation.values or {})
         if answer.outcome == "done":
             return self._renamed(sending, operation, answer.member)
+        refusal = _classified(answer.refused) if answer.refused is not None else None
+        result = PushResult(operation, "refused", refusal=refusal)
+        if refused_value(result):
+            return result
         contact_id = sending.member(operation.old_address_key).contact_id
         old = mailchimp.member(audience_id, operation.old_address)
         if old is None:
@@ -224,7 +235,7 @@ class ChunkCalls:
                 return self._missing(sending, operation, operation.old_address, contact_id)
             # An earlier delivery of the chunk renamed it.
             return replace(self._push_one(sending, operation), old="absent")
-        refused = _classified(answer.refused).code if answer.refused is not None else ""
+        refused = refusal.code if refusal is not None else ""
         # Archived: an earlier delivery of the chunk got as far as that.
         if old.status not in (("archived",) if refused == "cannot_rename" else ("archived", "subscribed")):
             # The member is not subscribed any more: that is news, and the next plan decides with it.

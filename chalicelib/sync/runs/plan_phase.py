@@ -17,8 +17,9 @@ from chalicelib.domain.consent.members import ConsentState, Member, OptOut
 from chalicelib.domain.consent.observations import SPEAKERS
 from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact, pracbill_opt_out
 from chalicelib.domain.departments import Department
-from chalicelib.domain.hold_reasons import explanation
+from chalicelib.domain.hold_reasons import Explanation, explanation
 from chalicelib.domain.logs import LedgerEntry, Record
+from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
 from chalicelib.domain.planning import (
     RENAMED,
     WAITING,
@@ -29,6 +30,7 @@ from chalicelib.domain.planning import (
     plan_address,
     plan_move,
 )
+from chalicelib.domain.push_results import partly_sent_record
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
@@ -149,6 +151,10 @@ class PlanPhase:
             if isinstance(one, Held) and one.code and not (one.waits and one.marks):
                 tally.hold(one.code)
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
+            elif isinstance(one, Held) and one.left_out and run.type == "full":
+                # Unchanged, and still not whole: a full sync tells of everybody with whom something is to be done.
+                tally.held[PARTLY_SENT] = tally.held.get(PARTLY_SENT, 0) + 1
+                tally.records.append(partly_sent_record(unchanged_record(one, now), one.left_out))
         self._note_address_statuses(run, department, batch, decisions, tally)
         if not run.dry_run:
             self._observations.owe_pracbill(department, batch)
@@ -324,6 +330,7 @@ def _moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry
 
 def planned_record(operation: Operation, at: datetime) -> Record:
     """The record of an operation that is not carried out yet; applying it replaces the record."""
+    words = explain_partly_sent(operation.left_out) if operation.left_out else Explanation("", "")
     return Record(
         key=operation.address_key,
         customer_id=operation.customer_id,
@@ -331,6 +338,21 @@ def planned_record(operation: Operation, at: datetime) -> Record:
         action=operation.action,
         outcome="planned",
         code=operation.rule,
+        cause=words.cause,
+        fix=words.fix,
+        at=at,
+    )
+
+
+def unchanged_record(held: Held, at: datetime) -> Record:
+    """The record of an address with which all is well and nothing to do; it is kept only with more to say."""
+    return Record(
+        key=held.address_key,
+        customer_id=held.customer_id,
+        address=mask_address(held.address),
+        action="none",
+        outcome="done",
+        code=held.rule,
         cause="",
         fix="",
         at=at,

@@ -16,6 +16,7 @@ MAX_TAG_LENGTH = 10
 MAX_TEXT_BYTES = 255
 _DATE_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d-%m-%Y")
 _ADDRESS_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
+_WITH_STATES = ("", "US", "CA", "AU")
 _ADDRESS_REQUIRED = ("addr1", "city", "state", "zip")
 
 
@@ -42,12 +43,15 @@ class MergeField:
         """As the API shows it."""
         return asdict(self) | {"list_id": list_id, "_links": []}
 
-    def clean(self, value: MergeValue) -> MergeValue:
-        """The value as it will be stored; raises InvalidValue. The empty string clears any field."""
+    def clean(self, value: MergeValue, *, stateless: bool = False) -> MergeValue:
+        """The value as it will be stored; raises InvalidValue. The empty string clears any field.
+
+        `stateless`: an address needs no state where addresses have none.
+        """
         if value == "":
             return ""
         if self.type == "address":
-            return _clean_address(value)
+            return _clean_address(value, stateless=stateless)
         if self.type == "number":
             return _clean_number(value)
         if isinstance(value, dict):
@@ -74,8 +78,10 @@ def cut_to_bytes(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     return text.encode()[:limit].decode(errors="ignore")
 
 
-def _clean_address(value: MergeValue) -> MergeValue:
-    if not isinstance(value, dict) or not all(value.get(part, "").strip() for part in _ADDRESS_REQUIRED):
+def _clean_address(value: MergeValue, *, stateless: bool) -> MergeValue:
+    country = value.get("country", "").upper() if isinstance(value, dict) else ""
+    required = [part for part in _ADDRESS_REQUIRED if part != "state" or not stateless or country in _WITH_STATES]
+    if not isinstance(value, dict) or not all(value.get(part, "").strip() for part in required):
         raise InvalidValue("Please enter a complete address")
     address = {part: cut_to_bytes(value.get(part, "")) for part in _ADDRESS_PARTS}
     # default_country 164 is the United States; what is no two-letter code falls back to it.

@@ -60,6 +60,8 @@ class Readings:
     required_fields_on_every_write: bool = True
     # Are repeated spaces inside a text value made one? Forms of the web app do that.
     values_lose_spaces: bool = False
+    # Is an address without a state taken outside the United States, Canada and Australia?
+    stateless_addresses_taken: bool = False
     # Does the listing of a segment show its pending members?
     segment_listing_shows_pending: bool = True
     # Wording of the refusals: "current" or "older".

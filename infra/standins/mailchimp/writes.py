@@ -275,7 +275,9 @@ class Writer:
             if definition is None:
                 continue
             try:
-                merges[tag] = self._kept(definition.clean(value))
+                merges[tag] = self._kept(
+                    definition.clean(value, stateless=self.world.readings.stateless_addresses_taken)
+                )
             except InvalidValue as error:
                 errors.append(FieldError(tag, str(error)))
         if is_new or self.world.readings.required_fields_on_every_write:

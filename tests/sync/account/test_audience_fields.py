@@ -12,6 +12,7 @@ from tests.sync.engine import Practice
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
 HOME = {"line1": "1 High St", "city": "Melbourne", "state": "VIC", "postcode": "3000", "country": "AU"}
+AUCKLAND = {"line1": "2 Quay St", "city": "Auckland", "postcode": "1010", "country": "New Zealand"}
 
 
 def merges(practice: Practice, address: str) -> dict[str, Any]:
@@ -242,3 +243,62 @@ def test_a_dry_run_creates_no_field(practice: Practice) -> None:
     assert practice.writes() == []
     practice.sync()
     assert phones(practice) == ["03 9123 4567", "03 9123 4568", ""]
+
+
+def planned(practice: Practice, run_type: Any = "incremental") -> str:
+    """A run that has its plan and is about to send."""
+    practice.engine.clock.move(minutes=10)
+    practice.control.reset_journal()
+    run_id = practice.start(run_type)
+    practice.engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
+    return run_id
+
+
+def test_a_field_that_changes_after_the_plan_keeps_nobody_out(practice: Practice) -> None:
+    practice.customer("1", "ann@clinic.test", first_name="Ann", phone="03 9123 4567")
+    practice.customer("2", "bob@clinic.test", first_name="Bob", phone="17")
+    practice.customer("3", "cat@clinic.test", first_name="Cat")
+    run_id = planned(practice, "full")
+    delete_field(practice, "PHONE")
+    make_field(practice, "PHONE", type="number")
+
+    practice.engine.work()
+
+    run = practice.run(run_id)
+    assert set(practice.audience()) == {"ann@clinic.test", "bob@clinic.test", "cat@clinic.test"}
+    assert (run.status, run.counts["add"], run.counts.get("refused", 0)) == ("success", 3, 0)
+    assert "field_type_clash" in findings(practice)
+    (record,) = [record for record in practice.records(run, "partly_sent") if record.customer_id == "1"]
+    assert record.code == "field_unusable"
+    assert "phone number" in record.cause
+    # What the number field took of the others is nothing of ours any more; what was planned before is put right.
+    practice.sync()
+    assert without_writes(practice, "incremental")
+    delete_field(practice, "PHONE")
+    practice.sync()
+    assert phones(practice) == ["03 9123 4567", "17", ""]
+    assert without_writes(practice, "full")
+
+
+def test_a_changed_address_is_carried_out_though_a_field_is_refused(practice: Practice) -> None:
+    with_phones(practice)
+    practice.edit("1", email="anna@clinic.test", phone="03 9123 9999")
+    run_id = planned(practice)
+    delete_field(practice, "PHONE")
+    make_field(practice, "PHONE", type="number")
+    practice.engine.work()
+    assert practice.run(run_id).status == "success"
+    assert practice.audience()["anna@clinic.test"] == "subscribed"
+    assert practice.audience().get("ann@clinic.test") in (None, "archived")
+    assert merges(practice, "anna@clinic.test")["FNAME"] == "Ann"
+
+
+def test_selecting_the_audience_again_has_a_refused_value_tried_again(practice: Practice) -> None:
+    practice.customer("1", "kim@clinic.test", address={**AUCKLAND, "state": ""})
+    practice.sync()
+    assert merges(practice, "kim@clinic.test")["ADDRESS"] == ""
+    assert without_writes(practice, "full")
+    practice.engine.departments.change(practice.id, lambda d: d.with_values_unsure(practice.engine.clock()))
+    practice.sync()
+    assert practice.pushed() == 2
+    assert without_writes(practice, "full")
