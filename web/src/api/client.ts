@@ -6,7 +6,7 @@ import { CallFailed, type Failure, failureOf, readFailure } from './failure.ts';
 import type { paths } from './schema.d.ts';
 import { type GetToken, TokenKeeper } from './token.ts';
 
-export type Calls = TypedClient<paths>;
+export type Calls = TypedClient<paths, 'application/json'>;
 
 // The gateway gives up after 29 s; whoever has said nothing by then will not answer.
 const LONGEST_CALL_MS = 35_000;
@@ -32,7 +32,7 @@ export class Client {
   constructor({ api, getToken, onSignedOut }: ClientOptions) {
     this.#tokens = new TokenKeeper(getToken);
     this.#onSignedOut = onSignedOut;
-    this.calls = createClient<paths>({
+    this.calls = createClient<paths, 'application/json'>({
       baseUrl: api.replace(/\/+$/, ''),
       credentials: 'omit',
       referrerPolicy: 'no-referrer',

@@ -107,11 +107,15 @@ export class ConnectionPanel extends Panel<Connection> {
     if (findings.length === 0) return nothing;
     return html`<h4 id="findings">${words.findings}</h4>
       <ul class="findings" aria-labelledby="findings">
-        ${findings.map(
-          ({ severity, message, fix }) =>
-            html`<li>${notice({ kind: KINDS[severity], words: `${words.severities[severity]}: ${message}`, fix })}</li>`,
-        )}
+        ${findings.map((finding) => html`<li>${this.#finding(finding)}</li>`)}
       </ul>`;
+  }
+
+  #finding({ code, severity, message, fix, params }: Finding): TemplateResult {
+    const { texts, format } = this.page;
+    const said = texts.findings[code]?.(params, format) ?? { words: message, fix };
+    const words = `${texts.connection.severities[severity]}: ${said.words}`;
+    return notice({ kind: KINDS[severity], words, fix: said.fix });
   }
 
   #buttons(): TemplateResult {

@@ -4,6 +4,7 @@ import { audience } from './en/audience.ts';
 import { common } from './en/common.ts';
 import { connection } from './en/connection.ts';
 import { failures } from './en/failures.ts';
+import { findings } from './en/findings.ts';
 import { logs } from './en/logs.ts';
 import { segments } from './en/segments.ts';
 import { sync } from './en/sync.ts';
@@ -11,6 +12,7 @@ import { sync } from './en/sync.ts';
 export const en = {
   common,
   failures,
+  findings,
   audience,
   connection,
   logs,
