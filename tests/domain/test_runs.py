@@ -15,7 +15,9 @@ from chalicelib.domain.runs import (
     Run,
     brake_reason,
     buckets,
+    closing_code,
     closing_message,
+    closing_params,
     closing_status,
     held_by_reason,
     rate_and_finish,
@@ -222,3 +224,16 @@ def test_rate_and_finish_are_unknown_before_anything_is_done() -> None:
 def test_an_ended_run_has_a_rate_and_no_finish_to_come() -> None:
     ended = run(apply_started_at=NOON, planned=20, done=20, finished_at=NOON + timedelta(seconds=10), status="success")
     assert rate_and_finish(ended, NOON + timedelta(days=1)) == (2.0, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "params"),
+    [
+        ({"dry_run": True}, "dry_run", {}),
+        ({}, "nothing_to_do", {}),
+        ({"done": 2, "planned": 2}, "synced", {}),
+        ({"chunks_total": 3, "chunks_failed": 1, "done": 2}, "chunks_lost", {"chunks": 3, "lost": 1}),
+    ],
+)
+def test_the_end_is_said_in_a_code_with_its_figures(fields: dict[str, Any], code: str, params: dict[str, int]) -> None:
+    assert (closing_code(run(**fields)), closing_params(run(**fields))) == (code, params)

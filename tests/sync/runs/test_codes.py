@@ -43,7 +43,7 @@ def test_a_cancelled_run_says_by_whom_and_what_was_done(practice: Practice) -> N
 
 
 def test_a_brake_says_its_figures(practice: Practice) -> None:
-    practice.customers(3)
+    practice.customers(7)
     practice.sync("full")
     practice.change_brake(removals=0, removals_percent=0)
     practice.remove("1", "2")
@@ -51,13 +51,15 @@ def test_a_brake_says_its_figures(practice: Practice) -> None:
     assert view.code == "awaiting_approval"
     assert view.brake is not None
     assert (view.brake.code, view.brake.params["planned"], view.brake.params["limit"]) == ("removals", 2, 0)
+    practice.engine.lifecycle.cancel(practice.id, view.id, by="user-1")
+    practice.remove("3", "4")
+    view = practice.engine.lifecycle.get(practice.id, practice.sync().id)
+    assert view.brake is not None
+    assert (view.brake.code, view.brake.params) == ("share", {"planned": 4, "members": 7})
 
 
-def test_a_run_that_lost_chunks_or_was_given_up_says_so(engine: Engine, practice: Practice) -> None:
+def test_a_run_that_shows_no_progress_says_so(engine: Engine, practice: Practice) -> None:
     practice.customers(1)
-    practice.fail(method="POST", status=500)
-    run = practice.sync("full")
-    assert (run.code, run.params) == ("chunks_lost", {"chunks": 1, "lost": 1})
     run_id = practice.start("full")
     engine.sweep(minutes=31)
     assert practice.run(run_id).code == "stuck"
