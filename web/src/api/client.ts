@@ -25,6 +25,7 @@ interface Answer<Data> {
 
 export class Client {
   readonly calls: Calls;
+  readonly #api: string;
   readonly #tokens: TokenKeeper;
   readonly #onSignedOut: () => void;
   #ending = new AbortController();
@@ -32,8 +33,9 @@ export class Client {
   constructor({ api, getToken, onSignedOut }: ClientOptions) {
     this.#tokens = new TokenKeeper(getToken);
     this.#onSignedOut = onSignedOut;
+    this.#api = api.replace(/\/+$/, '');
     this.calls = createClient<paths, 'application/json'>({
-      baseUrl: api.replace(/\/+$/, ''),
+      baseUrl: this.#api,
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
       fetch: (request) => this.#send(request),
@@ -42,11 +44,20 @@ export class Client {
 
   /** What a call answers: `ask((calls) => calls.GET('/departments/{department_id}/connection', …))`. Throws CallFailed. */
   async ask<Data>(call: (calls: Calls) => Promise<Answer<Data>>): Promise<Data> {
-    try {
-      return (await call(this.calls)).data as Data; // a refusal was thrown already, see below
-    } catch (error) {
-      throw error instanceof CallFailed ? error : new CallFailed(withoutAnswer(error));
-    }
+    return (await answered(call(this.calls))).data as Data; // a refusal was thrown already, see below
+  }
+
+  /** One page of a list as CSV, and the cursor of the next one; see csv.ts. Throws CallFailed. */
+  async csv(path: string, cursor: string): Promise<{ text: string; next: string | null }> {
+    const url = new URL(this.#api + path, globalThis.location?.href);
+    if (cursor !== '') url.searchParams.set('cursor', cursor);
+    const request = new Request(url, {
+      headers: { Accept: 'text/csv' },
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+    });
+    const response = await answered(this.#send(request));
+    return { text: await answered(response.text()), next: response.headers.get('Next-Cursor') };
   }
 
   /** Break off what is under way; later calls work again. */
@@ -99,6 +110,14 @@ export class Client {
 async function legible(response: Response): Promise<Response> {
   if (!response.ok) throw new CallFailed(await readFailure(response));
   return response;
+}
+
+async function answered<Result>(call: Promise<Result>): Promise<Result> {
+  try {
+    return await call;
+  } catch (error) {
+    throw error instanceof CallFailed ? error : new CallFailed(withoutAnswer(error));
+  }
 }
 
 function withoutAnswer(error: unknown): Failure {
