@@ -20,6 +20,11 @@ Document = dict[str, Any]
 _TAGGABLE = ("subscribed", "pending", "transactional")
 _TYPES = {"FNAME": "text", "LNAME": "text", "COMPANY": "text", "PHONE": "phone", "ADDRESS": "address"}
 _WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
+# Of the ledger's rules those that stand for a no, whatever became of the member since.
+_NO_RULES = {
+    *("no-recorded", "no-moved-along", "unsubscribed-there", "complained-there", "unsubscribed-by-admin"),
+    *("bounced-there", "deleted-there"),
+}
 _STRANGE = ("archive", "delete", "bounce", "move", "unsubscribe", "complain", "confirm")
 
 
@@ -184,7 +189,9 @@ class Oracle:
                 f"the page of {customers[0]['id']} shows {view.member_status}, {address} is {self._status(address)}"
             )
         became = [entry.after for entry in view.consent_ledger]
-        if self._words.standing(address, self._now) and not {"unsubscribed", "cleaned", "forgotten"} & set(became):
+        rules = {entry.rule for entry in view.consent_ledger}
+        is_noted = {"unsubscribed", "cleaned", "forgotten"} & set(became) or _NO_RULES & rules
+        if self._words.standing(address, self._now) and not is_noted:
             self.blame(f"the ledger of {address} knows of no no: {became}")
         for event in self._product_events(address):
             is_here = event.audience_id == self._world.audience_id and event.was and event.was != event.became
