@@ -93,7 +93,6 @@ def _import(world: World, address: str, status: str) -> None:
 @act("colleague", "edit")
 def _edit_member(world: World, address: str, tag: str, text: str) -> None:
     world.control.admin_edit(_address(address), {tag: text}, audience_id=world.audience_id)
-    world.edited.add((canonical(_address(address)), tag))
 
 
 @act("colleague", "untag")

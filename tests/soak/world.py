@@ -55,7 +55,6 @@ class World:
         self.letters: list[Letter] = []
         self.notes: list[str] = []  # what came of each step, for readers
         self.audience_id = ""
-        self.edited: set[tuple[str, str]] = set()  # fields that a colleague wrote in Mailchimp
         self._aws, self._sqs = aws, client("sqs", aws)
         self.queues = make_queues(aws)
         self._now_taking = 0
