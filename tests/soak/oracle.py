@@ -120,6 +120,8 @@ class Oracle:
         words = {_word(c) for c in customers}
         if "unsubscribed" in words or self._is_strange(address) or self._lacks_a_required_field(customers):
             return
+        if self._may_have_come_with_a_no(address, customers):
+            return
         status, audience = self._status(address), self._world.audience_id
         imported = [e for e in self._world.chronicle.events if e.address == address and e.what == "import"]
         noes = self._words.noes(address)
@@ -134,6 +136,12 @@ class Oracle:
                 self.blame(f"{address} is not there although unknown consent is {wished}")
             if status == "archived" and wished != "skip":
                 self.blame(f"{address} stays archived although its customers {_ids(customers)} are back")
+
+    def _may_have_come_with_a_no(self, address: str, customers: list[Document]) -> bool:
+        """A customer was elsewhere when a no was said there, and it may have been theirs: then either is right."""
+        ids = _ids(customers)
+        elsewhere = self._linked(address) - {address}
+        return any(no.who != "pracbill" or no.what in ids for other in elsewhere for no in self._words.noes(other))
 
     def _is_strange(self, address: str) -> bool:
         """Others had a hand in it: what then is right needs more than a few lines."""
