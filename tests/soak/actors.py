@@ -265,6 +265,18 @@ def _delete_segment(world: World, name: str) -> None:
         world.product.service.segments.delete(world.id, known.id, by="user-1")
 
 
+@act("staff", "erase")
+def _erase(world: World, customer_id: str) -> None:
+    """The person wished to be forgotten: PracBill's staff remove the customer, and have us erase what we know."""
+    addresses = {records[customer_id].address for _, records in world.chronicle.records if customer_id in records}
+    _live(world, customer_id)
+    world.product.service.customers.erase(world.id, customer_id, by="user-1")
+    world.pracbill.remove(customer_id, department_id=world.id)
+    world.note_customers()
+    for address in addresses:
+        world.chronicle.events.append(Event(world.clock(), "staff", "erase", address, world.audience_id))
+
+
 @act("staff", "select")
 def _select(world: World, which: str) -> None:
     """Select a new audience, or look after the selected one again."""

@@ -150,7 +150,9 @@ class _Writer:
         return f"colleague {kind} {more.get(kind, name)}".strip()
 
     def machine(self) -> str:
-        act = self.random.choice((*_MACHINES, "bounce"))
+        act = self.random.choice((*_MACHINES, "bounce", "die"))
+        if act == "die":
+            return f"worker die {self.random.randint(1, 30)}"
         return f"machine bounce {self.plain_name()}" if act == "bounce" else f"machine {act}"
 
     def staff(self) -> str:
@@ -160,6 +162,8 @@ class _Writer:
             return f"staff segment {segment} {random.choice(list(SEGMENTS))}"
         if random.random() < 0.15:
             return f"staff delete-segment {random.choice(list(SEGMENTS))}"
+        if random.random() < 0.1:
+            return f"staff erase {random.choice(self.customers)}"
         if random.random() < 0.3:
             return f"staff select {random.choice(('new', 'same'))}"
         return self.settings()[0]

@@ -25,7 +25,7 @@ _NO_RULES = {
     *("no-recorded", "no-moved-along", "unsubscribed-there", "complained-there", "unsubscribed-by-admin"),
     *("bounced-there", "deleted-there"),
 }
-_STRANGE = ("archive", "delete", "bounce", "move", "unsubscribe", "complain", "confirm")
+_STRANGE = ("erase", "archive", "delete", "bounce", "move", "unsubscribe", "complain", "confirm")
 
 
 class Oracle:
@@ -41,6 +41,7 @@ class Oracle:
         self._read()
         self._check_runs()
         self._check_moments()
+        self._check_erased()
         for address, customers in sorted(self._customers.items()):
             self._check_no(address, customers)
             self._check_yes(address, customers)
@@ -99,6 +100,20 @@ class Oracle:
                 continue
             if noes := self._words.standing(event.address, event.at):
                 self.blame(f"{event.address} was subscribed by us at {event.at:%d %H:%M:%S} after {_told(noes[-1])}")
+
+    def _check_erased(self) -> None:
+        """Who was erased while we had them in the audience is never added again."""
+        erased: dict[str, datetime] = {}
+        ours = set()
+        for event in self._world.chronicle.events:
+            if event.what == "erase" and event.address in ours:
+                erased[event.address] = event.at
+            if event.who == "product" and event.became:
+                ours.add(event.address)
+                if event.address in erased and not event.was:
+                    self.blame(f"{event.address} was erased at {erased[event.address]:%d %H:%M:%S} and added again")
+            if event.what == "resubscribe":
+                erased.pop(event.address, None)
 
     def _check_no(self, address: str, customers: list[Document]) -> None:
         status = self._status(address)
@@ -191,7 +206,7 @@ class Oracle:
 
     def _check_ledger(self, address: str, customers: list[Document]) -> None:
         """The customer's page shows the member as it is, and the ledger every no and every change of ours."""
-        if self._words.is_moved(address):
+        if self._words.is_touched(address, "move", "erase"):
             return  # the contact has become another address's, and its history with it
         view = self._service.customers.explain(self._world.id, customers[0]["id"])
         if view.member_status not in (self._status(address), "forgotten"):

@@ -204,7 +204,14 @@ class World:
             message = self._receive(self.queues.events)
             if message is None:
                 return
-            if self.product.handle_event(_as_event(message)):
+            try:
+                with self.executioner.armed():
+                    is_through = self.product.handle_event(_as_event(message))
+            except Killed as killed:
+                self.say(f"the event worker died before {killed}")
+                self._give_back(self.queues.events, message)
+                continue
+            if is_through:
                 self._delete(self.queues.events, message)
 
     def work(self) -> None:
