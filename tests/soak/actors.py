@@ -27,7 +27,7 @@ def act(actor: str, name: str) -> Callable[[Act], Act]:
 
 def take(world: World, step: Step) -> None:
     """Carry out a step. What cannot be done at this moment is no fault: it is put down and passed over."""
-    before = len(world.notes)
+    before, world.is_staff_acting = len(world.notes), step.actor == "staff"
     try:
         _ACTS[step.actor, step.act](world, *step.words)
     except Problem as problem:
@@ -36,6 +36,8 @@ def take(world: World, step: Step) -> None:
         world.say(f"refused: {refused}"[:160])
     except KeyError as missing:
         world.say(f"nobody there: {missing}")
+    finally:
+        world.is_staff_acting = False
     told = "; ".join(world.notes[before:])
     world.notes[before:] = [f"{world.clock():%d %H:%M:%S} {step}" + (f"   [{told}]" if told else "")]
 

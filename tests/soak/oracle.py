@@ -292,13 +292,15 @@ class Oracle:
                 self.blame(f"run {run.id} ({run.status}) has {len(own)} log entries")
                 continue
             until = self._runs[index + 1].started_at if index + 1 < len(self._runs) else self._now
-            self._check_entry(own[0], self._changed_between(run.started_at, until))
+            if not any(run.started_at < at < until for at in self._world.tap.lost):
+                self._check_entry(own[0], self._changed_between(run.started_at, until))
         if active := self._world.product.active_run_id():
             self.blame(f"run {active} still holds the department")
 
     def _changed_between(self, start: datetime, end: datetime) -> int:
         events = self._world.chronicle.events
-        return len({e.contact_id for e in events if e.who == "product" and start < e.at < end})
+        ours = [e for e in events if (e.who, e.what) == ("product", "in a run")]
+        return len({e.contact_id for e in ours if start < e.at < end})
 
     def _check_entry(self, entry: Any, changed: int) -> None:
         counted = sum(entry.counts.get(name, 0) for name in _WRITES)

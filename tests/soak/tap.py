@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from infra.standins.mailchimp.gate import DROPPED, Request, Response, html_response
@@ -45,10 +46,12 @@ def mailchimp_kind(method: str, path: str) -> str:
 class Tap:
     """`take` carries out a step of the script; `is_quiet` lets every call through untouched and uncounted."""
 
-    def __init__(self, take: Take) -> None:
-        self._take = take
+    def __init__(self, take: Take, clock: Callable[[], datetime]) -> None:
+        self._take, self._clock = take, clock
         self.is_quiet = True
         self.begin(())
+
+        self.lost: list[datetime] = []  # when a call was carried out whose answer did not arrive
 
     def begin(self, steps: tuple[Step, ...]) -> None:
         """What is to happen during the next run."""
@@ -67,6 +70,7 @@ class Tap:
             nth = self._arrive(kind)
             how = self._spoiled(kind) or self._blamed(request)
             if how in ("lose", "truncate"):
+                self.lost.append(self._clock())
                 response = answer(request)
                 self._leave(kind, nth)
                 half = replace(response, body=response.body[: len(response.body) // 2])

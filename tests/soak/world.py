@@ -51,10 +51,11 @@ class World:
         self.chronicle = Chronicle()
         self.executioner = Executioner()
         self.take: Callable[[Step], None] = lambda step: None
-        self.tap = Tap(self._take_during)
+        self.tap = Tap(self._take_during, clock)
         self.letters: list[Letter] = []
         self.notes: list[str] = []  # what came of each step, for readers
         self.audience_id = ""
+        self.is_staff_acting = False
         self._aws, self._sqs = aws, client("sqs", aws)
         self.queues = make_queues(aws)
         self._now_taking = 0
@@ -96,7 +97,7 @@ class World:
         audience_id = parts[1]
         before = self.statuses(audience_id)
         response = self.api_answer(request)
-        self.note_changes("product", f"{request.method} {'/'.join(parts[2:3])}", audience_id, before)
+        self.note_changes("product", "at staff's request" if self.is_staff_acting else "in a run", audience_id, before)
         return response
 
     def statuses(self, audience_id: str) -> Statuses:
