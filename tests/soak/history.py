@@ -92,7 +92,7 @@ def run(world: World, kind: str, during: tuple[Step, ...] = ()) -> str:
         world.tap.begin(())
         return f"refused: {refused}"[:100]
     world.tap.is_quiet = False
-    world.work_to_the_end()
+    _work_and_approve(world)
     world.tap.is_quiet = True
     missed = [str(step) for step in world.tap.waiting]
     world.tap.begin(())
@@ -107,12 +107,12 @@ def _rest(world: World, oracle: Oracle) -> None:
     world.executioner.order(0)
     world.notes.append("--- rest")
     world.take(Step("machine", "deliver", ("shuffled",)))
-    _let_go_on(world)
+    _work_and_approve(world)
     world.clock.move(days=8)
     for kind in ("incremental", "full"):
         world.clock.move(minutes=10)
         world.notes.append(f"sync {kind}   [{run(world, kind)}]")
-        _let_go_on(world)
+        _work_and_approve(world)
         world.take(Step("machine", "deliver", ("all",)))
     oracle.look()
     world.clock.move(minutes=10)
@@ -120,7 +120,8 @@ def _rest(world: World, oracle: Oracle) -> None:
     oracle.look_at_a_further_sync()
 
 
-def _let_go_on(world: World) -> None:
+def _work_and_approve(world: World) -> None:
+    """Work until no run is active; staff approve what the brake stopped."""
     world.work_to_the_end()
     for _ in range(3):
         if not world.is_braked():

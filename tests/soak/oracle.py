@@ -280,7 +280,7 @@ class Oracle:
 
     def _check_runs(self) -> None:
         entries = self._service.logs.list(
-            self._world.id, direction="push", type=None, status=None, limit=100, after=None
+            self._world.id, direction="push", type=None, status=None, trigger=None, limit=100, after=None
         )[0]
         for index, run in enumerate(self._runs):
             if run.status in ("running", "awaiting_approval"):
