@@ -14,7 +14,7 @@ from tests.soak.script import Step, read_step
 from tests.soak.segments import SEGMENTS
 
 # What the service is known not to hold yet; a history is written without it until it does.
-NOT_YET: frozenset[str] = frozenset()
+NOT_YET = frozenset({"culprit"})
 ALL = frozenset[str]()
 
 _CONSENTS = ("old-yes",) * 6 + ("yes", "none", "none", "old-no", "yes?")
@@ -65,7 +65,8 @@ class _Writer:
         lines = [self.act() for _ in range(random.randint(1, 5))]
         lines += self.during(0.6)
         lines += [f"worker die {random.randint(1, 60)}"] if random.random() < 0.25 else []
-        lines += [self.culprit()] if random.random() < 0.06 else []
+        culprit = [self.culprit()] if random.random() < 0.06 else []
+        lines += culprit if "culprit" not in self.without else []
         return [*lines, "sync " + random.choice(("incremental", "incremental", "full", "schedule"))]
 
     def during(self, chance: float) -> list[str]:
