@@ -24,6 +24,8 @@ const EMPTY: NewAudienceForm = {
   'address.country': '',
   permission_reminder: '',
 };
+// How long nobody may have typed in a field before it is said what is wrong with it.
+const LOOK_AFTER_MS = 600;
 type FieldName = keyof NewAudienceForm;
 
 @element('pbm-audience')
@@ -45,6 +47,7 @@ export class AudiencePanel extends Panel<PanelData> {
   @state() private creating = false;
   @state() private form: NewAudienceForm = EMPTY;
   @state() private errors: Readonly<Record<string, string>> = {};
+  #lookTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #form: Ref<HTMLFormElement> = createRef();
 
   protected override get heading(): string {
@@ -178,12 +181,25 @@ export class AudiencePanel extends Panel<PanelData> {
       ...(name === 'from_email' ? { type: 'email' as const, inputMode: 'email' as const } : {}),
       onInput: (value) => {
         this.form = { ...this.form, [name]: value };
-        if (this.errors[name]) this.errors = { ...this.errors, ...this.#wrong([name]) };
-      },
-      onChange: () => {
-        this.errors = { ...this.errors, ...this.#wrong([name]) };
+        this.#lookSoon(name);
       },
     });
+  }
+
+  /** Once nobody types any more: not when the field is left, or the words would push the button away from under a press. */
+  #lookSoon(name: FieldName): void {
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = setTimeout(
+      () => {
+        this.errors = { ...this.errors, ...this.#wrong([name]) };
+      },
+      this.errors[name] ? 0 : LOOK_AFTER_MS,
+    );
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearTimeout(this.#lookTimer);
   }
 
   #wrong(names: readonly FieldName[]): Record<string, string> {

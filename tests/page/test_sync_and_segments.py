@@ -1,0 +1,114 @@
+"""The guide's way through the page: choose an audience, sync, read the log, build a segment, edit it, delete it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from infra.local.stack import LocalStack
+from tests.page.department import Department
+from tests.page.embedding import open_page
+
+pytestmark = pytest.mark.stack
+
+_SYNCED_WITHIN_MS = 90_000
+
+
+def panel(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name, exact=True)
+
+
+def show(page: Page, tab: str) -> None:
+    page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def test_an_audience_is_shown_and_another_may_be_chosen(page: Page, stack: LocalStack, connected: Department) -> None:
+    open_page(page, stack)
+    overview = panel(page, "Audience Overview")
+    name = connected.call("GET", "/audience")["name"]
+    expect(overview).to_contain_text(name)
+    overview.get_by_role("button", name="Choose another audience").click()
+    expect(overview.get_by_role("combobox", name="Audience")).to_be_focused()
+    overview.get_by_role("button", name="Use this audience").click()
+    expect(overview.get_by_role("heading", name="Audience Overview")).to_be_focused()
+    connected.rest()
+
+
+def test_the_form_of_a_new_audience_says_what_is_missing_as_one_types(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    open_page(page, stack)
+    overview = panel(page, "Audience Overview")
+    overview.get_by_role("button", name="Choose another audience").click()
+    overview.get_by_role("button", name="Create Audience").click()
+    expect(overview.get_by_role("textbox", name="Audience Name")).to_be_focused()
+    overview.get_by_role("textbox", name="From Email").fill("nobody")
+    expect(overview.get_by_role("textbox", name="From Email")).to_have_attribute("aria-invalid", "true")
+    overview.get_by_role("button", name="Create", exact=True).click()
+    expect(overview.get_by_role("textbox", name="Audience Name")).to_be_focused()
+    expect(overview.get_by_role("textbox", name="From Email")).to_have_accessible_description(
+        re.compile("not an e-mail address")
+    )
+    expect(overview.get_by_role("textbox", name="From Email")).to_have_value("nobody")
+
+
+def test_a_sync_is_started_followed_and_found_in_the_log(page: Page, stack: LocalStack, connected: Department) -> None:
+    open_page(page, stack, view="sync")
+    sync = panel(page, "Sync")
+    sync.get_by_role("button", name="Full Sync").click()
+    expect(sync).to_contain_text("A sync is running.")
+    page.reload()
+    expect(sync).to_contain_text(re.compile("A sync is running|Last sync"))
+    expect(sync).to_contain_text("Last sync", timeout=_SYNCED_WITHIN_MS)
+    show(page, "Sync Logs")
+    logs = panel(page, "Sync Logs")
+    expect(logs.get_by_role("columnheader")).to_have_text(["Date", "Direction", "Type", "Status", "Message"])
+    first = logs.get_by_role("row").nth(1)
+    expect(first).to_contain_text("Full")
+    logs.get_by_role("combobox", name="Status").select_option("Error")
+    expect(logs).to_contain_text(re.compile("No entry fits|Error"))
+
+
+def test_a_segment_is_built_with_a_live_preview_edited_and_deleted(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    open_page(page, stack, view="segments")
+    segments = panel(page, "Segments")
+    segments.get_by_role("button", name="Create Segment").click()
+    editor = panel(page, "Create a segment")
+    name = editor.get_by_role("textbox", name="Segment Name")
+    expect(name).to_be_focused()
+    editor.get_by_role("button", name="Save").click()
+    expect(name).to_have_accessible_description(re.compile("Give the segment a name"))
+    name.fill("Victoria <img onerror=alert(1)>")
+    rule = editor.get_by_role("group", name="Rule 1")
+    rule.get_by_role("combobox", name="Field").select_option("State")
+    rule.get_by_role("combobox", name="Operator").select_option("Equals")
+    rule.get_by_role("combobox", name="Value").fill("VIC")
+    expect(editor.get_by_role("group", name="Preview")).to_contain_text(
+        re.compile(r"\d+ of \d+ customers · \d+ can be mailed"), timeout=30_000
+    )
+    page.keyboard.press("Escape")
+    expect(name).to_have_value("Victoria <img onerror=alert(1)>")
+    editor.get_by_role("button", name="Save").click()
+    expect(segments).to_contain_text("Victoria <img onerror=alert(1)>")
+    expect(segments).to_contain_text('State Equals "VIC"')
+    connected.rest()
+    segments.get_by_role("button", name="Delete Victoria").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("permanent and cannot be undone")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    expect(segments).not_to_contain_text("Victoria <img", timeout=30_000)
+    connected.rest()
+
+
+def test_read_access_sees_the_panels_and_no_control_that_changes(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    open_page(page, stack, view="sync", access="read")
+    expect(panel(page, "Sync")).to_contain_text("read access")
+    expect(panel(page, "Sync").get_by_role("button")).to_have_count(0)
+    show(page, "Segments")
+    expect(panel(page, "Segments").get_by_role("button", name="Create Segment")).to_have_count(0)
