@@ -47,6 +47,8 @@ export class AudiencePanel extends Panel<PanelData> {
   @state() private creating = false;
   @state() private form: NewAudienceForm = EMPTY;
   @state() private errors: Readonly<Record<string, string>> = {};
+  /** One attempt to create has one key, so that a second press after a lost answer makes no second audience. */
+  #attempt = '';
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #form: Ref<HTMLFormElement> = createRef();
 
@@ -255,6 +257,7 @@ export class AudiencePanel extends Panel<PanelData> {
     const { texts } = this.page;
     this.form = { ...EMPTY, permission_reminder: texts.audience.create.reminder };
     this.errors = {};
+    this.#attempt = crypto.randomUUID();
     this.creating = true;
     void this.focusOn('#name');
   }
@@ -274,7 +277,7 @@ export class AudiencePanel extends Panel<PanelData> {
     const created = await this.perform('create', () =>
       this.page.client.ask((calls) =>
         calls.POST('/departments/{department_id}/audiences', {
-          params: { path: this.#path },
+          params: { path: this.#path, header: { 'Idempotency-Key': this.#attempt } },
           body,
         }),
       ),
@@ -285,6 +288,7 @@ export class AudiencePanel extends Panel<PanelData> {
 
   async #refused(): Promise<void> {
     const failure = this.problem;
+    if (failure?.status !== 0) this.#attempt = crypto.randomUUID();
     const named = Object.entries(failure?.fields ?? {});
     if (named.length === 0) return;
     this.errors = Object.fromEntries(named.map(([name, wrong]) => [name, wrong.words]));

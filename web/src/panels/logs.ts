@@ -158,9 +158,10 @@ export class LogsPanel extends Panel<Found> {
       ...(status ? { status } : {}),
       ...(cursor ? { cursor } : {}),
     };
+    // Without an Accept header of its own the call answers JSON, never the list as CSV.
     return client.ask((calls) =>
       calls.GET('/departments/{department_id}/logs', { params: { path: { department_id: department }, query } }),
-    );
+    ) as Promise<Found>;
   }
 
   async #more(found: Found): Promise<void> {
