@@ -40,8 +40,8 @@ def read_sync(call: PlainCall) -> RunView:
 def list_sync_records(call: Call[NoBody, RecordsQuery]) -> Page[RecordView]:
     """List what a run did for single customers, those that were unchanged left out.
 
-    Problems come first: failed, refused, held, then planned and done. A page may be short, even empty, though
-    `next_cursor` says that there is more: a filter looks at so many records and no more.
+    Problems come first: failed, refused, held, partly sent, then planned and done. A page may be short, even empty,
+    though `next_cursor` says that there is more: a filter looks at so many records and no more.
     """
     run_id, query = call.path["run_id"], call.query
     filters = (run_id, ",".join(query.outcome or ()), query.code, query.action, query.customer_id)

@@ -103,7 +103,8 @@ class RunView:
     Keys: `add`, `update`, `subscribe`, `unsubscribe`, `ask` (to confirm), `archive`, `rename` (a new address): done.
     `refused`: by Mailchimp in this run; later runs count them as `held` until they are edited or tried again. `lost`:
     a call failed, the next sync sends them. `held`: held back by us; `held_by_reason` splits it by the records' codes
-    and adds up to it. `segment_added`, `segment_removed`: tags, one for each member and segment, beside the buckets.
+    and adds up to it. Beside the buckets: `partly_sent`, in Mailchimp but for values that were left out or cut;
+    `segment_added`, `segment_removed`, tags, one for each member and segment.
 
     `brake` is null unless the run was stopped for approval; `approved_by` is who then let it go on.
     """
@@ -133,7 +134,8 @@ class RecordView:
     """What a run did, or did not do, for one customer. `code` names the case, `cause` and `fix` tell it in plain words.
 
     `address` is the customer's; masked where the customer has another one by now, or is not known any more.
-    `outcome`: `done`; `held` back by us; `refused` by Mailchimp; `failed`, which a retry may mend; `planned`.
+    `outcome`: `done`; `partly_sent`, in Mailchimp but for values that were left out or cut; `held` back by us;
+    `refused` by Mailchimp; `failed`, which a retry may mend; `planned`.
     """
 
     customer_id: str

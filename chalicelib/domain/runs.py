@@ -38,9 +38,12 @@ BUCKETS = {
     "refused": "refused by Mailchimp in this run; later runs hold them until they are edited or tried again",
     "lost": "not sent since a call failed; the next sync sends them again",
     "held": "held back, split by reason in `held_by_reason`",
+    "partly_sent": "in Mailchimp, but for values that were left out or cut; counted beside the others",
     "segment_added": "tags given, one for each member and segment",
     "segment_removed": "tags taken away, one for each member and segment",
 }
+# Counted apart, since those are no customers to whom something was done.
+PARTLY_UNCHANGED = "partly_unchanged"
 _HELD_LATE = "changed_meanwhile"
 _ACTION_WORDS = {
     "add": "added",
@@ -272,7 +275,7 @@ def closing_message(run: Run) -> str:
         named = [f"{reasons[code]} {words}" for code, words in _HELD_WORDS.items() if reasons.get(code)]
         why = f" ({', '.join(named)})" if named else ""
         parts.append(f"{held} customer{' is' if held == 1 else 's are'} held back{why}; the records say why.")
-    if partly := run.counts.get("partly_sent", 0):
+    if partly := partly_sent(run.counts):
         who = "1 customer is" if partly == 1 else f"{partly} customers are"
         parts.append(f"{who} partly sent; the records say what is left out.")
     return " ".join(parts)
@@ -280,12 +283,18 @@ def closing_message(run: Run) -> str:
 
 def buckets(counts: Mapping[str, int]) -> dict[str, int]:
     """A run's counts without those that are parts of others."""
-    return {name: count for name, count in counts.items() if name in BUCKETS}
+    found = {name: count for name, count in counts.items() if name in BUCKETS}
+    return found | ({"partly_sent": partly} if (partly := partly_sent(counts)) else {})
+
+
+def partly_sent(counts: Mapping[str, int]) -> int:
+    """Of how many customers Mailchimp has not all: those that the run sent, and those that it found unchanged."""
+    return counts.get("partly_sent", 0) + counts.get(PARTLY_UNCHANGED, 0)
 
 
 def held_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
     """Why customers were held back, by the codes of the records; they add up to the bucket `held`."""
-    reasons = {name: count for name, count in counts.items() if name not in BUCKETS}
+    reasons = {name: count for name, count in counts.items() if name not in BUCKETS and name != PARTLY_UNCHANGED}
     # Whoever changed while the run was under way was held back by a chunk.
     late = counts.get("held", 0) - sum(reasons.values())
     return reasons | ({_HELD_LATE: reasons.get(_HELD_LATE, 0) + late} if late > 0 else {})

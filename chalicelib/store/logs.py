@@ -25,7 +25,7 @@ _HISTORY = "#history"
 # A year may be looked back on, whatever the logs are kept for.
 _KEEP_HISTORY = timedelta(days=400)
 # In the order in which staff see them, and how what is no problem ends.
-_PROBLEMS = ("failed", "refused", "held")
+_PROBLEMS = ("failed", "refused", "held", "partly_sent")
 _WELL = ("planned", "done")
 # Filters look at so many records for one page, whatever they find.
 _MOST_LOOKED_AT = 5000

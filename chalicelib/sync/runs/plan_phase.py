@@ -19,7 +19,7 @@ from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, 
 from chalicelib.domain.departments import Department
 from chalicelib.domain.hold_reasons import Explanation, explanation
 from chalicelib.domain.logs import LedgerEntry, Record
-from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
+from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import (
     RENAMED,
     WAITING,
@@ -31,7 +31,7 @@ from chalicelib.domain.planning import (
     plan_move,
 )
 from chalicelib.domain.push_results import partly_sent_record
-from chalicelib.domain.runs import Run
+from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
 from chalicelib.store.batches import map_concurrently, prefetch
@@ -153,7 +153,7 @@ class PlanPhase:
                 tally.records.append(held_record(one, now, no=state.member.opt_out, zone=zone))
             elif isinstance(one, Held) and one.left_out and run.type == "full":
                 # Unchanged, and still not whole: a full sync tells of everybody with whom something is to be done.
-                tally.held[PARTLY_SENT] = tally.held.get(PARTLY_SENT, 0) + 1
+                tally.held[PARTLY_UNCHANGED] = tally.held.get(PARTLY_UNCHANGED, 0) + 1
                 tally.records.append(partly_sent_record(unchanged_record(one, now), one.left_out))
         self._note_address_statuses(run, department, batch, decisions, tally)
         if not run.dry_run:

@@ -10,7 +10,7 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.logs import Outcome, Record
 from chalicelib.domain.planning import Action
-from chalicelib.domain.runs import Run
+from chalicelib.domain.runs import Run, partly_sent
 from chalicelib.domain.segments.filterable import Sample
 from chalicelib.errors import not_found
 from chalicelib.store.customers import CustomerStore, StoredCustomer
@@ -82,8 +82,9 @@ def record_counts(run: Run) -> dict[Outcome, int]:
         "failed": run.failed - refused,
         "refused": refused,
         "held": run.counts.get("held", 0),
+        "partly_sent": partly_sent(run.counts),
         "planned": max(0, run.planned - run.done - run.failed) if is_shown else 0,
-        "done": sum(run.counts.get(action, 0) for action in get_args(Action)),
+        "done": sum(run.counts.get(action, 0) for action in get_args(Action)) - run.counts.get("partly_sent", 0),
     }
 
 

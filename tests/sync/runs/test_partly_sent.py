@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.runs import buckets, held_by_reason
 from chalicelib.sync.reports.customer_report import verdict_of
+from chalicelib.sync.runs.records import record_counts
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Practice
 
@@ -72,6 +74,8 @@ def test_what_is_left_out_is_counted_and_explained(
     assert "1 customer is partly sent" in run.message
     (record,) = practice.records(run, "partly_sent")
     assert (record.customer_id, record.action, record.code) == ("1", "add", code)
+    assert record_counts(run) == {"failed": 0, "refused": 0, "held": 0, "partly_sent": 1, "planned": 0, "done": 1}
+    assert [one.customer_id for one in practice.records(run)] == ["1", "2"]
     page = told(practice, "ann@clinic.test", "1")
     for words in (record.cause, page):
         assert cause in words
@@ -89,7 +93,11 @@ def test_a_full_sync_tells_of_everybody_who_is_partly_sent_and_sends_nothing_aga
     run = practice.sync("full")
     assert (run.status, practice.writes()) == ("skipped", [])
     assert practice.codes(run, "partly_sent") == [("1", "address_incomplete"), ("2", "state_missing")]
-    assert run.counts == {"partly_sent": 2}
+    assert buckets(run.counts) == {"partly_sent": 2}
+    assert held_by_reason(run.counts) == {}
+    assert "2 customers are partly sent" in run.message
+    assert record_counts(run)["partly_sent"] == 2
+    assert record_counts(run)["done"] == 0
     run = practice.sync()
     assert (run.status, practice.records(run), practice.writes()) == ("skipped", [], [])
 
