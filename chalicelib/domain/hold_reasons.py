@@ -79,7 +79,8 @@ HELD: dict[str, Explanation] = {
         "Nothing to do: the next sync decides anew.",
     ),
     "chunk_failed": Explanation(
-        "Mailchimp could not be reached for this part of the sync, although it was tried several times.",
+        "Mailchimp did not take this part of the sync, although it was tried several times; the log entry of the sync "
+        "says why.",
         "Nothing to do: the next sync sends it again. Retry starts one at once.",
     ),
 }

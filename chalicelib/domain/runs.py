@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from chalicelib.domain.departments import BrakeLimits
@@ -60,6 +60,8 @@ _ACTION_WORDS = {
 }
 # What the guide calls the reasons that staff can work off.
 _HELD_WORDS = {"invalid_email": "Invalid email", "compliance_state": "Compliance state"}
+# Reasons that say themselves what has to be done; with others it is to check that the other side works.
+_SAYS_WHAT_TO_DO = ("Rate limit exceeded", "Access blocked")
 WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
 
 
@@ -106,9 +108,10 @@ class Run:
     next_watermark: str = ""
     members_until: datetime | None = None  # Mailchimp's changes are known up to here, once the run has come to its end
     points: str = ""  # split points of a full run's customers so far (key_ranges.SplitPoints as text)
-    message: str = ""
+    message: str = ""  # the log entry's words; of an open run, for whom it waits
     code: str = ""  # what the message says, and with `params` its figures and names
     params: dict[str, str | int] = field(default_factory=dict)
+    failure: str = ""  # why a chunk failed, the last time that one did
     brake: str = ""  # why the run waits for approval
     brake_code: str = ""
     brake_params: dict[str, str | int] = field(default_factory=dict)
@@ -257,6 +260,31 @@ def closing_params(run: Run) -> dict[str, str | int]:
     return {"chunks": run.chunks_total, "lost": run.chunks_failed} if run.chunks_failed else {}
 
 
+def waiting_message(reason: str, until: datetime) -> str:
+    """What an open run says while it waits: for whom, why, and when it goes on; empty when it waits for nobody."""
+    goes_on = f"The sync goes on by itself at {until.astimezone(UTC):%H:%M:%S} UTC."
+    if reason.startswith("Rate limit exceeded"):
+        return f"Rate limit exceeded: Mailchimp asks this service to slow down. {goes_on}"
+    side = side_of(reason)
+    return f"Waiting for {side}. {reason.partition('. ')[0].rstrip('.')}. {goes_on}" if side else ""
+
+
+def given_up_message(run: Run, reason: str) -> str:
+    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
+    sent = "What was sent stays." if run.done else "Nothing was sent to Mailchimp."
+    if reason.startswith(_SAYS_WHAT_TO_DO):
+        return f"{reason} Every retry failed for several minutes, so the sync was stopped. {sent}"
+    what, side = reason.partition(". ")[0].rstrip("."), side_of(reason)
+    check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
+    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent} {check}".strip()
+
+
+def side_of(reason: str) -> str:
+    """Which of the two servers a reason is about."""
+    what = reason.partition(". ")[0]
+    return next((name for name in ("PracBill", "Mailchimp") if name in what), "")
+
+
 def closing_message(run: Run) -> str:
     """The log entry's message for a run that came to its end by itself."""
     if run.dry_run:
@@ -265,7 +293,8 @@ def closing_message(run: Run) -> str:
         lost = (
             f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync."
         )
-        return f"{lost} Done: {_told(run.counts) or 'nothing'}."
+        cause = f"{run.failure} " if run.failure else ""
+        return f"{lost} {cause}Done: {_told(run.counts) or 'nothing'}."
     told = _told(run.counts)
     parts = ["No changes to sync."] if closing_status(run) == "skipped" or not told else []
     if told:

@@ -66,7 +66,11 @@ class SyncWorker:
         if deliveries >= MAX_DELIVERIES:
             self._orchestrator.give_up(step, later.message)
             return True
-        self._delay(record, later.after_seconds or _FIRST_DELAY_SECONDS)
+        seconds = later.after_seconds or _FIRST_DELAY_SECONDS
+        try:
+            self._orchestrator.note_waiting(step, later.message, _growing(seconds, record))
+        finally:
+            self._delay(record, seconds)
         return False
 
     def _delay(self, record: Record, seconds: float) -> None:

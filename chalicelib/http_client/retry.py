@@ -91,6 +91,8 @@ def next_wait(
     most = retry_policy.attempts if tries is None else min(tries, retry_policy.attempts)
     if attempt >= most or (creates and transient.may_have_run):
         return None
+    if transient.retry_after is not None and transient.retry_after > retry_policy.longest_wait:
+        return None  # whoever made the call says that it waits, and comes back
     limit = min(retry_policy.longest_wait, retry_policy.first_wait * 2 ** (attempt - 1))
     # A wait that was asked for is kept in full, with a little jitter on top.
     wait = limit * jitter if transient.retry_after is None else transient.retry_after + retry_policy.first_wait * jitter

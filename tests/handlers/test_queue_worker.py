@@ -24,6 +24,7 @@ class ScriptedSteps:
         self.raised = {int(number[1:]): error for number, error in raised.items()}
         self.handled: list[Step] = []
         self.given_up: list[tuple[Step, str]] = []
+        self.waiting: list[tuple[str, float]] = []
 
     def handle(self, step: Step, remaining: Any) -> None:
         self.handled.append(step)
@@ -33,6 +34,9 @@ class ScriptedSteps:
 
     def give_up(self, step: Step, reason: str) -> None:
         self.given_up.append((step, reason))
+
+    def note_waiting(self, step: Step, reason: str, seconds: float) -> None:
+        self.waiting.append((reason, seconds))
 
 
 class NotedDelays:
@@ -101,6 +105,12 @@ def test_what_may_pass_comes_back_later_and_later(deliveries: int, seconds: floa
     assert desk.handle(record(deliveries=deliveries)) == ["message-3"]
     assert desk.queue.delays == [("handle-3", seconds)]
     assert desk.steps.given_up == []
+
+
+def test_the_run_is_told_for_what_it_waits_and_how_long() -> None:
+    desk = Desk(_3=RetryLater("Rate limit exceeded: Busy.", after_seconds=17.0))
+    desk.handle(record(3))
+    assert desk.steps.waiting == [("Rate limit exceeded: Busy.", 17.0)]
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(17.0, 17.0), (3600.0, 120.0)])

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from chalicelib.domain.departments import ConnectionState, Department
-from chalicelib.domain.runs import Phase, Run, closing_code, closing_message, closing_params, closing_status
+from chalicelib.domain.runs import (
+    Phase,
+    Run,
+    closing_code,
+    closing_message,
+    closing_params,
+    closing_status,
+    given_up_message,
+    side_of,
+    waiting_message,
+)
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.departments import DepartmentStore
@@ -24,8 +35,6 @@ from chalicelib.sync.runs.ingest_phase import IngestPhase
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.runs.plan_phase import PlanPhase
 
-# Reasons that say themselves what has to be done; with others it is to check that the other side works.
-SAYS_WHAT_TO_DO = ("Rate limit exceeded", "Access blocked")
 _NEXT: dict[Phase, Phase] = {
     "pull": "store",
     "store": "decide",
@@ -90,6 +99,8 @@ class Orchestrator:
             return
         try:
             self._advance(step, department, run, remaining)
+            if run.message:
+                self._say(step, "")
         except KeyRejected as rejected:
             self.reject_key(department, rejected)
             self._lifecycle.finish(self._landed(step, run), "error", rejected.message, code=rejected.code)
@@ -113,6 +124,23 @@ class Orchestrator:
             lambda stored: replace(stored, in_flight=tuple(n for n in stored.in_flight if n != step.number)),
         )
 
+    def note_waiting(self, step: Step, reason: str, seconds: float) -> None:
+        """A message comes back after so many seconds: until then its run says for whom it waits."""
+        until = self._clock() + timedelta(seconds=seconds)
+        message = waiting_message(reason, until)
+        if message:
+            code = "rate_limit_exceeded" if message.startswith("Rate limit") else "waiting"
+            self._say(step, message, code, {"side": side_of(reason), "until": until.isoformat(timespec="seconds")})
+
+    def _say(self, step: Step, message: str, code: str = "", params: dict[str, str | int] | None = None) -> None:
+        """The run's message while it is open. Of several chunks that wait the last one speaks."""
+
+        def said(stored: Run) -> Run:
+            return replace(stored, message=message, code=code, params=params or {}) if stored.is_open else stored
+
+        if step.run_id and self._runs.get(step.department_id, step.run_id) is not None:
+            self._runs.change(step.department_id, step.run_id, said)
+
     def give_up(self, step: Step, reason: str) -> None:
         """A message failed for good: its chunk is closed as failed, or its run ends."""
         department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
@@ -121,10 +149,10 @@ class Orchestrator:
         if not run.is_open:
             self._after_end(step, department, run)
         elif step.kind == "chunk":
+            run = self._runs.change(run.department_id, run.id, lambda stored: replace(stored, failure=reason))
             self._after_chunk(self._apply_phase.fail(run, department, step.number), department)
         elif step.number == run.step_number:
-            side = next((name for name in ("PracBill", "Mailchimp") if name in reason), "")
-            params: dict[str, str | int] = {"side": side, "done": run.done, "planned": run.planned}
+            params: dict[str, str | int] = {"side": side_of(reason), "done": run.done, "planned": run.planned}
             self._lifecycle.finish(run, "error", given_up_message(run, reason), code="gave_up", params=params)
 
     def reject_key(self, department: Department, rejected: KeyRejected) -> None:
@@ -304,17 +332,6 @@ class Orchestrator:
         after = self._runs.change(run.department_id, run.id, moved)
         if after.status == "running":
             self._lifecycle.send_step(after, department)
-
-
-def given_up_message(run: Run, reason: str) -> str:
-    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
-    sent = "What was sent stays." if run.done else "Nothing was sent to Mailchimp."
-    if reason.startswith(SAYS_WHAT_TO_DO):
-        return f"{reason} Every retry failed for several minutes, so the sync was stopped. {sent}"
-    what = reason.partition(". ")[0].rstrip(".")
-    side = next((name for name in ("PracBill", "Mailchimp") if name in what), "")
-    check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
-    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent} {check}".strip()
 
 
 def _state(rejected: KeyRejected) -> ConnectionState:
