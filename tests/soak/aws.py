@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from pynamodb.models import Model
 
 from chalicelib.config import Settings
 from chalicelib.store import models
@@ -51,14 +52,14 @@ def client(service: Any, endpoint: str) -> Any:
 
 def make_tables(endpoint: str) -> None:
     dynamodb = client("dynamodb", endpoint)
-    tables = [value for value in vars(models).values() if isinstance(value, type) and hasattr(value, "Meta")]
+    tables = [t for t in vars(models).values() if isinstance(t, type) and issubclass(t, Model) and t is not Model]
     made: set[str] = set(dynamodb.list_tables()["TableNames"])
     for table in tables:
         table._connection = None  # it remembers the address it was made with
-        name = table.Meta.table_name
+    # Of models that share a table the last one has all of its keys.
+    for name, table in {table.Meta.table_name: table for table in tables}.items():
         if name not in made:
             table.create_table(wait=True)
-            made.add(name)
         _let_nothing_expire(dynamodb, name)
     for name, partition, sort in _LEAN_TABLES:
         full = Settings(dict(os.environ)).table(name)
