@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from chalicelib.contract.views import RunView
 from chalicelib.domain.departments import (
     Connection,
     ConnectionState,
@@ -17,6 +17,39 @@ from chalicelib.domain.departments import (
 )
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.runs import RunType
+
+
+class Stop(Protocol):
+    """Why the brake holds a run."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, int | str]: ...
+
+
+class RunFacts(Protocol):
+    """What findings need to know of a run, whoever shows it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def type(self) -> RunType: ...
+    @property
+    def trigger(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def finished_at(self) -> datetime | None: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def brake(self) -> Stop | None: ...
+
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
 OVERDUE_AFTER = timedelta(hours=24)
@@ -56,7 +89,7 @@ _PAUSED = Finding(
     "paused",
     "warning",
     "Scheduled syncs are paused. Opt-outs still arrive by webhook, everything else only with a sync started by hand.",
-    "Set 'paused' to false in the settings when the department is to be synced on schedule again.",
+    "Switch scheduled syncs on again in the settings when the department is to be synced by itself.",
 )
 AUDIENCE_GONE = Finding(
     "audience_gone",
@@ -79,7 +112,7 @@ HOOK_LEFT_BEHIND = Finding(
 
 
 def health(
-    department: Department | None, *, run: RunView | None, failed: RunView | None, now: datetime
+    department: Department | None, *, run: RunFacts | None, failed: RunFacts | None, now: datetime
 ) -> tuple[Finding, ...]:
     """What staff should see, the worst first; a department that is not connected is well.
 
@@ -136,19 +169,19 @@ def _audience(department: Department) -> list[Finding]:
     return [_NO_AUDIENCE] if department.audience is None else list(department.audience.findings)
 
 
-def _schedule(department: Department, run: RunView | None, now: datetime) -> list[Finding]:
+def _schedule(department: Department, run: RunFacts | None, now: datetime) -> list[Finding]:
     findings = [_PAUSED] if department.settings.paused else []
     if run is not None and run.status == "awaiting_approval":
         return [*findings, _waiting(run)]
     return findings + ([_overdue(department)] if _is_overdue(department, now) else [])
 
 
-def _still_concerns(connection: Connection, failed: RunView) -> bool:
+def _still_concerns(connection: Connection, failed: RunFacts) -> bool:
     """A refused key ends every sync: that is said once, with what mends it, and no more once a new key is there."""
     return connection.state == "connected" and connection.connected_at <= (failed.finished_at or failed.started_at)
 
 
-def _failed(run: RunView) -> Finding:
+def _failed(run: RunFacts) -> Finding:
     """The run's own message says what failed and what to check; the fix says where to go on."""
     when = run.finished_at or run.started_at
     what = "look at the audience" if run.trigger == "selection" else _RUN_WORDS[run.type]
@@ -162,7 +195,7 @@ def _failed(run: RunView) -> Finding:
     )
 
 
-def _waiting(run: RunView) -> Finding:
+def _waiting(run: RunFacts) -> Finding:
     why = run.brake.reason if run.brake else "Its plan is beyond the limits."
     return Finding(
         "approval_needed",

@@ -6,12 +6,9 @@ or the balance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
-
-from chalicelib.contract.views import Choice, FieldOperator, SegmentField, SegmentFields, SegmentRule, SegmentTemplate
-from chalicelib.domain.segments.filterable import comparable_text
 
 ValueType = Literal["text", "number", "whole_number", "decimal", "none"]
 
@@ -21,9 +18,6 @@ LONGEST_NAME: Final = 100
 # A hundred years, beyond any customer; more would leave the calendar, whose first year is 1.
 MOST_DAYS: Final = 36_500
 MOST_MONTHS: Final = 1_200
-# States come from the customers themselves, typing errors included; the most useful list is a short one.
-_MOST_STATES: Final = 20
-_LONGEST_STATE: Final = 40
 
 OPERATOR_LABELS: Final[Mapping[str, str]] = {
     "equals": "Equals",
@@ -54,6 +48,14 @@ _TEXT_OPERATORS: Final[Mapping[str, ValueType]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChoice:
+    """A value worth offering for a field."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field: `operators` maps each operator it allows to the type of value that goes with it.
 
@@ -71,7 +73,7 @@ class Field:
     private: bool = False
     when_missing: str | None = None
     largest: int = 0
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[FieldChoice, ...] = ()
 
 
 def _computed(value_type: ValueType) -> Mapping[str, ValueType]:
@@ -89,7 +91,7 @@ _ACTIVE_OR_NOT = Field(
     "0 is active, 1 is inactive; customers without the mark are active",
     _TEXT_OPERATORS,
     when_missing="0",  # as PracBill does
-    choices=(Choice("0", "Active"), Choice("1", "Inactive")),
+    choices=(FieldChoice("0", "Active"), FieldChoice("1", "Inactive")),
 )
 _TABLE: Final = (
     _text("company_name", "Company Name", "company name", "Customer's company name", private=True),
@@ -138,81 +140,3 @@ _TABLE: Final = (
     ),
 )
 FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in _TABLE}
-
-
-def field_descriptions(choices: Mapping[str, Iterable[Choice]] | None = None) -> SegmentFields:
-    """What a segment builder needs to draw itself. `choices` adds values worth offering, by field name."""
-    more = choices or {}
-    return SegmentFields(
-        tuple(_description(field, tuple(more.get(field.name, ()))) for field in _TABLE), max_rules=MOST_RULES
-    )
-
-
-def _description(field: Field, more: tuple[Choice, ...]) -> SegmentField:
-    operators = (FieldOperator(name, OPERATOR_LABELS[name], value_type) for name, value_type in field.operators.items())
-    return SegmentField(
-        field=field.name,
-        label=field.label,
-        hint=field.hint,
-        computed=field.computed,
-        operators=tuple(operators),
-        choices=field.choices + more,
-    )
-
-
-def segment_templates(states_seen: Iterable[str] = ()) -> tuple[SegmentTemplate, ...]:
-    """Ready-made segments to start from: those that practices want most, and one for each state, first ones first."""
-    return (
-        SegmentTemplate(
-            "active_customers",
-            "Active customers",
-            "Everybody who is not marked inactive.",
-            # As PracBill reads the mark: whatever is not 1 is active.
-            (SegmentRule("inactive", "does_not_equal", "1"),),
-        ),
-        SegmentTemplate(
-            "no_recent_invoice",
-            "No invoice in the last 6 months",
-            "Customers to win back, those never invoiced among them.",
-            (SegmentRule("has_invoice_in_last_months", "is_not", 6),),
-        ),
-        SegmentTemplate(
-            "owes_money",
-            "Owes money",
-            "Customers with an outstanding balance.",
-            (SegmentRule("balance_greater_than", "is", 0),),
-        ),
-        SegmentTemplate(
-            "new_customers",
-            "New in the last 30 days",
-            "Customers to welcome.",
-            (SegmentRule("created_in_last_days", "is", 30),),
-        ),
-        *_state_templates(states_seen),
-    )
-
-
-def _state_templates(states_seen: Iterable[str]) -> tuple[SegmentTemplate, ...]:
-    shown: dict[str, str] = {}
-    for state in states_seen:
-        comparable = comparable_text(state)
-        if comparable and len(comparable) <= _LONGEST_STATE and comparable.isprintable():
-            shown.setdefault(comparable, _shown_state(state.strip()))
-        if len(shown) == _MOST_STATES:
-            break
-    return tuple(
-        SegmentTemplate(
-            f"state_{comparable}",
-            f"Customers in {state}",
-            f'Customers whose state is "{state}".',
-            (SegmentRule("state", "equals", state),),
-        )
-        for comparable, state in shown.items()
-    )
-
-
-def _shown_state(state: str) -> str:
-    """Stored states are case-folded: "vic" was "VIC", "bayern" was "Bayern"."""
-    if state != state.casefold():
-        return state
-    return state.upper() if len(state) <= len("NSW") else state.title()

@@ -13,9 +13,7 @@ from dataclasses import replace
 
 from chalicelib.contract.views import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
 from chalicelib.domain.departments import Department
-from chalicelib.domain.segments.choices import CHOICE_FIELDS, choices_of
-from chalicelib.domain.segments.fields import field_descriptions, segment_templates
-from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of, view_of
+from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
 from chalicelib.domain.segments.validation import check_definition, check_rules, name_key
 from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.store.customer_tags import CustomerTags
@@ -24,8 +22,11 @@ from chalicelib.store.segments import ID_PREFIX, NameTaken, SegmentStore
 from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.ports import Clock, MailchimpFor
 from chalicelib.sync.runs.lifecycle import Runs
+from chalicelib.sync.segments.builder import field_descriptions, segment_templates
+from chalicelib.sync.segments.choices import CHOICE_FIELDS, choices_of
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours
 from chalicelib.sync.segments.previews import Previews
+from chalicelib.sync.segments.views import view_of
 
 # Somebody waits for the answer; a run does what Mailchimp does not do in this time.
 _SECONDS_FOR_MAILCHIMP = 10.0

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from chalicelib.contract.views import Choice
 from chalicelib.domain.customers import Address, Customer
-from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS, field_descriptions, segment_templates
+from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
 from chalicelib.domain.segments.filterable import Filterable, filterable
 from chalicelib.domain.segments.rules import Rule, Selection, comparison, describe, explain, matches
 from chalicelib.domain.segments.validation import check_definition, check_rules
 from chalicelib.errors import RefuseRequest
+from chalicelib.sync.segments.builder import field_descriptions, segment_templates
 from tests.domain.messy_customers import ZONES, customers, days, rule_lists
 
 TODAY = date(2026, 7, 15)

@@ -1,0 +1,92 @@
+"""What a segment builder needs to draw itself: the fields with their operators, and ready-made segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from chalicelib.contract.views import Choice, FieldOperator, SegmentField, SegmentFields, SegmentRule, SegmentTemplate
+from chalicelib.domain.segments.fields import FIELDS, MOST_RULES, OPERATOR_LABELS, Field
+from chalicelib.domain.segments.filterable import comparable_text
+
+# States come from the customers themselves, typing errors included; the most useful list is a short one.
+_MOST_STATES: Final = 20
+_LONGEST_STATE: Final = 40
+
+
+def field_descriptions(choices: Mapping[str, Iterable[Choice]] | None = None) -> SegmentFields:
+    """What a segment builder needs to draw itself. `choices` adds values worth offering, by field name."""
+    more = choices or {}
+    return SegmentFields(
+        tuple(_description(field, tuple(more.get(field.name, ()))) for field in FIELDS.values()), max_rules=MOST_RULES
+    )
+
+
+def _description(field: Field, more: tuple[Choice, ...]) -> SegmentField:
+    operators = (FieldOperator(name, OPERATOR_LABELS[name], value_type) for name, value_type in field.operators.items())
+    return SegmentField(
+        field=field.name,
+        label=field.label,
+        hint=field.hint,
+        computed=field.computed,
+        operators=tuple(operators),
+        choices=tuple(Choice(one.value, one.label) for one in field.choices) + more,
+    )
+
+
+def segment_templates(states_seen: Iterable[str] = ()) -> tuple[SegmentTemplate, ...]:
+    """Ready-made segments to start from: those that practices want most, and one for each state, first ones first."""
+    return (
+        SegmentTemplate(
+            "active_customers",
+            "Active customers",
+            "Everybody who is not marked inactive.",
+            # As PracBill reads the mark: whatever is not 1 is active.
+            (SegmentRule("inactive", "does_not_equal", "1"),),
+        ),
+        SegmentTemplate(
+            "no_recent_invoice",
+            "No invoice in the last 6 months",
+            "Customers to win back, those never invoiced among them.",
+            (SegmentRule("has_invoice_in_last_months", "is_not", 6),),
+        ),
+        SegmentTemplate(
+            "owes_money",
+            "Owes money",
+            "Customers with an outstanding balance.",
+            (SegmentRule("balance_greater_than", "is", 0),),
+        ),
+        SegmentTemplate(
+            "new_customers",
+            "New in the last 30 days",
+            "Customers to welcome.",
+            (SegmentRule("created_in_last_days", "is", 30),),
+        ),
+        *_state_templates(states_seen),
+    )
+
+
+def _state_templates(states_seen: Iterable[str]) -> tuple[SegmentTemplate, ...]:
+    shown: dict[str, str] = {}
+    for state in states_seen:
+        comparable = comparable_text(state)
+        if comparable and len(comparable) <= _LONGEST_STATE and comparable.isprintable():
+            shown.setdefault(comparable, _shown_state(state.strip()))
+        if len(shown) == _MOST_STATES:
+            break
+    return tuple(
+        SegmentTemplate(
+            f"state_{comparable}",
+            f"Customers in {state}",
+            f'Customers whose state is "{state}".',
+            (SegmentRule("state", "equals", state),),
+        )
+        for comparable, state in shown.items()
+    )
+
+
+def _shown_state(state: str) -> str:
+    """Stored states are case-folded: "vic" was "VIC", "bayern" was "Bayern"."""
+    if state != state.casefold():
+        return state
+    return state.upper() if len(state) <= len("NSW") else state.title()
