@@ -18,6 +18,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.departments import Department
 from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
 from chalicelib.http_client.calls import new_session
+from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.observability import MetricsMeter
@@ -69,8 +70,10 @@ from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 
-# What a panel may wait for Mailchimp; three of them are the margin that every call leaves.
-_GLANCE_SECONDS = 7.0
+# What a panel may wait for Mailchimp; three of them are the reserve that every call leaves. A Mailchimp that asks to
+# slow down is not asked again: the panel shows what is known.
+_GLANCE_SECONDS = 5.0
+_ASK_ONCE = RetryPolicy(attempts=1)
 # Runs and chunks are kept as long as somebody may ask for them.
 _KEEP_RUNS = timedelta(days=180)
 _KEEP_ATTEMPTS = timedelta(days=1)
@@ -454,9 +457,9 @@ class Container:
         return self._mailchimp(key, self._request_time)
 
     def _mailchimp_for_a_glance(self, key: ApiKey) -> MailchimpClient:
-        """A client for what is nice to know: it gives up a few seconds after it was made."""
+        """A client for what is nice to know: it asks once, and gives up a few seconds after it was made."""
         end = time.monotonic() + _GLANCE_SECONDS
-        return self._mailchimp(key, lambda: end - time.monotonic())
+        return self._mailchimp(key, lambda: end - time.monotonic(), _ASK_ONCE)
 
     def _mailchimp_for(self, department: Department, remaining: Remaining) -> MailchimpClient:
         return self._mailchimp(self._accounts.key_for(department), remaining)
@@ -464,11 +467,14 @@ class Container:
     def _mailchimp_in_request(self, department: Department, remaining: Remaining) -> MailchimpClient:
         return self._mailchimp_for(department, lambda: min(remaining(), self._request_time()))
 
-    def _mailchimp(self, key: ApiKey, remaining: Callable[[], float]) -> MailchimpClient:
+    def _mailchimp(
+        self, key: ApiKey, remaining: Callable[[], float], retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
+    ) -> MailchimpClient:
         return MailchimpClient(
             key,
             url_template=self._env.mailchimp_api_url,
             remaining=remaining,
+            retry_policy=retry_policy,
             sleep=time.sleep,
             random=random.random,
             on_call=self._meter.mailchimp_call,
