@@ -5,6 +5,7 @@ import type { View } from '../model/views.ts';
 import type { Page } from '../ui/page.ts';
 import './audience.ts';
 import './connection.ts';
+import './customer.ts';
 import './logs.ts';
 import './segments.ts';
 import './sync.ts';
@@ -19,4 +20,5 @@ export const PANELS: Panels = {
   segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
   sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>`,
   logs: (page) => html`<pbm-logs exportparts=${PARTS} .page=${page}></pbm-logs>`,
+  customer: (page) => html`<pbm-customer exportparts=${PARTS} .page=${page}></pbm-customer>`,
 };

@@ -3,8 +3,8 @@
 import { audience } from './en/audience.ts';
 import { common } from './en/common.ts';
 import { connection } from './en/connection.ts';
+import { customer } from './en/customer.ts';
 import { failures } from './en/failures.ts';
-import { findings } from './en/findings.ts';
 import { logs } from './en/logs.ts';
 import { segments } from './en/segments.ts';
 import { sync } from './en/sync.ts';
@@ -12,9 +12,9 @@ import { sync } from './en/sync.ts';
 export const en = {
   common,
   failures,
-  findings,
   audience,
   connection,
+  customer,
   logs,
   segments,
   sync,
