@@ -15,6 +15,17 @@ export interface PracBillMailchimpElement extends HTMLElement {
   texts: object | undefined;
 }
 
+/** The look-up of one customer, for PracBill's own page of that customer. */
+export interface PracBillMailchimpCustomerElement extends HTMLElement {
+  department: string;
+  api: string;
+  customer: string;
+  theme: 'auto' | 'light' | 'dark';
+  lang: string;
+  getToken: GetToken | undefined;
+  texts: object | undefined;
+}
+
 export interface PracBillMailchimpEventMap {
   'pbm-ready': CustomEvent<null>;
   'pbm-view': CustomEvent<{ view: View; id: string | null }>;
@@ -32,6 +43,7 @@ export interface PracBillMailchimpEventMap {
 declare global {
   interface HTMLElementTagNameMap {
     'pracbill-mailchimp': PracBillMailchimpElement;
+    'pracbill-mailchimp-customer': PracBillMailchimpCustomerElement;
   }
   interface HTMLElementEventMap extends PracBillMailchimpEventMap {}
 }

@@ -75,6 +75,10 @@ export class CustomerPanel extends Panel<Shown> {
     if (item !== null) void this.#load(item, false);
   }
 
+  protected override pageRead(): void {
+    if (this.found === null && this.doing === null) this.reload();
+  }
+
   protected override drawActions(): TemplateResult | typeof nothing {
     if (this.alone) return nothing;
     const { search } = this.page.texts.customer;
