@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../api/types.ts';
-import { isActive, newerRun } from './run.ts';
+import { countsOf, isActive, newerRun, outcomesOf } from './run.ts';
 
 function run(id: string, started: string, finished: string | null = null): Run {
   return { id, started_at: started, finished_at: finished } as Run;
@@ -18,4 +18,21 @@ test('the newer run is shown, and of one run the later look', () => {
   assert.equal(newerRun(done, now), done, 'a slow answer must not bring an ended run back');
   assert.equal(newerRun(now, null), now);
   assert.ok(isActive(now) && !isActive(done));
+});
+
+test('outcomes come with problems first, and only those that there are', () => {
+  assert.deepEqual(outcomesOf({ record_counts: { done: 3, failed: 1, held: 0, refused: 2, planned: 0 } }), [
+    { outcome: 'failed', count: 1 },
+    { outcome: 'refused', count: 2 },
+    { outcome: 'done', count: 3 },
+  ]);
+});
+
+test('counts come in the order of their names, zeros left out, unknown ones last', () => {
+  const names = { add: 'Added', held: 'Held back' };
+  assert.deepEqual(countsOf({ counts: { something_new: 1, held: 2, update: 0, add: 5 } }, names), [
+    ['add', 5],
+    ['held', 2],
+    ['something_new', 1],
+  ]);
 });

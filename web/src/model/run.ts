@@ -13,3 +13,23 @@ export function newerRun(known: Run | null, seen: Run | null): Run | null {
   if (known.id !== seen.id) return seen.started_at >= known.started_at ? seen : known;
   return isActive(known) ? seen : known; // an end stays one, whichever answer was slower
 }
+
+/** How a record may end, problems first, as the service lists them. */
+export const OUTCOMES = ['failed', 'refused', 'held', 'planned', 'done'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** The outcomes that there are in a run, with their numbers. */
+export function outcomesOf(run: Pick<Run, 'record_counts'>): { outcome: Outcome; count: number }[] {
+  return OUTCOMES.map((outcome) => ({ outcome, count: run.record_counts[outcome] ?? 0 })).filter(
+    ({ count }) => count > 0,
+  );
+}
+
+/** What a run did, in the order of `names`, zeros left out; what has no name comes last. */
+export function countsOf(run: Pick<Run, 'counts'>, names: Readonly<Record<string, string>>): [string, number][] {
+  const order = Object.keys(names);
+  const place = (key: string): number => (order.includes(key) ? order.indexOf(key) : order.length);
+  return Object.entries(run.counts)
+    .filter(([, count]) => count > 0)
+    .sort(([one], [other]) => place(one) - place(other));
+}

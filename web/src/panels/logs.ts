@@ -134,8 +134,17 @@ export class LogsPanel extends Panel<Found> {
       <td role="cell">${words.directions[entry.direction]}</td>
       <td role="cell">${words.types[entry.type]} <span class="quiet">${words.triggers[entry.trigger]}</span></td>
       <td role="cell" class=${look}>${icon(sign)} ${words.statuses[entry.status]}</td>
-      <td role="cell">${entry.message}</td>
+      <td role="cell">${entry.message} ${entry.run_id === null ? nothing : this.#opener(entry.run_id, entry)}</td>
     </tr>`;
+  }
+
+  #opener(run: string, entry: LogEntry): TemplateResult {
+    const { texts, format, actions } = this.page;
+    return button({
+      label: texts.logs.open(format.moment(entry.date)),
+      kind: 'plain',
+      onPress: () => actions.show('sync', run),
+    });
   }
 
   #filter(filters: Filters): void {

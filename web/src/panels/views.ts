@@ -1,12 +1,13 @@
 // Which panels a view shows, in their order. A view without panels has no tab.
 
-import { html, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import type { View } from '../model/views.ts';
 import type { Page } from '../ui/page.ts';
 import './audience.ts';
 import './connection.ts';
 import './customer.ts';
 import './logs.ts';
+import './run-detail.ts';
 import './segments.ts';
 import './sync.ts';
 
@@ -18,7 +19,8 @@ export const PANELS: Panels = {
   overview: (page) => html`<pbm-connection exportparts=${PARTS} .page=${page}></pbm-connection>
     <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>`,
   segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
-  sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>`,
+  sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>
+    ${page.item === null ? nothing : html`<pbm-run-detail exportparts=${PARTS} .page=${page}></pbm-run-detail>`}`,
   logs: (page) => html`<pbm-logs exportparts=${PARTS} .page=${page}></pbm-logs>`,
   customer: (page) => html`<pbm-customer exportparts=${PARTS} .page=${page}></pbm-customer>`,
 };

@@ -6,6 +6,7 @@ import { connection } from './en/connection.ts';
 import { customer } from './en/customer.ts';
 import { failures } from './en/failures.ts';
 import { logs } from './en/logs.ts';
+import { run } from './en/run.ts';
 import { segments } from './en/segments.ts';
 import { sync } from './en/sync.ts';
 
@@ -16,6 +17,7 @@ export const en = {
   connection,
   customer,
   logs,
+  run,
   segments,
   sync,
 };

@@ -18,6 +18,7 @@ export const logs = {
   empty: 'Nothing has been synced yet.',
   noHit: 'No entry fits these filters.',
   clear: 'Clear the filters',
+  open: (moment: string) => `Show the sync of ${moment}`,
   more: 'Show older entries',
   older: (count: string) => `${count} shown.`,
   entries: { one: 'entry', other: 'entries' },

@@ -1,0 +1,59 @@
+"""One sync, opened from its line in the Sync Logs: what it did, and for whom, problems first."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from infra.local.stack import LocalStack
+from tests.page.department import Department
+from tests.page.embedding import open_page
+from tests.page.panels import panel
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def run_id(connected: Department) -> str:
+    """A full sync that has ended."""
+    run = connected.call("POST", "/syncs", {"type": "full"})
+    connected.rest()
+    return str(run["id"])
+
+
+def test_from_its_log_to_its_customers(page: Page, stack: LocalStack, connected: Department, run_id: str) -> None:
+    held = connected.call("GET", f"/syncs/{run_id}")["record_counts"]["held"]
+    assert held > 0, "the stack has customers who cannot be mailed"
+    open_page(page, stack, view="logs")
+    lines = panel(page, "Sync Logs").get_by_role("row")
+    lines.get_by_role("button", name=re.compile("Show the sync of")).first.click()
+    assert f"item={run_id}" in page.url
+
+    shown = panel(page, "One sync")
+    expect(shown).to_contain_text("Held back")
+    shown.get_by_role("combobox", name="Outcome").select_option("held")
+    rows = shown.get_by_role("table", name="Customers").get_by_role("row")
+    expect(rows).to_have_count(min(held, 25) + 1)
+    first = connected.call("GET", f"/syncs/{run_id}/records?outcome=held&limit=1")["items"][0]
+    expect(rows.nth(1)).to_contain_text(first["cause"])
+    expect(rows.nth(1)).to_contain_text(first["fix"])
+
+    with page.expect_download() as started:
+        shown.get_by_role("button", name="Download as CSV").click()
+    lines_of_file = started.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines_of_file[0].startswith("customer_id,address,action,outcome")
+    assert len(lines_of_file) == held + 1
+
+    rows.nth(1).get_by_role("button").click()
+    expect(panel(page, "Why is this customer (not) there?")).to_contain_text(first["customer_id"])
+
+
+def test_it_closes_and_says_what_it_does_not_know(page: Page, stack: LocalStack, connected: Department) -> None:
+    open_page(page, stack, view="sync", item="no-such-run")
+    shown = panel(page, "One sync")
+    expect(shown.get_by_role("alert")).to_be_visible()
+    shown.get_by_role("button", name="Close").click()
+    expect(shown).to_have_count(0)
+    expect(panel(page, "Sync")).to_be_visible()
