@@ -5,6 +5,7 @@ import { common } from './en/common.ts';
 import { connection } from './en/connection.ts';
 import { customer } from './en/customer.ts';
 import { failures } from './en/failures.ts';
+import { findings } from './en/findings.ts';
 import { logs } from './en/logs.ts';
 import { run } from './en/run.ts';
 import { segments } from './en/segments.ts';
@@ -13,6 +14,7 @@ import { sync } from './en/sync.ts';
 export const en = {
   common,
   failures,
+  findings,
   audience,
   connection,
   customer,
