@@ -8,6 +8,8 @@ export type Connection = Schemas['ConnectionStatus'];
 export type Finding = Schemas['Finding'];
 export type Audience = Schemas['AudienceOverview'];
 export type Settings = Schemas['SettingsView'];
+/** What of the settings is to change. */
+export type SettingsChange = Schemas['SettingsBody'];
 export type Run = Schemas['RunView'];
 export type Segment = Schemas['SegmentView'];
 export type LogEntry = Schemas['LogEntryView'];

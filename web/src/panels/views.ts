@@ -7,8 +7,10 @@ import './audience.ts';
 import './connection.ts';
 import './customer.ts';
 import './logs.ts';
+import './reconciliation.ts';
 import './run-detail.ts';
 import './segments.ts';
+import './settings.ts';
 import './sync.ts';
 
 const PARTS = 'panel, button, button-primary';
@@ -17,10 +19,12 @@ type Panels = Partial<Record<View, (page: Page) => TemplateResult>>;
 
 export const PANELS: Panels = {
   overview: (page) => html`<pbm-connection exportparts=${PARTS} .page=${page}></pbm-connection>
-    <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>`,
+    <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>
+    <pbm-settings exportparts=${PARTS} .page=${page}></pbm-settings>`,
   segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
   sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>
     ${page.item === null ? nothing : html`<pbm-run-detail exportparts=${PARTS} .page=${page}></pbm-run-detail>`}`,
   logs: (page) => html`<pbm-logs exportparts=${PARTS} .page=${page}></pbm-logs>`,
   customer: (page) => html`<pbm-customer exportparts=${PARTS} .page=${page}></pbm-customer>`,
+  reconciliation: (page) => html`<pbm-reconciliation exportparts=${PARTS} .page=${page}></pbm-reconciliation>`,
 };

@@ -7,8 +7,10 @@ import { customer } from './en/customer.ts';
 import { failures } from './en/failures.ts';
 import { findings } from './en/findings.ts';
 import { logs } from './en/logs.ts';
+import { reconciliation } from './en/reconciliation.ts';
 import { run } from './en/run.ts';
 import { segments } from './en/segments.ts';
+import { settings } from './en/settings.ts';
 import { sync } from './en/sync.ts';
 
 export const en = {
@@ -19,8 +21,10 @@ export const en = {
   connection,
   customer,
   logs,
+  reconciliation,
   run,
   segments,
+  settings,
   sync,
 };
 

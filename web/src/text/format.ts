@@ -3,6 +3,7 @@
 export class Format {
   readonly lang: string;
   readonly #number: Intl.NumberFormat;
+  readonly #signed: Intl.NumberFormat;
   readonly #plural: Intl.PluralRules;
   readonly #moment: Intl.DateTimeFormat;
   readonly #day: Intl.DateTimeFormat;
@@ -12,6 +13,7 @@ export class Format {
   constructor(lang: string) {
     this.lang = knownLanguage(lang);
     this.#number = new Intl.NumberFormat(this.lang);
+    this.#signed = new Intl.NumberFormat(this.lang, { signDisplay: 'exceptZero' });
     this.#plural = new Intl.PluralRules(this.lang);
     this.#moment = new Intl.DateTimeFormat(this.lang, { dateStyle: 'medium', timeStyle: 'short' });
     this.#day = new Intl.DateTimeFormat(this.lang, { dateStyle: 'medium' });
@@ -21,6 +23,11 @@ export class Format {
 
   number(value: number): string {
     return this.#number.format(value);
+  }
+
+  /** "+12", "−3": a change. */
+  signed(value: number): string {
+    return this.#signed.format(value);
   }
 
   /** "1 customer", "2,000 customers": the form that the language asks for. */

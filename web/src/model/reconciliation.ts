@@ -1,0 +1,36 @@
+// From PracBill's count of customers down to Mailchimp's of members, as bars that fall and rise.
+
+import type { Reconciliation } from '../api/types.ts';
+
+export interface Bar {
+  /** The reason's code; `pracbill` and `mailchimp` for the two counts. */
+  readonly code: string;
+  readonly explanation: string;
+  /** What it adds to the count; for the two counts the count itself. */
+  readonly change: number;
+  /** Where the bar lies, as shares of the whole width from 0 to 1. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A bar for each count and reason. Reasons lie where the one before ended, so the last one ends at Mailchimp's count. */
+export function barsOf({ pracbill_count, mailchimp_count, reasons }: Reconciliation): Bar[] {
+  const ends = [pracbill_count];
+  for (const { count } of reasons) ends.push((ends.at(-1) ?? 0) - count);
+  const least = Math.min(0, ...ends);
+  const width = Math.max(mailchimp_count, ...ends) - least || 1;
+  const share = (value: number): number => (value - least) / width;
+  const between = (one: number, other: number): Pick<Bar, 'from' | 'to'> => ({
+    from: share(Math.min(one, other)),
+    to: share(Math.max(one, other)),
+  });
+  const steps = reasons.map(({ code, explanation, count }, place) => {
+    const start = ends[place] ?? 0;
+    return { code, explanation, change: -count, ...between(start, start - count) };
+  });
+  return [
+    { code: 'pracbill', explanation: '', change: pracbill_count, ...between(0, pracbill_count) },
+    ...steps,
+    { code: 'mailchimp', explanation: '', change: mailchimp_count, ...between(0, mailchimp_count) },
+  ];
+}
