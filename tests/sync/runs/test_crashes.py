@@ -23,8 +23,8 @@ from tests.sync.engine import Engine, Killed, Practice
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
 # More than there are writes and calls in the scenarios; before each of them the function is killed once.
-POINTS_OF_A_FIRST_SYNC = 54
-POINTS_OF_A_DAY = 72
+POINTS_OF_A_FIRST_SYNC = 64
+POINTS_OF_A_DAY = 80
 _DAYS_A_TEST = 3
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "SendMessageBatch"})
 

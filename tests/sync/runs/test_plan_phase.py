@@ -562,7 +562,7 @@ def test_missing_and_invalid_addresses_are_told_with_cause_and_fix_and_the_rest_
     wrong = [("3", "no_email"), ("4", "no_email"), ("5", "invalid_email"), ("6", "invalid_email")]
     assert practice.codes(run, "held") == wrong
     assert all(record.cause and record.fix for record in practice.records(run, "held"))
-    assert "2 added, 2 not sent (invalid email)." in run.message.lower()
+    assert run.message == "2 added. 4 customers are held back (2 Invalid email); the records say why."
     assert practice.codes(practice.sync(), "held") == []
     assert practice.codes(practice.sync("full"), "held") == wrong
 
