@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.page.department import Department
 
+CUSTOMER = "Why is this customer (not) there?"
+
 
 def panel(page: Page, name: str) -> Locator:
     """A panel: a region whose name is its heading."""
@@ -84,8 +86,44 @@ def _cut_off(page: Page, department: Department) -> None:
     expect(panel(page, "Connection Status").get_by_role("alert")).to_be_visible()
 
 
+# One sync, Customer
+
+
+def _newest_run(department: Department) -> str:
+    return str(department.call("GET", "/panel")["newest_run"]["id"])
+
+
+def _some_customer(department: Department) -> str:
+    return str(department.call("GET", "/customers?query=an")["items"][0]["customer_id"])
+
+
+def _found(page: Page, department: Department) -> None:
+    found = panel(page, CUSTOMER)
+    found.get_by_role("searchbox").fill("an")
+    found.get_by_role("button", name="Find").click()
+    expect(found.get_by_role("list", name="Customers found")).to_be_visible()
+
+
+def _erasing(page: Page, department: Department) -> None:
+    panel(page, CUSTOMER).get_by_role("button", name="Erase this customer").click()
+    expect(page.get_by_role("dialog", name="Erase this customer for good?")).to_be_visible()
+
+
+# Settings
+
+
+def _limit_is_wrong(page: Page, department: Department) -> None:
+    found = panel(page, "Settings")
+    found.get_by_role("textbox", name="Removals, number").fill("many")
+    found.get_by_role("button", name="Save settings").click()
+    expect(found).to_contain_text("Enter a whole number")
+
+
 FED = [
     Fed("Connection Status", "overview", "**/panel", "Connected"),
+    Fed("One sync", "sync", "**/syncs/*/records*", "Started", item=_newest_run),
+    Fed(CUSTOMER, "customer", "**/customers/*", "History of consent", item=_some_customer),
+    Fed("Reconciliation", "reconciliation", "**/reconciliation", "Customers in PracBill"),
 ]
 
 SHOWN = [
@@ -99,4 +137,13 @@ SHOWN = [
     Shown("Connection Status", "asked whether to disconnect", "overview", _disconnecting),
     Shown("Connection Status", "failed", "overview", _cut_off),
     Shown("Connection Status", "read access", "overview", seen("Connection Status", "read access"), access="read"),
+    Shown("Settings", "to be changed", "overview", seen("Settings", "Unknown consent")),
+    Shown("Settings", "a limit that is none", "overview", _limit_is_wrong),
+    Shown("Settings", "read access", "overview", seen("Settings", "Unknown consent"), access="read"),
+    Shown("One sync", "its customers", "sync", seen("One sync", "Started"), item=_newest_run),
+    Shown(CUSTOMER, "nobody chosen", "customer", seen(CUSTOMER, "Find a customer")),
+    Shown(CUSTOMER, "found", "customer", _found),
+    Shown(CUSTOMER, "shown", "customer", seen(CUSTOMER, "History of consent"), item=_some_customer),
+    Shown(CUSTOMER, "asked whether to erase", "customer", _erasing, item=_some_customer),
+    Shown("Reconciliation", "its reasons", "reconciliation", seen("Reconciliation", "Customers in PracBill")),
 ]

@@ -4,7 +4,7 @@ import { css, html, nothing, type PropertyValues, type TemplateResult } from 'li
 import { state } from 'lit/decorators.js';
 import type { Run, RunRecord } from '../api/types.ts';
 import { countsOf, isActive, type Outcome, outcomesOf } from '../model/run.ts';
-import type { State } from '../model/state.ts';
+import { dataOf, type State } from '../model/state.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -70,7 +70,13 @@ export class RunDetailPanel extends Panel<Shown> {
     const wanted = JSON.stringify([of, this.outcome, now]);
     if (wanted === this.#askedFor) return;
     this.#askedFor = wanted;
-    void this.#load(anew);
+    void this.#load(anew, true);
+  }
+
+  /** Whoever has read on stays there; the first records are read anew. */
+  protected override pageRead(): void {
+    const shown = dataOf(this.#shown.state);
+    if (this.doing === null && (shown === undefined || shown.records.length <= AT_ONCE)) void this.#load(false);
   }
 
   protected override reload(): void {
@@ -194,10 +200,11 @@ export class RunDetailPanel extends Panel<Shown> {
     return this.outcome === '' ? {} : { outcome: this.outcome };
   }
 
-  async #load(anew: boolean): Promise<void> {
+  async #load(anew: boolean, filtered = false): Promise<void> {
     const shown = await this.#shown.load(() => this.#ask(), { anew });
     const { texts, format } = this.page;
-    if (shown !== undefined) this.announce(format.count(shown.records.length, texts.run.records.shown));
+    const words = shown && format.count(shown.records.length, texts.run.records.shown);
+    if (words !== undefined && (anew || filtered)) this.announce(words);
   }
 
   async #ask(): Promise<Shown> {
