@@ -61,10 +61,15 @@ class Refusal:
     field: str = ""  # the merge field concerned, as Mailchimp names it
 
     @property
+    def summary(self) -> str:
+        """What happened, without Mailchimp's own words: these may quote what a customer has."""
+        return f"{self.title}: {self.cause}"
+
+    @property
     def told(self) -> str:
         """What happened, under the name that the user guide gives it, and in Mailchimp's own words as well."""
         quoted = f" Mailchimp says: {self.words.rstrip('.')}." if self.words else ""
-        return f"{self.title}: {self.cause}{quoted}"
+        return f"{self.summary}{quoted}"
 
 
 _ON_EDIT = RetryRule("on_edit")
@@ -199,8 +204,7 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "no_answer",
             "Mailchimp fails",
-            "Whenever this address is sent Mailchimp answers with a fault of its own, or not at all; all others go "
-            "through.",
+            "Whenever this address is sent Mailchimp answers with a fault of its own, or not at all.",
             "Nothing to do at first: it is tried again after 15 minutes, 4 hours, 1 day and 7 days. If it stays so, "
             "give the address to Mailchimp's support.",
             _FAILING,

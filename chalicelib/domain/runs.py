@@ -111,7 +111,7 @@ class Run:
     message: str = ""  # the log entry's words; of an open run, for whom it waits
     code: str = ""  # what the message says, and with `params` its figures and names
     params: dict[str, str | int] = field(default_factory=dict)
-    failure: str = ""  # why a chunk failed, the last time that one did
+    failure: str = ""  # why a chunk failed, the last time that one did; else why the first address was refused
     brake: str = ""  # why the run waits for approval
     brake_code: str = ""
     brake_params: dict[str, str | int] = field(default_factory=dict)
@@ -222,7 +222,7 @@ def closing_status(run: Run) -> RunStatus:
     Single refused addresses are outcomes of their records, not errors of the run; a run in which chunks were lost or
     nothing at all went through is an error.
     """
-    if run.chunks_failed or (run.failed and not run.done):
+    if run.chunks_failed or _is_all_in_vain(run):
         return "error"
     if run.dry_run:
         return "success"
@@ -252,12 +252,16 @@ def closing_code(run: Run) -> str:
         return "dry_run"
     if run.chunks_failed:
         return "chunks_lost"
+    if _is_all_in_vain(run):
+        return "nothing_went_through"
     return "nothing_to_do" if closing_status(run) == "skipped" else "synced"
 
 
 def closing_params(run: Run) -> dict[str, str | int]:
     """The figures of that message which are no counts of the run."""
-    return {"chunks": run.chunks_total, "lost": run.chunks_failed} if run.chunks_failed else {}
+    if run.chunks_failed:
+        return {"chunks": run.chunks_total, "lost": run.chunks_failed}
+    return {"failed": run.failed} if _is_all_in_vain(run) else {}
 
 
 def waiting_message(reason: str, until: datetime) -> str:
@@ -296,9 +300,16 @@ def closing_message(run: Run) -> str:
         cause = f"{run.failure} " if run.failure else ""
         return f"{lost} {cause}Done: {_told(run.counts) or 'nothing'}."
     told = _told(run.counts)
-    parts = ["No changes to sync."] if closing_status(run) == "skipped" or not told else []
+    in_vain = _is_all_in_vain(run)
+    parts = ["Nothing went through."] if in_vain else []
+    if closing_status(run) == "skipped" or not (told or in_vain):
+        parts.append("No changes to sync.")
     if told:
         parts.append(f"{told[0].upper()}{told[1:]}.")
+    if in_vain and run.failure:
+        parts.append(run.failure)
+    if in_vain and (run.failed > 1 or not run.failure):
+        parts.append("The records say why for each customer.")
     if held := run.counts.get("held", 0):
         reasons = held_by_reason(run.counts)
         named = [f"{reasons[code]} {words}" for code, words in _HELD_WORDS.items() if reasons.get(code)]
@@ -327,6 +338,11 @@ def held_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
     # Whoever changed while the run was under way was held back by a chunk.
     late = counts.get("held", 0) - sum(reasons.values())
     return reasons | ({_HELD_LATE: reasons.get(_HELD_LATE, 0) + late} if late > 0 else {})
+
+
+def _is_all_in_vain(run: Run) -> bool:
+    """Whether something was tried, and nothing at all went through."""
+    return bool(run.failed and not run.done and not _segment_changes(run))
 
 
 def _segment_changes(run: Run) -> int:

@@ -142,6 +142,7 @@ def test_the_api_description_tells_what_each_key_of_the_counts_means() -> None:
         ({"done": 2}, "success"),
         ({"done": 2, "failed": 1}, "success"),
         ({"failed": 1}, "error"),
+        ({"failed": 1, "counts": {"refused": 1, "segment_added": 2}}, "success"),
         ({"done": 400, "chunks_failed": 1}, "error"),
         ({"counts": {"segment_removed": 1}}, "success"),
         ({"dry_run": True}, "success"),
@@ -174,7 +175,23 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
             "1 added, 3 updated, 2 refused by Mailchimp.",
         ),
         ({"counts": {"segment_added": 7}}, "7 segment tags added."),
-        ({"failed": 2, "counts": {"lost": 2}}, "2 not sent (the next sync sends them again)."),
+        (
+            {"failed": 2, "counts": {"lost": 2}},
+            "Nothing went through. 2 not sent (the next sync sends them again). The records say why for each customer.",
+        ),
+        (
+            {"failed": 1, "counts": {"refused": 1}, "failure": "Invalid email: The format is wrong."},
+            "Nothing went through. 1 refused by Mailchimp. Invalid email: The format is wrong.",
+        ),
+        (
+            {"failed": 2, "counts": {"refused": 2}, "failure": "Invalid email: The format is wrong."},
+            "Nothing went through. 2 refused by Mailchimp. Invalid email: The format is wrong. The records say why for "
+            "each customer.",
+        ),
+        (
+            {"done": 1, "failed": 1, "counts": {"add": 1, "refused": 1}, "failure": "Invalid email: It is wrong."},
+            "1 added, 1 refused by Mailchimp.",
+        ),
         (
             {"chunks_failed": 1, "chunks_total": 3, "done": 5, "counts": {"add": 5}},
             "1 of 3 chunks failed; their customers are sent again by the next sync. Done: 5 added.",
@@ -233,6 +250,8 @@ def test_an_ended_run_has_a_rate_and_no_finish_to_come() -> None:
         ({}, "nothing_to_do", {}),
         ({"done": 2, "planned": 2}, "synced", {}),
         ({"chunks_total": 3, "chunks_failed": 1, "done": 2}, "chunks_lost", {"chunks": 3, "lost": 1}),
+        ({"failed": 2, "counts": {"refused": 2}}, "nothing_went_through", {"failed": 2}),
+        ({"done": 1, "failed": 2, "counts": {"add": 1, "refused": 2}}, "synced", {}),
     ],
 )
 def test_the_end_is_said_in_a_code_with_its_figures(fields: dict[str, Any], code: str, params: dict[str, int]) -> None:

@@ -326,6 +326,7 @@ class ApplyPhase:
         done = sum(1 for one in results if one.result in ("done", "held"))
         lost = sum(1 for one in results if one.result == "unsettled")
         refused = counts.get("refused", 0)
+        why = next((one.refusal.summary for one in results if one.refusal is not None), "")
         self._meter.count("MembersPushed", done)
         self._meter.count("MembersRefused", refused)
         self._meter.count("RefusalsUnknown", sum(1 for one in results if _is_unknown(one)))
@@ -337,6 +338,7 @@ class ApplyPhase:
                 chunks_failed=stored.chunks_failed + is_failed,
                 done=stored.done + done,
                 failed=stored.failed + refused + lost,
+                failure=stored.failure or why,
                 opt_outs_refused=stored.opt_outs_refused + sum(one.is_owed for one in results),
                 counts={n: stored.counts.get(n, 0) + counts.get(n, 0) for n in stored.counts | counts},
                 in_flight=tuple(n for n in stored.in_flight if n != number),

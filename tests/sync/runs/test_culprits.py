@@ -92,6 +92,34 @@ def test_a_culprit_alone_in_its_chunk_is_recorded_when_mailchimp_answers_others(
     assert calls(practice) <= 6
 
 
+@always
+def test_a_run_for_one_customer_whose_calls_all_fail_is_an_error_and_says_why(
+    practice: Practice, failure: dict[str, Any]
+) -> None:
+    practice.customers(1)
+    practice.fail(method="POST", **failure)
+    practice.fail(path="/members/*", **failure)
+    run = practice.sync("full")
+    assert (run.status, run.code, run.params) == ("error", "nothing_went_through", {"failed": 1})
+    assert run.message == (
+        "Nothing went through. 1 refused by Mailchimp. Mailchimp fails: Whenever this address is sent Mailchimp "
+        "answers with a fault of its own, or not at all."
+    )
+    assert (practice.log()[0].status, practice.log()[0].message) == ("error", run.message)
+    practice.control.clear_faults()
+    assert practice.sync(minutes=16).code == "synced"
+    assert practice.audience() == {"c1@clinic.test": "subscribed"}
+
+
+def test_a_run_in_which_mailchimp_refuses_everybody_is_an_error_and_says_why(practice: Practice) -> None:
+    practice.customer("1", "ann@gmail.con")
+    practice.customer("2", "ben@gmail.con")
+    run = practice.sync("full")
+    assert (run.status, run.code, run.params) == ("error", "nothing_went_through", {"failed": 2})
+    assert "Nothing went through. 2 refused by Mailchimp. Invalid email: Mailchimp takes the e-mail" in run.message
+    assert "gmail.con" not in run.message
+
+
 def test_in_an_outage_of_the_bulk_call_nobody_is_blamed_and_calls_are_few(practice: Practice) -> None:
     practice.customers(500)
     practice.control.reset_journal()
