@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.customers import mail_address
-from chalicelib.http_client.calls import Answer, Call
+from chalicelib.http_client.calls import Answer, Call, FailedAlike
 from chalicelib.mailchimp.answers import Document, RemoteMember, Segment, objects, read_member, read_segment
 from chalicelib.mailchimp.api import Resource, bulk_read_seconds, check_success, object_of
 from chalicelib.mailchimp.dividing import DividedCall, halves
@@ -36,7 +36,8 @@ class SegmentChange:
 
     After the call `added` and `already_in` carry the tag, `removed` and `already_out` do not. `ignored` are addresses
     that Mailchimp passed over, as it does with those that are not in the audience. `errors` are other reasons in
-    Mailchimp's words, with their addresses. `untried` are those that the change did not get to.
+    Mailchimp's words, with their addresses. `failed` are those whose calls fail again and again, so nothing is known of
+    them. `untried` are those that the change did not get to.
     """
 
     added: tuple[str, ...] = field(default=(), repr=False)
@@ -45,6 +46,7 @@ class SegmentChange:
     already_out: tuple[str, ...] = field(default=(), repr=False)
     ignored: tuple[str, ...] = field(default=(), repr=False)
     errors: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+    failed: tuple[str, ...] = field(default=(), repr=False)
     untried: tuple[str, ...] = field(default=(), repr=False)
 
     def __add__(self, other: SegmentChange) -> SegmentChange:
@@ -55,6 +57,7 @@ class SegmentChange:
             self.already_out + other.already_out,
             self.ignored + other.ignored,
             self.errors + other.errors,
+            self.failed + other.failed,
             self.untried + other.untried,
         )
 
@@ -115,8 +118,9 @@ class SegmentCalls(Resource):
     ) -> SegmentChange:
         """Tag and untag at most 500 addresses each; who makes the call fail is left out, and the others go.
 
-        Those who lose the tag go first. The rest is left `untried` when `go_on` says no between two calls, or when a
-        fault comes after something was done. Raises what `change_segment_members` raises when nothing goes through.
+        Those who lose the tag go first. Addresses whose calls get no answer are `failed`. The rest is left `untried`
+        when `go_on` says no between two calls, or when a fault comes after something was done. Raises what
+        `change_segment_members` raises when nothing goes through.
         """
         if not add and not remove:
             return SegmentChange()
@@ -130,8 +134,9 @@ class SegmentCalls(Resource):
         refused = [one.cause for one in divided.culprits if isinstance(one.cause, WholeCallRefused)]
         if refused and not divided.got:
             raise refused[0]
-        untried = _addresses([change.address for change in divided.untried + divided.unsettled])
-        return sum(divided.got, SegmentChange(untried=untried))
+        failed = [one.item.address for one in divided.culprits if isinstance(one.cause, FailedAlike)]
+        untried = [change.address for change in divided.untried + divided.unsettled]
+        return sum(divided.got, SegmentChange(failed=_addresses(failed), untried=_addresses(untried)))
 
     def _change_some(
         self, audience_id: str, segment_id: int, changes: Sequence[_Change], *, tries: int | None

@@ -3,7 +3,8 @@
 The database answers only those who enter or leave, for all segments in one reading. Their addresses go out at most 500
 each way in a call, and a customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found
 again, and sent again it changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so
-what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again.
+what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again. A call
+that fails says nothing about its members: those whose calls fail are sent again by the next run.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Work:
 
     `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
     tell who can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
+    `not_untagged` are addresses, by segment, that may carry its tag still, since the call to take it failed.
     """
 
     run: Run
@@ -69,6 +71,7 @@ class Work:
     member_states: dict[str, MemberStates | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
     wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
+    not_untagged: dict[str, set[str]] = field(default_factory=dict)
     made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
     carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
     # Marks to store, segments by customer: one who enters several segments is written once.
@@ -125,7 +128,8 @@ class Batch:
 class Doing:
     """One segment's part of a pass. `left_out` counts customers who match and carry no tag, by reason.
 
-    Of addresses that several customers have, `tagged` and `passed_over` tell what became of them.
+    Of addresses that several customers have, `tagged` and `passed_over` tell what became of them. `failed` are those
+    whose calls fail.
     """
 
     work: Work
@@ -136,6 +140,7 @@ class Doing:
     left_out: Counter[str] = field(default_factory=Counter)
     tagged: set[str] = field(default_factory=set)
     passed_over: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     trouble: Exception | None = None  # why nothing more is done for the segment
     is_cut_short: bool = False  # a call did not get to everybody
 
@@ -243,8 +248,15 @@ class Differences:
 
     def keep_rechecks(self, work: Work) -> None:
         """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
+        self._put_rechecks(work, work.wrongly_tagged)
+
+    def keep_failed(self, work: Work) -> None:
+        """Note who may carry a tag still since the call to take it failed, for the next run."""
+        self._put_rechecks(work, work.not_untagged)
+
+    def _put_rechecks(self, work: Work, by_segment: Mapping[str, set[str]]) -> None:
         department_id = work.department.id
-        found = [(segment_id, key) for segment_id, keys in work.wrongly_tagged.items() for key in sorted(keys)]
+        found = [(segment_id, key) for segment_id, keys in by_segment.items() for key in sorted(keys)]
         # The segment takes a customer's place, so that one address can be noted for each of several segments.
         self._members.write([put_check(department_id, key, segment_id, (segment_id,)) for segment_id, key in found])
 
@@ -297,8 +309,9 @@ class Differences:
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.
         outside = removing.confirmed((*change.removed, *change.already_out, *change.ignored))
-        untried = adding.confirmed(change.untried)
-        passed_over = {key: t for key, t in adding.targets.items() if key not in inside and key not in untried}
+        failed, untried = adding.confirmed(change.failed), adding.confirmed(change.untried)
+        answered = inside.keys() | failed.keys() | untried.keys()
+        passed_over = {key: t for key, t in adding.targets.items() if key not in answered}
         _note_marks(work.to_mark, segment_id, _customers(inside.values()))
         _note_marks(work.to_unmark, segment_id, _customers(outside.values()))
         _note_marks(work.to_pass_over, segment_id, _customers(passed_over.values()))
@@ -306,7 +319,10 @@ class Differences:
             self.keep_marks(work)
         doing.tagged |= {key for key in inside if not _is_alone(work, key)}
         doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
+        doing.failed |= failed.keys()
         doing.left_out["not_taken"] += len(_customers(passed_over.values()))
+        doing.left_out["not_yet"] += len(_customers(failed.values()))
+        work.not_untagged.setdefault(segment_id, set()).update(removing.confirmed(change.failed))
         # Who was not got to is found again by the next step.
         doing.is_cut_short = bool(change.untried)
         goes_on = self._note(work.run, len(change.added), len(change.removed))
@@ -351,6 +367,8 @@ def _take_entering(doing: Doing, one: Difference) -> None:
     elif key in doing.passed_over:
         doing.left_out["not_taken"] += 1
         _note_marks(work.to_pass_over, segment_id, [one.customer_key])
+    elif key in doing.failed:
+        doing.left_out["not_yet"] += 1
     elif key in doing.adding.targets:
         doing.adding.targets[key].customers.append(one.customer_key)
     else:

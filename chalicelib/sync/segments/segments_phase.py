@@ -155,7 +155,8 @@ class SegmentsPhase:
         progress.tell()
         if unfinished is not None:
             return unfinished
-        self._checks.remove(department.id, checks)
+        self._differences.keep_failed(work)
+        self._checks.remove(department.id, [check for check in checks if not _is_kept(check, work)])
         self._runs.change(run.department_id, run.id, lambda stored: replace(stored, cursor=ENDED))
         return None
 
@@ -433,6 +434,11 @@ def _work_ahead(segments: Sequence[Segment], run: Run, audience_id: str) -> int 
         else:
             expected += abs((segment.customer_count or 0) - there) + (there if run.type == "full" else 0)
     return expected or None
+
+
+def _is_kept(check: TagRecheck, work: Work) -> bool:
+    """Whether the next run looks at the address again, since the call to take a tag from it failed."""
+    return any(check.address_key in work.not_untagged.get(segment_id, ()) for segment_id in check.segments)
 
 
 def _rechecks_by_segment(checks: Sequence[TagRecheck]) -> dict[str, set[str]]:

@@ -51,6 +51,6 @@ def _difference(segment: Segment) -> tuple[DifferenceReason, ...]:
     """Customers less members, the whole of it split by reason."""
     if segment.customer_count is None or segment.tagged_count is None:
         return ()
-    parts = dict(segment.left_out)
+    parts = {code: count for code, count in segment.left_out.items() if code != "not_yet"}
     parts["not_yet"] = segment.customer_count - segment.tagged_count - sum(parts.values())
     return tuple(DifferenceReason(code, parts[code], words) for code, words in _LEFT_OUT.items() if parts.get(code))

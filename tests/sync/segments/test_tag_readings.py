@@ -131,7 +131,7 @@ def test_who_can_carry_no_tag_is_known_without_reading_the_address(
         asked.extend(keys)
         return member_states(department_id, keys)
 
-    monkeypatch.setattr(office.engine.members, "facets", noted)
+    monkeypatch.setattr(office.engine.members, "member_states", noted)
     office.run()
     assert asked == [office.practice.key("ann@clinic.test")]
     assert left_out(office, created) == {"not_a_member": 5}
@@ -147,11 +147,12 @@ def test_a_segment_in_trouble_holds_up_no_other(office: SegmentOffice) -> None:
     for name in ("0", "2"):
         office.move(name, "TAS" if name == "0" else "VIC")
     path = f"/segments/{office.tags_there()['Victoria']}"
-    office.practice.fail(times=1, path=path, method="POST", status=400, title="Bad Request", detail="Something new.")
+    office.practice.fail(path=path, method="POST", status=400, title="Bad Request", detail="Something new.")
     office.sync()
     assert office.view(first).sync_state == "error"
     assert office.view(second).sync_state == "synced"
     assert office.tagged("Tasmania") == ["0", "3"]
+    office.practice.control.clear_faults()
     office.sync()
     assert office.view(first).sync_state == "synced"
     assert office.tagged("Victoria") == ["1", "2"]
