@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.page.department import Department
 
@@ -24,7 +25,8 @@ def panel(page: Page, name: str) -> Locator:
 class Fed:
     """A panel and the call it gets its data by. `call` is a glob; `words` are in the panel once data are there.
 
-    `item`: what of the department the view shows, such as a run's id.
+    `item`: what of the department the view shows, such as a run's id. `led_by`: the panel above it that says that the
+    data are awaited, where this one comes with them.
     """
 
     panel: str
@@ -32,6 +34,7 @@ class Fed:
     call: str
     words: str
     item: Callable[[Department], str] = lambda department: ""
+    led_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,141 @@ def _limit_is_wrong(page: Page, department: Department) -> None:
     expect(found).to_contain_text("Enter a whole number")
 
 
+# Audience Overview
+
+
+def _choosing(page: Page, department: Department) -> None:
+    found = panel(page, "Audience Overview")
+    found.get_by_role("button", name="Choose another audience").click()
+    expect(found.get_by_role("combobox", name="Audience")).to_be_focused()
+
+
+def _audience_is_wrong(page: Page, department: Department) -> None:
+    _choosing(page, department)
+    found = panel(page, "Audience Overview")
+    found.get_by_role("button", name="Create Audience").click()
+    found.get_by_role("textbox", name="From Email").fill("nobody")
+    found.get_by_role("button", name="Create", exact=True).click()
+    expect(found).to_contain_text("This is not an e-mail address.")
+
+
+# Segments
+
+_IN_VICTORIA = {
+    "name": "Customers in Victoria",
+    "rules": [{"field": "state", "operator": "equals", "value": "VIC"}],
+}
+
+
+def _listed(page: Page, department: Department) -> None:
+    if not department.call("GET", "/panel")["segments"]:
+        department.call("POST", "/segments", _IN_VICTORIA)
+        department.rest()
+        page.reload()
+    expect(panel(page, "Segments")).to_contain_text('State Equals "VIC"')
+
+
+def _no_segment(page: Page, department: Department) -> None:
+    _tell(page, lambda known: known | {"segments": []})
+    expect(panel(page, "Segments")).to_contain_text("There is no segment yet.")
+
+
+def _building(page: Page, department: Department) -> None:
+    panel(page, "Segments").get_by_role("button", name="Create Segment").click()
+    editor = panel(page, "Create a segment")
+    editor.get_by_role("combobox", name="Field").select_option("State")
+    editor.get_by_role("combobox", name="Value").fill("VIC")
+    editor.get_by_role("button", name="Add a rule").click()
+    editor.get_by_role("button", name="Remove rule 2").click()
+    expect(editor.get_by_role("group", name="Preview")).to_contain_text("can be mailed")
+
+
+def _segment_is_wrong(page: Page, department: Department) -> None:
+    panel(page, "Segments").get_by_role("button", name="Create Segment").click()
+    editor = panel(page, "Create a segment")
+    editor.get_by_role("button", name="Save").click()
+    expect(editor).to_contain_text("Give the segment a name.")
+
+
+def _deleting(page: Page, department: Department) -> None:
+    _listed(page, department)
+    panel(page, "Segments").get_by_role("button", name="Delete ").first.click()
+    expect(page.get_by_role("dialog", name="Delete the segment ")).to_be_visible()
+
+
+# Sync, Sync Logs
+
+
+def _tell(page: Page, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """The page is told what the service knows, changed, from now on."""
+
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=change(real.json()))
+
+    page.route("**/panel", answer)
+    page.reload()
+
+
+def _synced(department: Department) -> None:
+    """A sync has ended and has written its entry."""
+    if department.call("GET", "/panel")["newest_run"] is None:
+        department.call("POST", "/syncs", {"type": "full"})
+        department.rest()
+
+
+def _tell_of_run(page: Page, department: Department, **changes: Any) -> None:
+    """The newest run is told as it may be for a moment only."""
+    _synced(department)
+    run: dict[str, Any] = department.call("GET", "/panel")["newest_run"] | {"finished_at": None} | changes
+    page.route("**/syncs/*", lambda route: route.fulfill(json=run, headers={"Access-Control-Allow-Origin": "*"}))
+    _tell(page, lambda known: known | {"newest_run": run})
+
+
+def _running(page: Page, department: Department) -> None:
+    progress = {"planned": 4000, "done": 1500, "failed": 2, "rate": 40.0, "eta": "2026-01-05T03:00:00Z"}
+    _tell_of_run(page, department, status="running", phase="apply", progress=progress)
+    expect(panel(page, "Sync")).to_contain_text("A sync is running.")
+
+
+def _waiting_for_approval(page: Page, department: Department) -> None:
+    _tell_of_run(page, department, status="awaiting_approval", phase="approval", message="200 removals were planned.")
+    expect(panel(page, "Sync")).to_contain_text("This sync waits for your approval")
+
+
+def _ended(page: Page, department: Department) -> None:
+    _synced(department)
+    page.reload()
+    expect(panel(page, "Sync")).to_contain_text("Last sync")
+
+
+def _entries(page: Page, department: Department) -> None:
+    _synced(department)
+    page.reload()
+    expect(panel(page, "Sync Logs").get_by_role("row").nth(1)).to_contain_text("Push")
+
+
+def _no_hit(page: Page, department: Department) -> None:
+    page.route(
+        "**/logs?*direction=pull*",
+        lambda route: route.fulfill(
+            json={"items": [], "next_cursor": None}, headers={"Access-Control-Allow-Origin": "*"}
+        ),
+    )
+    panel(page, "Sync Logs").get_by_role("combobox", name="Direction").select_option("Pull (from Mailchimp)")
+    expect(panel(page, "Sync Logs")).to_contain_text("No entry fits these filters.")
+
+
 FED = [
     Fed("Connection Status", "overview", "**/panel", "Connected"),
     Fed("One sync", "sync", "**/syncs/*/records*", "Started", item=_newest_run),
     Fed(CUSTOMER, "customer", "**/customers/*", "History of consent", item=_some_customer),
     Fed("Reconciliation", "reconciliation", "**/reconciliation", "Customers in PracBill"),
+    Fed("Audience Overview", "overview", "**/panel", "Audience Name", led_by="Connection Status"),
+    Fed("Settings", "overview", "**/panel", "Unknown consent", led_by="Connection Status"),
+    Fed("Segments", "segments", "**/panel", "Segments are groups of customers."),
+    Fed("Sync", "sync", "**/panel", "Full Sync"),
+    Fed("Sync Logs", "logs", "**/logs?*", "Direction"),
 ]
 
 SHOWN = [
@@ -146,4 +279,21 @@ SHOWN = [
     Shown(CUSTOMER, "shown", "customer", seen(CUSTOMER, "History of consent"), item=_some_customer),
     Shown(CUSTOMER, "asked whether to erase", "customer", _erasing, item=_some_customer),
     Shown("Reconciliation", "its reasons", "reconciliation", seen("Reconciliation", "Customers in PracBill")),
+    Shown("Audience Overview", "not connected", "overview", seen("Audience Overview", "Connect to"), connected=False),
+    Shown("Audience Overview", "shown", "overview", seen("Audience Overview", "Member Count")),
+    Shown("Audience Overview", "choosing another", "overview", _choosing),
+    Shown("Audience Overview", "a new one that is incomplete", "overview", _audience_is_wrong),
+    Shown("Audience Overview", "read access", "overview", seen("Audience Overview", "Member Count"), access="read"),
+    Shown("Segments", "listed", "segments", _listed),
+    Shown("Segments", "none yet", "segments", _no_segment),
+    Shown("Segments", "built, with a preview", "segments", _building),
+    Shown("Segments", "built, incomplete", "segments", _segment_is_wrong),
+    Shown("Segments", "asked whether to delete", "segments", _deleting),
+    Shown("Segments", "read access", "segments", _listed, access="read"),
+    Shown("Sync", "ended", "sync", _ended),
+    Shown("Sync", "running", "sync", _running),
+    Shown("Sync", "waiting for approval", "sync", _waiting_for_approval),
+    Shown("Sync", "read access", "sync", _ended, access="read"),
+    Shown("Sync Logs", "entries", "logs", _entries),
+    Shown("Sync Logs", "no hit", "logs", _no_hit),
 ]

@@ -1,4 +1,8 @@
-"""Every panel in every state, light and dark, on three widths: axe finds nothing, nothing scrolls sideways or jumps."""
+"""Every panel in every state, light and dark: axe finds nothing, nothing scrolls sideways or jumps.
+
+Nothing scrolls sideways on any of three widths. axe, which takes long, looks at each state on the narrowest, and at
+each panel's first state on all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from tests.page.panels import SHOWN, Shown, panel
 
 pytestmark = pytest.mark.stack
 
-WIDTHS = (320, 768, 1280)
+WIDTHS = (1280, 768, 320)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LARGEST_SHIFT = 0.05
 _WATCH_SHIFTS = """
@@ -25,6 +29,11 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
 }).observe({ type: 'layout-shift', buffered: true });
 """
+
+
+def is_first(shown: Shown) -> bool:
+    """The first of its panel's states, which stands for all where looking at each would take too long."""
+    return shown == next(one for one in SHOWN if one.panel == shown.panel)
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +61,7 @@ def test_nothing_stands_in_anybodys_way(page: Page, stack: LocalStack, somehow: 
         somehow.disconnect()
     page.add_init_script(_WATCH_SHIFTS)
     open_page(page, stack, view=shown.view, access=shown.access, item=shown.item(somehow))
-    expect(panel(page, shown.panel)).to_be_visible()
+    expect(panel(page, shown.panel)).to_have_attribute("aria-busy", "false")
     assert page.evaluate("window.shift") < LARGEST_SHIFT
     shown.reach(page, somehow)
     page.evaluate(axe())
@@ -62,5 +71,6 @@ def test_nothing_stands_in_anybodys_way(page: Page, stack: LocalStack, somehow: 
         )
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
-            assert violations(page) == [], f"{theme}, {width} px"
             assert page.evaluate("document.scrollingElement.scrollWidth") <= width, f"{theme}, {width} px"
+            if width == min(WIDTHS) or (theme == "light" and is_first(shown)):
+                assert violations(page) == [], f"{theme}, {width} px"

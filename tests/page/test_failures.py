@@ -76,10 +76,12 @@ def test_a_slow_answer_is_said_and_ends(
     page: Page, stack: LocalStack, connected: Department, fed: Fed, held: list[Route]
 ) -> None:
     page.clock.install()
-    show(page, stack, fed, connected)
-    expect(panel(page, fed.panel)).to_contain_text(LOADING)
+    with page.expect_request(fed.call):
+        show(page, stack, fed, connected)
+    waiting = panel(page, fed.led_by or fed.panel)
+    expect(waiting).to_contain_text(LOADING)
     page.clock.fast_forward(7_000)
-    expect(panel(page, fed.panel)).to_contain_text("This takes longer than usual.")
+    expect(waiting).to_contain_text("This takes longer than usual.")
     page.clock.fast_forward(30_000)
     expect(panel(page, fed.panel).get_by_role("alert")).to_contain_text("The service did not answer in time.")
     expect_recovery(page, fed)

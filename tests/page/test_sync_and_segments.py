@@ -104,6 +104,21 @@ def test_a_segment_is_built_with_a_live_preview_edited_and_deleted(
     connected.rest()
 
 
+def test_without_the_fields_the_segments_stay_and_trying_again_brings_the_builder(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    page.route("**/segment-fields*", lambda route: route.abort())
+    open_page(page, stack, view="segments")
+    segments = panel(page, "Segments")
+    expect(segments.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(segments).to_contain_text("Segments are groups of customers.")
+    expect(segments.get_by_role("button", name="Create Segment")).to_have_count(0)
+    page.unroute("**/segment-fields*")
+    segments.get_by_role("button", name="Try again").click()
+    segments.get_by_role("button", name="Create Segment").click()
+    expect(panel(page, "Create a segment").get_by_role("textbox", name="Segment Name")).to_be_focused()
+
+
 def test_read_access_sees_the_panels_and_no_control_that_changes(
     page: Page, stack: LocalStack, connected: Department
 ) -> None:

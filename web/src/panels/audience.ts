@@ -33,7 +33,6 @@ export class AudiencePanel extends Panel<PanelData> {
   static override styles = [
     ...Panel.styles,
     css`
-      :host { --reserved: 5em; }
       dl { display: flex; flex-wrap: wrap; gap: 0.75em 2em; }
       dt { font-size: 0.875em; color: var(--_quiet); }
       dd { margin: 0; font-weight: 600; }
@@ -42,6 +41,7 @@ export class AudiencePanel extends Panel<PanelData> {
     `,
   ];
 
+  protected override readonly comesWithData = true;
   @state() private found: AudienceList | null = null;
   @state() private chosen = '';
   @state() private creating = false;

@@ -3,7 +3,9 @@
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import type { LogEntry } from '../api/types.ts';
-import type { State } from '../model/state.ts';
+import { type Found, readAgain } from '../model/logs.ts';
+import { newerRun } from '../model/run.ts';
+import { dataOf, type State } from '../model/state.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -11,11 +13,6 @@ import { selectField } from '../ui/field.ts';
 import { type Icon, icon } from '../ui/icons.ts';
 import { Loader } from '../ui/loader.ts';
 import { exactMoment } from '../ui/moment.ts';
-
-interface Found {
-  readonly items: readonly LogEntry[];
-  readonly next_cursor: string | null;
-}
 
 interface Filters {
   readonly direction: '' | 'push' | 'pull';
@@ -49,6 +46,8 @@ export class LogsPanel extends Panel<Found> {
   @state() private filters: Filters = ALL;
   readonly #found = new Loader<Found>(this, (failure) => this.page.actions.failed(failure));
   #askedFor = '';
+  /** The department and filters whose entries are shown, or asked for. */
+  #shown = '';
 
   protected override get heading(): string {
     return this.page.texts.logs.title;
@@ -61,17 +60,23 @@ export class LogsPanel extends Panel<Found> {
   protected override willUpdate(changed: PropertyValues): void {
     super.willUpdate(changed);
     if (this.page === undefined) return;
+    const { department, state } = this.page;
+    if (state.is === 'loading') return; // else all is asked for again once the newest run is known
     // A run that ended has written an entry.
-    const { department, run } = this.page;
-    const wanted = JSON.stringify([department, this.filters, run?.id, run?.status]);
-    if (wanted !== this.#askedFor) {
-      this.#askedFor = wanted;
-      void this.#load();
-    }
+    const run = newerRun(this.page.run, dataOf(state)?.newest_run ?? null);
+    const list = JSON.stringify([department, this.filters]);
+    const wanted = JSON.stringify([list, run?.id, run?.status]);
+    if (wanted === this.#askedFor) return;
+    this.#askedFor = wanted;
+    void this.#load(list);
+  }
+
+  protected override pageRead(): void {
+    this.#askedFor = '';
   }
 
   protected override reload(): void {
-    void this.#load();
+    void this.#load(this.#shown);
   }
 
   protected override draw(found: Found): TemplateResult {
@@ -151,10 +156,14 @@ export class LogsPanel extends Panel<Found> {
     this.filters = filters;
   }
 
-  async #load(): Promise<void> {
-    const found = await this.#found.load(() => this.#ask());
+  /** Read out how many there are when somebody chose; not when the same list is only read again. */
+  async #load(list: string): Promise<void> {
+    const before = list === this.#shown ? dataOf(this.#found.state) : undefined;
+    this.#shown = list;
+    const found = await this.#found.load(async () => readAgain(before, await this.#ask()));
     const { texts, format } = this.page;
-    if (found !== undefined) this.announce(format.count(found.items.length, texts.logs.entries));
+    if (found !== undefined && before === undefined)
+      this.announce(format.count(found.items.length, texts.logs.entries));
   }
 
   #ask(cursor?: string): Promise<Found> {

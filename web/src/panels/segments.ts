@@ -4,12 +4,13 @@ import { css, html, nothing, type PropertyValues, type TemplateResult } from 'li
 import { state } from 'lit/decorators.js';
 import type { PanelData, Segment, SegmentFields, SegmentTemplate } from '../api/types.ts';
 import { fromAnswer, inWords } from '../model/rules.ts';
-import { dataOf, type State } from '../model/state.ts';
+import { dataOf, LOADING, type State } from '../model/state.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
 import { icon } from '../ui/icons.ts';
 import { Loader } from '../ui/loader.ts';
+import { notice } from '../ui/notice.ts';
 import './segment-editor.ts';
 import type { Draft } from './segment-editor.ts';
 
@@ -40,7 +41,10 @@ export class SegmentsPanel extends Panel<PanelData> {
   }
 
   protected override get data(): State<PanelData> {
-    return this.page.state;
+    const { state } = this.page;
+    // Rules are only told in words once the fields are known.
+    const waits = dataOf(state) !== undefined && this.#builder.state.is === 'loading';
+    return waits ? LOADING : state;
   }
 
   protected override willUpdate(changed: PropertyValues): void {
@@ -71,19 +75,31 @@ export class SegmentsPanel extends Panel<PanelData> {
     const builder = dataOf(this.#builder.state);
     if (this.draft !== null && builder !== undefined) return this.#editor(this.draft, builder.fields);
     return html`<p class="quiet">${words.intro}</p>
-      ${
-        this.mayChange
-          ? html`<div class="row">${button({
-              id: 'create',
-              label: words.create,
-              icon: 'plus',
-              kind: 'primary',
-              busy: builder === undefined && this.#builder.state.is === 'loading',
-              onPress: () => this.#open(null, ''),
-            })}</div>`
-          : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`
-      }
+      ${this.mayChange ? nothing : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`}
+      ${builder === undefined ? this.#builderFailure() : this.mayChange ? this.#createButton() : nothing}
       ${data.segments.length === 0 ? this.#templates(builder) : this.#list(data.segments, builder?.fields)}`;
+  }
+
+  /** Why there is no builder, and no rule in words. */
+  #builderFailure(): TemplateResult | typeof nothing {
+    const { state } = this.#builder;
+    if (state.is !== 'failed') return nothing;
+    return notice({
+      kind: 'bad',
+      alert: true,
+      ...this.failureWords(state.failure),
+      action: { label: this.page.texts.common.tryAgain, icon: 'again', onPress: () => void this.#loadBuilder() },
+    });
+  }
+
+  #createButton(): TemplateResult {
+    return html`<div class="row">${button({
+      id: 'create',
+      label: this.page.texts.segments.create,
+      icon: 'plus',
+      kind: 'primary',
+      onPress: () => this.#open(null),
+    })}</div>`;
   }
 
   #editor(draft: Draft, fields: SegmentFields): TemplateResult {
@@ -135,13 +151,17 @@ export class SegmentsPanel extends Panel<PanelData> {
       ${
         this.mayChange
           ? html`<div class="row">
-              ${button({
-                id: `edit-${one.id}`,
-                icon: 'pencil',
-                iconOnly: true,
-                label: words.edit(one.name),
-                onPress: () => this.#open(one, ''),
-              })}
+              ${
+                fields === undefined
+                  ? nothing
+                  : button({
+                      id: `edit-${one.id}`,
+                      icon: 'pencil',
+                      iconOnly: true,
+                      label: words.edit(one.name),
+                      onPress: () => this.#open(one),
+                    })
+              }
               ${button({
                 icon: 'bin',
                 iconOnly: true,
@@ -155,14 +175,10 @@ export class SegmentsPanel extends Panel<PanelData> {
     </li>`;
   }
 
-  #open(segment: Segment | null, name: string): void {
-    if (dataOf(this.#builder.state) === undefined) {
-      void this.#loadBuilder();
-      return;
-    }
+  #open(segment: Segment | null): void {
     this.draft =
       segment === null
-        ? { id: null, version: null, name, rules: [] }
+        ? { id: null, version: null, name: '', rules: [] }
         : { id: segment.id, version: segment.version, name: segment.name, rules: segment.rules.map(fromAnswer) };
   }
 

@@ -1,6 +1,6 @@
 // Settings: what a department may choose about its sync. Each choice says what it does.
 
-import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { css, html, nothing, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import type { PanelData, Settings, SettingsChange } from '../api/types.ts';
@@ -21,8 +21,6 @@ export class SettingsPanel extends Panel<PanelData> {
   static override styles = [
     ...Panel.styles,
     css`
-      /* It lies below panels that grow once they have their data: it comes with its own, so that nothing jumps. */
-      :host([waiting]) { display: none; }
       form { gap: 1.5em; }
       fieldset { display: grid; gap: 0.25em; }
       .limits { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(min(16em, 100%), 1fr)); padding-block-start: 0.5em; }
@@ -31,6 +29,7 @@ export class SettingsPanel extends Panel<PanelData> {
     `,
   ];
 
+  protected override readonly comesWithData = true;
   /** What has been typed; null: as saved. */
   @state() private draft: SettingsForm | null = null;
   @state() private wrong: Partial<Record<Limit, number>> = {};
@@ -41,11 +40,6 @@ export class SettingsPanel extends Panel<PanelData> {
 
   protected override get data(): State<PanelData> {
     return this.page.state;
-  }
-
-  protected override updated(changed: PropertyValues): void {
-    super.updated(changed);
-    this.toggleAttribute('waiting', this.page?.state.is === 'loading');
   }
 
   protected override draw({ connection, settings }: PanelData): TemplateResult {

@@ -19,12 +19,15 @@ export abstract class Panel<Data> extends LitElement {
     shared,
     css`
       :host { display: block; min-inline-size: 0; }
+      :host([waiting]) { display: none; }
       section { border: 1px solid var(--_line); border-radius: var(--_radius); padding: var(--_space); display: grid; gap: var(--_space); grid-template-columns: minmax(0, 1fr); }
       .head { display: flex; flex-wrap: wrap; gap: 0.625em; align-items: center; justify-content: space-between; min-block-size: 2.5em; }
       .waiting { min-block-size: var(--reserved, 6em); }
     `,
   ];
 
+  /** For a panel below others that grow once they have their data: it comes with its own, so that it does not jump. */
+  protected readonly comesWithData: boolean = false;
   @property({ attribute: false }) page!: Page;
   /** The name of the action under way. */
   @state() protected doing: string | null = null;
@@ -60,6 +63,11 @@ export abstract class Panel<Data> extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     const before: Page | undefined = changed.get('page');
     if (before !== undefined && before.state !== this.page.state && this.page.state.is === 'ready') this.pageRead();
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    super.updated(changed);
+    if (this.comesWithData) this.toggleAttribute('waiting', this.page === undefined || this.data.is === 'loading');
   }
 
   protected get mayChange(): boolean {
