@@ -93,6 +93,7 @@ def _cut_off(page: Page, department: Department) -> None:
 
 
 def _newest_run(department: Department) -> str:
+    _synced(department)
     return str(department.call("GET", "/panel")["newest_run"]["id"])
 
 
