@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from infra.deploy import page as building
 from infra.local import processes
@@ -21,6 +21,7 @@ from tests.page.embedding import OwnHost
 
 # Other work on the machine only ever adds to what a step takes.
 STEP_MS = 20_000
+expect.set_options(timeout=STEP_MS)
 
 
 @pytest.fixture(scope="session")

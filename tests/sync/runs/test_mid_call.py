@@ -281,7 +281,7 @@ def test_a_no_during_a_tag_call_is_heard(engine: Engine, synced: Practice, momen
 
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(ApplyPhase, "_hear"), (ApplyPhase, "_keep"), (LogStore, "add_records"), (MemberStore, "write")],
+    [(ApplyPhase, "_apply_observations"), (ApplyPhase, "_keep"), (LogStore, "add_records"), (MemberStore, "write")],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
 @pytest.mark.parametrize("is_new", [False, True])
@@ -307,7 +307,7 @@ def test_a_no_is_heard_although_the_function_dies_between_answer_and_storing(
 
 def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     practice.customers(2)
-    keep = ApplyPhase._hear
+    keep = ApplyPhase._apply_observations
 
     def killed(self: Any, *arguments: Any) -> None:
         monkeypatch.setattr(ApplyPhase, "_hear", keep)
