@@ -83,7 +83,7 @@ class RefuseRequest(ServiceError):
         self.extra = extra or {}
 
 
-def bad_input(*errors: FieldError, detail: str = "Some of what was sent cannot be used.") -> RefuseRequest:
+def bad_input(*errors: FieldError, detail: str = "Some fields of the request are not valid.") -> RefuseRequest:
     """400 naming every field at fault."""
     return RefuseRequest(detail, status=400, title="Bad input", code="bad-input", errors=errors)
 

@@ -208,7 +208,7 @@ class PublishedKeys:
             key = self._held(kid, algorithm)
         if key is None and self._away:
             raise RetryLater(
-                "PracBill cannot be asked who you are right now. Try again in a minute.",
+                "PracBill cannot confirm who you are right now. Try again in a minute.",
                 after_seconds=FETCH_PAUSE_SECONDS,
             )
         return key

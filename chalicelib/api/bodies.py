@@ -23,7 +23,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from chalicelib.api.faults import Fault, field_errors
+from chalicelib.api.faults import COUNTRY_FORM, IDENTIFIER_FORM, LANGUAGE_FORM, Fault, field_errors
 from chalicelib.contract.views import (
     BrakeChanges,
     NewAudience,
@@ -141,7 +141,7 @@ Line = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_one_line), _NOT_BLANK
 ]
 OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_one_line)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_FORM)]
 Limit = Annotated[int, Field(ge=0, le=10_000_000)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Value = Annotated[RuleValue, PlainValidator(_rule_value), WithJsonSchema({"type": ["string", "number", "null"]})]
@@ -168,7 +168,7 @@ class AddressBody(Body):
     city: Line
     state: OptionalLine = ""
     postcode: OptionalLine = ""
-    country: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{2}$", to_upper=True)]
+    country: Annotated[str, StringConstraints(strip_whitespace=True, pattern=COUNTRY_FORM, to_upper=True)]
 
 
 class NewAudienceBody(Body):
@@ -184,7 +184,7 @@ class NewAudienceBody(Body):
     ]
     company: Line
     address: AddressBody
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = "en"
+    language: Annotated[str, StringConstraints(pattern=LANGUAGE_FORM)] = "en"
     permission_reminder: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = (
         "You receive this e-mail because you are a customer of ours."
     )

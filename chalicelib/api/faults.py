@@ -13,6 +13,21 @@ from chalicelib.errors import FieldError
 _MOST_FAULTS = 50
 _LONGEST_NAME = 100
 
+COUNTRY_FORM = r"^[A-Za-z]{2}$"
+LANGUAGE_FORM = r"^[a-z]{2,3}(_[A-Z]{2})?$"
+IDENTIFIER_FORM = r"^[A-Za-z0-9_-]{1,64}$"
+CODE_FORM = r"^[A-Za-z0-9_.-]{1,64}$"
+CUSTOMER_ID_FORM = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
+IDENTIFIER_WORDS = "must be 1 to 64 letters, digits, hyphens or underscores"
+CUSTOMER_ID_WORDS = "must be 1 to 200 characters without line breaks or other control characters"
+_FORM_WORDS = {
+    COUNTRY_FORM: "must be two letters, for example AU",
+    LANGUAGE_FORM: "must be a language code, for example en or pt_BR",
+    IDENTIFIER_FORM: IDENTIFIER_WORDS,
+    CODE_FORM: "must be 1 to 64 letters, digits, points, hyphens or underscores",
+    CUSTOMER_ID_FORM: CUSTOMER_ID_WORDS,
+}
+
 # pydantic's error types -> code, and which of its own figures go along: their names there -> their names here.
 _CODES: dict[str, tuple[str, dict[str, str]]] = {
     "missing": ("required", {}),
@@ -46,12 +61,12 @@ class Fault(ValueError):
 # pydantic's error types -> words. https://docs.pydantic.dev/latest/errors/validation_errors/ lists them.
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is required",
-    "extra_forbidden": lambda _: "is not known here",
+    "extra_forbidden": lambda _: "is not a known field",
     "string_type": lambda _: "must be text",
     "string_unicode": lambda _: "must be valid text",
     "string_too_short": lambda _: "must not be empty",
     "string_too_long": lambda c: f"must have at most {c['max_length']} characters",
-    "string_pattern_mismatch": lambda _: "is not in the expected form",
+    "string_pattern_mismatch": lambda c: _FORM_WORDS[c["pattern"]],
     "int_type": lambda _: "must be a whole number",
     "bool_type": lambda _: "must be true or false",
     "list_type": lambda _: "must be a list",
@@ -76,7 +91,7 @@ def field_errors(error: ValidationError, *, whole: str) -> tuple[FieldError, ...
 
 def _words(fault: Any) -> str:
     words = _WORDS.get(fault["type"])
-    return words(fault.get("ctx", {})) if words else "cannot be used"
+    return words(fault.get("ctx", {})) if words else "is not valid"
 
 
 def _code(fault: Any) -> tuple[str, dict[str, str | int]]:

@@ -76,7 +76,7 @@ class Gate:
             return Caller()
         caller = self.verifier().caller(request.headers.get("authorization"))
         if endpoint is None:
-            raise forbidden("This route is closed: it does not say what it needs.")
+            raise forbidden("This route is closed because it names no access right.")
         if endpoint.needs is Need.TOKEN:
             return caller
         access = caller.access(department_of(request.uri_params or {}))

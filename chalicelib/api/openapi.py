@@ -24,7 +24,7 @@ Keeps one Mailchimp audience per PracBill department in step with the department
 opt-out back to PracBill.
 
 Send PracBill's token as `Authorization: Bearer <token>`. Its claim `mailchimp_access` maps department ids to `read` or
-`write`, `*` standing for all departments; a department's own entry wins over `*`.
+`write`; `*` stands for all departments; a department's own entry wins over `*`.
 
 Times are RFC 3339 in UTC. Errors are `application/problem+json` (RFC 9457). Lists are answered in pages: send
 `next_cursor` back as `cursor` to read on. Unknown body fields and query parameters are refused."""
@@ -37,10 +37,10 @@ _NEEDS = {
 }
 
 _PROBLEMS = {
-    400: "Something in the request cannot be used; `errors` names it.",
+    400: "Some fields of the request are not valid; `errors` names them.",
     401: "There is no token, or not a good one.",
     403: "The token does not allow this.",
-    404: "There is no such thing in this department.",
+    404: "This does not exist in this department.",
     409: "The request does not fit the present state.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not sent as `application/json`.",

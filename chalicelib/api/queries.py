@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from chalicelib.api.faults import Fault, field_errors
+from chalicelib.api.faults import CODE_FORM, CUSTOMER_ID_FORM, Fault, field_errors
 from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.domain.moments import parse_exact_moment
 from chalicelib.errors import FieldError, bad_input
@@ -31,9 +31,9 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME_FORM = r"^\d{4}-\d{2}-\d{2}([Tt ].+)?$"
 _OUTCOMES = "|".join(get_args(Outcome))
 _SEVERAL_OUTCOMES = f"^({_OUTCOMES})(,({_OUTCOMES}))*$"
-_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+_Word = Annotated[str, StringConstraints(pattern=CODE_FORM)]
 _Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200)]
-_CustomerId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
+_CustomerId = Annotated[str, StringConstraints(pattern=CUSTOMER_ID_FORM)]
 
 
 class Query(BaseModel):

@@ -20,6 +20,7 @@ from chalice.app import Blueprint, Request, Response
 from chalicelib.api.access import Caller, current_caller
 from chalicelib.api.answers import File, answer, csv_answer, file_response, wants_csv
 from chalicelib.api.bodies import Body, NoBody, read_body
+from chalicelib.api.faults import CUSTOMER_ID_WORDS, IDENTIFIER_WORDS
 from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, PageQuery, Query, read_query
 from chalicelib.contract.services import Services
@@ -209,7 +210,7 @@ def checked_department(department_id: str) -> str:
         raise bad_input(
             FieldError(
                 "department_id",
-                "must be 1 to 64 letters, digits, `_`, `.` or `-`, not starting with a mark",
+                "must be 1 to 64 letters, digits, `_`, `.` or `-`, starting with a letter or digit",
                 "bad_form",
             )
         )
@@ -288,9 +289,11 @@ def _path_value(name: str, raw: str) -> str:
         raise bad_input(FieldError(name, "is not valid UTF-8", "bad_form")) from error
     if name == "customer_id":
         # PracBill's ids are its own; only what could never be one is refused.
+        words = CUSTOMER_ID_WORDS
         fits = 0 < len(value) <= _LONGEST_CUSTOMER_ID and not any(unicodedata.category(c)[0] == "C" for c in value)
     else:
+        words = IDENTIFIER_WORDS
         fits = _OUR_ID.fullmatch(value) is not None
     if not fits:
-        raise bad_input(FieldError(name, "is not in the expected form", "bad_form"))
+        raise bad_input(FieldError(name, words, "bad_form"))
     return value

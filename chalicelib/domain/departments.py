@@ -107,8 +107,8 @@ class OutboxBacklog:
 
     @property
     def message(self) -> str:
-        what = "1 change of consent waits" if self.count == 1 else f"{self.count} changes of consent wait"
-        return f"{what} to be told to PracBill since {self.since:%Y-%m-%d %H:%M} UTC. {self.why}"
+        what = "1 consent change has" if self.count == 1 else f"{self.count} consent changes have"
+        return f"{what} been waiting to be sent to PracBill since {self.since:%Y-%m-%d %H:%M} UTC. {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

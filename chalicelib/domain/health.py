@@ -62,10 +62,10 @@ _STATES: Mapping[ConnectionState, tuple[str, str]] = {
     "key_rejected": ("Invalid API key: Mailchimp no longer accepts it.", _NEW_KEY),
     "account_deactivated": (
         "Mailchimp has deactivated the account.",
-        "Log in to Mailchimp to see why. When the account is active again, connect again, with the same key if it is "
-        "still there.",
+        "Log in to Mailchimp to see why. When the account is active again, connect again, with the same key if it "
+        "still exists.",
     ),
-    "wrong_data_centre": ("Invalid API key: it belongs to another Mailchimp server than its ending says.", _NEW_KEY),
+    "wrong_data_centre": ("Invalid API key: its server prefix is not the server of its Mailchimp account.", _NEW_KEY),
 }
 # A run's type in a sentence.
 _RUN_WORDS: Mapping[RunType, str] = {
@@ -89,7 +89,7 @@ _PAUSED = Finding(
     "paused",
     "warning",
     "Scheduled syncs are paused. Opt-outs still arrive by webhook, everything else only with a sync started by hand.",
-    "Switch scheduled syncs on again in the settings when the department is to be synced by itself.",
+    "Switch scheduled syncs on again in the settings to sync this department on schedule.",
 )
 AUDIENCE_GONE = Finding(
     "audience_gone",
@@ -100,14 +100,14 @@ AUDIENCE_GONE = Finding(
 MAILCHIMP_AWAY = Finding(
     "mailchimp_away",
     "info",
-    "Mailchimp could not be asked just now. The member count is the one from before, if there is one.",
-    "Wait a few minutes and look again.",
+    "Mailchimp did not answer just now. The member count may be out of date.",
+    "Wait a few minutes and load the page again.",
 )
 HOOK_LEFT_BEHIND = Finding(
     "webhook_left_behind",
     "info",
-    "Our webhook could not be removed from the audience. It does nothing any more, since it is not answered.",
-    "Remove it in Mailchimp (Audience, Settings, Webhooks), or leave it: connecting again tidies it up.",
+    "Our webhook could not be removed from the audience. It has no effect any more.",
+    "Remove it in Mailchimp (Audience, Settings, Webhooks), or leave it: connecting again removes it.",
 )
 
 
@@ -189,14 +189,14 @@ def _failed(run: RunFacts) -> Finding:
         "last_sync_failed",
         "error",
         f"The last {what} ended in an error on {when:%Y-%m-%d %H:%M} UTC. {run.message}".strip(),
-        "When the cause is mended, press Sync Now. The Sync Logs show it as Error, and the run's records name each "
-        "customer that was not synced.",
+        "Once the cause is fixed, press Sync Now. The Sync Logs show this sync as Error; the records of a sync "
+        "that sent changes name each customer that was not synced.",
         {"run": run.id, "at": moment_text(when), "cause": run.code},
     )
 
 
 def _waiting(run: RunFacts) -> Finding:
-    why = run.brake.reason if run.brake else "Its plan is beyond the limits."
+    why = run.brake.reason if run.brake else "Its plan exceeds the limits."
     return Finding(
         "approval_needed",
         "warning",
@@ -211,8 +211,8 @@ def _backlog(backlog: OutboxBacklog, now: datetime) -> Finding:
         "pracbill_waiting",
         "error" if now - backlog.since > OVERDUE_AFTER else "warning",
         backlog.message,
-        "Nothing is lost, and nobody who opted out is mailed: PracBill is told by the next sync or event once it "
-        "works. If it stays so, tell PracBill's developers.",
+        "Nothing is lost, and nobody who opted out is mailed. Once PracBill works again, the next sync or event "
+        "sends these changes. If this lasts, contact PracBill's developers.",
         {"count": backlog.count, "since": moment_text(backlog.since)},
     )
 
@@ -224,8 +224,8 @@ def _refused_opt_outs(refused: RefusedOptOuts) -> Finding:
         "opt_out_refused",
         "error",
         f"{who} still subscribed: Mailchimp has refused the unsubscribe since {refused.since:%Y-%m-%d %H:%M} UTC.",
-        "Unsubscribe these contacts in Mailchimp (Audience, All contacts), or correct there the field that Mailchimp "
-        "names. The records of the last sync, under Refused, name each customer. Every sync tries again.",
+        "Unsubscribe these contacts in Mailchimp (Audience, All contacts), or correct the field that Mailchimp "
+        "names there. The records of the last sync, under Refused, name each customer. Every sync tries again.",
     )
 
 
@@ -238,7 +238,7 @@ def _unreadable(found: Unreadable) -> Finding:
         "warning",
         f"{who} {noun} that cannot be read ({example}customer {found.example}). No segment rule about it finds them, "
         "neither Is nor Is Not.",
-        f"Correct it in PracBill: {expected}. If it looks right there, ask PracBill's developers what they send.",
+        f"Correct it in PracBill: {expected}. If it looks right there, ask PracBill's developers what PracBill sends.",
         {"count": found.count, "example": found.example},
     )
 
@@ -258,6 +258,6 @@ def _overdue(department: Department) -> Finding:
         "no_recent_sync",
         "error",
         f"No sync has succeeded {when}, though syncs are scheduled.",
-        "Look at the Sync Logs for the cause; when it is mended, press Sync Now.",
+        "Look at the Sync Logs for the cause. Once it is fixed, press Sync Now.",
         {"since": moment_text(last)} if last else {},
     )

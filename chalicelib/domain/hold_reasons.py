@@ -47,7 +47,7 @@ HELD: dict[str, Explanation] = {
         "recorded in PracBill after the opt-out makes Mailchimp send them a confirmation.",
     ),
     "cleaned": Explanation(
-        "Bounced: Mailchimp could not deliver to this address and has taken it out.",
+        "Bounced: Mailchimp could not deliver to this address and no longer mails it.",
         "Check the address with the customer and enter the right one in PracBill.",
     ),
     "forgotten": Explanation(
@@ -57,30 +57,32 @@ HELD: dict[str, Explanation] = {
         "through a Mailchimp form of this audience.",
     ),
     "not_confirmed": Explanation(
-        "Not confirmed: Mailchimp has sent this person an e-mail that asks for a confirmation, and waits for it.",
+        "Not confirmed: Mailchimp has sent this person an e-mail that asks for a confirmation, and waits for the "
+        "answer.",
         "Nothing to do: the person decides. If the e-mail was lost, they can sign up through a Mailchimp form of this "
         "audience.",
     ),
     "not_subscribed": Explanation(
         "Non-subscribed in Mailchimp: the contact was in the audience before this service, and what Mailchimp holds is "
         "newer than the consent in PracBill.",
-        "Record the person's consent in PracBill again, or let them sign up through a Mailchimp form of this audience.",
+        "Record the person's consent in PracBill again, or ask the person to sign up through a Mailchimp form of "
+        "this audience.",
     ),
     "archived": Explanation(
-        "Archived in Mailchimp: somebody archived this contact there, so the sync leaves it alone.",
+        "Archived in Mailchimp: a user archived this contact there, so the sync does not change it.",
         "Restore the contact in Mailchimp if that was a mistake.",
     ),
     "erased": Explanation(
-        "Erased: the data of the person with this address was erased at their wish; no sync adds it again.",
+        "Erased: this person's data was erased at their request. No sync adds this address again.",
         "Nothing to do. The person may sign up again through a Mailchimp form of this audience.",
     ),
     "changed_meanwhile": Explanation(
         "The consent for this address changed while the sync was running, so nothing was sent.",
-        "Nothing to do: the next sync decides anew.",
+        "Nothing to do: the next sync checks this customer again.",
     ),
     "chunk_failed": Explanation(
-        "Mailchimp did not take this part of the sync, although it was tried several times; the log entry of the sync "
-        "says why.",
+        "Not sent: several calls to Mailchimp for this part of the sync failed. The log entry of the sync gives "
+        "the cause.",
         "Nothing to do: the next sync sends it again. Retry starts one at once.",
     ),
 }
@@ -88,7 +90,7 @@ HELD: dict[str, Explanation] = {
 # Who said a no in Mailchimp -> how a sentence begins that tells of it.
 _WHO_UNSUBSCRIBED: dict[OptOutRoute, str] = {
     "person": "the person unsubscribed",
-    "admin": "somebody unsubscribed this contact",
+    "admin": "a user unsubscribed this contact",
 }
 # Why something was done, or is planned, for an address: by the rule of consent behind it, else by the action.
 _RULES: dict[str, str] = {

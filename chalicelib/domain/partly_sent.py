@@ -36,7 +36,7 @@ def explain_left_out(left_out: LeftOut) -> Explanation:
         case "cut":
             what = f"the {_listed(left_out.details)} of the {name}" if left_out.details else f"the {name}"
             return Explanation(
-                f"Mailchimp holds at most 255 bytes of a text, so the end of {what} is cut.",
+                f"Mailchimp holds at most 255 bytes of a text, so the end of {what} is cut off.",
                 f"Shorten {what} in PracBill.",
             )
         case "address_incomplete":
@@ -63,7 +63,7 @@ def explain_left_out(left_out: LeftOut) -> Explanation:
         case "field_unusable":
             return Explanation(
                 f"The audience has no field {left_out.tag} of the right type, so the {name} is left out.",
-                f"Mend the field in Mailchimp ({_FIELDS_PAGE}); the connection's health says how.",
+                f"Fix the field in Mailchimp ({_FIELDS_PAGE}); the health of the connection says how.",
             )
         case _:
             quoted = f" Mailchimp says: {left_out.details[0].rstrip('.')}." if left_out.details else ""

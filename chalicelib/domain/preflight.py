@@ -107,14 +107,14 @@ def fields_message(known: FieldMap, found: FieldMap) -> str:
     other = [tag for tag, at in zip(found.tags, found.ids, strict=False) if tag in ids and ids[tag] != at]
     parts = [
         f"The {_fields(new)} can be filled from now on." if new else "",
-        f"The {_fields(other)} {'was' if len(other) == 1 else 'were'} deleted in Mailchimp and created anew."
+        f"The {_fields(other)} {'was' if len(other) == 1 else 'were'} deleted in Mailchimp and created again."
         if other
         else "",
         f"The {_fields(gone)} can no longer be filled; the connection's health says why." if gone else "",
         "The format of the field PHONE changed." if known.us_phone != found.us_phone and "PHONE" in found.tags else "",
         "The department's country changed." if known.country != found.country else "",
     ]
-    return " ".join([*filter(None, parts), "Customers are sent again where Mailchimp lacks what they have."])
+    return " ".join([*filter(None, parts), "Customers with values that are missing in Mailchimp are sent again."])
 
 
 def _fields(tags: Sequence[str]) -> str:
@@ -138,8 +138,8 @@ def _not_created(absent: Sequence[WantedField]) -> Finding:
     return Finding(
         "field_not_created",
         "warning",
-        f"Mailchimp did not let us create the audience's field {tags}, so {contents} are not synced. Most often the "
-        "audience has as many fields as it may have.",
+        f"Mailchimp did not create the audience's field {tags}, so {contents} are not synced. Most often the "
+        "audience already has as many fields as Mailchimp allows.",
         f"Delete fields that nobody needs in Mailchimp ({_FIELDS_PAGE}), then start a sync or select the audience "
         "again.",
     )
@@ -156,7 +156,8 @@ def _required(found: Sequence[FoundField], usable: tuple[str, ...]) -> list[Find
             "info",
             f"The audience requires values that PracBill does not have: {', '.join(tags)}. Customers are synced "
             "without them.",
-            f"If forms or other tools stumble over the gaps, make these fields optional in Mailchimp ({_FIELDS_PAGE}).",
+            "If forms or other tools fail without these values, make these fields optional in Mailchimp "
+            f"({_FIELDS_PAGE}).",
         )
     ]
 
@@ -177,7 +178,7 @@ _DOUBLE_OPTIN = Finding(
 _MARKETING_PERMISSIONS = Finding(
     "marketing_permissions",
     "info",
-    "The audience has marketing permissions (GDPR fields). PracBill knows nothing of them, so synced customers have "
+    "The audience has marketing permissions (GDPR fields). PracBill does not record them, so synced customers have "
     "none, and campaigns that are limited to a permission do not reach them.",
     "Let people tick permissions on a Mailchimp form, or do not limit campaigns for synced customers to a permission.",
 )

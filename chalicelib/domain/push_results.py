@@ -48,7 +48,7 @@ class PushResult:
     contact_id: str = ""
     held: str = ""  # fingerprint of what the member holds in our fields, where Mailchimp told
     shown: Observation | None = None
-    is_kept: bool = False  # an earlier delivery of the chunk settled it and has kept the outcome
+    is_kept: bool = False  # an earlier delivery of the chunk finalised it and has kept the outcome
 
     @property
     def is_owed(self) -> bool:

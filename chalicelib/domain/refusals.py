@@ -93,15 +93,15 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "looks_fake",
             "Invalid email",
-            "Mailchimp takes the e-mail address for a fake or mistyped one.",
+            "Mailchimp considers the e-mail address fake or mistyped.",
             "Check the part after the @ for typing errors and fix the e-mail address in PracBill.",
             _ON_EDIT,
         ),
         Refusal(
             "compliance_state",
             "Compliance state",
-            "The person unsubscribed, or mail to the address bounced or was reported. "
-            "Mailchimp does not let anybody else subscribe it.",
+            "The person unsubscribed, or mail to the address bounced or was reported. Mailchimp lets only the "
+            "person subscribe again.",
             "Cannot be added again without consent: the person must sign up with the audience's Mailchimp form, or "
             "confirm an invitation where the department has allowed those.",
             _ON_CONSENT,
@@ -117,14 +117,14 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "forgotten",
             "Compliance state",
-            "The contact was permanently deleted from the audience. Mailchimp never takes it back from outside.",
-            "Only the person can return, with the audience's Mailchimp form.",
+            "The contact was permanently deleted from the audience. Mailchimp does not allow it to be imported again.",
+            "The person must sign up with the audience's Mailchimp form.",
             _ON_CONSENT,
         ),
         Refusal(
             "signup_throttle",
             "Too many sign-ups",
-            "The address was signed up for many Mailchimp audiences lately, so Mailchimp makes it wait.",
+            "The address was signed up for many Mailchimp audiences lately, so Mailchimp does not accept it for now.",
             "Nothing to do: it is tried again after 5 minutes, 1 day, 2 days and 7 days.",
             _THROTTLED,
         ),
@@ -138,8 +138,8 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "merge_field_required",
             "Missing field",
-            "The audience demands a value for {field}, and the customer has none.",
-            "Fill it in in PracBill, or make the field optional in Mailchimp: Audience, Settings, Audience fields.",
+            "The audience requires a value for {field}, and the customer has none.",
+            "Enter it in PracBill, or make the field optional in Mailchimp: Audience, Settings, Audience fields.",
             _LOOK_AGAIN,
         ),
         Refusal(
@@ -147,15 +147,15 @@ REFUSALS: Mapping[str, Refusal] = {
             "Invalid field",
             "Mailchimp does not accept what the contact has for {field}. PracBill does not fill this field.",
             "Correct {field} in the contact's profile in Mailchimp, or change the field there: Audience, Settings, "
-            "Audience fields. If the contact is to get no more mail, unsubscribe it in Mailchimp.",
+            "Audience fields. If the contact should get no more mail, unsubscribe it in Mailchimp.",
             _LOOK_AGAIN,
         ),
         Refusal(
             "foreign_field_required",
             "Missing field",
-            "The audience demands a value for {field}. PracBill does not fill this field.",
-            "Make {field} optional in Mailchimp: Audience, Settings, Audience fields. Or fill it in in the contact's "
-            "profile there. If the contact is to get no more mail, unsubscribe it in Mailchimp.",
+            "The audience requires a value for {field}. PracBill does not fill this field.",
+            "Make {field} optional in Mailchimp: Audience, Settings, Audience fields. Or enter it in the contact's "
+            "profile there. If the contact should get no more mail, unsubscribe it in Mailchimp.",
             _LOOK_AGAIN,
         ),
         Refusal(
@@ -168,7 +168,7 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "already_member",
             "Already a member",
-            "The address was added to the audience by somebody else at the same time.",
+            "The address was added to the audience by another user or tool at the same time.",
             "Nothing to do: the next sync updates it.",
             RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1))),
         ),
@@ -182,7 +182,7 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "stays_archived",
             "Stays archived",
-            "The customer is back, but Mailchimp does not take the contact out of its archive without a consent.",
+            "The customer is back, but Mailchimp does not restore the contact from its archive without a consent.",
             "Record the person's consent in PracBill, or restore the contact in Mailchimp: Audience, All contacts, "
             "Archived contacts.",
             _ON_EDIT,
@@ -204,16 +204,17 @@ REFUSALS: Mapping[str, Refusal] = {
         Refusal(
             "no_answer",
             "Mailchimp fails",
-            "Whenever this address is sent Mailchimp answers with a fault of its own, or not at all.",
-            "Nothing to do at first: it is tried again after 15 minutes, 4 hours, 1 day and 7 days. If it stays so, "
-            "give the address to Mailchimp's support.",
+            "Mailchimp answers each call with this address with an internal error, or not at all.",
+            "Nothing to do at first: it is tried again after 15 minutes, 4 hours, 1 day and 7 days. If this lasts, "
+            "report the address to Mailchimp's support.",
             _FAILING,
         ),
         Refusal(
             "unknown",
             "Refused by Mailchimp",
             "Mailchimp refused the address for a reason this service does not know.",
-            "Read Mailchimp's words, correct the customer in PracBill if they say so; it is tried twice more.",
+            "Read Mailchimp's message and correct the customer in PracBill if it says so. The address is tried "
+            "twice more.",
             _LOOK_AGAIN,
         ),
     )

@@ -36,9 +36,9 @@ BUCKETS = {
     "archive": "archived",
     "rename": "e-mail address changed",
     "refused": "refused by Mailchimp in this run; later runs hold them until they are edited or tried again",
-    "lost": "not sent since a call failed; the next sync sends them again",
+    "lost": "not sent because a call failed; the next sync sends them again",
     "held": "held back, split by reason in `held_by_reason`",
-    "partly_sent": "in Mailchimp, but for values that were left out or cut; counted beside the others",
+    "partly_sent": "in Mailchimp, with values left out or cut; counted in another group as well",
     "segment_added": "tags given, one for each member and segment",
     "segment_removed": "tags taken away, one for each member and segment",
 }
@@ -242,7 +242,7 @@ def cancelled_message(run: Run) -> str:
         return f"{run.reason} Nothing was sent to Mailchimp."
     if not run.planned:
         return f"{run.reason} Stopped after {_told(run.counts)}."
-    rest = " The next sync makes the others." if run.done < run.planned else ""
+    rest = " The next sync makes the remaining changes." if run.done < run.planned else ""
     return f"{run.reason} Stopped after {run.done} of {run.planned} changes.{rest}"
 
 
@@ -266,7 +266,7 @@ def closing_params(run: Run) -> dict[str, str | int]:
 
 def waiting_message(reason: str, until: datetime) -> str:
     """What an open run says while it waits: for whom, why, and when it goes on; empty when it waits for nobody."""
-    goes_on = f"The sync goes on by itself at {until.astimezone(UTC):%H:%M:%S} UTC."
+    goes_on = f"The sync continues automatically at {until.astimezone(UTC):%H:%M:%S} UTC."
     if reason.startswith("Rate limit exceeded"):
         return f"Rate limit exceeded: Mailchimp asks this service to slow down. {goes_on}"
     side = side_of(reason)
@@ -275,12 +275,12 @@ def waiting_message(reason: str, until: datetime) -> str:
 
 def given_up_message(run: Run, reason: str) -> str:
     """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
-    sent = "What was sent stays." if run.done else "Nothing was sent to Mailchimp."
+    sent = "The changes sent before that stay." if run.done else "Nothing was sent to Mailchimp."
     if reason.startswith(_SAYS_WHAT_TO_DO):
         return f"{reason} Every retry failed for several minutes, so the sync was stopped. {sent}"
     what, side = reason.partition(". ")[0].rstrip("."), side_of(reason)
     check = f"Check that {side} works and can be reached, then start the sync again. " if side else ""
-    return f"{what}. This stayed so in several tries over some minutes, so the sync was ended. {sent} {check}".strip()
+    return f"{what}. Every retry failed for several minutes, so the sync was stopped. {sent} {check}".strip()
 
 
 def side_of(reason: str) -> str:
@@ -295,7 +295,8 @@ def closing_message(run: Run) -> str:
         return f"Dry run, nothing was sent. The plan: {_told(run.planned_counts) or 'no changes'}."
     if run.chunks_failed:
         lost = (
-            f"{run.chunks_failed} of {run.chunks_total} chunks failed; their customers are sent again by the next sync."
+            f"{run.chunks_failed} of {run.chunks_total} parts of the sync could not be sent to Mailchimp. The next "
+            "sync sends their customers again."
         )
         cause = f"{run.failure} " if run.failure else ""
         return f"{lost} {cause}Done: {_told(run.counts) or 'nothing'}."

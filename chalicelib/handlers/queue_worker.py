@@ -82,7 +82,7 @@ class SyncWorker:
         if step is not None:
             self._meter.count("DeadLetters")
             self._orchestrator.give_up(
-                step, "This part of the sync failed again and again; the operators find why in the logs."
+                step, "This part of the sync failed repeatedly; the operators can find the cause in the logs."
             )
         return True
 

@@ -151,15 +151,16 @@ class ClientOptions(TypedDict):
 class HttpCalls:
     """Calls to one server with one authorization.
 
-    `authorization` gives the header's value for each call; `explain` turns a passing fault into words for staff;
-    `silent_403`: see `retry.transient_error_of`; `only_json`: the body of a success is JSON, if there is one; the
-    others: see Surroundings.
+    `side` is the server's name for staff; `authorization` gives the header's value for each call; `explain` gives the
+    words for staff of an error that may pass; `silent_403`: see `retry.transient_error_of`; `only_json`: the body of a
+    success is JSON, if there is one; the others: see ClientOptions.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
+        side: str,
         authorization: Callable[[], str],
         explain: Callable[[TransientError], str],
         remaining: Callable[[], float],
@@ -173,6 +174,7 @@ class HttpCalls:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._side = side
         self._authorization = authorization
         self._explain = explain
         self._remaining = remaining
@@ -240,8 +242,7 @@ class HttpCalls:
         read_seconds = min(call.read_seconds, self._remaining() - self._retry_policy.reserve)
         if read_seconds < SHORTEST_CALL_SECONDS:
             raise RetryLater(
-                "The other side was slow, and there was no time left for another call. A sync goes on by itself; "
-                "anything else can be tried again."
+                f"{self._side} did not answer in time. A sync continues automatically; anything else can be repeated."
             )
         started = self._clock()
         outcome = self._exchange(call, read_seconds)
@@ -265,10 +266,10 @@ class HttpCalls:
                 allow_redirects=False,  # a redirect would carry the key elsewhere
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
-            raise StopRun("The configured address of the other side is not a web address.") from None
+            raise StopRun(f"The configured address of {self._side} is not a web address.") from None
         except requests.exceptions.InvalidHeader:
             # `from None`: the original message quotes the header, and with it the key.
-            raise StopRun("The configured key or token has characters that cannot be sent.") from None
+            raise StopRun(f"The configured key or token for {self._side} has characters that cannot be sent.") from None
         except requests.RequestException as broken:
             return TransientError(None, may_have_run=not _never_connected(broken))
         return Answer(answer.status_code, answer.headers, answer.content)

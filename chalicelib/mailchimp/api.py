@@ -34,6 +34,7 @@ class MailchimpApi:
         authorization = "Basic " + b64encode(f"pracbill:{key.value}".encode()).decode()
         self._calls = HttpCalls(
             url_template.replace("{dc}", key.server_prefix),
+            side="Mailchimp",
             authorization=lambda: authorization,
             explain=explain_fault,
             silent_403=True,

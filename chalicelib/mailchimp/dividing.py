@@ -76,7 +76,7 @@ class DividedCall(Generic[Item, Got]):
         self._faults_in_vain = 0
 
     def make(self, items: Sequence[Item]) -> Divided[Item, Got]:
-        """Raises what `send` raises while nothing is settled, but never WholeCallRefused."""
+        """Raises what `send` raises while nothing has a result, but never WholeCallRefused."""
         waiting = [tuple(items)]
         while waiting:
             if self._refused_in_vain >= MOST_CALLS_IN_VAIN:
@@ -89,7 +89,7 @@ class DividedCall(Generic[Item, Got]):
             try:
                 waiting += self._try(part)
             except RetryLater:
-                if not self._is_settled:
+                if not self._has_result:
                     raise
                 self._leave([*waiting, part])
                 break
@@ -98,12 +98,12 @@ class DividedCall(Generic[Item, Got]):
         return self._divided
 
     @property
-    def _is_settled(self) -> bool:
+    def _has_result(self) -> bool:
         return bool(self._divided.got or self._divided.culprits)
 
     @property
     def _is_started(self) -> bool:
-        return self._is_settled or self._faults_in_vain > 0
+        return self._has_result or self._faults_in_vain > 0
 
     def _try(self, part: tuple[Item, ...]) -> list[tuple[Item, ...]]:
         """Send a part; answers the parts to be tried instead, the next one last."""
@@ -128,7 +128,7 @@ class DividedCall(Generic[Item, Got]):
     @property
     def _is_started_well(self) -> bool:
         """Whether it is known that Mailchimp answers: something went through, or it was asked at the first fault."""
-        return self._is_settled or self._faults_in_vain > 1
+        return self._has_result or self._faults_in_vain > 1
 
     def _blame(self, part: tuple[Item, ...], refusal: WholeCallRefused) -> list[tuple[Item, ...]]:
         """Take out those who are named, or the only one there is; answers the parts to be tried without them."""
@@ -167,14 +167,14 @@ class DividedCall(Generic[Item, Got]):
                 self._divided.untried += self._suspected[place:]
                 break
         if failed and self._is_outage(len(failed)):
-            if not self._is_settled:
+            if not self._has_result:
                 raise failed[0].cause
             self._divided.untried += [culprit.item for culprit in failed]
             return
         self._divided.culprits += failed
 
     def _is_outage(self, failed: int) -> bool:
-        return (failed > 1 and not self._is_settled) or not self._is_up()
+        return (failed > 1 and not self._has_result) or not self._is_up()
 
     def _leave(self, parts: Sequence[Sequence[Item]]) -> None:
         self._divided.untried += [*_all(parts), *self._suspected]

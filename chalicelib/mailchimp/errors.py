@@ -116,8 +116,8 @@ class RequestRefused(RefuseRequest):
 class PlanLimitReached(RefuseRequest):
     def __init__(self) -> None:
         super().__init__(
-            "Mailchimp does not allow another audience: the plan's number of audiences is used up, or the user of the "
-            "API key may not create audiences. Select an existing audience and use segments in it.",
+            "Mailchimp does not allow another audience: the plan's limit of audiences is reached, or the user of "
+            "the API key may not create audiences. Select an existing audience and use segments in it.",
             status=409,
             title="No further audience",
             code="plan-limit-reached",
@@ -143,10 +143,10 @@ _WEBHOOK_WORDS = {
 
 
 BLOCKED = (
-    "Access blocked: a firewall in front of Mailchimp refuses this service's calls with a web page (HTTP 403). Access "
-    "from this service's network address seems to be blocked. Wait an hour; if it stays so, ask Mailchimp's support to "
-    "allow the address from which the service calls, and tell the operators of this integration. The API key is not "
-    "the cause."
+    "Access blocked: a firewall in front of Mailchimp refuses this service's calls with a web page (HTTP 403). "
+    "Access from this service's network address seems to be blocked. Wait an hour; if this lasts, ask Mailchimp's "
+    "support to allow the address from which the service calls, and inform the operators of this integration. The "
+    "API key is not the cause."
 )
 
 
@@ -156,18 +156,18 @@ def explain_fault(transient: TransientError) -> str:
         return BLOCKED
     if transient.status in (403, 429):
         return (
-            "Rate limit exceeded: Mailchimp has had too many requests from this account. "
-            "Wait a few minutes and try again; syncs go on by themselves."
+            "Rate limit exceeded: Mailchimp has had too many requests from this account. Wait a few minutes and "
+            "try again; syncs continue automatically."
         )
     if transient.status is not None and transient.status < 300:
-        return "Mailchimp's answer could not be read. Wait a few minutes and try again; syncs go on by themselves."
+        return "Mailchimp's answer could not be read. Wait a few minutes and try again; syncs continue automatically."
     if transient.status is not None:
         return (
-            f"Mailchimp has a fault of its own at the moment (HTTP {transient.status}). "
-            "Wait a few minutes and try again; syncs go on by themselves."
+            f"Mailchimp has an internal error at the moment (HTTP {transient.status}). Wait a few minutes and try "
+            "again; syncs continue automatically."
         )
     return (
-        "Mailchimp cannot be reached. Wait a few minutes and try again; if it stays so for a new key, check that the "
+        "Mailchimp cannot be reached. Wait a few minutes and try again; if a new key keeps failing, check that the "
         "server prefix at its end is the one in the address of your Mailchimp account."
     )
 
@@ -220,8 +220,8 @@ def _refusal(problem: Problem, missing: NotFound | None) -> ServiceError:
         case 404 if missing is not None:
             return missing
     return UnexpectedAnswer(
-        f"Mailchimp answered in a way this service does not know (HTTP {problem.status}). Nothing was changed by it; "
-        "if it happens again, report it to the developers of this integration."
+        f"Mailchimp gave an unexpected answer (HTTP {problem.status}). Nothing was changed; if it happens again, "
+        "report it to the developers of this integration."
     )
 
 
@@ -234,8 +234,8 @@ def _forbidden(problem: Problem) -> ServiceError:
         )
     if "datacenter" in words or "data center" in words:
         return KeyRejected(
-            "Invalid API key: it belongs to another Mailchimp server than its ending says. "
-            "Copy the whole key from Mailchimp and connect again.",
+            "Invalid API key: its server prefix is not the server of its Mailchimp account. Copy the whole key "
+            "from Mailchimp and connect again.",
             code="wrong_data_centre",
         )
     return NotPermitted(

@@ -170,6 +170,6 @@ def _state(member: RemoteMember) -> _State:
 
 def _circles() -> UnexpectedAnswer:
     return UnexpectedAnswer(
-        "Mailchimp's list of members repeats itself without an end. Nothing was changed; if it happens again, report "
-        "it to the developers of this integration."
+        "Mailchimp sent the same members again and again. Nothing was changed; if it happens again, report it to "
+        "the developers of this integration."
     )

@@ -58,7 +58,7 @@ class PushCalls(Resource):
         """Push, and when the call fails as a whole find those who make it fail: they are refused, the others go.
 
         Opt-outs go first, apart from the others. The rest is left `untried` when `go_on` says no between two calls, or
-        when a fault comes after somebody was settled; it is `unsettled` when Mailchimp refuses all and everything.
+        when an error comes after some have a result; it is `unsettled` when Mailchimp refuses all and everything.
         Raises what `push` raises, but not WholeCallRefused.
         """
         if not members:

@@ -102,7 +102,7 @@ class ConsentWritten:
 
 
 class PracBillClient:
-    """Calls to PracBill. Every method may raise TokenRefused, DepartmentUnknown, PracBillNonsense and RetryLater.
+    """Calls to PracBill. Every method may raise TokenRefused, DepartmentUnknown, ContractViolation and RetryLater.
 
     `token` is asked for at each call, so that a rotated token works at once.
     """
@@ -110,6 +110,7 @@ class PracBillClient:
     def __init__(self, base_url: str, token: Callable[[], str], **client_options: Unpack[ClientOptions]) -> None:
         self._calls = HttpCalls(
             base_url,
+            side="PracBill",
             authorization=lambda: f"Bearer {_checked(token())}",
             explain=explain_fault,
             **client_options,
@@ -172,7 +173,7 @@ class PracBillClient:
             written = object_of(self._read(call, CONSENT), CONSENT)
             if not isinstance(written.get("applied"), int):
                 # A page that is none of PracBill's answers must not pass for a word that was heard.
-                raise ContractViolation("did not say how many changes of consent it applied", CONSENT)
+                raise ContractViolation("did not say how many consent changes it applied", CONSENT)
             applied += _count(written.get("applied"))
             unknown += _texts(written.get("unknown"))
         return ConsentWritten(applied, tuple(unknown))
@@ -267,8 +268,8 @@ def _zone(value: object) -> tuple[str, str]:
         ZoneInfo(name)
     except (ValueError, KeyError, OSError):
         return "UTC", (
-            "PracBill names no time zone for this department that is known here, so days are counted in UTC. "
-            "Set the department's time zone in PracBill, for example Australia/Melbourne."
+            "PracBill gives no valid time zone for this department, so days are counted in UTC. Set the "
+            "department's time zone in PracBill, for example Australia/Melbourne."
         )
     return name, ""
 

@@ -4,8 +4,8 @@ RetryLater            5xx, 429, no answer: see http_client/retry.py
 StopRun
 ├── DepartmentUnknown 404
 ├── TokenRefused      401, 403
-└── PracBillNonsense  an answer that breaks the contract in docs/pracbill-api.yaml
-    └── ConsentRefused  400, 422 of told consent
+└── ContractViolation  an answer that breaks the contract in docs/pracbill-api.yaml
+    └── ConsentRefused  400, 422 of a consent change
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NOTHING_SENT = "Nothing was sent to Mailchimp."
 DEPARTMENT = Endpoint("GET /departments/{id}", _NOTHING_SENT)
 CUSTOMERS = Endpoint("GET /departments/{id}/customers", _NOTHING_SENT)
 CHANGES = Endpoint("GET /departments/{id}/customers?updated_since=", _NOTHING_SENT)
-CONSENT = Endpoint("POST /departments/{id}/marketing-consent", "PracBill was not told of changed consent.")
+CONSENT = Endpoint("POST /departments/{id}/marketing-consent", "Consent changes were not sent to PracBill.")
 
 
 class ContractViolation(StopRun):
@@ -63,13 +63,13 @@ class ConsentRefused(ContractViolation):
         super().__init__(f"refused a request (HTTP {status})", CONSENT)
 
 
-_GOES_ON = "A sync goes on by itself; anything else can be tried again in a minute."
+_GOES_ON = "A sync continues automatically; anything else can be tried again in a minute."
 
 
 def explain_fault(transient: TransientError) -> str:
     """Words for a fault of PracBill that may pass, in a sync or in a request of staff."""
     if transient.status == 429:
-        return f"PracBill takes no more requests at the moment (HTTP 429). {_GOES_ON}"
+        return f"PracBill accepts no more requests at the moment (HTTP 429). {_GOES_ON}"
     if transient.status is not None:
-        return f"PracBill has a fault at the moment (HTTP {transient.status}). {_GOES_ON}"
-    return f"PracBill cannot be reached. {_GOES_ON} Check PRACBILL_API_URL if it stays so."
+        return f"PracBill has an internal error at the moment (HTTP {transient.status}). {_GOES_ON}"
+    return f"PracBill cannot be reached. {_GOES_ON} If this lasts, check PRACBILL_API_URL."

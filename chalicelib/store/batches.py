@@ -23,7 +23,7 @@ _WRITES_A_CALL = 25
 _KEYS_A_CALL = 100
 _ROUNDS = 10
 # DynamoDB answers a batch in some ten milliseconds; four side by side keep one function busy without crowding it.
-_SIDE_BY_SIDE = 4
+_PARALLEL_CALLS = 4
 
 
 def put(item: Item) -> Request:
@@ -66,7 +66,7 @@ def map_concurrently(work: Callable[[Thing], Result], things: Iterable[Thing]) -
     waiting = list(things)
     if len(waiting) < 2:
         return [work(thing) for thing in waiting]
-    with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(waiting))) as pool:
+    with ThreadPoolExecutor(min(_PARALLEL_CALLS, len(waiting))) as pool:
         return list(pool.map(work, waiting))
 
 
@@ -86,7 +86,7 @@ def _write(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> N
         if not waiting:
             return
         _pause(attempt)
-    raise RetryLater("The database is busy. The step is repeated by itself.")
+    raise RetryLater("The database is busy. The step is repeated automatically.")
 
 
 def _read(client: DynamoDBClient, table: str, keys: Sequence[Item], attributes: str) -> list[Item]:
@@ -102,7 +102,7 @@ def _read(client: DynamoDBClient, table: str, keys: Sequence[Item], attributes: 
         if not waiting:
             return found
         _pause(attempt)
-    raise RetryLater("The database is busy. The step is repeated by itself.")
+    raise RetryLater("The database is busy. The step is repeated automatically.")
 
 
 def _pause(attempt: int) -> None:

@@ -65,7 +65,7 @@ class SyncQueue:
             ]
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             if answer.get("Failed"):
-                raise RetryLater("The queue did not take every message. The step is repeated by itself.")
+                raise RetryLater("The queue did not accept every message. The step is repeated automatically.")
 
     def extend_visibility(self, receipt_handle: str) -> None:
         """Keep a message that is being worked on from others for a short while more; to be repeated until it is done.

@@ -43,7 +43,7 @@ class SecretStore(CachedSecrets):
                 if not is_being_removed(error):
                     raise
                 self._sleep(wait)
-        raise RetryLater("The former key is still being removed from the vault. Try again in a minute.")
+        raise RetryLater("The previous key is still being removed. Try again in a minute.")
 
     def fields_now(self, name: str) -> dict[str, str]:
         """The object as it is stored at this moment, not as it was up to a minute ago."""

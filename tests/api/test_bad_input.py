@@ -86,7 +86,7 @@ def test_an_unknown_field_is_refused_by_name_everywhere(call: Api, writer: str, 
             body = {**BODIES.get(endpoint.handler.__name__, {}), "surprise": 1}
             response = call(endpoint.method, example(endpoint.path), body=body, token=writer)
             problem = assert_problem(response, 400, "surprise")
-            assert problem["errors"][0]["message"] == "is not known here"
+            assert problem["errors"][0]["message"] == "is not a known field"
     assert services.asked == []
 
 

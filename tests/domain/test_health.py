@@ -176,7 +176,7 @@ def test_what_pracbill_was_not_told_is_a_finding_with_count_time_and_cause(hours
     (finding,) = health(replace(DEPARTMENT, backlog=backlog, last_synced_at=SOON), run=None, failed=None, now=SOON)
     assert (finding.code, finding.severity) == ("pracbill_waiting", severity)
     assert finding.message == (
-        f"3 changes of consent wait to be told to PracBill since {backlog.since:%Y-%m-%d %H:%M} UTC. "
+        f"3 consent changes have been waiting to be sent to PracBill since {backlog.since:%Y-%m-%d %H:%M} UTC. "
         "PracBill cannot be reached."
     )
     assert finding.fix.startswith("Nothing is lost")

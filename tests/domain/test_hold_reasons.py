@@ -20,7 +20,7 @@ MELBOURNE = ZoneInfo("Australia/Melbourne")
     [
         ("person", "", "the person unsubscribed"),
         ("person", SPAM_REPORT, "the person reported a campaign as spam"),
-        ("admin", "", "somebody unsubscribed this contact"),
+        ("admin", "", "a user unsubscribed this contact"),
     ],
 )
 def test_who_unsubscribed_in_mailchimp_is_told_with_the_day_and_the_way_out(
@@ -42,7 +42,7 @@ def test_a_no_that_was_not_said_in_mailchimp_is_pracbills(no: OptOut | None) -> 
 def test_another_reason_is_told_whoever_unsubscribed() -> None:
     assert explanation("erased", no=OptOut(LATE, "person")) == HELD["erased"]
     assert explanation("looks_fake", "No such thing", no=OptOut(LATE, "person")).cause == (
-        "Invalid email: Mailchimp takes the e-mail address for a fake or mistyped one. Mailchimp says: No such thing."
+        "Invalid email: Mailchimp considers the e-mail address fake or mistyped. Mailchimp says: No such thing."
     )
 
 

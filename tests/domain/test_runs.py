@@ -194,11 +194,13 @@ def test_a_run_ends_as_success_error_or_skipped(fields: dict[str, Any], status: 
         ),
         (
             {"chunks_failed": 1, "chunks_total": 3, "done": 5, "counts": {"add": 5}},
-            "1 of 3 chunks failed; their customers are sent again by the next sync. Done: 5 added.",
+            "1 of 3 parts of the sync could not be sent to Mailchimp. The next sync sends their customers again. "
+            "Done: 5 added.",
         ),
         (
             {"chunks_failed": 1, "chunks_total": 1},
-            "1 of 1 chunks failed; their customers are sent again by the next sync. Done: nothing.",
+            "1 of 1 parts of the sync could not be sent to Mailchimp. The next sync sends their customers again. "
+            "Done: nothing.",
         ),
         ({"dry_run": True}, "Dry run, nothing was sent. The plan: no changes."),
         (

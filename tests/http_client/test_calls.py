@@ -15,6 +15,7 @@ CREATE = Call("POST", "/things", body={"name": "x"}, creates=True)
 def calls_to(url: str, waiting: Waiting, *, token: str = "t-1") -> HttpCalls:
     return HttpCalls(
         url,
+        side="Mailchimp",
         authorization=lambda: f"Bearer {token}",
         explain=lambda transient: f"fault {transient.status}",
         remaining=waiting.remaining,
@@ -175,7 +176,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_time_left(server: Scri
 
 def test_no_call_is_started_without_time_for_it(calls: HttpCalls, server: ScriptedServer, waiting: Waiting) -> None:
     waiting.left = 4.9
-    with pytest.raises(RetryLater, match="no time left"):
+    with pytest.raises(RetryLater, match=r"^Mailchimp did not answer in time"):
         calls.send(READ)
     assert server.asked == []
 
@@ -227,6 +228,7 @@ def test_a_slow_call_that_can_be_divided_is_not_repeated_as_it_is(server: Script
     now = iter(range(0, 10_000, 30))
     calls = HttpCalls(
         server.url,
+        side="Mailchimp",
         authorization=lambda: "Bearer t-1",
         explain=lambda transient: f"fault {transient.status}",
         remaining=waiting.remaining,

@@ -34,8 +34,12 @@ FORBIDDEN = problem(403, "User action not permitted", "User does not have access
         (MISSING, "key_rejected", "Invalid API key"),
         (Reply(401, b""), "key_rejected", "Invalid API key"),
         (DISABLED, "account_deactivated", "Mailchimp has deactivated the account"),
-        (ELSEWHERE, "wrong_data_centre", "Invalid API key: it belongs to another"),
-        (problem(403, "WrongDatacenter", ""), "wrong_data_centre", "Invalid API key: it belongs to another"),
+        (ELSEWHERE, "wrong_data_centre", "Invalid API key: its server prefix is not the server"),
+        (
+            problem(403, "WrongDatacenter", ""),
+            "wrong_data_centre",
+            "Invalid API key: its server prefix is not the server",
+        ),
     ],
 )
 def test_a_key_that_is_no_good_is_told_from_an_account_that_is_none(

@@ -369,7 +369,9 @@ def test_writing_consent_is_repeated_when_its_answer_is_lost(
 
 def test_consent_that_pracbill_refuses_is_told_as_such(client: PracBillClient, server: ScriptedServer) -> None:
     server.will(Reply(422, {"title": "bad"}))
-    with pytest.raises(ContractViolation, match=r"HTTP 422.*not told of changed consent.*POST /departments"):
+    with pytest.raises(
+        ContractViolation, match=r"HTTP 422.*Consent changes were not sent to PracBill.*POST /departments"
+    ):
         client.write_consent("d1", [consent(1)])
 
 
@@ -387,7 +389,7 @@ def test_an_answer_that_does_not_say_what_was_applied_is_no_word_that_was_heard(
     client: PracBillClient, server: ScriptedServer, body: Any
 ) -> None:
     server.will(Reply(200, body))
-    with pytest.raises(ContractViolation, match="did not say how many changes"):
+    with pytest.raises(ContractViolation, match="did not say how many consent changes"):
         client.write_consent("d1", [consent(1)])
 
 

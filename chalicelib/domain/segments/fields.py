@@ -88,7 +88,7 @@ _ACTIVE_OR_NOT = Field(
     "inactive",
     "Active/Inactive",
     "active/inactive mark",
-    "0 is active, 1 is inactive; customers without the mark are active",
+    "0 is active, 1 is inactive; customers without a value are active",
     _TEXT_OPERATORS,
     when_missing="0",  # as PracBill does
     choices=(FieldChoice("0", "Active"), FieldChoice("1", "Inactive")),

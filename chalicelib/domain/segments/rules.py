@@ -267,7 +267,9 @@ def _finding(rule: Rule, filterable: Filterable, today: date) -> str:
     field, compared = FIELDS[rule.field], comparison(rule, today)
     value: Operand | None = getattr(filterable, compared.attribute)
     if compared.unreadable is not None and (written := getattr(filterable, compared.unreadable)) is not None:
-        return f'The {field.noun} in PracBill, "{_shortened(written)}", cannot be read: neither Is nor Is Not holds.'
+        return (
+            f'The {field.noun} in PracBill, "{_shortened(written)}", cannot be read, so neither Is nor Is Not matches.'
+        )
     if field.computed:
         return _computed_finding(rule, field, value, today)
     text: str | None = getattr(filterable, field.name)

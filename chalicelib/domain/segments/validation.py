@@ -84,7 +84,9 @@ def read_name(raw: object) -> tuple[str, tuple[FieldError, ...]]:
             ),
         )
     if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
-        return "", (FieldError("name", "A name holds no line breaks or other control characters.", "not_one_line"),)
+        return "", (
+            FieldError("name", "A name cannot contain line breaks or other control characters.", "not_one_line"),
+        )
     return name, ()
 
 
@@ -96,7 +98,7 @@ def read_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[FieldError, ...]]:
         return (), (
             FieldError(
                 "rules",
-                "Give at least one rule: a segment without rules would hold everybody.",
+                "Give at least one rule: a segment without rules would contain every customer.",
                 "too_few",
                 {"least": 1},
             ),
@@ -138,7 +140,7 @@ class _Reader:
             if key not in _RULE_KEYS:
                 self._fault(
                     str(key)[:_LONGEST_ECHO],
-                    "A rule has a field, an operator and a value, nothing else.",
+                    "A rule has only a field, an operator and a value.",
                     "unknown_field",
                 )
         field = self._field(item.get("field"))
@@ -152,13 +154,18 @@ class _Reader:
     def _field(self, raw: object) -> Field | None:
         if isinstance(raw, str) and raw in FIELDS:
             return FIELDS[raw]
-        self._fault("field", f"Choose one of these fields: {', '.join(FIELDS)}.", "unknown_rule_field")
+        self._fault(
+            "field",
+            f"Choose one of these fields: {', '.join(field.label for field in FIELDS.values())}.",
+            "unknown_rule_field",
+        )
         return None
 
     def _operator(self, field: Field | None, raw: object) -> str | None:
         if isinstance(raw, str) and raw in (field.operators if field else OPERATOR_LABELS):
             return raw
-        fitting = f" of {field.label}: {', '.join(field.operators)}" if field else ""
+        labels = ", ".join(OPERATOR_LABELS[name] for name in field.operators) if field else ""
+        fitting = f" of {field.label}: {labels}" if field else ""
         self._fault(
             "operator",
             f"Choose one of the operators{fitting}.",
@@ -208,7 +215,7 @@ class _Reader:
                 length=len(value),
             )
         if any(unicodedata.category(character) == "Cs" for character in value):
-            self._fault("value", "The value holds half a character. Type it again.", "half_a_character")
+            self._fault("value", "The value contains a broken character. Type it again.", "half_a_character")
         # Signs that nobody sees do not count, so a value of these alone is none.
         return value if comparable_text(value) else None
 
@@ -230,8 +237,7 @@ class _Reader:
             return int(number)
         self._fault(
             "value",
-            f"Give a whole number from 1 to {field.largest}: less than 1 holds no day, and "
-            f"{field.largest} reaches back a hundred years.",
+            f"Give a whole number from 1 to {field.largest}.",
             "not_a_whole_number_in_range",
             least=1,
             most=field.largest,

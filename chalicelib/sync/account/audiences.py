@@ -159,7 +159,7 @@ class Audiences:
         if left > timedelta(0) and not kept.made:
             seconds = max(1, ceil(left.total_seconds()))
             raise conflict(
-                "This audience is just being created. Wait a moment, then look at the audience.",
+                "This audience is being created. Wait a moment, then look at the audience.",
                 code="still-under-way",
                 extra={"retry_after": seconds},
             )
@@ -276,7 +276,7 @@ def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
     try:
         return client.audience(audience_id)
     except AudienceGone:
-        words = "The Mailchimp account has no such audience. Select one of those it has."
+        words = "This audience is not in the Mailchimp account. Select one of the audiences of the account."
         raise RefuseRequest(
             words,
             status=404,
@@ -353,11 +353,11 @@ def _plan_limit(found: RemoteAudiences) -> RefuseRequest:
 
 
 def _plan_words(found: RemoteAudiences) -> str:
-    way_out = "Select an existing audience; one is enough, and segments part it into groups."
+    way_out = "Select an existing audience; one is enough, and segments divide it into groups."
     if found.max_instances is None or found.may_create:
         return (
-            "Mailchimp does not allow another audience: the plan's number of audiences is used up, or the user of the "
-            f"API key may not create audiences. {way_out}"
+            "Mailchimp does not allow another audience: the plan's limit of audiences is reached, or the user of "
+            f"the API key may not create audiences. {way_out}"
         )
     return (
         f"The plan of this Mailchimp account allows {found.max_instances} audience"

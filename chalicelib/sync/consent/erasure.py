@@ -59,7 +59,7 @@ class Erasure:
         department = self._departments.get(department_id)
         stored = self._stored(department_id, customer_id)
         if department is None or stored is None:
-            raise not_found("No customer with this id is kept here. What is not kept cannot be erased.")
+            raise not_found("There is no customer with this id here, so there is nothing to erase.")
         now = self._clock()
         may_differ = not stored.is_readable
         self._departments.change(
@@ -137,7 +137,7 @@ class Erasure:
             if mailchimp.delete_permanently(audience_id, address).outcome == "refused":
                 raise conflict(
                     "Mailchimp did not delete the contact. No sync adds it again; delete it in Mailchimp by hand, "
-                    "then erase the customer here once more.",
+                    "then erase the customer here again.",
                     code="not-deleted",
                 )
         return True

@@ -43,7 +43,7 @@ _LONGEST_REASON = 200
 VALUES_MARK = "values"
 # Finding one word among 500 that PracBill refuses takes ten refused calls.
 _MOST_REFUSED_CALLS = 30
-_OTHERS_TELL = "They were heard a moment ago and are being told."
+_OTHERS_TELL = "They are being sent now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +324,7 @@ def _no_of(member: RemoteMember, at: datetime) -> tuple[OptOut | None, str]:
     if member.status != "unsubscribed":
         return None, f"{member.status}-there"
     if member.unsubscribe_reason.strip().casefold() == _ADMIN_REASON:
-        return OptOut(at, "admin", "unsubscribed by somebody in Mailchimp"), "unsubscribed-by-admin"
+        return OptOut(at, "admin", "unsubscribed by a user in Mailchimp"), "unsubscribed-by-admin"
     return OptOut(at, "person", "unsubscribed in Mailchimp"), "unsubscribed-there"
 
 

@@ -39,13 +39,13 @@ _MESSAGES = {
     "bounced": "Mail to a contact bounced",
     "deleted": "A contact was deleted in Mailchimp",
     "resubscribed": "A contact subscribed again in Mailchimp",
-    "not_accepted": "A contact was subscribed in Mailchimp although an opt-out is known",
+    "not_accepted": "A contact was subscribed in Mailchimp although the person opted out",
     "address_changed": "A contact changed the e-mail address in Mailchimp",
     "status": "A contact's status changed in Mailchimp",
 }
 # What staff should know, or do, beside it.
 _ADVICE = {
-    "not_accepted": " The next sync takes it back.",
+    "not_accepted": " The next sync unsubscribes the contact again.",
     "address_changed": " Change it in PracBill too.",
 }
 
@@ -172,7 +172,9 @@ class Events:
                 type="incremental",
                 trigger="webhook",
                 status="success",
-                message=f"{told.known} {'update' if told.known == 1 else 'updates'} that had waited sent to PracBill.",
+                message=(
+                    f"{told.known} {'update' if told.known == 1 else 'updates'} that had been waiting sent to PracBill."
+                ),
                 counts={"told": told.known},
                 code="pracbill_told",
             )

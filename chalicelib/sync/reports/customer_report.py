@@ -108,8 +108,8 @@ class Customers:
         found = self._customers.whole(department_id, customer_key(customer_id))
         if found is None:
             raise not_found(
-                "No customer with this id is known here. Check the id. A customer who is new in PracBill comes with "
-                "the next sync; one who was removed there, or whose data was erased, is no longer kept."
+                "No customer with this id is known here. Check the id. A customer who is new in PracBill appears "
+                "with the next sync. A customer who was removed there or erased is no longer stored."
             )
         stored, copy = found
         segments = tuple(self._segment_verdicts(department, from_attributes(copy), stored.in_segments))

@@ -352,7 +352,7 @@ class ApplyPhase:
 def _sort_out(
     operations: Iterable[Operation], known: Known, *, since: datetime | None
 ) -> tuple[list[Operation], list[PushResult]]:
-    """The operations to carry out, and those that are settled without a call."""
+    """The operations to carry out, and those that are finalised without a call."""
     fresh: list[Operation] = []
     results: list[PushResult] = []
     for operation in operations:

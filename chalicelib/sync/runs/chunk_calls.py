@@ -32,7 +32,7 @@ from chalicelib.store.members import MemberStates
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import gone, observation_of
 from chalicelib.sync.ports import Clock, Remaining
-from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, settle_failed
+from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
 
 # The halves of a refused bulk call take their time as well.
 SECONDS_FOR_A_BULK_CALL = 60.0
@@ -165,7 +165,7 @@ class ChunkCalls:
             kept = sending.member(operation.address_key).refusal
             if next_attempt(kept, "no_answer", operation.inputs) < MOST_OPT_OUT_TRIES:
                 failing.append(failed)
-            return settle_failed(operation, failed)
+            return result_of_failed(operation, failed)
 
         calls = SingleCalls(
             lambda operation: self._unsubscribe(sending, owed[operation.address]),
@@ -285,7 +285,7 @@ class ChunkCalls:
                     kept.append(self._moved_unheard(sending, one, before))
                 except FailedAlike as failed:
                     if sending.mailchimp.is_up():
-                        kept.append(settle_failed(one.operation, failed))
+                        kept.append(result_of_failed(one.operation, failed))
                     else:
                         interruption = failed
                 except RetryLater as later:

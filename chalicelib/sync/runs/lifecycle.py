@@ -311,9 +311,7 @@ class Runs:
             if not active.is_open:
                 self.finalise(active, follow=False)
             elif _gives_way(active, run):
-                self.finish(
-                    active, "cancelled", "Replaced by a sync that was started meanwhile.", code="replaced", follow=False
-                )
+                self.finish(active, "cancelled", "Replaced by a newer sync.", code="replaced", follow=False)
                 replaced_segments = replaced_segments or active.type == "segments"
             else:
                 raise _already_running(self.view(active))

@@ -162,7 +162,7 @@ class Orchestrator:
             if known.connection is None:
                 return known
             if known.connection != department.connection:
-                raise RetryLater("The API key was replaced a moment ago; the step goes on with the new one.")
+                raise RetryLater("The API key was replaced a moment ago; the step continues with the new one.")
             connection = replace(known.connection, state=_state(rejected), message=rejected.message)
             return replace(known, connection=connection)
 

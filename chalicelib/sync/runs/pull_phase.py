@@ -50,14 +50,14 @@ _GRACE = timedelta(seconds=2)
 MOST_LOOK_UPS = 1000
 _NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
 
-_DRY = "A dry run tells PracBill nothing; the next sync does."
+_DRY = "A dry run sends nothing to PracBill; the next sync does."
 
 _WORDS = {
     "opted_out": "unsubscribed",
     "bounced": "bounced",
     "deleted": "deleted in Mailchimp",
     "resubscribed": "subscribed again",
-    "not_accepted": "subscribed in Mailchimp against an opt-out, which stands",
+    "not_accepted": "subscribed in Mailchimp despite an opt-out, which still counts",
     "address_changed": "changed their address in Mailchimp",
 }
 

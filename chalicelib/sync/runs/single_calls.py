@@ -19,7 +19,7 @@ REST_FOLLOWS = "There was no time for all; the rest of this part of the sync fol
 _MOST_IN_VAIN = 3
 
 
-def settle_failed(operation: Operation, failed: FailedAlike) -> PushResult:
+def result_of_failed(operation: Operation, failed: FailedAlike) -> PushResult:
     """An operation whose call fails again and again, while those of others do not."""
     words = failed_member(operation.address, failed)
     return PushResult(operation, "refused", refusal=classify(words.text, words.code))
@@ -34,17 +34,17 @@ class SingleCalls:
         self._call = call
         self._is_up = is_up
         self._remaining = remaining
-        self._settled: list[PushResult] = []
+        self._results: list[PushResult] = []
         self._failed: list[tuple[Operation, FailedAlike]] = []
 
     def make(
         self,
         operations: Iterable[Operation],
-        finalise: Callable[[Operation, FailedAlike], PushResult] = settle_failed,
+        finalise: Callable[[Operation, FailedAlike], PushResult] = result_of_failed,
     ) -> tuple[list[PushResult], RetryLater | None]:
         """Carry out what can be; what interrupted it is answered too: what is done must be kept first.
 
-        Whose calls fail alike is tried once more after the others, and when it fails again settled by `finalise`.
+        A call that fails alike is repeated after the others; when it fails again, `finalise` gives the result.
         """
         interruption = self._each(operations)
         if interruption is None and self._failed:
@@ -53,8 +53,8 @@ class SingleCalls:
         if interruption is None and self._failed:
             interruption = self._outage()
         if interruption is None:
-            self._settled += [finalise(operation, failed) for operation, failed in self._failed]
-        return self._settled, interruption
+            self._results += [finalise(operation, failed) for operation, failed in self._failed]
+        return self._results, interruption
 
     def _each(self, operations: Iterable[Operation]) -> RetryLater | None:
         in_vain = 0
@@ -62,11 +62,11 @@ class SingleCalls:
             if self._remaining() < SECONDS_FOR_A_CALL:
                 return RetryLater(REST_FOLLOWS)
             try:
-                self._settled.append(self._call(operation))
+                self._results.append(self._call(operation))
                 in_vain = 0
             except FailedAlike as failed:
                 in_vain += 1
-                if in_vain == _MOST_IN_VAIN or (not self._settled and not self._is_up()):
+                if in_vain == _MOST_IN_VAIN or (not self._results and not self._is_up()):
                     return failed
                 self._failed.append((operation, failed))
             except RetryLater as later:
@@ -75,6 +75,6 @@ class SingleCalls:
 
     def _outage(self) -> RetryLater | None:
         """What to say when nobody is to blame for calls that failed twice; None when those are who they are about."""
-        if (len(self._failed) > 1 and not self._settled) or not self._is_up():
+        if (len(self._failed) > 1 and not self._results) or not self._is_up():
             return self._failed[0][1]
         return None

@@ -94,6 +94,6 @@ def _stuck_message(run: Run) -> str:
     minutes = int(STUCK_AFTER.total_seconds() // 60)
     done = f"{run.done} of {run.planned} changes were made. " if run.planned else ""
     return (
-        f"The sync showed no progress for {minutes} minutes and was closed. {done}"
-        "Nothing is lost: start it again. If it happens twice, tell PracBill's operators."
+        f"The sync made no progress for {minutes} minutes and was closed. {done}Nothing is lost: start it again. If "
+        "it happens twice, contact PracBill's operators."
     )

@@ -218,7 +218,7 @@ class Segments:
             raise _unknown()
         if version is not None and version != segment.version:
             raise conflict(
-                "Somebody else has edited this segment meanwhile. Look at it as it is now and make your change again.",
+                "Another user has changed this segment. Open it again and repeat your change.",
                 code="changed-meanwhile",
                 field="version",
                 extra={"segment": self._view(segment)},

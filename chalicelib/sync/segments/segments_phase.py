@@ -317,7 +317,7 @@ class SegmentsPhase:
             return self._known(segment, Segment.without_tag)
         if not keeper.is_gone(segment):
             return segment
-        message = f'The tag of the segment "{segment.name}" was deleted in Mailchimp, so it is made again.'
+        message = f'The tag of the segment "{segment.name}" was deleted in Mailchimp. This sync creates it again.'
         self._log(work.run, segment, "success", message, code="segment_made_again")
         return self._known(segment, Segment.without_tag)
 
@@ -356,7 +356,7 @@ class SegmentsPhase:
         message = trouble.message
         code = trouble.code.replace("-", "_") if isinstance(trouble, RefuseRequest) else "refused_by_mailchimp"
         if segment.fault != message:
-            told = f'The segment "{segment.name}" is not brought to Mailchimp: {message}'
+            told = f'The segment "{segment.name}" could not be synced to Mailchimp: {message}'
             self._log(work.run, segment, "error", told, code="segment_failed", cause=code)
         self._change(segment, lambda known: replace(known, fault=message, fault_code=code))
 

@@ -14,8 +14,8 @@ _LEFT_OUT = {
     "archived": "Contacts archived in Mailchimp.",
     "forgotten": "Contacts deleted for good in Mailchimp.",
     "not_a_member": "Customers who are not in the audience: no consent, refused by Mailchimp, or not sent yet.",
-    "not_taken": "Members that Mailchimp passed over; the next full sync looks at them again.",
-    "not_yet": "Changes that the next sync carries to Mailchimp.",
+    "not_taken": "Members that Mailchimp did not tag; the next full sync tries them again.",
+    "not_yet": "Changes that the next sync sends to Mailchimp.",
 }
 
 

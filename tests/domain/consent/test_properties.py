@@ -139,7 +139,7 @@ def test_a_colleagues_unsubscribing_counts_against_an_older_yes_even_where_it_ma
     """PracBill had said no, then yes; between the two somebody signed the person up in Mailchimp, and took it back."""
     no = OptOut(NOON, "pracbill")
     later = NOON + timedelta(hours=1)
-    there = OptOut(later, "admin", "unsubscribed by somebody in Mailchimp")
+    there = OptOut(later, "admin", "unsubscribed by a user in Mailchimp")
     told = Observation("a@clinic.test", "unsubscribed", later, later, "pull", "unsubscribed-by-admin", there)
     known = apply_observation("a", ConsentState(opt_out=no), None, "a1", told).consent_state
     assert known.opt_out == OptOut(later, "pracbill")

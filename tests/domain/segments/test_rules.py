@@ -546,13 +546,13 @@ def test_a_rule_reads_as_a_sentence(rule: Rule, words: str) -> None:
             Rule("balance_greater_than", "is_not", 100),
             Filterable(balance_unreadable="1,250.00"),
             False,
-            'The balance in PracBill, "1,250.00", cannot be read: neither Is nor Is Not holds.',
+            'The balance in PracBill, "1,250.00", cannot be read, so neither Is nor Is Not matches.',
         ),
         (
             Rule("has_invoice_in_last_months", "is_not", 6),
             Filterable(last_invoice_on_unreadable="14/07/2026"),
             False,
-            'The last invoice in PracBill, "14/07/2026", cannot be read: neither Is nor Is Not holds.',
+            'The last invoice in PracBill, "14/07/2026", cannot be read, so neither Is nor Is Not matches.',
         ),
     ],
 )

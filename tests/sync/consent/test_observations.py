@@ -100,7 +100,7 @@ def test_an_admins_unsubscribe_is_an_opt_out_but_not_the_persons(desk: Desk) -> 
     desk.act("admin_unsubscribe", ANN)
 
     assert desk.observe_now(ANN) == {"opted_out": 1}
-    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by somebody in Mailchimp")
+    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by a user in Mailchimp")
     assert desk.ledger_of(ANN)[0].who == "somebody in Mailchimp"
     desk.tell()
     assert desk.consent_in_pracbill("1") == "unsubscribed"
@@ -110,7 +110,7 @@ def test_another_api_clients_unsubscribe_counts_like_an_admins(desk: Desk) -> No
     desk.push(ANN)
     desk.set_status(ANN, "unsubscribed")
     desk.observe_now(ANN)
-    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by somebody in Mailchimp")
+    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by a user in Mailchimp")
 
 
 def test_our_own_unsubscribing_is_no_news_when_it_comes_back(desk: Desk) -> None:
@@ -267,7 +267,7 @@ def test_an_admin_who_resubscribes_after_an_admins_no_takes_no_opt_out_back(desk
 
     assert desk.observe_now(ANN) == {"not_accepted": 1}
     assert desk.member(ANN).status == "subscribed"
-    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by somebody in Mailchimp")
+    assert opt_out_of(desk, ANN) == ("admin", "unsubscribed by a user in Mailchimp")
     assert desk.is_marked(ANN)
     assert desk.tell() == 0
     assert desk.consent_in_pracbill("1") == "unsubscribed"
@@ -607,7 +607,7 @@ def test_a_word_that_pracbill_refuses_keeps_no_other_back_and_is_shown(
     assert desk.tell() == 7
     assert [word.email for word in desk.backlog()] == [BOB]
     backlog = desk.department.backlog
-    assert backlog is not None and "1 change of consent waits to be told to PracBill" in backlog.message
+    assert backlog is not None and "1 consent change has to be told to PracBill" in backlog.message
     assert "HTTP 400" in backlog.message
     monkeypatch.undo()
     assert desk.tell() == 1

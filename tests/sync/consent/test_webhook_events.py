@@ -283,7 +283,7 @@ def test_an_entry_says_that_pracbill_knows_only_once_it_does(desk: Desk) -> None
     with pytest.raises(RetryLater):
         desk.apply(event)
     (entry,) = desk.log_entries()
-    assert entry.message.startswith("A contact unsubscribed in Mailchimp (customer 1). 1 change of consent waits")
+    assert entry.message.startswith("A contact unsubscribed in Mailchimp (customer 1). 1 consent change has")
     assert "updated" not in entry.message
 
 
@@ -493,17 +493,17 @@ def test_while_pracbill_is_down_log_and_health_say_how_many_words_wait(desk: Des
         {"opted_out": 1, "waiting": 2},
         {"opted_out": 1, "waiting": 1},
     ]
-    assert "2 changes of consent wait to be told to PracBill since" in desk.log_entries()[0].message
+    assert "2 consent changes have been waiting to be sent to PracBill since" in desk.log_entries()[0].message
     found = {finding.code: finding for finding in health(desk.department, run=None, failed=None, now=desk.clock())}
     assert found["pracbill_waiting"].severity == "warning"
-    assert f"2 changes of consent wait to be told to PracBill since {since:%Y-%m-%d %H:%M} UTC" in (
+    assert f"2 consent changes have been waiting to be sent to PracBill since {since:%Y-%m-%d %H:%M} UTC" in (
         found["pracbill_waiting"].message
     )
     later = health(desk.department, run=None, failed=None, now=since + timedelta(days=2))
     assert ("pracbill_waiting", "error") in [(finding.code, finding.severity) for finding in later]
     desk.apply(events[0])
     assert desk.department.backlog is None
-    assert desk.log_entries()[0].message == "2 updates that had waited sent to PracBill."
+    assert desk.log_entries()[0].message == "2 updates that had been waiting sent to PracBill."
 
 
 def test_while_mailchimp_is_down_an_event_comes_again(desk: Desk) -> None:

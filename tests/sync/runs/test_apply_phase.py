@@ -165,7 +165,7 @@ def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Eng
     engine.pracbill.inject("status", status=503, calls=9, path="marketing-consent")
     run = practice.sync()
     assert (run.status, run.counts["refused"]) == ("success", 1)
-    assert "1 change of consent waits to be told to PracBill" in practice.log()[0].message
+    assert "1 consent change has to be told to PracBill" in practice.log()[0].message
     assert practice.department.backlog is not None
     engine.pracbill.faults.clear()
     practice.sync()
@@ -237,7 +237,9 @@ def test_a_chunk_that_fails_again_and_again_is_closed_and_its_customers_go_with_
     run = practice.sync()
     assert (run.status, run.chunks_done, run.chunks_failed) == ("error", 1, 1)
     assert (run.done, run.failed, run.counts) == (2, 2, {"update": 2})
-    assert run.message.startswith("1 of 2 chunks failed; their customers are sent again by the next sync.")
+    assert run.message.startswith(
+        "1 of 2 parts of the sync could not be sent to Mailchimp. The next sync sends their customers again."
+    )
     assert {code for _, code in practice.codes(run, "failed")} == {"chunk_failed"}
     assert all(record.fix for record in practice.records(run, "failed"))
     assert len(practice.log()) == 2

@@ -370,7 +370,7 @@ def test_the_first_plan_of_a_new_audience_gives_way_to_a_real_run(engine: Engine
     assert run.counts == {"add": 2}
     assert (practice.run(plan.id).status, practice.run(plan.id).message) == (
         "cancelled",
-        "Replaced by a sync that was started meanwhile.",
+        "Replaced by a newer sync.",
     )
     assert len(practice.log()) == 2
 
@@ -415,7 +415,9 @@ def test_cancelling_between_chunks_keeps_what_is_done(engine: Engine, practice: 
     engine.deliver_until(lambda: practice.run(run_id).chunks_done == 1)
     view = engine.lifecycle.cancel(practice.id, run_id, by="user-2")
     engine.work()
-    assert view.message == "Cancelled by user-2. Stopped after 1 of 2 changes. The next sync makes the others."
+    assert (
+        view.message == "Cancelled by user-2. Stopped after 1 of 2 changes. The next sync makes the remaining changes."
+    )
     assert practice.run(run_id).status == "cancelled"
     assert (practice.log()[0].status, practice.log()[0].cancelled) == ("error", True)
     rest = practice.sync()

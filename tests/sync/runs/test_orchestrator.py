@@ -22,8 +22,11 @@ STAYING: dict[str, tuple[dict[str, Any], str]] = {
     "a page that points to itself": ({"kind": "repeated_cursor"}, "'next_"),
     "a refused token": ({"kind": "status", "status": 401}, "PRACBILL_TOKEN_SECRET"),
     "an unknown department": ({"kind": "status", "status": 404}, "PRACBILL_API_URL"),
-    "a fault that stays": ({"kind": "status", "status": 503}, "PracBill has a fault at the moment (HTTP 503)"),
-    "too many requests for ever": ({"kind": "status", "status": 429}, "PracBill takes no more requests"),
+    "a fault that stays": (
+        {"kind": "status", "status": 503},
+        "PracBill has an internal error at the moment (HTTP 503)",
+    ),
+    "too many requests for ever": ({"kind": "status", "status": 429}, "PracBill accepts no more requests"),
     "connections that break": ({"kind": "drop"}, "PracBill cannot be reached"),
     "connections that break midway": ({"kind": "drop_midway"}, "PracBill cannot be reached"),
     "silence": ({"kind": "hang", "seconds": 0.01}, "PracBill cannot be reached"),
@@ -159,7 +162,9 @@ def test_a_step_over_which_functions_die_ends_the_run(
     monkeypatch.setattr(engine.steps._ingest_phase, "store", dies)
     run = practice.sync("full")
     assert (run.status, practice.audience()) == ("error", {})
-    assert run.message.startswith("This part of the sync failed again and again; the operators find why in the logs. ")
+    assert run.message.startswith(
+        "This part of the sync failed repeatedly; the operators can find the cause in the logs. "
+    )
     assert practice.department.active_run_id == ""
 
 
@@ -196,7 +201,7 @@ def test_a_pracbill_that_cannot_be_used_ends_the_run_with_nothing_sent_and_nothi
     run = practice.sync(run_type)
     assert (run.status, run.done, practice.writes()) == ("error", 0, [])
     assert "PracBill" in run.message and words in run.message
-    assert "goes on by itself" not in run.message
+    assert "continues automatically" not in run.message
     assert practice.audience() == before
     assert practice.log()[0].status == "error"
     practice.engine.pracbill.faults.clear()

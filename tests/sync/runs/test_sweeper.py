@@ -48,9 +48,7 @@ def test_a_run_without_progress_for_half_an_hour_is_closed_and_says_so(engine: E
     engine.sweep(minutes=31)
     run = practice.run(run_id)
     assert run.status == "error"
-    assert run.message.startswith(
-        "The sync showed no progress for 30 minutes and was closed. 0 of 3 changes were made."
-    )
+    assert run.message.startswith("The sync made no progress for 30 minutes and was closed. 0 of 3 changes were made.")
     assert (practice.log()[0].status, practice.log()[0].message) == ("error", run.message)
     assert practice.department.active_run_id == ""
     assert engine.meter.counts["RunsStuck"] == 1

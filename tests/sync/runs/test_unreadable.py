@@ -47,7 +47,7 @@ def test_the_explanation_says_what_cannot_be_read(messy: Practice) -> None:
     asked = Segment(rules=(Rule("balance_greater_than", "is_not", 100),))
     (rule,) = explain(messy, "2", asked).segments[0].rules
     assert not rule.passes
-    assert rule.found == 'The balance in PracBill, "1,250.00", cannot be read: neither Is nor Is Not holds.'
+    assert rule.found == 'The balance in PracBill, "1,250.00", cannot be read, so neither Is nor Is Not matches.'
 
 
 def test_counts_follow_what_is_corrected_removed_and_erased(messy: Practice) -> None:

@@ -28,7 +28,7 @@ def test_a_run_under_a_rate_limit_says_when_it_goes_on_and_then_says_nothing_mor
     run = practice.run(run_id)
     assert run.status == "running"
     assert run.message.startswith("Rate limit exceeded: Mailchimp asks this service to slow down. ")
-    assert run.message.endswith(f"The sync goes on by itself at {engine.clock():%H:%M:%S} UTC.")
+    assert run.message.endswith(f"The sync continues automatically at {engine.clock():%H:%M:%S} UTC.")
     assert engine.lifecycle.view(run).message == run.message
     deliver_one(engine)
     assert "Rate limit" not in practice.run(run_id).message
@@ -50,7 +50,7 @@ def test_a_run_that_waits_for_a_server_names_it(engine: Engine, practice: Practi
     run = practice.run(run_id)
     assert run.status == "running"
     assert run.message.startswith(f"Waiting for {side}. {side} has a fault")
-    assert "HTTP 503" in run.message and "goes on by itself at" in run.message
+    assert "HTTP 503" in run.message and "continues automatically at" in run.message
     engine.work()
     assert practice.run(run_id).status == "success"
 
@@ -59,7 +59,7 @@ def test_a_run_that_waits_for_a_server_names_it(engine: Engine, practice: Practi
     ("fault", "cause"),
     [
         ({"status": 429}, "Rate limit exceeded: Mailchimp has had too many requests from this account. Wait a few min"),
-        ({"status": 500}, "Mailchimp has a fault of its own at the moment (HTTP 500)."),
+        ({"status": 500}, "Mailchimp has an internal error at the moment (HTTP 500)."),
     ],
     ids=["limit", "fault"],
 )
@@ -70,6 +70,8 @@ def test_the_log_entry_of_chunks_that_failed_has_the_cause(
     practice.fail(method="POST", **fault)
     run = practice.sync("full")
     assert (run.status, run.chunks_failed) == ("error", 1)
-    assert run.message.startswith("1 of 1 chunks failed; their customers are sent again by the next sync. " + cause)
+    assert run.message.startswith(
+        "1 of 1 parts of the sync could not be sent to Mailchimp. The next sync sends their customers again. " + cause
+    )
     assert practice.log()[0].message == run.message
     assert "log entry of the sync says why" in practice.records(run, "failed")[0].cause

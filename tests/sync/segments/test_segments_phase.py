@@ -204,7 +204,7 @@ def test_a_tag_deleted_in_mailchimp_is_made_again_and_that_is_told(synced: Segme
     assert synced.tags_there()["Victoria"] != first
     assert synced.view(created).mailchimp_segment_id == synced.tags_there()["Victoria"]
     assert synced.tagged() == ["ann", "ben"]
-    assert any("was deleted in Mailchimp, so it is made again" in message for message in synced.messages())
+    assert any("was deleted in Mailchimp. This sync creates it again" in message for message in synced.messages())
 
 
 def test_a_tag_renamed_in_mailchimp_gets_its_name_back(synced: SegmentOffice) -> None:
