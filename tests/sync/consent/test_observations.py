@@ -607,7 +607,7 @@ def test_a_word_that_pracbill_refuses_keeps_no_other_back_and_is_shown(
     assert desk.tell() == 7
     assert [word.email for word in desk.backlog()] == [BOB]
     backlog = desk.department.backlog
-    assert backlog is not None and "1 consent change has to be told to PracBill" in backlog.message
+    assert backlog is not None and "1 consent change has been waiting to be sent to PracBill" in backlog.message
     assert "HTTP 400" in backlog.message
     monkeypatch.undo()
     assert desk.tell() == 1

@@ -165,7 +165,7 @@ def test_a_run_that_could_not_tell_pracbill_says_how_many_words_wait(engine: Eng
     engine.pracbill.inject("status", status=503, calls=9, path="marketing-consent")
     run = practice.sync()
     assert (run.status, run.counts["refused"]) == ("success", 1)
-    assert "1 consent change has to be told to PracBill" in practice.log()[0].message
+    assert "1 consent change has been waiting to be sent to PracBill" in practice.log()[0].message
     assert practice.department.backlog is not None
     engine.pracbill.faults.clear()
     practice.sync()

@@ -439,7 +439,7 @@ def test_while_pracbill_is_down_the_run_waits_before_the_plan_and_loses_no_opt_o
     assert desk.stored_run(run).members_until is None
     (waiting,) = desk.log_entries()
     assert (waiting.status, waiting.counts) == ("error", {"opted_out": 1, "waiting": 1})
-    assert "1 consent change has to be told to PracBill since" in waiting.message
+    assert "1 consent change has been waiting to be sent to PracBill since" in waiting.message
 
     assert step(desk, run) is None
     assert desk.consent_in_pracbill("1") == "unsubscribed"
