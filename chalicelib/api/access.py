@@ -138,7 +138,7 @@ def _in_time(fetch: Callable[[], object]) -> object:
             answered.append(fetch())
         except KeySetUnreadable as error:
             failed.append(error)
-        except Exception as error:  # noqa: BLE001 - nobody else would hear of it in this thread
+        except Exception as error:  # noqa: BLE001 - nobody else would notice it in this thread
             failed.append(KeySetUnreadable(type(error).__name__))
 
     thread = threading.Thread(target=run, daemon=True)

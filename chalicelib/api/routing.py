@@ -98,7 +98,7 @@ class Endpoint:
     cache_seconds: int = 0  # how long the caller's browser may keep the answer
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)  # in place of the gate's, on a good answer
-    takes_key: bool = False  # an Idempotency-Key is heeded
+    takes_key: bool = False  # an Idempotency-Key is respected
     csv_columns: tuple[str, ...] = ()  # the members of an item that its list shows as CSV; none: JSON only
 
     @property

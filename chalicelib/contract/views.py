@@ -374,7 +374,7 @@ class MembershipChange:
 class SegmentPreview:
     """Who matches some rules at `as_of`: `count` of `total` customers, `reachable_count` of whom campaigns would reach.
 
-    Reached is who is subscribed, or will be by the next sync: consent, opt-outs and refusals are all heeded.
+    Reached is who is subscribed, or will be by the next sync: consent, opt-outs and refusals are all counted in.
     `per_rule` is null unless asked for, `entering` and `leaving` unless a segment was named to compare with.
     """
 
@@ -469,7 +469,7 @@ class HistoryDay:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The days on which something was synced or heard, oldest first, as days of the department's time zone."""
+    """The days on which something was synced or received, oldest first, as days of the department's time zone."""
 
     items: tuple[HistoryDay, ...]
     timezone: str

@@ -59,7 +59,7 @@ def address_status(state: AddressState, decision: Operation | Held) -> AddressSt
 
 
 def address_status_after(now: AddressStatus, state: AddressState, decision: Operation | Held) -> AddressStatus:
-    """As it stands when the decision has been carried out as planned; `now` is its standing before."""
+    """As it stands when the decision has been carried out as planned; `now` is its status before."""
     if isinstance(decision, Held):
         return now
     if decision.action == "rename":

@@ -99,7 +99,7 @@ class RefusedOptOuts:
 
 @dataclass(frozen=True, slots=True)
 class OutboxBacklog:
-    """Changes of consent that PracBill could not be told yet; nothing is lost, they are told by the next who can."""
+    """Consent changes that could not be sent to PracBill yet; nothing is lost, the next sync or event sends them."""
 
     count: int
     since: datetime

@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One change of consent: from what to what, who said so, by which way we heard, and the rule that decided."""
+    """One change of consent: from what to what, who said so, by which way we know, and the rule that decided."""
 
     at: datetime  # when it happened, by the clock of who told us
     recorded_at: datetime

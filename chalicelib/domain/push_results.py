@@ -1,6 +1,6 @@
 """What becomes of an operation: whether it is still right when its turn comes, and what its outcome means.
 
-The outcome is kept by address (facets, refusals, ledger) and told in the run's records. Nothing here sends or stores
+The outcome is kept by address (states, refusals, ledger) and told in the run's records. Nothing here sends or stores
 anything: sync/runs/apply_phase.py does.
 """
 
@@ -36,7 +36,7 @@ class PushResult:
     """What became of one operation.
 
     `status` is what we made of the member: the one that we sent, or that it had before. Whatever else Mailchimp's
-    answer shows is `shown`, to be heard like any other news.
+    answer shows is `shown`, to be applied like any other observation.
     """
 
     operation: Operation
@@ -118,7 +118,7 @@ def consent_state_after(
             # Only the no that the yes was given after ends with it.
             no = state.opt_out
             if no is not None and no.at.isoformat() == operation.known_opt_out:
-                # Mailchimp took the yes: a no from before it that is heard later has ended too.
+                # Mailchimp took the yes: an earlier no that is observed later has ended too.
                 state = replace(state, opt_out=None, no_seen_at=max(now, state.no_seen_at or now))
             return replace(state, archived_by_us=False)
         case "subscribe" if status != "archived":
@@ -128,12 +128,12 @@ def consent_state_after(
 
 
 def is_newer(state: ConsentState, asked_at: datetime) -> bool:
-    """Whether something was heard while the call ran: that word counts, not what we made of an older one."""
+    """Whether something was observed while the call ran: that counts, not what we made of an older one."""
     return state.observed_at is not None and state.observed_at > asked_at
 
 
 def still_right(operation: Operation, member: Member) -> bool:
-    """Whether nothing was heard since the plan that would forbid the operation."""
+    """Whether nothing was observed since the plan that would forbid the operation."""
     if member.erased:
         return operation.action == "archive"
     if operation.action == "archive":

@@ -84,7 +84,7 @@ class ChangePage:
 
 @dataclass(frozen=True, slots=True)
 class ConsentChange:
-    """A consent to write back, with its address, when and where it was heard, and why."""
+    """A consent to write back, with its address, when and where it was observed, and why."""
 
     email: str = field(repr=False)
     status: ConsentWord
@@ -172,7 +172,7 @@ class PracBillClient:
             call = _call("POST", _DEPARTMENT + "/marketing-consent", department_id, body=body)
             written = object_of(self._read(call, CONSENT), CONSENT)
             if not isinstance(written.get("applied"), int):
-                # A page that is none of PracBill's answers must not pass for a word that was heard.
+                # A page that is none of PracBill's answers must not count as a confirmation.
                 raise ContractViolation("did not say how many consent changes it applied", CONSENT)
             applied += _count(written.get("applied"))
             unknown += _texts(written.get("unknown"))

@@ -99,7 +99,7 @@ class MemberStore:
             yield _state(address_key, list(group), audience_id)
 
     def every_member(self, department_id: str, shard: str, audience_id: str) -> Iterator[Member]:
-        """The member at each address of one shard of which a facet is stored, whatever its customers are."""
+        """The member at each address of one shard of which a state is stored, whatever its customers are."""
         member_states = (item for item in self._shard_items(department_id, shard) if "address" in item)
         for address_key, group in groupby(member_states, key=_address_key):
             yield _member_states(address_key, list(group)).member(audience_id)
@@ -124,7 +124,7 @@ class MemberStore:
     def put_move(self, department_id: str, old_address_key: str, new_address_key: str) -> Request:
         return put({**_key(department_id, old_address_key, "#m"), "moved_to": {"S": new_address_key}})
 
-    # Facets
+    # Member states
 
     def put_push(self, department_id: str, address_key: str, address: str, push: Push) -> Request:
         return put(
@@ -143,7 +143,7 @@ class MemberStore:
     ) -> tuple[ConsentState, ConsentState]:
         """Apply `change` to the consent state against the version it was read at; answers before and after.
 
-        Webhook, pull and sync all write this facet: none of them may lose another's word.
+        Webhook, pull and sync all write this state: none of them may lose another's word.
         """
         key = _key(department_id, address_key)
         for _ in range(_MAX_ATTEMPTS):
@@ -158,7 +158,7 @@ class MemberStore:
         raise TooMuchContention(address_key)
 
     def add_consent_states(self, department_id: str, member_states: Sequence[tuple[str, str, ConsentState]]) -> bool:
-        """Store consent states (address_key, address, facet) that do not exist yet: all of them, or none.
+        """Store consent states (address_key, address, state) that do not exist yet: all of them, or none.
 
         At most 100. Answers False when one of them exists by now; change_heard is the way then.
         """
@@ -194,7 +194,7 @@ class MemberStore:
             return False
         return True
 
-    # Touched marks
+    # Change markers
 
     def put_mark(self, department_id: str, address_key: str, mark: str) -> Request:
         return put(_mark(department_id, f"{address_key}#{mark}"))
@@ -203,7 +203,7 @@ class MemberStore:
         return delete(_mark(department_id, mark_key))
 
     def marked(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Touched addresses with their marks, in order of the keys, from behind `after` on."""
+        """Changed addresses with their markers, in order of the keys, from behind `after` on."""
         values: Item = {":s": {"S": f"{department_id}#touched"}}
         condition = "#shard = :s"
         if after:
@@ -251,12 +251,12 @@ class MemberStore:
             return
 
     def outbox(self, department_id: str) -> Iterator[OutboxEntry]:
-        """The words that PracBill has not been told yet, in order of the address keys."""
+        """The consent changes that PracBill has not confirmed yet, in order of the address keys."""
         for item in query(self._client, TableName=self._table, Limit=2000, **_all_in(f"{department_id}#outbox")):
             yield from_document(OutboxEntry, item["document"]["S"])
 
     def outbox_count(self, department_id: str) -> int:
-        """How many words PracBill has not been told yet."""
+        """How many consent changes PracBill has not confirmed yet."""
         words = _all_in(f"{department_id}#outbox")
         pages = query_pages(self._client, TableName=self._table, Select="COUNT", **words)
         return sum(page["Count"] for page in pages)

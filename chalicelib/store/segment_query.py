@@ -3,7 +3,7 @@
 The database filters, so only answers travel: 100,000 customers are counted without one of them being read here.
 A department's customers are one partition, cut into key ranges (domain/key_ranges.py) that are read side by side.
 DynamoDB answers at most 1 MB a page, counted before the filter: a page may be empty and not the last, so only a
-missing LastEvaluatedKey ends a stretch.
+missing LastEvaluatedKey ends a key range.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RuleCounts:
 class SegmentQuery:
     """Questions about the customers of one department.
 
-    `split_points` are customer keys that part them into key ranges of about equal length; none means one stretch.
+    `split_points` are customer keys that part them into key ranges of about equal length; none means one key range.
     `concurrency` is how many requests are under way at once. `page_size` limits the customers looked at per page; it
     is for tests, where everything would fit one page.
     Errors of the database are botocore's and pass through.
@@ -281,9 +281,9 @@ class SegmentQuery:
 
 
 def key_condition(key_range: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
-    """The customers of `:department` within a stretch, and the values of its ends.
+    """The customers of `:department` within a key range, and the values of its ends.
 
-    A sort key takes one condition, and BETWEEN includes both ends: a stretch that has two begins at the very next text
+    A sort key takes one condition, and BETWEEN includes both ends: a key range that has two begins at the very next text
     after `after`, which is the same with a zero character.
     """
     condition = "department_id = :department"

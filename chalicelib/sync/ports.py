@@ -67,7 +67,7 @@ class FieldKeeper(Protocol):
 
 
 class ConsentObservations(Protocol):
-    """Keeps words of consent that a sync comes across, and tells PracBill what it has not heard."""
+    """Stores the observations that a sync makes, and sends PracBill the consent changes it lacks."""
 
     def apply(
         self,

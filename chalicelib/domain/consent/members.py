@@ -1,6 +1,6 @@
 """What we know of one e-mail address: the member on Mailchimp's side, and the customers who share the address.
 
-Knowledge comes in two facets that are written by different hands and never overwrite each other:
+Knowledge comes in two states that are written by different hands and never overwrite each other:
 
 - `ConsentState`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out
   stays known when the member is archived, deleted or the audience changes.
@@ -128,7 +128,7 @@ _NOTHING_SENT = Push(audience_id="", status="absent", pushed_at=None)
 def merge(
     address_key: str, address: str, audience_id: str, consent_state: ConsentState | None, push: Push | None
 ) -> Member:
-    """Join the facets for one audience; facts of another audience count only where they belong to the person."""
+    """Join the two states for one audience; facts of another audience count only where they belong to the person."""
     person = consent_state if consent_state is not None else _NO_CONSENT_STATE
     here = person if person.audience_id == audience_id else _NO_CONSENT_STATE
     sent = push if push is not None and push.audience_id == audience_id else _NOTHING_SENT
@@ -159,7 +159,7 @@ def merge(
 
 
 def with_values_held(push: Push, held: str, asked_at: datetime, *, retry_refused: bool = False) -> Push:
-    """The facet after Mailchimp showed what it holds in our fields; `asked_at` is our clock before it was asked.
+    """The delivery state after Mailchimp showed what it holds in our fields; `asked_at` is our clock before it was asked.
 
     What somebody changed there takes the place of what we sent, so that the plan compares with it. `retry_refused`: the
     plan is to send again, too, what Mailchimp refused the last time.
@@ -172,7 +172,7 @@ def with_values_held(push: Push, held: str, asked_at: datetime, *, retry_refused
 
 
 def _contact_id(here: ConsentState, sent: Push, *, is_newest: bool) -> str:
-    """Mailchimp's id of the member as the newer facet knows it; the other's where that one knows none."""
+    """Mailchimp's id of the member as the newer state knows it; the other's where that one knows none."""
     pushed = sent.contact_id if sent.pushed_at is not None else ""
     return pushed or here.contact_id if is_newest else here.contact_id or pushed
 
@@ -218,7 +218,7 @@ class AddressCustomers:
     def consent_at(self) -> datetime | None:
         """When the deciding word was given; None when PracBill does not say.
 
-        For a yes the earliest yes: all of the sharers had agreed only since the latest of them, but an opt-out between
+        For a yes the earliest yes: all who share the address had agreed only since the latest of them, but an opt-out between
         two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
         latest when its record last changed. A time without an offset is none: hours decide here.
         """

@@ -1,7 +1,7 @@
-"""Words heard about an address outside of planning, and what each of them changes.
+"""Observations of an address outside of planning, and what each of them changes.
 
-News is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a push. The
-same news may be heard twice, late, or after newer news: a repeat changes nothing, and a state that is known to be older
+An observation is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a push. The
+same may be observed twice, late, or after newer ones: a repeat changes nothing, and a state that is known to be older
 never undoes a newer one, but a no that it tells of counts. (Reading `subscribed` or `transactional` again is not noted,
 so a reader that was overtaken by a change there and back may once win; the next pull mends it.)
 
@@ -21,7 +21,7 @@ from chalicelib.domain.customers import ConsentWord
 from chalicelib.domain.departments import OutboxBacklog
 from chalicelib.domain.logs import LedgerEntry, Route
 
-# What the news came to, as counted in log entries; "status": known now, but nobody's consent changed.
+# What an observation changed, as counted in log entries; "status": known now, but nobody's consent changed.
 Kind = Literal["opted_out", "bounced", "deleted", "resubscribed", "not_accepted", "address_changed", "status"]
 
 # In whose favour two states of one second are read: the one that mails less.
@@ -36,7 +36,7 @@ _STRICTNESS: tuple[Status, ...] = (
     "forgotten",
 )
 # States that are noted again when they are seen at a later time. The two others change with every push of data, and
-# nothing is lost with them: a state that is heard late shows at most until the next pull.
+# nothing is lost with them: a state that is observed late shows at most until the next pull.
 _COUNT_ANEW: frozenset[Status] = frozenset({"pending", "archived", "unsubscribed", "cleaned", "forgotten"})
 SPEAKERS: dict[OptOutRoute, str] = {
     "person": "the person",
@@ -78,7 +78,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A word that PracBill has not been told yet."""
+    """A consent change that PracBill has not confirmed yet."""
 
     address_key: str
     email: str = field(repr=False)
@@ -98,7 +98,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ObservationResult:
-    """What news comes to for one address. `kind` is None when it says nothing new; then `consent_state` is as it was,
+    """What an observation changes for one address. `kind` is None when it says nothing new; then `consent_state` is as it was,
     but for the time at which a no was last seen."""
 
     consent_state: ConsentState
@@ -110,7 +110,7 @@ class ObservationResult:
 def apply_observation(
     address_key: str, known: ConsentState, push: Push | None, audience_id: str, observation: Observation
 ) -> ObservationResult:
-    """What the news changes of what is known of an address in this audience."""
+    """What the observation changes of what is known of an address in this audience."""
     same = known.audience_id == audience_id
     if known.erased:
         return ObservationResult(known)
@@ -143,7 +143,7 @@ def apply_observation(
 
 
 def _late(known: ConsentState, member: Member, observation: Observation, no: OptOut | None) -> ObservationResult:
-    """News of a state that was followed by another one we know: only a no that it tells of counts still.
+    """An observation of a state that was followed by another one we know: only a no that it tells of counts still.
 
     Whether it was taken back in between is not to be known. One that is not later than the last that Mailchimp showed
     is known, or has ended, with that.
@@ -303,7 +303,7 @@ def _speaker(kind: Kind, no: OptOut | None) -> str:
 def _backlog(
     address_key: str, observation: Observation, no: OptOut | None, yes_at: datetime | None
 ) -> OutboxEntry | None:
-    """PracBill hears of every new no that is not its own, and of the person's yes."""
+    """PracBill is sent every new no that is not its own, and of the person's yes."""
     if yes_at is not None:
         return OutboxEntry(
             address_key, observation.address, "subscribed", yes_at, "mailchimp", "subscribed again in Mailchimp"

@@ -198,7 +198,7 @@ def _summary(audience: Audience) -> AudienceSummary:
 
 
 def for_another_audience(department: Department) -> Department:
-    """Nothing of what was sent and heard so far holds for another audience: all is read and decided anew."""
+    """What was sent and observed so far does not hold for another audience: everything is read and planned again."""
     return replace(department, customers_watermark="", members_watermark=None, replan_all=True, last_synced_at=None)
 
 

@@ -1,4 +1,4 @@
-"""The one way by which a word heard outside of planning changes what we know, and how PracBill hears of it.
+"""The one way by which an observation changes what we know, and how PracBill is updated.
 
 Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes.
 For each address the writes come in an order that loses nothing when the function dies in between: first the word for
@@ -48,7 +48,7 @@ _OTHERS_TELL = "They are being sent now."
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something heard that is not known yet. `member_states` are what was known when it was heard."""
+    """An observation that is not known yet. `member_states` are what was known when it was made."""
 
     address_key: str
     observation: Observation
@@ -73,7 +73,7 @@ class Observations:
         self._ledger = ledger
         self._clock = clock
 
-    # ------------------------------------------------------------------------------------------------- hearing
+    # ------------------------------------------------------------------------------------------------- applying
 
     def apply(
         self,
@@ -83,11 +83,11 @@ class Observations:
         touch: bool = True,
         who: list[str] | None = None,
     ) -> Counter[str]:
-        """Take news of members of the selected audience; answers how often it came to what (domain.hearing.Kind).
+        """Apply observations of members of the selected audience; answers how often it came to what (domain.consent.observations.Kind).
 
-        News that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
-        next plan, for callers who know that it decides every address anyway. The keys of addresses of which there was
-        news are added to `who`, but for changes of status that mean nothing to anybody.
+        An observation that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
+        next plan, for callers who know that it decides every address anyway. The keys of addresses that were
+        observed anew are added to `who`, but for changes of status that mean nothing to anybody.
         """
         counts: Counter[str] = Counter()
         if department.audience is None:
@@ -177,7 +177,7 @@ class Observations:
     # ------------------------------------------------------------------------------------------- telling PracBill
 
     def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
-        """Tell PracBill every word it has not heard.
+        """Send PracBill every consent change it has not confirmed.
 
         Telling twice changes nothing there. A word that was replaced while it was told stays for the next time, and so
         does one that PracBill refuses: it keeps none of the others back. Raises what PracBillClient raises for other
@@ -251,7 +251,7 @@ class Observations:
         return [_change_of(replace(word, email=email)) for email in sorted(own or {word.email, in_letters})]
 
     def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
-        """Keep a word for PracBill about opt-outs that were heard before it had this customer with the address."""
+        """Queue for PracBill the opt-outs that were observed before it had this customer with the address."""
         for state in states:
             opt_out, member = state.member.opt_out, state.member
             if state.address_customers is None or opt_out is None or member.erased:
@@ -359,7 +359,7 @@ def _was_never_told(address_customers: AddressCustomers, no: OptOut) -> bool:
 
 
 def _one_an_address(observation: Sequence[Observation]) -> Iterator[list[Observation]]:
-    """The news in its order of time, in parts in which no address comes twice: each is heard upon the one before."""
+    """The observations by time, in parts without a repeated address: each is applied after the one before."""
     rest = sorted(observation, key=lambda one: one.rank)
     while rest:
         first: dict[str, Observation] = {}

@@ -1,6 +1,6 @@
 """Events from Mailchimp's webhook, one by one: a hint that something happened to a member, never the truth itself.
 
-The member is asked for anew, and what Mailchimp shows then is heard as in the pull. Only a no is taken at its word
+The member is asked for anew, and what Mailchimp shows then is applied as in the pull. Only a no is taken at its word
 where Mailchimp shows no member any more, or lets us ask nothing: it can harm nobody's consent. An event counts as
 applied once all is written and PracBill is told, so whatever fails in between comes again by the queue.
 """
@@ -106,7 +106,7 @@ class Events:
         self._meter.count(f"WebhookEvents{outcome.title().replace('_', '')}")
         return outcome
 
-    # -------------------------------------------------------------------------------------------------- hearing
+    # -------------------------------------------------------------------------------------------------- applying
 
     def _apply_observations(
         self, event: HookEvent, department: Department, audience: Audience, remaining: Remaining

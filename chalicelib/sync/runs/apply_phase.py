@@ -95,7 +95,7 @@ class ApplyPhase:
         operations = tuple(without_unusable(operation, fields) for operation in operations)
         member_states = self._members.member_states(department.id, [*_keys(operations), *_old_keys(operations)])
         known = Known(department.audience_id, member_states)
-        # The clock is read before the call: a word heard while it runs is newer than its answer.
+        # The clock is read before the call: a change observed while it runs is newer than its answer.
         sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())
         fresh, results = _sort_out(operations, known, since=run.apply_started_at)
         sent, interruption = self._calls.send(sending, fresh)

@@ -1,7 +1,7 @@
 """The calls to Mailchimp for one chunk: what is sent for each operation, and what the answers say of it.
 
 An answer shows a member as it is by then. What it shows and we did not ask for (a status, another address, another
-contact) is somebody else's doing, in the moments since the pull: it is kept apart from what we sent, to be heard.
+contact) is somebody else's doing, in the moments since the pull: it is kept apart from what we sent, and applied.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Known:
 class Sending:
     """The circumstances of a chunk's calls.
 
-    `pulled_at` is up to when Mailchimp's changes are heard, `asked_at` our clock before the first of the calls.
+    `pulled_at` is up to when Mailchimp's changes are known, `asked_at` our clock before the first of the calls.
     """
 
     department: Department
@@ -293,7 +293,7 @@ class ChunkCalls:
         return kept, interruption
 
     def _moved_unheard(self, sending: Sending, one: PushResult, before: str) -> PushResult:
-        """When the contact we knew is found under another address, the person changed it without our hearing, and the
+        """When the contact we knew is found under another address, the person changed it without our noticing, and the
         write made a new member of the old address. It goes again, and a no goes to where the person is.
         """
         operation, audience_id = one.operation, sending.audience_id

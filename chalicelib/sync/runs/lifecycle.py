@@ -488,7 +488,7 @@ def _told(run: Run) -> str:
 
 
 def _moment(run: Run, department: Department) -> Moment:
-    """What the history keeps of a run. What the pull heard is kept by its own log entry."""
+    """What the history keeps of a run. What the pull read is kept by its own log entry."""
     status = department.audience.status if department.audience else None
     is_counted = status is not None and status.counted_at is not None and status.counted_at >= run.started_at
     return Moment(

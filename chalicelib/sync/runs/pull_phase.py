@@ -1,4 +1,4 @@
-"""The pull: what changed in the audience since the last run is heard before anything is planned.
+"""The pull: what changed in the audience since the last run is read before anything is planned.
 
 An incremental run reads the members that changed since the watermark; a full run, and the first contact with an
 audience, reads all of them, and what they hold in our fields, which somebody may have changed there. Archived members
@@ -166,7 +166,7 @@ class PullPhase:
         self._clock = clock
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
-        """Pull as long as there is time. Answers the run to continue with, or None when everything is heard and told.
+        """Pull as long as there is time. Answers the run to continue with, or None when everything is read and sent.
 
         A dry run hears as well, or its plan would not be true, but leaves it to the next run to tell PracBill.
         """
@@ -194,7 +194,7 @@ class PullPhase:
         if _is_whole(run, department, department.audience):
             seen_addresses = self._seen_addresses.load(run.department_id, run.id) if run.cursor else SeenAddresses()
             if seen_addresses is None:
-                # Who was seen is not known any more: the listing begins anew, and hears nothing new of what it heard.
+                # Who was seen is not known any more: the listing begins again; what was applied before changes nothing.
                 place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
         mailchimp = self._mailchimp_for(department, remaining)
         progress = PhaseReporter(self._runs, run, "pull", self._clock)
@@ -324,7 +324,7 @@ class PullPhase:
         )
 
     def _save_end(self, pull: Pull) -> None:
-        """From here on the run knows up to when changes are heard; its good end makes that the watermark."""
+        """From here on the run knows up to when changes are known; its good end makes that the watermark."""
         pull.progress.tell()
         self._runs.change(
             pull.run.department_id,
@@ -333,7 +333,7 @@ class PullPhase:
         )
 
     def _log(self, pull: Pull, status: LogStatus = "success") -> None:
-        """One entry for a run that heard or told something, or could not tell; a repeated end writes the same one."""
+        """One entry for a run that read or sent something, or could not send; a repeated end writes the same one."""
         counts = {name: count for name, count in pull.place.counts.items() if count and name != "status"}
         customer_ids = self._customers_of(pull)
         message = pull_message(counts, customer_ids)

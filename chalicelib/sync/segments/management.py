@@ -257,7 +257,7 @@ def _view(segment: Segment, department: Department | None, is_syncing: bool) -> 
 
 
 def _is_unheard_of(segment: Segment) -> bool:
-    """Mailchimp never heard of it, and no customer is marked."""
+    """It was never sent to Mailchimp, and no customer is marked."""
     return segment.tag is None and not segment.asked_in and not segment.stale_marks
 
 

@@ -393,7 +393,7 @@ def _take_leaving(doing: Doing, one: Difference) -> None:
 
 
 def _member(work: Work, key: str) -> Member:
-    """What is known of an address. One that was not looked up can carry no tag; its standing says why."""
+    """What is known of an address. One that was not looked up can carry no tag; its address status says why."""
     state, member_states = work.states.get(key), work.member_states.get(key)
     if state is not None:
         return state.member

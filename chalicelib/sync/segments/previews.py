@@ -260,7 +260,7 @@ def _differs(record: Customer | RemovedCustomer, known: str, timezone: str) -> b
 
 
 def _with(state: AddressState, customer: Customer, address: str) -> AddressState:
-    """The address with the customer as it is now among its sharers."""
+    """The address with the customer as it is now among those who share it."""
     others = (
         tuple(c for c in state.address_customers.customers if c.id != customer.id) if state.address_customers else ()
     )
