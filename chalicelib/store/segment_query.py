@@ -283,8 +283,8 @@ class SegmentQuery:
 def key_condition(key_range: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
     """The customers of `:department` within a key range, and the values of its ends.
 
-    A sort key takes one condition, and BETWEEN includes both ends: a key range that has two begins at the very next text
-    after `after`, which is the same with a zero character.
+    A sort key takes one condition, and BETWEEN includes both ends: a key range that has two begins at the very next
+    text after `after`, which is the same with a zero character.
     """
     condition = "department_id = :department"
     if key_range.after is None and key_range.upto is None:

@@ -159,7 +159,7 @@ def merge(
 
 
 def with_values_held(push: Push, held: str, asked_at: datetime, *, retry_refused: bool = False) -> Push:
-    """The delivery state after Mailchimp showed what it holds in our fields; `asked_at` is our clock before it was asked.
+    """The delivery state after Mailchimp showed what it holds in our fields; `asked_at` is our clock before that.
 
     What somebody changed there takes the place of what we sent, so that the plan compares with it. `retry_refused`: the
     plan is to send again, too, what Mailchimp refused the last time.
@@ -218,8 +218,8 @@ class AddressCustomers:
     def consent_at(self) -> datetime | None:
         """When the deciding word was given; None when PracBill does not say.
 
-        For a yes the earliest yes: all who share the address had agreed only since the latest of them, but an opt-out between
-        two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
+        For a yes the earliest yes: all who share the address had agreed only since the latest of them, but an opt-out
+        between two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
         latest when its record last changed. A time without an offset is none: hours decide here.
         """
         if self.consent == "unsubscribed":

@@ -1,7 +1,7 @@
 """Observations of an address outside of planning, and what each of them changes.
 
-An observation is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a push. The
-same may be observed twice, late, or after newer ones: a repeat changes nothing, and a state that is known to be older
+An observation is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a
+push. The same may be observed twice, late, or after newer ones: a repeat changes nothing, and a state that is known to be older
 never undoes a newer one, but a no that it tells of counts. (Reading `subscribed` or `transactional` again is not noted,
 so a reader that was overtaken by a change there and back may once win; the next pull mends it.)
 
@@ -98,8 +98,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ObservationResult:
-    """What an observation changes for one address. `kind` is None when it says nothing new; then `consent_state` is as it was,
-    but for the time at which a no was last seen."""
+    """What an observation changes for one address. `kind` is None when it says nothing new; then `consent_state` is as
+    it was, but for the time at which a no was last seen."""
 
     consent_state: ConsentState
     kind: Kind | None = None

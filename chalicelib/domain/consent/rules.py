@@ -131,7 +131,7 @@ def _unsubscribed_unknown(consent: PracBillConsent, member: Member, policy: Cons
 
 
 def _is_yes_after(consent: PracBillConsent, no_at: datetime) -> bool:
-    """A yes without a time is never later: it may be another customer's of the address, older than the no of a customer now gone."""
+    """A yes without a time is never later: it may be another customer's, older than the no of one who is gone."""
     return consent.word == "subscribed" and consent.at is not None and consent.at > no_at
 
 

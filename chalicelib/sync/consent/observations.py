@@ -83,10 +83,10 @@ class Observations:
         touch: bool = True,
         who: list[str] | None = None,
     ) -> Counter[str]:
-        """Apply observations of members of the selected audience; answers how often it came to what (domain.consent.observations.Kind).
+        """Apply observations of members of the selected audience; answers how often each `Kind` of change came.
 
-        An observation that is known already costs one read for a hundred addresses. `touch` False leaves out the marks for the
-        next plan, for callers who know that it decides every address anyway. The keys of addresses that were
+        An observation that is known already costs one read for a hundred addresses. `touch` False leaves out the marks
+        for the next plan, for callers who know that it decides every address anyway. The keys of addresses that were
         observed anew are added to `who`, but for changes of status that mean nothing to anybody.
         """
         counts: Counter[str] = Counter()

@@ -298,8 +298,8 @@ class Orchestrator:
         self._on(department, run, self._segments.step(run, department, remaining))
 
     def _close(self, run: Run, department: Department, remaining: Remaining) -> None:
-        # Opt-outs that Mailchimp's refusals showed, or that were observed before PracBill had the customer. When PracBill
-        # is away the words are kept for the next pull: no sync is held up for that.
+        # Opt-outs that Mailchimp's refusals showed, or that were observed before PracBill had the customer. When
+        # PracBill is away the words are kept for the next pull: no sync is held up for that.
         try:
             backlog = self._observations.send_to_pracbill(department, self._pracbill_for(remaining)).backlog
         except (RetryLater, StopRun):
