@@ -376,11 +376,11 @@ class Engine:
             elif dead := self.receive(self.dead_url):
                 self.worker.handle_dead(as_event(dead))
                 self.sqs.delete_message(QueueUrl=self.dead_url, ReceiptHandle=dead["ReceiptHandle"])
-            elif not self._approve_all():
+            elif not self.approve_all():
                 return count
         raise AssertionError("messages without end")
 
-    def _approve_all(self) -> bool:
+    def approve_all(self) -> bool:
         """What staff do who approve every run that waits for it; answers whether there was one."""
         waiting = []
         for department in self.departments.each() if self.approves else ():
@@ -396,7 +396,7 @@ class Engine:
             while message := self.receive():
                 waiting.append(message)
             if not waiting:
-                if self._approve_all():
+                if self.approve_all():
                     continue
                 return
             self.deliver(waiting.pop(random.randrange(len(waiting))))

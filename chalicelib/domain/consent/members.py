@@ -219,8 +219,8 @@ class AddressCustomers:
         """When the deciding word was given; None when PracBill does not say.
 
         For a yes the earliest yes: all who share the address had agreed only since the latest of them, but an opt-out
-        between two of them must not be overruled by the older one. For a no the latest no; one without a time was said at the
-        latest when its record last changed. A time without an offset is none: hours decide here.
+        between two of them must not be overruled by the older one. For a no the latest no; one without a time was said
+        at the latest when its record last changed. A time without an offset is none: hours decide here.
         """
         if self.consent == "unsubscribed":
             noes = (c for c in self.customers if c.consent == "unsubscribed")

@@ -1,9 +1,9 @@
 """Observations of an address outside of planning, and what each of them changes.
 
 An observation is what Mailchimp shows of one member when it is asked (pull, webhook), or what it says when it refuses a
-push. The same may be observed twice, late, or after newer ones: a repeat changes nothing, and a state that is known to be older
-never undoes a newer one, but a no that it tells of counts. (Reading `subscribed` or `transactional` again is not noted,
-so a reader that was overtaken by a change there and back may once win; the next pull mends it.)
+push. The same may be observed twice, late, or after newer ones: a repeat changes nothing, and a state that is known to
+be older never undoes a newer one, but a no that it tells of counts. (Reading `subscribed` or `transactional` again is
+not noted, so a reader that was overtaken by a change there and back may once win; the next pull mends it.)
 
 The rules here decide whose word an observation is. Mailchimp shows states, not speakers: it tells an unsubscribe of
 the person's own from one by an admin or the API by the stated reason only, and tells nothing of who subscribed.

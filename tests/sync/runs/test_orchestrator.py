@@ -121,6 +121,8 @@ def test_older_steps_of_a_run_that_come_again_do_nothing_twice(engine: Engine, p
     for _ in range(100):
         message = engine.receive()
         if message is None:
+            if engine.approve_all():
+                continue
             break
         engine.deliver(message)
         seen.append(json.loads(message["Body"]))
