@@ -310,11 +310,11 @@ def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, mon
     keep = ApplyPhase._apply_observations
 
     def killed(self: Any, *arguments: Any) -> None:
-        monkeypatch.setattr(ApplyPhase, "_hear", keep)
+        monkeypatch.setattr(ApplyPhase, "_apply_observations", keep)
         practice.act("unsubscribe", ANN)
         raise Killed
 
-    monkeypatch.setattr(ApplyPhase, "_hear", killed)
+    monkeypatch.setattr(ApplyPhase, "_apply_observations", killed)
     practice.sync("full")
     check_heard(practice)
 

@@ -62,7 +62,9 @@ export abstract class Panel<Data> extends LitElement {
 
   protected override willUpdate(changed: PropertyValues): void {
     const before: Page | undefined = changed.get('page');
-    if (before !== undefined && before.state !== this.page.state && this.page.state.is === 'ready') this.pageRead();
+    const isReadAnew = before !== undefined && before.state !== this.page.state && this.page.state.is === 'ready';
+    // A failure stays until somebody presses *Try again*: the button must not go away under the press.
+    if (isReadAnew && this.data.is !== 'failed') this.pageRead();
   }
 
   protected override updated(changed: PropertyValues): void {
