@@ -216,7 +216,7 @@ def _tell_of_run(page: Page, department: Department, **changes: Any) -> None:
 
 def _running(page: Page, department: Department) -> None:
     progress = {"planned": 4000, "done": 1500, "failed": 2, "rate": 40.0, "eta": "2026-01-05T03:00:00Z"}
-    _tell_of_run(page, department, status="running", phase="apply", progress=progress)
+    _tell_of_run(page, department, status="running", phase="apply", dry_run=False, progress=progress)
     expect(panel(page, "Sync")).to_contain_text("A sync is running.")
 
 

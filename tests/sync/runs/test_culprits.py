@@ -102,8 +102,8 @@ def test_a_run_for_one_customer_whose_calls_all_fail_is_an_error_and_says_why(
     run = practice.sync("full")
     assert (run.status, run.code, run.params) == ("error", "nothing_went_through", {"failed": 1})
     assert run.message == (
-        "Nothing went through. 1 refused by Mailchimp. Mailchimp fails: Whenever this address is sent Mailchimp "
-        "answers with a fault of its own, or not at all."
+        "Nothing went through. 1 refused by Mailchimp. Mailchimp fails: Mailchimp "
+        "answers each call with this address with an internal error, or not at all."
     )
     assert (practice.log()[0].status, practice.log()[0].message) == ("error", run.message)
     practice.control.clear_faults()

@@ -1,6 +1,6 @@
 // Which panels a view shows, in their order. A view without panels has no tab.
 
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, type TemplateResult } from 'lit';
 import type { View } from '../model/views.ts';
 import type { Page } from '../ui/page.ts';
 import './audience.ts';
@@ -22,8 +22,10 @@ export const PANELS: Panels = {
     <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>
     <pbm-settings exportparts=${PARTS} .page=${page}></pbm-settings>`,
   segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
-  sync: (page) => html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>
-    ${page.item === null ? nothing : html`<pbm-run-detail exportparts=${PARTS} .page=${page}></pbm-run-detail>`}`,
+  sync: (page) =>
+    page.item === null
+      ? html`<pbm-sync exportparts=${PARTS} .page=${page}></pbm-sync>`
+      : html`<pbm-run-detail exportparts=${PARTS} .page=${page}></pbm-run-detail>`,
   logs: (page) => html`<pbm-logs exportparts=${PARTS} .page=${page}></pbm-logs>`,
   customer: (page) => html`<pbm-customer exportparts=${PARTS} .page=${page}></pbm-customer>`,
   reconciliation: (page) => html`<pbm-reconciliation exportparts=${PARTS} .page=${page}></pbm-reconciliation>`,

@@ -21,7 +21,8 @@ export class Loader<Data> implements ReactiveController {
   /** Ask. What is shown stays meanwhile, unless `anew` says that it belongs to something else. */
   async load(ask: () => Promise<Data>, { anew = false } = {}): Promise<Data | undefined> {
     const question = ++this.#question;
-    if (anew || dataOf(this.state) === undefined) this.#show(LOADING);
+    // A failure stays until the answer is there: the button to try again must not go away under the press.
+    if (anew) this.#show(LOADING);
     try {
       const data = await ask();
       if (question === this.#question) this.#show(ready(data));
