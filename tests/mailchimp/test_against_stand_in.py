@@ -162,7 +162,7 @@ def test_every_refusal_of_the_stand_in_is_known(wording: str, waiting: Waiting) 
             "m0@clinic.test": "compliance_state",
             "m1@clinic.test": "compliance_state",
             "m2@clinic.test": "forgotten",
-            "m3@clinic.test": "merge_field_invalid",
+            "m3@clinic.test": "foreign_field_invalid",
         }
         assert "LTV" in found["m3@clinic.test"].cause
         assert not any("clinic.test" in refusal.words for refusal in found.values())

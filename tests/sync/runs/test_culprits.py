@@ -116,7 +116,7 @@ def test_a_run_in_which_mailchimp_refuses_everybody_is_an_error_and_says_why(pra
     practice.customer("2", "ben@gmail.con")
     run = practice.sync("full")
     assert (run.status, run.code, run.params) == ("error", "nothing_went_through", {"failed": 2})
-    assert "Nothing went through. 2 refused by Mailchimp. Invalid email: Mailchimp takes the e-mail" in run.message
+    assert "Nothing went through. 2 refused by Mailchimp. Invalid email: Mailchimp considers the e-mail" in run.message
     assert "gmail.con" not in run.message
 
 
