@@ -283,12 +283,8 @@ class ChunkCalls:
                 asked += 1
                 try:
                     kept.append(self._moved_unheard(sending, one, before))
-                except FailedAlike as failed:
-                    if sending.mailchimp.is_up():
-                        kept.append(result_of_failed(one.operation, failed))
-                    else:
-                        interruption = failed
                 except RetryLater as later:
+                    # Also where only this call fails: until it is known where the person is, the write must not count.
                     interruption = later
         return kept, interruption
 

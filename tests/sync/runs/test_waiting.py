@@ -49,7 +49,7 @@ def test_a_run_that_waits_for_a_server_names_it(engine: Engine, practice: Practi
     deliver_one(engine)
     run = practice.run(run_id)
     assert run.status == "running"
-    assert run.message.startswith(f"Waiting for {side}. {side} has a fault")
+    assert run.message.startswith(f"Waiting for {side}. {side} has an internal error")
     assert "HTTP 503" in run.message and "continues automatically at" in run.message
     engine.work()
     assert practice.run(run_id).status == "success"
@@ -74,4 +74,4 @@ def test_the_log_entry_of_chunks_that_failed_has_the_cause(
         "1 of 1 parts of the sync could not be sent to Mailchimp. The next sync sends their customers again. " + cause
     )
     assert practice.log()[0].message == run.message
-    assert "log entry of the sync says why" in practice.records(run, "failed")[0].cause
+    assert "log entry of the sync gives the cause" in practice.records(run, "failed")[0].cause
