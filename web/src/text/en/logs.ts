@@ -20,6 +20,5 @@ export const logs = {
   clear: 'Clear the filters',
   open: (moment: string) => `Show the sync of ${moment}`,
   more: 'Show older entries',
-  older: (count: string) => `${count} shown.`,
   entries: { one: 'entry', other: 'entries' },
 };

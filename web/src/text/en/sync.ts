@@ -10,7 +10,6 @@ export const sync = {
   preview: 'Preview sync',
   previewHint: 'Shows what a sync would do. Nothing is sent.',
   noAudience: 'Choose an audience first.',
-  next: 'Next automatic sync',
   starting: 'Starting …',
   running: 'A sync is running.',
   previewing: 'A sync is being previewed. Nothing is sent.',
@@ -57,7 +56,4 @@ export const sync = {
   inLogs: 'The Sync Logs have the details.',
   alreadyRunning: 'A sync is running already. You see it here.',
   finished: (status: string) => `The sync has ended: ${status}.`,
-  counts: {
-    add: { one: 'would be added', other: 'would be added' },
-  },
 };
