@@ -73,6 +73,11 @@ class Settings:
         return int(self.environment.get("LOG_RETENTION_DAYS") or 180)
 
     @property
+    def sync_schedule(self) -> str:
+        """When incremental runs start, as an expression of EventBridge; empty where nobody said."""
+        return self.environment.get("SYNC_SCHEDULE", "").strip()
+
+    @property
     def sync_queue_url(self) -> str:
         return self._required("SYNC_QUEUE_URL")
 

@@ -35,6 +35,7 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.requests import RequestStore
 from chalicelib.store.runs import RunStore
+from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
@@ -46,6 +47,7 @@ from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.connections import Connections, RunCalls
 from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.account.registration import Registration
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import DepartmentSettings
 from chalicelib.sync.account.webhook_registration import WebhookRegistration
 from chalicelib.sync.consent.erasure import Erasure
@@ -112,6 +114,7 @@ class Container:
             runs=self._runs,
             queue=self._queue,
             lifecycle=self.runs,
+            schedule=self._schedule,
             clock=now,
             meter=self._meter,
         )
@@ -129,6 +132,7 @@ class Container:
             open_mailchimp=self.mailchimp_of_key,
             attempts=AttemptStore(keep=_KEEP_ATTEMPTS),
             runs=RunCalls(active=self.runs.active, last_failed=self.runs.last_failed, stop=self.runs.stop_active),
+            schedule=self._schedule,
             clock=now,
         )
 
@@ -232,7 +236,12 @@ class Container:
     @cached_property
     def panels(self) -> Panels:
         return Panels(
-            departments=self._departments, runs=self.runs, logs=self.logs, segments=self.segments.list, clock=now
+            departments=self._departments,
+            runs=self.runs,
+            logs=self.logs,
+            segments=self.segments.list,
+            schedule=self._schedule,
+            clock=now,
         )
 
     # ------------------------------------------------------------------------------------------ steps of a run
@@ -376,6 +385,10 @@ class Container:
     @cached_property
     def _registration(self) -> Registration:
         return Registration(self._departments, self._pracbill_for(self._request_time))
+
+    @cached_property
+    def _schedule(self) -> Schedule:
+        return Schedule(self._env.sync_schedule, ScheduleStore(), clock=now)
 
     @cached_property
     def _fields(self) -> AudienceFields:

@@ -227,6 +227,10 @@ class ConnectionStatus:
 
     `key_hint` is the last four characters of the API key, which itself is never answered. `access` is what the caller
     may do in this department.
+
+    `next_sync_at` is when the schedule starts the department's next sync; one that is still running then takes its
+    place. Null while scheduled syncs are paused or stopped, and where the time cannot be told: a new schedule of the
+    form `rate(...)` counts from a moment that is known only once it has fired.
     """
 
     state: ConnectionState
@@ -237,6 +241,7 @@ class ConnectionStatus:
     last_synced_at: datetime | None
     active_run: RunView | None
     health: tuple[Finding, ...]
+    next_sync_at: datetime | None = None
     access: Access = "read"
 
 

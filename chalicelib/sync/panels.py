@@ -12,6 +12,7 @@ from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connections import status_of
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import settings_view
 from chalicelib.sync.runs.lifecycle import Logs
 
@@ -39,12 +40,14 @@ class Panels:
         runs: RunReader,
         logs: Logs,
         segments: Callable[[str], Sequence[SegmentView]],
+        schedule: Schedule,
         clock: Callable[[], datetime],
     ) -> None:
         self._departments = departments
         self._runs = runs
         self._logs = logs
         self._segments = segments
+        self._schedule = schedule
         self._clock = clock
 
     def panel(self, department_id: str) -> Panel:
@@ -72,9 +75,10 @@ class Panels:
         self, department: Department | None, segments: int, now: datetime
     ) -> tuple[ConnectionStatus, AudienceOverview | None]:
         if department is None or department.connection is None:
-            return status_of(department, run=None, failed=None, now=now), None
+            return status_of(department, run=None, failed=None, next_sync_at=None, now=now), None
         run, failed = self._runs.active(department), self._runs.last_failed(department)
-        status = status_of(department, run=run, failed=failed, now=now)
+        next_sync_at = self._schedule.next_sync_at(department)
+        status = status_of(department, run=run, failed=failed, next_sync_at=next_sync_at, now=now)
         if department.audience is None:
             return status, None
         return status, overview_of(department, department.audience, segments=segments, run=run, failed=failed, now=now)

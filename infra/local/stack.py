@@ -309,7 +309,7 @@ class LocalStack:
                 }
             )
         deployment.repair()
-        variables = {"PUBLIC_URL": deployment.api_url, **self._environment, **addresses}
+        variables = {"PUBLIC_URL": deployment.api_url, "SYNC_SCHEDULE": schedule, **self._environment, **addresses}
         if self._with_host:
             origins = [self._environment.get("ALLOWED_ORIGINS", ""), *self._host_origins()]
             variables["ALLOWED_ORIGINS"] = ",".join(filter(None, origins))

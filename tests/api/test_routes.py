@@ -275,7 +275,7 @@ def test_the_status_panel_has_the_fields_of_the_contract(call: Api, reader: str)
     status = call("GET", f"{D}/connection", token=reader).json_body
     assert list(status) == [
         "state", "account_name", "server_prefix", "key_hint", "audience", "last_synced_at", "active_run", "health",
-        "access",
+        "next_sync_at", "access",
     ]  # fmt: skip
     assert list(status["health"][0]) == ["code", "severity", "message", "fix", "params"]
 

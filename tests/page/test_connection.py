@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -188,6 +189,27 @@ def test_findings_come_with_what_to_do(page: Page, stack: LocalStack, connected:
         expect(findings.get_by_role("listitem").filter(has_text="Warning: Scheduled syncs are paused.")).to_be_visible()
     finally:
         connected.call("PUT", "/settings", {"paused": False})
+
+
+def test_the_next_scheduled_sync_is_told(page: Page, stack: LocalStack, connected: Department) -> None:
+    told: dict[str, Any] = {"next_sync_at": None}
+
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        document["connection"] |= told
+        document["settings"]["paused"] = told["next_sync_at"] == ""
+        route.fulfill(json=document, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route("**/panel", answer)
+    open_page(page, stack)
+    next_sync = panel(page).locator("div").filter(has=page.get_by_text("Next sync", exact=True)).last
+    expect(next_sync).to_contain_text("Not known yet")
+    told["next_sync_at"] = (datetime.now(UTC) + timedelta(hours=3, minutes=5)).isoformat()
+    page.reload()
+    expect(next_sync).to_contain_text("in 3 hours")
+    told["next_sync_at"] = ""
+    page.reload()
+    expect(next_sync).to_contain_text("Paused")
 
 
 def test_words_of_others_are_shown_as_they_are(page: Page, stack: LocalStack, connected: Department) -> None:

@@ -41,6 +41,7 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
+from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segment_query import SegmentQuery
@@ -48,6 +49,7 @@ from chalicelib.store.wire import pass_items_through
 from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.consent.observations import Observations
 from chalicelib.sync.runs.apply_phase import ApplyPhase
@@ -266,11 +268,13 @@ class Engine:
             clock=clock,
         )
         self.records = Records(runs=self.runs, logs=self.logs, customers=self.customers)
+        self.schedule = Schedule("rate(4 hours)", ScheduleStore(), clock=clock)
         self.sweeper = Sweeper(
             departments=self.departments,
             runs=self.runs,
             queue=self.queue,
             lifecycle=self.lifecycle,
+            schedule=self.schedule,
             clock=clock,
             meter=meter,
         )

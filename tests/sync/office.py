@@ -23,12 +23,14 @@ from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.requests import RequestStore
+from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.connections import Connections, RunCalls
 from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.account.registration import Registration
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import DepartmentSettings
 from chalicelib.sync.account.webhook_registration import WebhookRecord, WebhookRegistration, secret_hash
 from infra.standins.mailchimp import MailchimpStandIn
@@ -142,6 +144,7 @@ class Office:
                 last_failed=lambda department: self.failed,
                 stop=lambda *stop: self.stopped.append(stop),
             ),
+            schedule=Schedule("cron(30 10 * * ? *)", ScheduleStore(), clock=lambda: self.now),
             clock=lambda: self.now,
         )
         self.audiences = Audiences(

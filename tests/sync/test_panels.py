@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from chalicelib.contract.views import SegmentView
@@ -19,6 +20,7 @@ def panels(engine: Engine, *segments: SegmentView) -> Panels:
         runs=engine.lifecycle,
         logs=Logs(engine.logs),
         segments=lambda department_id: segments,
+        schedule=engine.schedule,
         clock=engine.clock,
     )
 
@@ -43,6 +45,12 @@ def test_the_panel_shows_everything_without_asking_mailchimp_or_pracbill(engine:
     assert panel.segments == (segment,)
     assert panel.settings.unknown_consent == "transactional"
     assert [entry.run_id for entry in panel.logs if entry.direction == "push"] == [run.id]
+
+
+def test_the_panel_says_when_the_next_scheduled_sync_starts(engine: Engine, practice: Practice) -> None:
+    fired = engine.clock()
+    engine.schedule.note_firing(fired.isoformat())
+    assert panels(engine).panel(practice.id).connection.next_sync_at == fired + timedelta(hours=4)
 
 
 def test_the_end_of_a_run_counts_the_members_and_every_panel_shows_that_count(

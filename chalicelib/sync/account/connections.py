@@ -30,6 +30,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
 from chalicelib.sync.account.registration import Registration
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.webhook_registration import WebhookRegistration, without_hook
 
 logger = logging.getLogger("pracbill-mailchimp.connect")
@@ -67,6 +68,7 @@ class Connections:
         open_mailchimp: OpenMailchimp,
         attempts: AttemptStore,
         runs: RunCalls,
+        schedule: Schedule,
         clock: Callable[[], datetime],
     ) -> None:
         self._departments = departments
@@ -77,6 +79,7 @@ class Connections:
         self._open_mailchimp = open_mailchimp
         self._attempts = attempts
         self._runs = runs
+        self._schedule = schedule
         self._clock = clock
 
     def status(self, department_id: str) -> ConnectionStatus:
@@ -160,7 +163,8 @@ class Connections:
         connected = department if department is not None and department.connection is not None else None
         run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
         failed = self._runs.last_failed(connected) if connected is not None else None
-        return status_of(department, run=run, failed=failed, now=self._clock(), more=more)
+        next_sync_at = self._schedule.next_sync_at(department)
+        return status_of(department, run=run, failed=failed, next_sync_at=next_sync_at, now=self._clock(), more=more)
 
 
 def status_of(
@@ -168,6 +172,7 @@ def status_of(
     *,
     run: RunView | None,
     failed: RunView | None,
+    next_sync_at: datetime | None,
     now: datetime,
     more: tuple[Finding, ...] = (),
 ) -> ConnectionStatus:
@@ -181,6 +186,7 @@ def status_of(
         key_hint=connection.key_hint if connection else None,
         audience=_summary(department.audience) if department and department.audience else None,
         last_synced_at=department.last_synced_at if department else None,
+        next_sync_at=next_sync_at,
         active_run=run,
         health=worst_first(findings),
     )

@@ -11,6 +11,7 @@ from chalicelib.domain.runs import NUDGE_AFTER, STUCK_AFTER, Run
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore, started_at_of
+from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.ports import Clock, Meter
 from chalicelib.sync.runs.lifecycle import Runs
 
@@ -23,6 +24,7 @@ class Sweeper:
         runs: RunStore,
         queue: SyncQueue,
         lifecycle: Runs,
+        schedule: Schedule,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -30,14 +32,17 @@ class Sweeper:
         self._runs = runs
         self._queue = queue
         self._lifecycle = lifecycle
+        self._schedule = schedule
         self._clock = clock
         self._meter = meter
 
     def dispatch(self, occasion: str) -> int:
-        """Queue one message for every department that is due; `occasion` makes a repeated schedule event harmless."""
+        """Queue one message for every department that is due; `occasion`, the time of the schedule's event, makes a
+        repeated one harmless. That it came is noted last: only the page's *next sync* needs it."""
         due = [department for department in self._departments.each() if department.runs_on_schedule]
         steps = [(Step("start", department.id, occasion), f"{department.id}#plan") for department in due]
         self._queue.send_all(steps)
+        self._schedule.note_firing(occasion)
         return len(steps)
 
     def sweep(self) -> None:

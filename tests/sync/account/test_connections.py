@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import AudienceSummary
+from chalicelib.contract.views import AudienceSummary, SettingsChanges
 from chalicelib.domain.departments import Department
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.sync.account.connections import ATTEMPTS_WINDOW, MOST_ATTEMPTS
@@ -396,3 +396,19 @@ def test_the_status_shows_the_active_run_and_the_last_sync(office: Office) -> No
     status = office.connections.status(office.department_id)
     assert status.active_run is not None
     assert (status.active_run.id, status.last_synced_at) == ("r7", office.now)
+
+
+# ------------------------------------------------------------------------------------------------ the next sync
+
+
+def test_the_next_scheduled_sync_is_told_once_there_is_an_audience_and_not_while_paused(office: Office) -> None:
+    """The office's schedule is at half past ten, UTC."""
+    office.connect()
+    assert office.connections.status(office.department_id).next_sync_at is None
+    office.connect_and_select()
+    office.now = datetime(2026, 3, 2, 10, 29, tzinfo=UTC)
+    assert office.connections.status(office.department_id).next_sync_at == datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
+    office.now += timedelta(minutes=1)
+    assert office.connections.status(office.department_id).next_sync_at == datetime(2026, 3, 3, 10, 30, tzinfo=UTC)
+    office.settings.put(office.department_id, SettingsChanges(paused=True), by="user-1")
+    assert office.connections.status(office.department_id).next_sync_at is None

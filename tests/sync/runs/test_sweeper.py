@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -164,6 +165,27 @@ def test_a_department_that_cannot_or_shall_not_be_synced_is_not_on_the_schedule(
         practice.change(connection=replace(department.connection, state=state))  # type: ignore[arg-type]
     assert engine.sweeper.dispatch("noon") == 0
     assert engine.receive() is None
+
+
+def test_the_connection_says_when_the_schedule_starts_the_next_sync(engine: Engine, practice: Practice) -> None:
+    fired = engine.clock()
+    engine.clock.move(minutes=3)  # the event took its time
+    engine.sweeper.dispatch(fired.isoformat())
+    assert engine.schedule.next_sync_at(practice.department) == fired + timedelta(hours=4)
+    other = engine.add_practice()  # the schedule is one for all, so a new department knows it as well
+    assert engine.schedule.next_sync_at(other.department) == fired + timedelta(hours=4)
+    practice.change(settings=replace(practice.department.settings, paused=True))
+    assert engine.schedule.next_sync_at(practice.department) is None
+    assert engine.schedule.next_sync_at(None) is None
+
+
+def test_an_occasion_that_is_no_time_starts_syncs_and_leaves_the_last_firing(
+    engine: Engine, practice: Practice
+) -> None:
+    fired = engine.clock()
+    engine.sweeper.dispatch(fired.isoformat())
+    assert engine.sweeper.dispatch("noon") == 1
+    assert engine.schedule.next_sync_at(practice.department) == fired + timedelta(hours=4)
 
 
 def test_changed_segments_whose_run_was_never_started_get_one(engine: Engine, practice: Practice) -> None:

@@ -4,9 +4,9 @@
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import type { Failure } from '../api/failure.ts';
-import type { Connection, Finding } from '../api/types.ts';
+import type { Connection, Finding, PanelData } from '../api/types.ts';
 import { cleanKey, looksLikeKey } from '../model/key.ts';
-import { part, type State } from '../model/state.ts';
+import type { State } from '../model/state.ts';
 import { wordsOf } from '../text/failure-words.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
@@ -19,7 +19,7 @@ import { type NoticeKind, notice } from '../ui/notice.ts';
 const KINDS: Record<Finding['severity'], NoticeKind> = { error: 'bad', warning: 'warn', info: 'info' };
 
 @element('pbm-connection')
-export class ConnectionPanel extends Panel<Connection> {
+export class ConnectionPanel extends Panel<PanelData> {
   static override styles = [
     ...Panel.styles,
     css`
@@ -49,8 +49,8 @@ export class ConnectionPanel extends Panel<Connection> {
     return this.page.texts.connection.title;
   }
 
-  protected override get data(): State<Connection> {
-    return part(this.page.state, (all) => all.connection);
+  protected override get data(): State<PanelData> {
+    return this.page.state;
   }
 
   override disconnectedCallback(): void {
@@ -72,18 +72,19 @@ export class ConnectionPanel extends Panel<Connection> {
     }
   }
 
-  protected override draw(connection: Connection): TemplateResult {
+  protected override draw(data: PanelData): TemplateResult {
     const { texts } = this.page;
+    const { connection } = data;
     const connected = connection.state !== 'not_connected';
     return html`
-      ${this.#status(connection)} ${this.#findings(connection.health)}
+      ${this.#status(data)} ${this.#findings(connection.health)}
       ${this.mayChange ? nothing : html`<p class="quiet">${texts.common.readOnly}</p>`}
       ${this.mayChange && (!connected || this.replacing) ? this.#form(connected) : nothing}
       ${this.mayChange && connected && !this.replacing ? this.#buttons() : nothing}
     `;
   }
 
-  #status(connection: Connection): TemplateResult {
+  #status({ connection, settings }: PanelData): TemplateResult {
     const { texts, format } = this.page;
     const words = texts.connection;
     const [sign, look] = signOf(connection.state);
@@ -99,7 +100,19 @@ export class ConnectionPanel extends Panel<Connection> {
               connection.last_synced_at ? relativeMoment(connection.last_synced_at, format) : words.never,
             )
       }
+      ${
+        connection.state === 'connected' && connection.audience !== null
+          ? item(words.nextSync, this.#nextSync(connection, settings.paused))
+          : nothing
+      }
     </dl>`;
+  }
+
+  #nextSync({ next_sync_at: at }: Connection, isPaused: boolean): string | TemplateResult {
+    const { texts, format } = this.page;
+    const words = texts.connection;
+    if (isPaused) return words.paused;
+    return at === null ? words.notKnown : relativeMoment(at, format);
   }
 
   #findings(findings: readonly Finding[]): TemplateResult | typeof nothing {

@@ -16,6 +16,9 @@ export const connection = {
   keyHint: (hint: string) => `ends in ${hint}`,
   lastSynced: 'Last synced',
   never: 'Never',
+  nextSync: 'Next sync',
+  notKnown: 'Not known yet',
+  paused: 'Paused',
   findings: 'What needs attention',
   severities: { error: 'Error', warning: 'Warning', info: 'Note' },
   connect: {
