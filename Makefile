@@ -49,7 +49,7 @@ soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HIS
 check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
-	$(RUN) -m mypy --strict chalicelib app.py
+	$(RUN) -m mypy --strict chalicelib app.py infra tests
 	$(VENV)/bin/lint-imports
 	$(RUN) -m infra.deploy.page --check
 	$(RUN) -m infra.deploy.package --out build/check --sources-only

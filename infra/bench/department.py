@@ -51,7 +51,8 @@ DEPARTMENT = "bench"
 SALT = "5a" * 32
 _AT_ONCE = 1_000
 # What Mailchimp has made of ten addresses; sharers of one have the same.
-_STATUSES: tuple[Status | None, ...] = (*["subscribed"] * 7, "transactional", "transactional", None)  # type: ignore[list-item]
+_SUBSCRIBED: Status = "subscribed"
+_STATUSES: tuple[Status | None, ...] = (*[_SUBSCRIBED] * 7, "transactional", "transactional", None)
 
 
 def _rules(*rules: tuple[str, str, object]) -> tuple[Rule, ...]:

@@ -199,7 +199,7 @@ class Bench:
             address_statuses=address_statuses,
             runs=self._runs,
             query_for=self._query_for,
-            pracbill_for=lambda remaining: None,  # type: ignore[arg-type,return-value]  # nothing was read before: not asked
+            pracbill_for=lambda remaining: None,  # type: ignore[arg-type]  # nothing was read before: not asked
             clock=lambda: NOON,
         )
         self._reconciliations = Reconciliations(

@@ -56,12 +56,11 @@ def _needs(package: Distribution, *, extras: set[str]) -> Iterator[Requirement]:
 def licence(package: Distribution) -> str:
     """The package's licence in SPDX's terms, as far as it says so; else in its own words."""
     metadata = package.metadata
-    expression = metadata.get("License-Expression")
-    if expression:
-        return str(expression)
+    if "License-Expression" in metadata:
+        return str(metadata["License-Expression"])
     classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", []) if c.startswith("License ::")]
     named = [_SPDX.get(c, c) for c in classifiers if c != "OSI Approved"]
-    words = (metadata.get("License") or "unknown").splitlines()[0]
+    words = str(metadata.json.get("license") or "unknown").splitlines()[0]
     return " OR ".join(named) or _SPDX.get(words, words)
 
 

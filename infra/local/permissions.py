@@ -1,7 +1,7 @@
 """Holds what the functions called against what their roles allow.
 
 The emulator enforces no permissions, so a right that a function lacks would show on AWS only. Each function's calls
-are noted by infra/local/trace while the stack runs; `denied_calls` says which of them AWS would refuse.
+are noted by infra/local/call_notes while the stack runs; `denied_calls` says which of them AWS would refuse.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ def _receive(sqs: SQSClient, queue: str) -> list[Any]:
 def _client(stage: str) -> SQSClient | None:
     """A client for the stage; None when the local stack is meant and does not run."""
     if stage != LOCAL:
-        return boto3.client("sqs")
+        deployed: SQSClient = boto3.client("sqs")
+        return deployed
     about: Mapping[str, Any] | None = stack_state.answering(PROJECT / ".local")
     client: SQSClient | None = emulator.client("sqs", str(about["emulator_url"])) if about else None
     return client

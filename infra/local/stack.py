@@ -29,13 +29,14 @@ from infra.local import emulator, permissions, processes, smoke
 from infra.local import stack_state as stack_state
 from infra.local.deployment import STAGE, DataChanged, Deployment, QueueConsumer, data_shape, read_template
 from infra.local.emulator import Emulator
+from infra.local.processes import Command
 from infra.local.servers import ExternalServers
 
 # Processes for each function that takes messages. On AWS the mapping's MaximumConcurrency bounds them.
 WORKERS = {"sync_worker": 10, "event_worker": 2, "dead_letters": 1}
 _REHEARSAL = "smoke"
 _REHEARSAL_WORKERS = 3
-TRACE_FOLDER = PROJECT / "infra" / "local" / "trace"
+CALL_NOTES_FOLDER = PROJECT / "infra" / "local" / "call_notes"
 _USUAL_PORTS = {"emulator": emulator.DEFAULT_PORT, "mailchimp": 4580, "pracbill": 4590, "host": 4600}
 # What a developer may set for the functions of the local stack.
 PASSED_ON = ("ALLOWED_ORIGINS", "LOG_LEVEL", "LOG_RETENTION_DAYS", "PUBLIC_URL", "SYNC_SCHEDULE")
@@ -55,7 +56,7 @@ class _Started:
     """What a stack is made of while it comes up and runs."""
 
     processes: dict[str, int] = field(default_factory=dict)
-    commands: dict[str, processes.Command] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     mailchimp: dict[str, Any] = field(default_factory=dict)
     pracbill: dict[str, Any] = field(default_factory=dict)
@@ -266,7 +267,7 @@ class LocalStack:
 
     def _tracing(self) -> dict[str, str]:
         """What makes a function's process note its calls."""
-        return {"PYTHONPATH": str(TRACE_FOLDER), "CALL_TRACE": str(self._trace)} if self._trace else {}
+        return {"PYTHONPATH": str(CALL_NOTES_FOLDER), "CALL_TRACE": str(self._trace)} if self._trace else {}
 
     def _await_standins(self) -> None:
         for name in ("mailchimp", "pracbill"):
@@ -387,7 +388,7 @@ class LocalStack:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "LAMBDA_TASK_ROOT": str(self.folder / "code"),
             **self._tracing(),
-            "PYTHONPATH": os.pathsep.join([str(TRACE_FOLDER)] * bool(self._trace) + [str(PROJECT)]),
+            "PYTHONPATH": os.pathsep.join([str(CALL_NOTES_FOLDER)] * bool(self._trace) + [str(PROJECT)]),
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS would end forked workers at their first call
             **function.get("Environment", {}).get("Variables", {}),
         }

@@ -243,8 +243,8 @@ def _filled(value: Any) -> Any:
 def _is_as_ours(field: Document) -> bool:
     tag, kind = field["tag"], field["type"]
     if tag == "PHONE":
-        return kind == "phone" and (field.get("options") or {}).get("phone_format", "none") != "US"
-    return kind == ("address" if tag == "ADDRESS" else "text")
+        return bool(kind == "phone" and (field.get("options") or {}).get("phone_format", "none") != "US")
+    return bool(kind == ("address" if tag == "ADDRESS" else "text"))
 
 
 def by_address(customers: Iterable[Document]) -> dict[str, list[Document]]:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,8 @@ def test_a_test_address_gets_its_consent_back() -> None:
         options = prepare(standin)
         run(standin, options)
         run(standin, options)
-        assert standin.customer("90001")["marketing_consent"]["status"] == "subscribed"
+        stored = standin.customer("90001")
+        assert stored is not None and stored["marketing_consent"]["status"] == "subscribed"
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
@@ -238,7 +240,7 @@ def test_a_key_set_that_shows_private_parts_is_not_met() -> None:
         {"mailchimp_access": {"melbourne-north": "admin"}},
     ],
 )
-def test_a_token_that_the_integration_would_refuse_is_not_met(seeded: PracBillStandIn, claims: dict) -> None:
+def test_a_token_that_the_integration_would_refuse_is_not_met(seeded: PracBillStandIn, claims: dict[str, Any]) -> None:
     token = seeded.mint(claims=claims)
     findings = check_tokens(seeded.jwks_url, user_token=token, issuer=seeded.issuer)
     assert names(findings, Outcome.NOT_MET) == {"user-token"}

@@ -56,7 +56,7 @@ def test_the_first_free_port_is_taken() -> None:
 
 
 def test_all_routes_need_a_token_but_the_named_ones() -> None:
-    paths = {
+    paths: dict[str, Any] = {
         "/health": {"get": {}},
         "/openapi.json": {"get": {}},
         "/{proxy+}": {"get": {}},

@@ -9,6 +9,7 @@ import requests
 
 from infra.local import host
 from infra.local.host import content_security_policy, handed_on, serve
+from infra.standins.pracbill.answers import Refusal
 from infra.standins.pracbill.server import LoopbackServer
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -65,5 +66,5 @@ def test_other_paths_lead_nowhere(server: LoopbackServer) -> None:
 
 def test_a_token_that_is_not_known_any_more_says_so() -> None:
     assert handed_on("abc")("write") == "abc"
-    with pytest.raises(host.Refusal, match="make run"):
+    with pytest.raises(Refusal, match="make run"):
         handed_on("")("write")

@@ -6,8 +6,8 @@ from typing import Any
 
 from infra.bench.costs import ALARMS, METRICS, bill, first_sync, table
 from infra.bench.meter.__main__ import charged
-from infra.bench.meter.sitecustomize import _charges
 from infra.deploy.package import PROJECT
+from infra.local.call_notes.sitecustomize import charges
 from tests.infra.test_watching import counted_metrics
 
 DEPLOY = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_calls_are_charged_by_the_rules_of_dynamodb() -> None:
                 "consistent": consistent,
                 "projected": projected,
             }
-            for table, written, sizes, consistent, projected in _charges(operation, given, answer)
+            for table, written, sizes, consistent, projected in charges(operation, given, answer)
         ]
 
     item = {"pk": {"S": "x" * 3000}}

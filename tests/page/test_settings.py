@@ -69,4 +69,4 @@ def test_reading_shows_the_settings_and_changes_none(page: Page, stack: LocalSta
     shown = panel(page, "Settings")
     expect(shown).to_contain_text("Unknown consent")
     for role in ("radio", "checkbox", "textbox", "button"):
-        expect(shown.get_by_role(role)).to_have_count(0)  # type: ignore[arg-type]
+        expect(shown.get_by_role(role)).to_have_count(0)

@@ -102,7 +102,8 @@ class _Writer:
             (2, self.staff),
         ]
         weights, writers = zip(*kinds, strict=True)
-        return self.random.choices(writers, weights)[0]()
+        written: str = self.random.choices(writers, weights)[0]()
+        return written
 
     def add(self, customer: str) -> str:
         random = self.random

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chalicelib.domain.runs import RunType
 from infra.standins.pracbill import PracBillStandIn
 from tests.soak import actors
 from tests.soak.clock import Clock
 from tests.soak.oracle import Oracle
+from tests.soak.product import RefuseRequest
 from tests.soak.script import Step
 from tests.soak.world import Stuck, World
 
+# Runs that staff start, by the kind in a script.
+_TYPES: Mapping[str, RunType] = {"full": "full", "incremental": "incremental", "segments": "segments"}
 _NUMBERS = itertools.count(1)
 
 
@@ -87,8 +91,8 @@ def run(world: World, kind: str, during: tuple[Step, ...] = ()) -> str:
         if kind == "schedule":
             world.product.schedule(f"occasion-{world.clock():%d%H%M%S}")
         else:
-            world.product.service.runs.start(world.id, kind, dry_run=False, by="user-1")
-    except actors.RefuseRequest as refused:
+            world.product.service.runs.start(world.id, _TYPES[kind], dry_run=False, by="user-1")
+    except RefuseRequest as refused:
         world.tap.begin(())
         return f"refused: {refused}"[:100]
     world.tap.is_quiet = False

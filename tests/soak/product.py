@@ -20,6 +20,7 @@ from chalicelib.contract.views import SegmentRule, SettingsChanges
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.handlers.queue_worker import EventWorker
 from chalicelib.handlers.webhook import EventSender, handle
+from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.pracbill.client import PracBillClient
@@ -84,11 +85,14 @@ class _Joined(container.Container):
     def event_worker(self) -> EventWorker:
         return EventWorker(self._events, self.event_queue, self._meter)
 
-    def _mailchimp(self, key: ApiKey, remaining: Callable[[], float]) -> MailchimpClient:
+    def _mailchimp(
+        self, key: ApiKey, remaining: Callable[[], float], retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
+    ) -> MailchimpClient:
         return MailchimpClient(
             key,
             url_template=self._mailchimp_url,
             remaining=remaining,
+            retry_policy=retry_policy,
             sleep=self._soak_clock.sleep,
             random=lambda: 0.5,
             session_factory=lambda: self._session,

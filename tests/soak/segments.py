@@ -25,12 +25,12 @@ def _holds(field: str, operator: str, value: Any, customer: Mapping[str, Any]) -
         balance = customer.get("balance")
         return (balance is not None and Decimal(balance) > Decimal(value)) == (operator == "is")
     where = (customer.get("address") or {}) if field == "state" else customer
-    text = (where.get(field) or "").strip().casefold()
+    text, sought = (where.get(field) or "").strip().casefold(), str(value).casefold()
     match operator:
         case "equals":
-            return bool(text) and text == value.casefold()
+            return bool(text) and text == sought
         case "does_not_equal":
-            return text != value.casefold()
+            return bool(text != sought)
         case "is_empty":
             return not text
     raise ValueError(operator)

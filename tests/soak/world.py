@@ -74,7 +74,7 @@ class World:
             self.control = self.mailchimp.control
             self.control.set_plan(-1)
             self.api_answer = self.mailchimp._gate.answer
-            self.mailchimp._gate.answer = self.tap.mailchimp(self._witnessed)  # type: ignore[method-assign]
+            self.mailchimp._gate.answer = self.tap.mailchimp(self._witnessed)  # type: ignore[method-assign, assignment]
             self.mailchimp.world.outbox.post = self._post  # type: ignore[method-assign]
             server = self.pracbill._server
             stack.callback(setattr, server, "respond", server.respond)

@@ -90,7 +90,8 @@ class Service:
             run: dict[str, Any] = self.call("GET", f"D/syncs/{run_id}")
             return run if happened(run) else None
 
-        return wait_for(look)
+        found: dict[str, Any] = wait_for(look)
+        return found
 
     def rest(self) -> None:
         """Wait until no run is active."""

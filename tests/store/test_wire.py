@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from chalicelib.store.wire import pass_items_through
@@ -54,7 +55,7 @@ class Wire:
 
     def _send(self, request: Any, **_: Any) -> Any:
         self.bodies.append(request.body)
-        response = AWSResponse(request.url, self._status, {}, None)
+        response: Any = AWSResponse(request.url, self._status, HTTPHeaders(), None)
         response._content = self._answer.encode()  # else it wants a socket to read from
         return response
 
@@ -79,8 +80,8 @@ def test_an_error_of_the_database_is_the_sdks_error(table: CustomersTable) -> No
 
 def test_neither_way_does_the_sdk_rebuild_an_item() -> None:
     wire = Wire('{"UnprocessedItems": {}, "NotInTheSdksModel": [1]}')
-    items = {"table": [{"PutRequest": {"Item": {"sk": {"S": "é", "NotInTheSdksModel": "1"}}}}]}
-    answer: Any = wire.client.batch_write_item(RequestItems=items)  # type: ignore[typeddict-unknown-key]
+    items: Any = {"table": [{"PutRequest": {"Item": {"sk": {"S": "é", "NotInTheSdksModel": "1"}}}}]}
+    answer: Any = wire.client.batch_write_item(RequestItems=items)
     assert answer["NotInTheSdksModel"] == [1]
     assert [json.loads(body) for body in wire.bodies] == [{"RequestItems": items}]
 
@@ -95,5 +96,5 @@ def test_a_busy_database_is_asked_again_by_the_sdk() -> None:
 def test_what_is_no_value_of_the_wire_form_is_not_sent() -> None:
     wire = Wire("{}")
     with pytest.raises(TypeError):
-        wire.client.batch_write_item(RequestItems={"t": [{"PutRequest": {"Item": {"sk": {"S": date(2026, 3, 2)}}}}]})  # type: ignore[dict-item]
+        wire.client.batch_write_item(RequestItems={"t": [{"PutRequest": {"Item": {"sk": {"S": date(2026, 3, 2)}}}}]})
     assert wire.bodies == []

@@ -45,8 +45,8 @@ from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from infra.deploy.package import PROJECT
+from infra.local.call_notes.sitecustomize import named
 from infra.local.permissions import Call, denied_calls, read_calls
-from infra.local.trace.sitecustomize import _names
 
 STAGE = "test"
 # What each function enters by; phases are sync_worker's when a test enters by them.
@@ -152,7 +152,7 @@ def _noted(call: Any, seen: set[str]) -> Any:
                 "function": f"pracbill-mailchimp-{STAGE}-{_inside.get()}",
                 "service": self.meta.service_model.service_name,
                 "operation": operation,
-                "parameters": _as_deployed(_names(parameters)),
+                "parameters": _as_deployed(named(parameters)),
             }
             seen.add(json.dumps(entry, sort_keys=True))
         return call(self, operation, parameters)

@@ -19,9 +19,9 @@ from typing import Any
 
 import requests
 
-from infra.bench.meter.sitecustomize import _item_size
 from infra.bench.stackrun import BenchStack
 from infra.deploy.package import PROJECT
+from infra.local.call_notes.sitecustomize import item_size
 from infra.local.stack import LocalStack
 
 _PAUSE_SECONDS = 660
@@ -45,7 +45,7 @@ class Meter:
 def main(customers: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="meter-"))
     meter = Meter(folder / "meter.jsonl")
-    path = os.pathsep.join([str(PROJECT / "infra" / "bench" / "meter"), str(PROJECT)])
+    path = os.pathsep.join([str(PROJECT / "infra" / "local" / "call_notes"), str(PROJECT)])
     environment = {"CALL_METER": str(meter.path), "PYTHONPATH": path}
     with LocalStack(folder, customers=0, latency=False, environment=environment) as stack:
         department = BenchStack(stack, customers)
@@ -83,7 +83,7 @@ def _stored(stack: LocalStack) -> dict[str, tuple[int, int]]:
     found = {}
     for table in dynamodb.list_tables()["TableNames"]:
         items = [item for page in dynamodb.get_paginator("scan").paginate(TableName=table) for item in page["Items"]]
-        found[table.rpartition("-")[2]] = (len(items), sum(map(_item_size, items)))
+        found[table.rpartition("-")[2]] = (len(items), sum(map(item_size, items)))
     return found
 
 

@@ -78,7 +78,7 @@ _STATES: tuple[tuple[Status, str], ...] = (
     ("cleaned", "bounce"),
     ("forgotten", "admin"),
 )
-_MAILABLE = ("subscribed", "transactional")
+_MAILABLE: tuple[Status, ...] = ("subscribed", "transactional")
 Shown = tuple[tuple[Status, str], int]
 
 

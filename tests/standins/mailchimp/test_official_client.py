@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mailchimp_marketing  # type: ignore[import-untyped]
+import mailchimp_marketing
 import pytest
-from mailchimp_marketing.api_client import ApiClientError  # type: ignore[import-untyped]
+from mailchimp_marketing.api_client import ApiClientError
 
 from infra.standins.mailchimp.addresses import subscriber_hash
 

@@ -85,10 +85,15 @@ def opt_in(email: str, at: str = "2026-03-04T11:00:00Z", **rest: Any) -> dict[st
     return {**opt_out(email, at), "status": "subscribed", **rest}
 
 
-def updated_at(standin: PracBillStandIn, customer_id: str) -> datetime:
-    document = standin.customer(customer_id)
+def document_of(standin: PracBillStandIn, customer_id: str, *, department_id: str | None = None) -> dict[str, Any]:
+    """What the API shows of a customer who is there."""
+    document = standin.customer(customer_id, department_id=department_id)
     assert document is not None
-    return parse_time(document["updated_at"])
+    return document
+
+
+def updated_at(standin: PracBillStandIn, customer_id: str) -> datetime:
+    return parse_time(document_of(standin, customer_id)["updated_at"])
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 
 from infra.standins.pracbill import PracBillStandIn
 from infra.standins.pracbill.consent import ConsentChange, Effect, decide
-from tests.standins.pracbill.conftest import NOON, Caller, Clock, opt_in, opt_out, updated_at
+from tests.standins.pracbill.conftest import NOON, Caller, Clock, document_of, opt_in, opt_out, updated_at
 
+Word = Literal["subscribed", "unsubscribed"]
 EARLIER = NOON - timedelta(hours=1)
 
 
@@ -97,7 +99,7 @@ def test_another_department_with_the_same_address_is_not_told(pracbill: PracBill
     pracbill.upsert("1", email="ann@clinic.test", department_id=other)
     caller.post_consent(opt_out("ann@clinic.test"), department=other)
     assert consent(pracbill, "1") == (None, None)
-    assert pracbill.customer("1", department_id=other)["marketing_consent"]["status"] == "unsubscribed"
+    assert document_of(pracbill, "1", department_id=other)["marketing_consent"]["status"] == "unsubscribed"
 
 
 def test_an_old_consent_does_not_undo_a_newer_opt_out(pracbill: PracBillStandIn, caller: Caller) -> None:
@@ -134,7 +136,7 @@ def test_staff_may_set_consent_after_a_later_word_from_mailchimp(pracbill: PracB
     ],
 )
 def test_the_newest_word_counts_and_an_opt_out_wins_a_tie(
-    status: str | None, heard_at: object, told: str, effect: Effect
+    status: Word | None, heard_at: datetime | None, told: Word, effect: Effect
 ) -> None:
     change = ConsentChange("ann@clinic.test", told, NOON)
     assert decide(status=status, heard_at=heard_at, change=change) is effect
@@ -160,7 +162,7 @@ def test_five_hundred_changes_are_taken_and_one_more_is_refused(pracbill: PracBi
     ],
 )
 def test_one_unreadable_change_is_named_and_none_is_applied(
-    pracbill: PracBillStandIn, caller: Caller, fault: dict, field: str
+    pracbill: PracBillStandIn, caller: Caller, fault: dict[str, Any], field: str
 ) -> None:
     pracbill.upsert("1", email="ann@clinic.test")
     answer = caller.post_consent(opt_out("ann@clinic.test"), {**opt_out("bob@clinic.test"), **fault})

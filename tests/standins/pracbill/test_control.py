@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.standins.pracbill import PracBillStandIn
-from tests.standins.pracbill.conftest import Caller, opt_out
+from tests.standins.pracbill.conftest import Caller, document_of, opt_out
 
 CUSTOMERS = "/departments/melbourne-north/customers"
 
@@ -26,7 +26,7 @@ def test_consent_invoices_and_payments_have_levers(pracbill: PracBillStandIn, ca
     )
     caller.control("POST", f"{CUSTOMERS}/1/invoices", json={"amount": "80.00", "issued_at": "2026-02-01T00:00:00Z"})
     caller.control("POST", f"{CUSTOMERS}/1/payments", json={"amount": "30.00"})
-    shown = pracbill.customer("1")
+    shown = document_of(pracbill, "1")
     assert shown["marketing_consent"] == {"status": "subscribed", "changed_at": "2026-01-01T00:00:00.000000Z"}
     assert (shown["balance"], shown["last_invoice_at"]) == ("50.00", "2026-02-01T00:00:00.000000Z")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import requests
@@ -62,7 +63,9 @@ def test_truncated_json_is_complete_http(listed: PracBillStandIn, caller: Caller
 
 
 @pytest.mark.parametrize("query", [{}, {"updated_since": LONG_AGO}])
-def test_a_page_out_of_order_has_its_ends_swapped(listed: PracBillStandIn, caller: Caller, query: dict) -> None:
+def test_a_page_out_of_order_has_its_ends_swapped(
+    listed: PracBillStandIn, caller: Caller, query: dict[str, Any]
+) -> None:
     listed.inject("out_of_order")
     page = caller.get("/customers", params=query).json()
     assert [customer["id"] for customer in page["customers"]] == ["6", "2", "3", "4", "5", "1"]
@@ -103,6 +106,6 @@ def test_faults_are_ordered_seen_and_taken_back_over_http(listed: PracBillStandI
 
 
 @pytest.mark.parametrize("body", [{"kind": "flood"}, {}, {"kind": "status", "x": 1}, {"kind": "status", "calls": 0}])
-def test_a_fault_that_makes_no_sense_is_refused(listed: PracBillStandIn, caller: Caller, body: dict) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(listed: PracBillStandIn, caller: Caller, body: dict[str, Any]) -> None:
     assert caller.control("POST", "/faults", json=body).status_code == 400
     assert caller.get().status_code == 200

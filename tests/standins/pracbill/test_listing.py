@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -11,10 +13,10 @@ import requests
 from infra.standins.pracbill import PracBillStandIn
 from infra.standins.pracbill.department import id_key
 from infra.standins.pracbill.moments import format_time, parse_time
-from tests.standins.pracbill.conftest import LONG_AGO, NOON, Caller, Clock, updated_at
+from tests.standins.pracbill.conftest import LONG_AGO, NOON, Caller, Clock, document_of, updated_at
 
 
-def ids(customers: list[dict]) -> list[str]:
+def ids(customers: list[dict[str, Any]]) -> list[str]:
     return [customer["id"] for customer in customers]
 
 
@@ -44,7 +46,7 @@ def test_consent_is_not_written_without_the_right_token(pracbill: PracBillStandI
     url = f"{pracbill.url}/departments/{pracbill.department_id}/marketing-consent"
     body = {"changes": [{"email": "ann@clinic.test", "status": "unsubscribed", "occurred_at": "2026-03-04T11:00:00Z"}]}
     assert requests.post(url, json=body, timeout=60).status_code == 401
-    assert pracbill.customer("1")["marketing_consent"]["status"] == "subscribed"
+    assert document_of(pracbill, "1")["marketing_consent"]["status"] == "subscribed"
 
 
 @pytest.mark.parametrize("path", ["", "/customers", "/customers?updated_since=1970-01-01T00:00:00Z"])
@@ -78,7 +80,7 @@ def test_an_unknown_resource_is_404_and_a_wrong_method_405(seeded: Caller) -> No
         ({"page": "2"}, "page"),
     ],
 )
-def test_a_bad_parameter_is_400_and_named(seeded: Caller, query: dict, field: str) -> None:
+def test_a_bad_parameter_is_400_and_named(seeded: Caller, query: dict[str, Any], field: str) -> None:
     answer = seeded.get("/customers", params=query)
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -225,7 +227,9 @@ def test_departments_do_not_show_each_others_customers(seeded: Caller) -> None:
         lambda p: p.remove("1"),
     ],
 )
-def test_updated_at_moves_with_every_change(pracbill: PracBillStandIn, change: object) -> None:
+def test_updated_at_moves_with_every_change(
+    pracbill: PracBillStandIn, change: Callable[[PracBillStandIn], object]
+) -> None:
     pracbill.upsert("1", phone="1", balance="5.00", last_invoice_at="2026-01-01T00:00:00Z")
     before = updated_at(pracbill, "1")
     change(pracbill)
@@ -242,7 +246,7 @@ def test_updated_at_stays_when_nothing_differs(pracbill: PracBillStandIn, clock:
 def test_an_update_leaves_the_other_fields_alone(pracbill: PracBillStandIn) -> None:
     pracbill.upsert("1", email="ann@clinic.test", address={"city": "Coburg", "state": "VIC"})
     pracbill.upsert("1", address={"city": "Preston"})
-    document = pracbill.customer("1")
+    document = document_of(pracbill, "1")
     assert (document["email"], document["address"]) == ("ann@clinic.test", {"city": "Preston", "state": "VIC"})
 
 
@@ -252,7 +256,7 @@ def test_invoices_and_payments_move_the_balance_and_the_last_invoice(pracbill: P
     clock.move(days=1)
     pracbill.add_invoice("1", "10", issued_at=NOON - timedelta(days=30))
     pracbill.add_payment("1", "200.00")
-    document = pracbill.customer("1")
+    document = document_of(pracbill, "1")
     assert (document["balance"], document["last_invoice_at"]) == ("-69.50", format_time(NOON))
 
 
@@ -280,7 +284,7 @@ def test_fifty_thousand_customers_are_listed_at_ten_thousand_a_second(
     pracbill.department().add_bulk(({**document, "id": str(number)}, "") for number in range(100, 50_099))
     started_at = time.process_time()
     pages = 0
-    after = ""
+    after: str | None = ""
     while after is not None:
         # The bytes are what the stand-in costs; reading them as JSON is the caller's own work.
         raw = caller.get("/customers", params={"limit": 500, "after": after}).content

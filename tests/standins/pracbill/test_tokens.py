@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jwt
 import pytest
@@ -21,7 +22,7 @@ def issuing() -> Iterator[PracBillStandIn]:
         yield standin
 
 
-def verify(pracbill: PracBillStandIn, token: str) -> dict:
+def verify(pracbill: PracBillStandIn, token: str) -> dict[str, Any]:
     """As a service does that knows nothing but the key set's address and the issuer."""
     key = jwt.PyJWKClient(pracbill.jwks_url).get_signing_key_from_jwt(token)
     return jwt.decode(

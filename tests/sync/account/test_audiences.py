@@ -330,7 +330,7 @@ def test_selecting_the_same_audience_again_repairs_and_keeps_what_is_known(offic
 
     assert len(office.hooks_at_mailchimp(audience_id)) == 1
     changed = {"hook_id": office.audience.hook_id, "status": office.audience.status}
-    assert office.audience == replace(before.audience, **changed)  # type: ignore[type-var, arg-type]
+    assert office.audience == replace(before.audience, **changed)  # type: ignore[type-var]
     # The next sync reads what members hold, and sends again what is missing there.
     assert replace(office.department, audience=None) == replace(before, audience=None, values_unsure_since=office.now)
     assert len(office.planned) == 1

@@ -474,7 +474,9 @@ def test_a_cancelled_run_whose_chunk_never_ends_is_closed_by_the_sweeper(
 ) -> None:
     practice.customers(2)
     run_id = practice.start("full")
-    engine.deliver_until(lambda: practice.run(run_id).phase == "apply" and practice.run(run_id).apply_started_at)
+    engine.deliver_until(
+        lambda: practice.run(run_id).phase == "apply" and practice.run(run_id).apply_started_at is not None
+    )
     engine.runs.change(practice.id, run_id, lambda run: replace(run, in_flight=(0,)))
     engine.lifecycle.cancel(practice.id, run_id, by="user-2")
     engine.lose()

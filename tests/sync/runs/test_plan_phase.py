@@ -723,7 +723,7 @@ def test_where_addresses_stand_is_noted_for_many_shards_in_one_call(
     practice.customers(10)
     monkeypatch.setattr(members, "write", write_and_note)
     practice.sync("full")
-    assert noted == {2 * len(deciding.SHARDS): 1}  # of each as it is, and as it will be
+    assert noted == {2 * len(deciding.SHARDS): 1}  # type: ignore[attr-defined]  # as it is, as it will be
 
 
 def test_a_customer_is_kept_with_the_addresses_it_had_before(practice: Practice) -> None:
@@ -745,9 +745,9 @@ def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -
     practice.sync("full")
     store(practice.engine, practice, ["1", "2", "3", "4", "5"])  # at other addresses, of which nothing is known yet
     members, audience_id = practice.engine.members, practice.audience_id
-    states = [state for shard in deciding.SHARDS for state in members.every_state(practice.id, shard, audience_id)]
+    states = [state for shard in deciding.SHARDS for state in members.every_state(practice.id, shard, audience_id)]  # type: ignore[attr-defined]
     known = [state.member for state in states if state.member.status != "absent" or state.member.has_consent_state]
-    assert [m for shard in deciding.SHARDS for m in members.every_member(practice.id, shard, audience_id)] == known
+    assert [m for shard in deciding.SHARDS for m in members.every_member(practice.id, shard, audience_id)] == known  # type: ignore[attr-defined]
     assert (len(states), len(known)) == (10, 5)
 
 

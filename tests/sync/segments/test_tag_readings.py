@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.contract.views import SegmentRule
 from chalicelib.store.segment_query import SegmentQuery
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Practice
-from tests.sync.segment_office import VICTORIA, SegmentOffice, SegmentRule
+from tests.sync.segment_office import VICTORIA, SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
