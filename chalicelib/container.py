@@ -498,7 +498,7 @@ class Container:
         """The client towards PracBill; its token is read for each call and kept for at most a minute."""
         return PracBillClient(
             self._env.pracbill_api_url,
-            lambda: self._secret_store.text(self._env.pracbill_token_secret) or "",
+            lambda: self._secret_store.needed_text(self._env.pracbill_token_secret),
             remaining=remaining,
             sleep=time.sleep,
             random=random.random,

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import jwt
 import requests
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from chalicelib.config import settings
 from chalicelib.contract.views import Access
 from chalicelib.errors import RefuseRequest, RetryLater
+from chalicelib.http_client.addresses import is_protected
 
 AUDIENCE = "pracbill-mailchimp"
 ACCESS_CLAIM = "mailchimp_access"
@@ -47,7 +47,6 @@ FETCHES_AT_ONCE = 4
 _FETCH_TIMEOUT = (3.05, 5)
 _LONGEST_FETCH_SECONDS = 8.0
 _LARGEST_KEY_SET = 256 * 1024
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # What a token of a stranger can make the JWT library raise: it decodes JSON that anybody may have written.
 _BAD_TOKEN = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
@@ -107,9 +106,8 @@ def fetch_key_set(url: str) -> tuple[SigningKey, ...]:
 
     Raises KeySetUnreadable.
     """
-    parts = urlsplit(url)
     # Who can change the keys can sign tokens. Plain http is for a PracBill on this very machine.
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if not is_protected(url):
         raise KeySetUnreadable("PRACBILL_JWKS_URL must be an https address")
     document = _in_time(lambda: _fetch(url))
     keys = document.get("keys") if isinstance(document, dict) else None

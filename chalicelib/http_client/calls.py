@@ -18,6 +18,7 @@ import requests
 from urllib3.exceptions import MaxRetryError
 
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.http_client.addresses import is_plain_http
 from chalicelib.http_client.retry import (
     DEFAULT_RETRY_POLICY,
     SHORTEST_CALL_SECONDS,
@@ -192,8 +193,10 @@ class HttpCalls:
 
         Raises RetryLater when faults do not pass in the time and attempts there are (UncertainCreation when the call
         creates something and may have been carried out, FailedAlike when what was sent may be the cause), StopRun when
-        the address of the server is unusable.
+        the address of the server is unusable: nothing is sent where anybody could listen.
         """
+        if is_plain_http(self._base_url):
+            raise StopRun(f"The configured address of {self._side} must begin with https://.")
         faults: list[TransientError] = []
         for attempt in itertools.count(1):
             started = self._clock()

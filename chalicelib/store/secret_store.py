@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.store.secrets import CachedSecrets, is_being_removed
 
 if TYPE_CHECKING:
@@ -44,6 +44,22 @@ class SecretStore(CachedSecrets):
                     raise
                 self._sleep(wait)
         raise RetryLater("The previous key is still being removed. Try again in a minute.")
+
+    def needed_text(self, name: str) -> str:
+        """The text of a secret without which nothing works. Raises StopRun naming it when it was never stored."""
+        try:
+            text = self.text(name)
+        except ClientError as error:
+            # What a policy names in full does not match a name that has no secret, so AWS refuses to look.
+            if error.response.get("Error", {}).get("Code") != "AccessDeniedException":
+                raise
+            text = None
+        if not text:
+            raise StopRun(
+                f"Secrets Manager has no secret named {name} that this service may read. PracBill's operators store "
+                "it as docs/deploy.md says, step 3."
+            )
+        return text
 
     def fields_now(self, name: str) -> dict[str, str]:
         """The object as it is stored at this moment, not as it was up to a minute ago."""

@@ -48,6 +48,7 @@ from chalice.utils import UI, OSUtils
 from infra.deploy.page import PageFailed
 from infra.deploy.page import build as build_page
 from infra.deploy.page_package import write_page_package
+from infra.deploy.throttles import method_settings
 from infra.deploy.wheels import NoDependencies, WheelBuilder, check_imports
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -139,6 +140,12 @@ class ResourceMerger(TemplateMergePostProcessor):
     def __init__(self, *, stage: str) -> None:
         super().__init__(OSUtils(), TemplateDeepMerger(), PlainYaml(), merge_template=str(RESOURCES))
         self._stage = stage
+
+    def process(self, template: dict[str, Any], config: Config, outdir: str, chalice_stage_name: str) -> None:
+        """Merge, then limit the routes that came together."""
+        super().process(template, config, outdir, chalice_stage_name)
+        api = template["Resources"]["RestAPI"]["Properties"]
+        api["MethodSettings"] += method_settings(api["DefinitionBody"]["paths"])
 
     def _load_template_to_merge(self) -> dict[str, Any]:
         template = load_resources()

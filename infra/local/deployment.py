@@ -31,7 +31,14 @@ STACK = "pracbill-mailchimp-local"
 STAGE = "local"
 API_STAGE = "api"
 # Types without which the service runs the same; the emulator rolls the whole stack back when it meets one.
-UNSUPPORTED = frozenset({"AWS::CloudWatch::CompositeAlarm", "AWS::Logs::MetricFilter", "AWS::WAFv2::WebACLAssociation"})
+UNSUPPORTED = frozenset(
+    {
+        "AWS::Budgets::Budget",
+        "AWS::CloudWatch::CompositeAlarm",
+        "AWS::Logs::MetricFilter",
+        "AWS::WAFv2::WebACLAssociation",
+    }
+)
 _BUCKET = "deployments"
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it is built in
 # What a restart brings up to date in place. Anything else that differs needs a fresh start.

@@ -188,6 +188,15 @@ def test_a_token_that_cannot_be_sent_is_not_told_to_anybody(server: ScriptedServ
     assert raised.value.__cause__ is None and raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    "address", ["http://mailchimp.example", "HTTP://mailchimp.example", "http://127.0.0.1@x.example"]
+)
+def test_nothing_is_sent_where_anybody_could_listen(waiting: Waiting, address: str) -> None:
+    with pytest.raises(StopRun, match="Mailchimp must begin with https://"):
+        calls_to(address, waiting).send(READ)
+    assert waiting.calls == []
+
+
 def test_an_address_that_is_none_is_named_as_such(waiting: Waiting) -> None:
     for address in ("", "ftp://127.0.0.1", "http://"):
         with pytest.raises(StopRun, match="not a web address"):

@@ -33,10 +33,18 @@ FUNCTION_ROLES = {
     "SweeperRole",
     "WebhookRole",
 }
+
+
+def follows_quota(kind: str) -> Template:
+    """So many at once as were asked for, or else as fit the account's quota."""
+    quota = {"Fn::FindInMap": ["Concurrency", {"Ref": "AccountConcurrency"}, f"{kind}s"]}
+    return {"Fn::If": [f"FollowsQuotaFor{kind}s", quota, {"Ref": f"{kind}Concurrency"}]}
+
+
 # Function, its queue, how many messages at most at once.
 CONSUMERS = {
-    "sync_worker": ("SyncQueue", {"Ref": "SyncConcurrency"}),
-    "event_worker": ("EventQueue", 16),
+    "sync_worker": ("SyncQueue", follows_quota("Sync")),
+    "event_worker": ("EventQueue", follows_quota("Event")),
     "dead_letters": ("SyncDeadLettersQueue", 2),
 }
 TABLE_KEYS = {
@@ -93,16 +101,34 @@ ACCEPTED = {
     "PublicUrl": ["", "https://mailchimp.pracbill.example", "https://x.example/base/"],
     "AlarmEmail": ["", "operations@pracbill.example"],
     "SyncSchedule": ["rate(4 hours)", "cron(0 6 * * ? *)"],
-    "PracBillApiUrl": ["https://api.pracbill.example/v1", "http://127.0.0.1:8000"],
-    "MailchimpApiUrl": ["https://{dc}.api.mailchimp.com/3.0"],
+    "PracBillApiUrl": ["https://api.pracbill.example/v1", "http://127.0.0.1:8000", "http://localhost/v1"],
+    "PracBillJwksUrl": ["https://id.pracbill.example/.well-known/jwks.json?v=1", "http://[::1]:8000/jwks.json"],
+    "MailchimpApiUrl": ["https://{dc}.api.mailchimp.com/3.0", "http://127.0.0.1:8001/3.0"],
 }
 REFUSED = {
     "PracBillTokenSecret": ["*", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-aB3xYz", "pracbill?"],
-    "AllowedOrigins": ["*", "app.pracbill.example", "https://app.pracbill.example/", "https://*.pracbill.example"],
-    "PublicUrl": ["mailchimp.pracbill.example", "https://x.example/?a=b"],
+    "AllowedOrigins": [
+        "*",
+        "app.pracbill.example",
+        "https://app.pracbill.example/",
+        "https://*.pracbill.example",
+        "http://app.pracbill.example",
+        "https://a.example,http://b.example",
+    ],
+    "PublicUrl": ["mailchimp.pracbill.example", "https://x.example/?a=b", "http://mailchimp.pracbill.example"],
     "AlarmEmail": ["operations", "a@b c@d"],
     "SyncSchedule": ["4 hours"],
-    "PracBillApiUrl": ["", "api.pracbill.example", "https://api.pracbill.example/v1 "],
+    "PracBillApiUrl": [
+        "",
+        "api.pracbill.example",
+        "https://api.pracbill.example/v1 ",
+        "http://api.pracbill.example",
+        "http://localhost.pracbill.example",
+        "http://127.0.0.1@pracbill.example",
+        "https://",
+    ],
+    "PracBillJwksUrl": ["http://id.pracbill.example/jwks.json"],
+    "MailchimpApiUrl": ["http://{dc}.api.mailchimp.com/3.0"],
     "Stage": ["", "Prod", "a-stage-that-is-too-long"],
 }
 
@@ -155,6 +181,16 @@ class TestFunctions:
         allowed = {name for name, properties in functions.items() if properties.get("RecursiveLoop") == "Allow"}
         assert allowed == {"sync_worker"}
 
+    @pytest.mark.parametrize(("function", "parameter"), [("api_handler", "Api"), ("webhook", "Webhook")])
+    def test_room_can_be_kept_for_an_entrance(self, functions: Functions, function: str, parameter: str) -> None:
+        assert functions[function]["ReservedConcurrentExecutions"] == {
+            "Fn::If": [f"Reserves{parameter}", {"Ref": f"{parameter}Concurrency"}, {"Ref": "AWS::NoValue"}]
+        }
+
+    def test_no_other_function_takes_room_from_the_quota(self, functions: Functions) -> None:
+        reserved = {name for name, p in functions.items() if "ReservedConcurrentExecutions" in p}
+        assert reserved == {"api_handler", "webhook"}
+
     def test_every_setting_the_code_reads_is_set(self, template: Template) -> None:
         source = ast.parse((PROJECT / "chalicelib" / "config.py").read_text())
         read = {
@@ -192,11 +228,20 @@ class TestQueues:
         }
 
     @pytest.mark.parametrize("function", CONSUMERS)
-    def test_a_message_stays_hidden_longer_than_its_function_may_run(
+    def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run(
         self, template: Template, functions: Functions, function: str
     ) -> None:
+        """Else what Lambda has taken and has no room for uses up its deliveries, and becomes a dead letter."""
         queue = template["Resources"][CONSUMERS[function][0]]["Properties"]
-        assert queue["VisibilityTimeout"] > functions[function]["Timeout"]
+        assert queue["VisibilityTimeout"] >= 6 * functions[function]["Timeout"]
+
+    def test_what_queues_take_leaves_room_for_requests_whatever_the_quota(self, template: Template) -> None:
+        shares = template["Mappings"]["Concurrency"]
+        assert shares.keys() == set(template["Parameters"]["AccountConcurrency"]["AllowedValues"])
+        dead_letters = CONSUMERS["dead_letters"][1]
+        for quota, share in shares.items():
+            assert share["Syncs"] >= share["Events"] >= 2
+            assert int(quota) - share["Syncs"] - share["Events"] - dead_letters >= int(quota) * 0.3
 
     def test_all_are_fast_fifo_queues_with_names_that_say_so(self, template: Template) -> None:
         queues = resources(template, "AWS::SQS::Queue")
@@ -287,6 +332,9 @@ class TestTables:
 class TestApi:
     def test_it_is_regional(self, template: Template) -> None:
         assert template["Resources"]["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
+
+    def test_it_speaks_tls_1_2_at_least(self, template: Template) -> None:
+        assert template["Resources"]["RestAPI"]["Properties"]["SecurityPolicy"] == "TLS_1_2"
 
     def test_the_webhook_is_a_function_of_its_own_behind_the_same_api(self, template: Template) -> None:
         operations = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"][WEBHOOK_PATH]

@@ -76,6 +76,27 @@ class TestAlarms:
         breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
         assert breaching == {"NoSuccessAlarm"}
 
+    def test_the_webhooks_latency_is_told_even_when_events_are_rare(
+        self, template: Template, alarms: dict[str, Properties]
+    ) -> None:
+        """A period without a call ends no alarm and begins none, so one period with a slow call must be enough."""
+        alarm = alarms["WebhookLatencyAlarm"]
+        assert alarm["EvaluationPeriods"] == 1
+        (counted,) = of_type(template, "AWS::Logs::MetricFilter")["WebhookMilliseconds"]["MetricTransformations"]
+        assert (alarm["Namespace"], alarm["MetricName"]) == (counted["MetricNamespace"], counted["MetricName"])
+        # As a number: CloudWatch does not take the text of one.
+        assert '"milliseconds":$context.responseLatency' in template["Resources"]["RestAPI"]["Properties"][
+            "AccessLogSetting"
+        ]["Format"].replace(" ", "")
+
+    def test_a_budget_is_an_option_and_tells_the_same_topic(self, template: Template) -> None:
+        budget = template["Resources"]["MonthlyBudgetAlarm"]
+        assert budget["Condition"] == "HasBudget"
+        told = [n["Subscribers"] for n in budget["Properties"]["NotificationsWithSubscribers"]]
+        assert told == [[{"SubscriptionType": "SNS", "Address": {"Ref": "AlarmsTopic"}}]] * 2
+        statements = template["Resources"]["AlarmsTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        assert {"Service": "budgets.amazonaws.com"} in [statement["Principal"] for statement in statements]
+
     def test_the_api_is_watched_under_the_name_it_has(self, template: Template, alarms: dict[str, Properties]) -> None:
         title = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"]
         dimensions = {d["Name"]: d["Value"] for d in alarms["ApiErrorsAlarm"]["Dimensions"]}
@@ -84,8 +105,11 @@ class TestAlarms:
 
 class TestRunsThatEnd:
     def test_filters_count_metrics_that_the_service_writes(self, template: Template) -> None:
-        filters = of_type(template, "AWS::Logs::MetricFilter").values()
-        names = {transformation["MetricName"] for f in filters for transformation in f["MetricTransformations"]}
+        filters = of_type(template, "AWS::Logs::MetricFilter")
+        del filters["WebhookMilliseconds"]  # the gateway's access log writes that
+        names = {
+            transformation["MetricName"] for f in filters.values() for transformation in f["MetricTransformations"]
+        }
         assert names == {"RunsFailed", "RunsSucceeded"}
         assert names <= counted_metrics()
 
@@ -130,17 +154,34 @@ class TestGateway:
     def test_addresses_are_not_written_down(self, api: Properties) -> None:
         form = api["AccessLogSetting"]["Format"]
         assert set(re.findall(r"\$context\.([\w.]+)", form)) == LOGGED
-        assert isinstance(json.loads(form), dict)
-        (settings,) = api["MethodSettings"]
-        assert settings["LoggingLevel"] == "OFF"
-        assert settings["DataTraceEnabled"] is False
+        assert isinstance(json.loads(re.sub(r":\$context\.\w+", ":0", form)), dict)
+        for settings in api["MethodSettings"]:
+            assert settings["LoggingLevel"] == "OFF"
+            assert settings["DataTraceEnabled"] is False
         assert not api.get("TracingEnabled")
 
-    def test_requests_are_limited(self, api: Properties) -> None:
-        (settings,) = api["MethodSettings"]
+    def test_each_method_is_limited(self, api: Properties) -> None:
+        settings = api["MethodSettings"][0]
         assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
         assert settings["ThrottlingRateLimit"] == {"Ref": "ApiRequestsPerSecond"}
         assert settings["ThrottlingBurstLimit"] == {"Ref": "ApiBurst"}
+
+    def test_what_strangers_can_ask_for_is_limited_further(self, api: Properties) -> None:
+        """Wrong paths, preflights and the webhook need no token, so nothing else keeps strangers from our functions."""
+        limits = {
+            (s["ResourcePath"].replace("~1", "/").removeprefix("/"), s["HttpMethod"]): s["ThrottlingRateLimit"]
+            for s in api["MethodSettings"][1:]
+        }
+        paths = api["DefinitionBody"]["paths"]
+        open_to_all = {(path, method.upper()) for path, methods in paths.items() for method in methods}
+        open_to_all = {
+            (path, method)
+            for path, method in open_to_all
+            if method == "OPTIONS" or path == "/{proxy+}" or path.startswith("/webhooks/")
+        }
+        assert limits.keys() == open_to_all
+        assert len(open_to_all) > 20
+        assert max(limits.values()) <= 50
 
     def test_its_own_answers_are_problem_documents(self, api: Properties) -> None:
         answers = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
@@ -149,8 +190,9 @@ class TestGateway:
             headers = answer["responseParameters"]
             assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'", kind
             # A browser could not read them otherwise. Of several origins the gateway cannot tell which one asks.
+            several = {"Fn::If": ["HasOrigins", "'*'", {"Ref": "AWS::NoValue"}]}
             origin = headers["gatewayresponse.header.Access-Control-Allow-Origin"]
-            assert origin == {"Fn::If": ["HasOneOrigin", {"Fn::Sub": "'${AllowedOrigins}'"}, {"Ref": "AWS::NoValue"}]}
+            assert origin == {"Fn::If": ["HasOneOrigin", {"Fn::Sub": "'${AllowedOrigins}'"}, several]}
             text = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
             document = json.loads(text)
             assert {"type", "title", "detail"} <= document.keys()

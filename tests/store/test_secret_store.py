@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.store.secret_store import SecretStore
 
 if TYPE_CHECKING:
@@ -96,3 +96,17 @@ def test_other_refusals_to_read_are_told(aws: Aws) -> None:
     aws.will_refuse("get_secret_value", "InvalidRequestException", "The secret is managed by a service.")
     with pytest.raises(ClientError):
         aws.secret_store.fields_now("key")
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
+def test_a_secret_that_was_never_stored_is_named(aws: Aws, code: str) -> None:
+    """AWS refuses to look for a name that a policy spells out, since without a secret the name has no ending yet."""
+    aws.will_refuse("get_secret_value", code)
+    with pytest.raises(StopRun, match="no secret named pracbill-mailchimp/prod/pracbill-token"):
+        aws.secret_store.needed_text("pracbill-mailchimp/prod/pracbill-token")
+
+
+def test_what_may_pass_is_not_taken_for_a_missing_secret(aws: Aws) -> None:
+    aws.will_refuse("get_secret_value", "InternalServiceError")
+    with pytest.raises(ClientError):
+        aws.secret_store.needed_text("pracbill-mailchimp/prod/pracbill-token")

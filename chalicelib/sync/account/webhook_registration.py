@@ -24,6 +24,7 @@ from chalicelib.domain.departments import Audience, Department, Finding
 from chalicelib.domain.health import webhook_missing, with_hook_finding
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.errors import KeyRejected, RetryLater, ServiceError, StopRun
+from chalicelib.http_client.addresses import is_plain_http
 from chalicelib.mailchimp.answers import Webhook
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, WebhookRefused
@@ -165,6 +166,8 @@ class WebhookRegistration:
         return self._register(department_id, account_id, audience_id, client)
 
     def _register(self, department_id: str, account_id: str, audience_id: str, client: MailchimpClient) -> str:
+        if is_plain_http(self._public_url()):
+            raise StopRun("The webhook was not registered: its address, PUBLIC_URL, must begin with https://.")
         token = self._new_token()
         url = self._prefix(department_id) + token
         record = WebhookRecord(secret_hash(token), secret_hash(url), account_id, audience_id)

@@ -179,6 +179,15 @@ def test_an_address_that_mailchimp_cannot_reach_is_a_finding_that_goes_away_by_i
     assert len(office.hooks_at_mailchimp(office.audience.id)) == 1
 
 
+def test_an_address_that_anybody_could_listen_at_is_never_given_to_mailchimp(office: Office) -> None:
+    office.public_url = "http://mailchimp.pracbill.example"
+    office.connect_and_select()
+    (finding,) = office.audience.findings
+    assert finding.code == "webhook_missing"
+    assert "PUBLIC_URL, must begin with https://" in finding.message
+    assert office.hooks_at_mailchimp(office.audience.id) == []
+
+
 def attempts_of_three_syncs(office: Office) -> int:
     """How often the syncs of a day ask Mailchimp for the hook."""
     client = office.client(parse_api_key(office.mailchimp.api_key))
