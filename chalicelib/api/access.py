@@ -21,7 +21,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.config import settings
-from chalicelib.contract.views import Access
+from chalicelib.contract.common import Access
 from chalicelib.errors import RefuseRequest, RetryLater
 from chalicelib.http_client.addresses import is_protected
 

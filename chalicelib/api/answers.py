@@ -14,7 +14,7 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.contract.views import Page
+from chalicelib.contract.common import Page
 
 _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 

@@ -8,7 +8,7 @@ from chalicelib.api.bodies import NewAudienceBody, NoBody, SelectAudienceBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import NoQuery, PageQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import AudienceList, AudienceOverview
+from chalicelib.contract.account import AudienceList, AudienceOverview
 
 routes = Routes("Audience")
 

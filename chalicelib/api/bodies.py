@@ -24,14 +24,9 @@ from pydantic import (
 )
 
 from chalicelib.api.faults import COUNTRY_FORM, IDENTIFIER_FORM, LANGUAGE_FORM, Fault, field_errors
-from chalicelib.contract.views import (
-    BrakeChanges,
-    NewAudience,
-    PostalAddress,
-    RuleValue,
-    SegmentRule,
-    SettingsChanges,
-)
+from chalicelib.contract.account import BrakeChanges, NewAudience, PostalAddress, SettingsChanges
+from chalicelib.contract.common import RuleValue
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
 from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
 from chalicelib.domain.segments.validation import read_name, read_rules

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chalicelib.api.bodies import ConnectBody
 from chalicelib.api.queries import NoQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import ConnectionStatus
+from chalicelib.contract.account import ConnectionStatus
 from chalicelib.errors import FieldError, KeyRejected, bad_input
 
 routes = Routes("Connection")

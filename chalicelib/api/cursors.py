@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from chalicelib.contract.common import Page
 from chalicelib.contract.services import Slice
-from chalicelib.contract.views import Page
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
 
 Item = TypeVar("Item")

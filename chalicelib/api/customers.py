@@ -5,7 +5,8 @@ from __future__ import annotations
 from chalicelib.api.bodies import EraseBody, NoBody
 from chalicelib.api.queries import HistoryQuery, NoQuery, SearchQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import CustomerView, ErasureReceipt, FoundCustomers, History, Reconciliation
+from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
+from chalicelib.contract.runs import History
 from chalicelib.errors import FieldError, bad_input
 
 routes = Routes("Customers")

@@ -6,7 +6,8 @@ from chalicelib.api.bodies import NoBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import LogsQuery
 from chalicelib.api.routing import Call, Need, Routes
-from chalicelib.contract.views import LogEntryView, Page
+from chalicelib.contract.common import Page
+from chalicelib.contract.runs import LogEntryView
 from chalicelib.domain.moments import moment_text
 
 routes = Routes("Logs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.api.routing import Need, PlainCall, Routes
-from chalicelib.contract.views import Panel
+from chalicelib.contract.account import Panel
 
 routes = Routes("Page")
 

@@ -23,8 +23,8 @@ from chalicelib.api.bodies import Body, NoBody, read_body
 from chalicelib.api.faults import CUSTOMER_ID_WORDS, IDENTIFIER_WORDS
 from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, PageQuery, Query, read_query
+from chalicelib.contract.common import Access, Page
 from chalicelib.contract.services import Services
-from chalicelib.contract.views import Access, Page
 from chalicelib.errors import FieldError, bad_input
 
 BodyT = TypeVar("BodyT", bound=Body)

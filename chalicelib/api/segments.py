@@ -7,13 +7,8 @@ from chalicelib.api.bodies import NoBody, PreviewBody, SegmentBody, SegmentEditB
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import DepartmentQuery, NoQuery, PageQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes, checked_department
-from chalicelib.contract.views import (
-    Page,
-    SegmentFields,
-    SegmentPreview,
-    SegmentTemplate,
-    SegmentView,
-)
+from chalicelib.contract.common import Page
+from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
 
 routes = Routes("Segments")
 # Eight kilobytes that change with a release, and choices that change with the customers.

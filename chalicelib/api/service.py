@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib import __version__
 from chalicelib.api.routing import Need, PlainCall, Routes
-from chalicelib.contract.views import Health
+from chalicelib.contract.common import Health
 
 routes = Routes("Service")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.api.bodies import SettingsBody
 from chalicelib.api.queries import NoQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import SettingsView
+from chalicelib.contract.account import SettingsView
 
 routes = Routes("Settings")
 

@@ -6,7 +6,8 @@ from chalicelib.api.bodies import NoBody, StartSyncBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import NoQuery, PageQuery, RecordsQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
-from chalicelib.contract.views import Page, RecordView, RunView
+from chalicelib.contract.common import Page
+from chalicelib.contract.runs import RecordView, RunView
 
 routes = Routes("Syncs")
 _RECORD_COLUMNS = ("customer_id", "address", "action", "outcome", "code", "cause", "fix", "at")

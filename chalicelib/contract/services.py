@@ -10,28 +10,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
-from chalicelib.contract.views import (
+from chalicelib.contract.account import (
     AudienceList,
     AudienceOverview,
     ConnectionStatus,
-    CustomerView,
-    ErasureReceipt,
-    FoundCustomers,
-    History,
-    LogEntryView,
     NewAudience,
     Panel,
-    Reconciliation,
-    RecordView,
-    RunView,
-    SegmentFields,
-    SegmentPreview,
-    SegmentRule,
-    SegmentTemplate,
-    SegmentView,
     SettingsChanges,
     SettingsView,
 )
+from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
+from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
+from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
 
 Item = TypeVar("Item")
 # The items of one page, newest first, and the key to continue after; None when there is no more. The key comes back

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.contract.views import AudienceOverview, ConnectionStatus, Panel, RunView, SegmentView
+from chalicelib.contract.account import AudienceOverview, ConnectionStatus, Panel
+from chalicelib.contract.runs import RunView
+from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.store.departments import DepartmentStore

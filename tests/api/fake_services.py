@@ -8,47 +8,52 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal
 
-from chalicelib.contract.services import Services, Slice
-from chalicelib.contract.views import (
+from chalicelib.contract.account import (
     AudienceList,
     AudienceOverview,
     AudienceSummary,
-    BrakeStop,
-    Choice,
     ConnectionStatus,
-    CustomerView,
-    DifferenceReason,
-    ErasureReceipt,
-    FieldOperator,
-    FoundCustomer,
-    FoundCustomers,
-    History,
-    HistoryDay,
-    LastPush,
-    LedgerEntryView,
-    LogEntryView,
-    MembershipChange,
     NewAudience,
     Panel,
-    PhaseProgress,
-    PreviewCustomer,
+    SettingsChanges,
+    SettingsView,
+)
+from chalicelib.contract.common import Choice, DifferenceReason
+from chalicelib.contract.customers import (
+    CustomerView,
+    ErasureReceipt,
+    FoundCustomer,
+    FoundCustomers,
+    LastPush,
+    LedgerEntryView,
     Reconciliation,
-    RecordView,
     RefusalView,
-    RuleCount,
     RuleVerdict,
+    SegmentVerdict,
+)
+from chalicelib.contract.runs import (
+    BrakeStop,
+    History,
+    HistoryDay,
+    LogEntryView,
+    PhaseProgress,
+    RecordView,
     RunProgress,
     RunView,
+)
+from chalicelib.contract.segments import (
+    FieldOperator,
+    MembershipChange,
+    PreviewCustomer,
+    RuleCount,
     SegmentField,
     SegmentFields,
     SegmentPreview,
     SegmentRule,
     SegmentTemplate,
-    SegmentVerdict,
     SegmentView,
-    SettingsChanges,
-    SettingsView,
 )
+from chalicelib.contract.services import Services, Slice
 from chalicelib.domain.departments import BrakeLimits, Finding
 
 # Not UTC on purpose: the edge must turn it into UTC.

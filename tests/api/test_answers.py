@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.api.answers import answer, plain
 from chalicelib.api.cursors import Listing
-from chalicelib.contract.views import AudienceSummary, Page
+from chalicelib.contract.account import AudienceSummary
+from chalicelib.contract.common import Page
 from chalicelib.errors import RefuseRequest
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.api.answers import csv_answer, wants_csv
-from chalicelib.contract.views import LogEntryView, Page
+from chalicelib.contract.common import Page
+from chalicelib.contract.runs import LogEntryView
 from tests.api.conftest import ORIGIN, Api, assert_problem
 from tests.api.fake_services import AT, FakeServices
 

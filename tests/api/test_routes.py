@@ -9,13 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.contract.views import (
-    BrakeChanges,
-    NewAudience,
-    PostalAddress,
-    SegmentRule,
-    SettingsChanges,
-)
+from chalicelib.contract.account import BrakeChanges, NewAudience, PostalAddress, SettingsChanges
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.errors import KeyRejected, RetryLater, StopRun, bad_input, conflict, not_found
 from tests.api.conftest import Api, assert_problem
 from tests.api.fake_services import FakeServices, run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import BrakeStop, RunProgress, RunView
+from chalicelib.contract.runs import BrakeStop, RunProgress, RunView
 from chalicelib.domain.departments import (
     Audience,
     Connection,

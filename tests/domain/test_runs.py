@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import RunView
+from chalicelib.contract.runs import RunView
 from chalicelib.domain.departments import BrakeLimits
 from chalicelib.domain.runs import (
     BUCKETS,

@@ -16,7 +16,8 @@ import pytest
 
 from chalicelib import container
 from chalicelib.config import Settings
-from chalicelib.contract.views import SegmentRule, SettingsChanges
+from chalicelib.contract.account import SettingsChanges
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.handlers.queue_worker import EventWorker
 from chalicelib.handlers.webhook import EventSender, handle

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import requests
 
-from chalicelib.contract.views import NewAudience, PostalAddress, RunProgress, RunView
+from chalicelib.contract.account import NewAudience, PostalAddress
+from chalicelib.contract.runs import RunProgress, RunView
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient

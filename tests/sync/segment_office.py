@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.contract.views import SegmentPreview, SegmentRule, SegmentView
+from chalicelib.contract.segments import SegmentPreview, SegmentRule, SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment

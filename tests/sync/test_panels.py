@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.contract.views import SegmentView
+from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.logs import LogEntry
 from chalicelib.sync.panels import LOG_ENTRIES, Panels
 from chalicelib.sync.runs.lifecycle import Logs

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from chalicelib.contract.views import AudienceList, AudienceOverview, AudienceSummary, NewAudience, RunView
+from chalicelib.contract.account import AudienceList, AudienceOverview, AudienceSummary, NewAudience
+from chalicelib.contract.runs import RunView
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
 from chalicelib.domain.preflight import PreFlight, check_audience, differ

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from chalicelib.contract.views import AudienceSummary, ConnectionStatus, RunView
+from chalicelib.contract.account import AudienceSummary, ConnectionStatus
+from chalicelib.contract.runs import RunView
 from chalicelib.domain.departments import Audience, Connection, Department, Finding
 from chalicelib.domain.health import HOOK_LEFT_BEHIND, health, seen_in_mailchimp, worst_first
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, bad_input, conflict

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from chalicelib.contract.views import SettingsChanges, SettingsView
+from chalicelib.contract.account import SettingsChanges, SettingsView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.store.departments import DepartmentStore

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.contract.views import ErasureReceipt
+from chalicelib.contract.customers import ErasureReceipt
 from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import customer_key

@@ -11,9 +11,9 @@ from itertools import chain, islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from chalicelib.contract.views import (
+from chalicelib.contract.common import DifferenceReason
+from chalicelib.contract.customers import (
     CustomerView,
-    DifferenceReason,
     ErasureReceipt,
     LastPush,
     LedgerEntryView,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from chalicelib.contract.views import FoundCustomer, FoundCustomers
+from chalicelib.contract.customers import FoundCustomer, FoundCustomers
 from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.customers import address_key, customer_key
 from chalicelib.domain.departments import Department

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from chalicelib.contract.views import History, HistoryDay
+from chalicelib.contract.runs import History, HistoryDay
 from chalicelib.domain.logs import Moment
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore

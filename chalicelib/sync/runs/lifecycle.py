@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.contract.views import BrakeStop, LogEntryView, RunView
+from chalicelib.contract.runs import BrakeStop, LogEntryView, RunView
 from chalicelib.domain.departments import Department, RefusedOptOuts
 from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Moment

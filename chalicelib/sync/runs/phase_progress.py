@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib.contract.views import PhaseProgress, PhaseState, ProgressUnit, RunPhase, RunProgress
+from chalicelib.contract.runs import PhaseProgress, PhaseState, ProgressUnit, RunPhase, RunProgress
 from chalicelib.domain.runs import PhaseCount, ProgressPhase, Run, rate_and_finish
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
-from chalicelib.contract.views import RecordView
+from chalicelib.contract.runs import RecordView
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.hold_reasons import reason
 from chalicelib.domain.logs import Outcome, Record

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chalicelib.contract.views import Choice, FieldOperator, SegmentField, SegmentFields, SegmentRule, SegmentTemplate
+from chalicelib.contract.common import Choice
+from chalicelib.contract.segments import FieldOperator, SegmentField, SegmentFields, SegmentRule, SegmentTemplate
 from chalicelib.domain.segments.fields import FIELDS, MOST_RULES, OPERATOR_LABELS, Field
 from chalicelib.domain.segments.filterable import comparable_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chalicelib.contract.views import Choice
+from chalicelib.contract.common import Choice
 
 CHOICE_FIELDS = ("state", "country", "status", "customer_type")
 # Typing errors are values too; the most useful list is a short one.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from chalicelib.contract.views import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
+from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
 from chalicelib.domain.segments.validation import check_definition, check_rules, name_key

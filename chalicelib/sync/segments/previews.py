@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from chalicelib.contract.views import MembershipChange, PreviewCustomer, RuleCount, SegmentPreview
+from chalicelib.contract.segments import MembershipChange, PreviewCustomer, RuleCount, SegmentPreview
 from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.consent.members import AddressCustomers
 from chalicelib.domain.customers import (

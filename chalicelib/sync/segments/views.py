@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib.contract.views import DifferenceReason, SegmentRule, SegmentSyncState, SegmentView
+from chalicelib.contract.common import DifferenceReason
+from chalicelib.contract.segments import SegmentRule, SegmentSyncState, SegmentView
 from chalicelib.domain.segments.segment import Segment
 
 # Why a customer of the segment is no member of its own with the tag, in the order in which it is told.

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.contract.views import Choice
+from chalicelib.contract.common import Choice
 from chalicelib.domain.customers import Address, Customer
 from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
 from chalicelib.domain.segments.filterable import Filterable, filterable

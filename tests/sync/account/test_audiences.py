@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import AudienceSummary
+from chalicelib.contract.account import AudienceSummary
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account import audiences

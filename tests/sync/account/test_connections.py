@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import AudienceSummary, SettingsChanges
+from chalicelib.contract.account import AudienceSummary, SettingsChanges
 from chalicelib.domain.departments import Department
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.sync.account.connections import ATTEMPTS_WINDOW, MOST_ATTEMPTS

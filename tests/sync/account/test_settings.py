@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.contract.views import BrakeChanges, SettingsChanges, SettingsView
+from chalicelib.contract.account import BrakeChanges, SettingsChanges, SettingsView
 from chalicelib.domain.departments import BrakeLimits
 from chalicelib.errors import RefuseRequest, RetryLater
 from tests.sync.office import Office

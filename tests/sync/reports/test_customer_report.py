@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from chalicelib.contract.views import CustomerView, Reconciliation, SegmentRule
+from chalicelib.contract.customers import CustomerView, Reconciliation
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.errors import RefuseRequest

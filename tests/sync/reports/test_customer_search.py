@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.contract.views import FoundCustomers
+from chalicelib.contract.customers import FoundCustomers
 from chalicelib.sync.reports.customer_search import MOST_FOUND, CustomerSearch
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import SegmentOffice

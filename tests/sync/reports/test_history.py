@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.contract.views import History, HistoryDay
+from chalicelib.contract.runs import History, HistoryDay
 from chalicelib.sync.reports.history import Histories
 from tests.sync.engine import Engine, Practice
 

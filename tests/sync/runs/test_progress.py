@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.contract.views import PhaseProgress, RunProgress, RunView
+from chalicelib.contract.runs import PhaseProgress, RunProgress, RunView
 from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.runs import phase_progress

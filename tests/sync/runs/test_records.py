@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import RecordView
+from chalicelib.contract.runs import RecordView
 from chalicelib.domain.logs import Record
 from chalicelib.errors import RefuseRequest
 from chalicelib.store import logs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.contract.views import LogEntryView
+from chalicelib.contract.runs import LogEntryView
 from chalicelib.sync.runs.lifecycle import Logs
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import SegmentOffice

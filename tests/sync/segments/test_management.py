@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.contract.views import SegmentRule, SegmentView
+from chalicelib.contract.segments import SegmentRule, SegmentView
 from chalicelib.domain.segments.segment import MOST_SEGMENTS
 from chalicelib.errors import RefuseRequest
 from tests.sync.engine import Engine, Practice

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.contract.views import SegmentRule
+from chalicelib.contract.segments import SegmentRule
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.views import SegmentRule
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.store.segment_query import SegmentQuery
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Practice
