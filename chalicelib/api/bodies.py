@@ -80,7 +80,7 @@ def _parse(raw: bytes) -> object:
     try:
         return json.loads(raw.decode(), object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise bad_input(FieldError("body", "is not valid JSON", "not_json")) from error
+        raise bad_input(FieldError("body", "The body is not valid JSON.", "not_json")) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         # Which of the two was meant nobody can say; other readers of the same text might take the other one.
         names = [name for name, _ in pairs]
         twice = sorted({name[:100] for name in names if names.count(name) > 1})
-        raise bad_input(*(FieldError(name, "is given more than once", "given_twice") for name in twice))
+        raise bad_input(*(FieldError(name, "Give this only once.", "given_twice") for name in twice))
     return fields
 
 
@@ -102,13 +102,13 @@ def _refuse_constant(_: str) -> NoReturn:
 
 def _one_line(text: str) -> str:
     if not text.isprintable():
-        raise Fault("must be one line of text", "not_one_line")
+        raise Fault("Use one line of text.", "not_one_line")
     return text
 
 
 def _looks_like_an_address(text: str) -> str:
     if not _MAIL_ADDRESS.fullmatch(text):
-        raise Fault("must be an e-mail address", "not_an_address")
+        raise Fault("Give an e-mail address.", "not_an_address")
     return text
 
 
@@ -117,14 +117,14 @@ def _rule_value(value: object) -> RuleValue:
         return None
     if isinstance(value, str):
         if len(value) > _LONGEST_RULE_VALUE:
-            raise Fault(f"must have at most {_LONGEST_RULE_VALUE} characters", "too_long", most=_LONGEST_RULE_VALUE)
+            raise Fault(f"Use at most {_LONGEST_RULE_VALUE} characters.", "too_long", most=_LONGEST_RULE_VALUE)
         return value
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         number = Decimal(value)
         if len(number.as_tuple().digits) > _MOST_DIGITS or abs(number.adjusted()) > _MOST_DIGITS:
-            raise Fault(f"must have at most {_MOST_DIGITS} digits", "too_many_digits", most=_MOST_DIGITS)
+            raise Fault(f"Use at most {_MOST_DIGITS} digits.", "too_many_digits", most=_MOST_DIGITS)
         return value
-    raise Fault("must be text or a number", "not_text_or_number")
+    raise Fault("Give a text or a number.", "not_text_or_number")
 
 
 # What a check in code demands is told to readers of the API description too, as far as a pattern can say it.

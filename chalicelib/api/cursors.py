@@ -97,7 +97,7 @@ def _refused() -> RefuseRequest:
     return bad_input(
         FieldError(
             "cursor",
-            "is not a cursor of this list with these filters; leave it out to start at the beginning",
+            "This is not a cursor of this list with these filters. Leave it out to start at the beginning.",
             "not_a_cursor",
         )
     )

@@ -33,7 +33,7 @@ def erase_customer(call: Call[EraseBody, NoQuery]) -> ErasureReceipt:
     """Erase what is known of a customer here and in Mailchimp, for good. `confirm` repeats the customer's id."""
     customer_id = call.path["customer_id"]
     if call.body.confirm != customer_id:
-        raise bad_input(FieldError("confirm", "must repeat the id of the customer", "not_repeated"))
+        raise bad_input(FieldError("confirm", "Repeat the id of the customer.", "not_repeated"))
     return call.services.customers.erase(call.department_id, customer_id, by=call.by)
 
 

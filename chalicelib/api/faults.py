@@ -18,13 +18,13 @@ LANGUAGE_FORM = r"^[a-z]{2,3}(_[A-Z]{2})?$"
 IDENTIFIER_FORM = r"^[A-Za-z0-9_-]{1,64}$"
 CODE_FORM = r"^[A-Za-z0-9_.-]{1,64}$"
 CUSTOMER_ID_FORM = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
-IDENTIFIER_WORDS = "must be 1 to 64 letters, digits, hyphens or underscores"
-CUSTOMER_ID_WORDS = "must be 1 to 200 characters without line breaks or other control characters"
+IDENTIFIER_WORDS = "Use 1 to 64 letters, digits, hyphens or underscores."
+CUSTOMER_ID_WORDS = "Use 1 to 200 characters, without line breaks or other control characters."
 _FORM_WORDS = {
-    COUNTRY_FORM: "must be two letters, for example AU",
-    LANGUAGE_FORM: "must be a language code, for example en or pt_BR",
+    COUNTRY_FORM: "Use two letters, for example AU.",
+    LANGUAGE_FORM: "Use a language code, for example en or pt_BR.",
     IDENTIFIER_FORM: IDENTIFIER_WORDS,
-    CODE_FORM: "must be 1 to 64 letters, digits, points, hyphens or underscores",
+    CODE_FORM: "Use 1 to 64 letters, digits, points, hyphens or underscores.",
     CUSTOMER_ID_FORM: CUSTOMER_ID_WORDS,
 }
 
@@ -60,22 +60,22 @@ class Fault(ValueError):
 
 # pydantic's error types -> words. https://docs.pydantic.dev/latest/errors/validation_errors/ lists them.
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": lambda _: "is required",
-    "extra_forbidden": lambda _: "is not a known field",
-    "string_type": lambda _: "must be text",
-    "string_unicode": lambda _: "must be valid text",
-    "string_too_short": lambda _: "must not be empty",
-    "string_too_long": lambda c: f"must have at most {c['max_length']} characters",
+    "missing": lambda _: "Give a value.",
+    "extra_forbidden": lambda _: "There is no such field.",
+    "string_type": lambda _: "Give a text.",
+    "string_unicode": lambda _: "Give a text of whole characters.",
+    "string_too_short": lambda _: "Give a value.",
+    "string_too_long": lambda c: f"Use at most {c['max_length']} characters.",
     "string_pattern_mismatch": lambda c: _FORM_WORDS[c["pattern"]],
-    "int_type": lambda _: "must be a whole number",
-    "bool_type": lambda _: "must be true or false",
-    "list_type": lambda _: "must be a list",
-    "too_short": lambda c: f"must have at least {c['min_length']} entry",
-    "too_long": lambda c: f"must have at most {c['max_length']} entries",
-    "greater_than_equal": lambda c: f"must be at least {c['ge']}",
-    "less_than_equal": lambda c: f"must be at most {c['le']}",
-    "literal_error": lambda c: f"must be {_or(c['expected'])}",
-    "model_type": lambda _: "must be an object",
+    "int_type": lambda _: "Give a whole number.",
+    "bool_type": lambda _: "Give true or false.",
+    "list_type": lambda _: "Give a list.",
+    "too_short": lambda c: f"Give at least {c['min_length']} entry.",
+    "too_long": lambda c: f"Give at most {c['max_length']} entries.",
+    "greater_than_equal": lambda c: f"Give a number of at least {c['ge']}.",
+    "less_than_equal": lambda c: f"Give a number of at most {c['le']}.",
+    "literal_error": lambda c: f"Give {_or(c['expected'])}.",
+    "model_type": lambda _: "Give an object.",
     "value_error": lambda c: str(c["error"]),
 }
 
@@ -91,7 +91,7 @@ def field_errors(error: ValidationError, *, whole: str) -> tuple[FieldError, ...
 
 def _words(fault: Any) -> str:
     words = _WORDS.get(fault["type"])
-    return words(fault.get("ctx", {})) if words else "is not valid"
+    return words(fault.get("ctx", {})) if words else "This value is not valid."
 
 
 def _code(fault: Any) -> tuple[str, dict[str, str | int]]:

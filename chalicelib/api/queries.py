@@ -49,7 +49,7 @@ def read_query(given: Mapping[str, list[str]], model: type[QueryModel]) -> Query
     """The query of a request as its model. Raises RefuseRequest (400) with one entry for each fault."""
     twice = [name for name, values in given.items() if len(values) > 1]
     if twice:
-        raise bad_input(*(FieldError(name[:100], "is given more than once", "given_twice") for name in twice))
+        raise bad_input(*(FieldError(name[:100], "Give this only once.", "given_twice") for name in twice))
     try:
         return model.model_validate({name: values[0] for name, values in given.items() if values and values[0]})
     except ValidationError as error:
@@ -61,7 +61,7 @@ def read_query(given: Mapping[str, list[str]], model: type[QueryModel]) -> Query
 def _whole_number(text: object) -> object:
     if isinstance(text, str):
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
-            raise Fault("must be a whole number", "not_a_whole_number")
+            raise Fault("Give a whole number.", "not_a_whole_number")
         return int(text)
     return text
 
@@ -80,7 +80,7 @@ def _first_moment(text: object) -> object:
     # In an address a plus is a space.
     moment = parse_exact_moment(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text.replace(" ", "+"))
     if moment is None:
-        raise Fault("must be a time such as 2026-11-01T08:00:00Z or a day such as 2026-11-01", "not_a_time")
+        raise Fault("Give a time such as 2026-11-01T08:00:00Z or a day such as 2026-11-01.", "not_a_time")
     return moment
 
 
@@ -124,7 +124,9 @@ class RowsQuery(PageQuery):
         if self.limit is None:
             return MOST_ROWS if is_csv else DEFAULT_LIMIT
         if not is_csv and self.limit > MOST_ITEMS:
-            raise bad_input(FieldError("limit", f"must be at most {MOST_ITEMS}", "too_large", {"most": MOST_ITEMS}))
+            raise bad_input(
+                FieldError("limit", f"Give a number of at most {MOST_ITEMS}.", "too_large", {"most": MOST_ITEMS})
+            )
         return self.limit
 
 

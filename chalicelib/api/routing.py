@@ -210,7 +210,7 @@ def checked_department(department_id: str) -> str:
         raise bad_input(
             FieldError(
                 "department_id",
-                "must be 1 to 64 letters, digits, `_`, `.` or `-`, starting with a letter or digit",
+                "Use 1 to 64 letters, digits, `_`, `.` or `-`, and begin with a letter or digit.",
                 "bad_form",
             )
         )
@@ -260,7 +260,7 @@ def _key(request: Request) -> str:
     """The Idempotency-Key, empty without one. Raises RefuseRequest (400)."""
     key = str(request.headers.get("idempotency-key") or "")
     if key and not KEY.fullmatch(key):
-        raise bad_input(FieldError("Idempotency-Key", "must be 1 to 100 letters, digits, `_` or `-`", "bad_form"))
+        raise bad_input(FieldError("Idempotency-Key", "Use 1 to 100 letters, digits, `_` or `-`.", "bad_form"))
     return key
 
 
@@ -272,7 +272,7 @@ def _raw_body(request: Request) -> bytes:
     try:
         raw = request.raw_body
     except ValueError as error:  # not base64 where the gateway says so, or a lone half of a surrogate pair
-        raise bad_input(FieldError("body", "cannot be read", "not_json")) from error
+        raise bad_input(FieldError("body", "The body cannot be read.", "not_json")) from error
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
@@ -286,7 +286,7 @@ def _path_value(name: str, raw: str) -> str:
     try:
         value = unquote(raw, errors="strict")
     except UnicodeDecodeError as error:
-        raise bad_input(FieldError(name, "is not valid UTF-8", "bad_form")) from error
+        raise bad_input(FieldError(name, "Send valid UTF-8.", "bad_form")) from error
     if name == "customer_id":
         # PracBill's ids are its own; only what could never be one is refused.
         words = CUSTOMER_ID_WORDS

@@ -98,6 +98,7 @@ class RecordView:
     """What a run did, or did not do, for one customer. `code` names the case, `cause` and `fix` tell it in plain words.
 
     `address` is the customer's; masked where the customer has another one by now, or is not known any more.
+    `params` of a refusal: `field`, Mailchimp's name of the field it is about, and `said`, Mailchimp's own words.
     `outcome`: `done`; `partly_sent`, in Mailchimp but for values that were left out or cut; `held` back by us;
     `refused` by Mailchimp; `failed`, which a retry may mend; `planned`.
     """

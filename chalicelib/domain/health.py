@@ -147,14 +147,15 @@ def with_hook_finding(findings: Iterable[Finding], new: Finding | None) -> tuple
     return (*kept, new) if new else kept
 
 
-def webhook_missing(why: str) -> Finding:
-    """`why` says in plain words what kept the webhook from being registered."""
+def webhook_missing(why: str, reason: str) -> Finding:
+    """`why` says in plain words what kept the webhook from being registered, `reason` as a code."""
     return Finding(
         "webhook_missing",
         "warning",
         f"The webhook is missing, so opt-outs arrive with the next sync instead of at once. {why}",
         "Nothing is lost: each sync reads opt-outs, and the webhook is tried again at least once a day. Select the "
         "audience again to try at once.",
+        {"reason": reason},
     )
 
 
@@ -191,7 +192,12 @@ def _failed(run: RunFacts) -> Finding:
         f"The last {what} ended in an error on {when:%Y-%m-%d %H:%M} UTC. {run.message}".strip(),
         "Once the cause is fixed, press Sync Now. The Sync Logs show this sync as Error; the records of a sync "
         "that sent changes name each customer that was not synced.",
-        {"run": run.id, "at": moment_text(when), "cause": run.code},
+        {
+            "run": run.id,
+            "at": moment_text(when),
+            "cause": run.code,
+            "type": "selection" if run.trigger == "selection" else run.type,
+        },
     )
 
 
@@ -226,6 +232,7 @@ def _refused_opt_outs(refused: RefusedOptOuts) -> Finding:
         f"{who} still subscribed: Mailchimp has refused the unsubscribe since {refused.since:%Y-%m-%d %H:%M} UTC.",
         "Unsubscribe these contacts in Mailchimp (Audience, All contacts), or correct the field that Mailchimp "
         "names there. The records of the last sync, under Refused, name each customer. Every sync tries again.",
+        {"count": refused.count, "since": moment_text(refused.since)},
     )
 
 

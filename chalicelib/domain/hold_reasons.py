@@ -132,7 +132,7 @@ def explanation(
     if code in HELD:
         return HELD[code]
     known = refusal(code, field=field, words=words)
-    return Explanation(known.told, known.fix)
+    return Explanation(known.told, known.fix, known.params)
 
 
 def _unsubscribed_there(no: OptOut, zone: tzinfo) -> Explanation:

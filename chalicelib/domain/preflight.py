@@ -129,6 +129,7 @@ def _clash(wanted: WantedField, type_there: str) -> Finding:
         f"{_CONTENTS[wanted.tag]} are not synced.",
         f"In Mailchimp ({_FIELDS_PAGE}) give this field another tag, or delete it if nobody needs it, then start a "
         f"sync or select the audience again: the field {wanted.tag} is then created with the right type.",
+        {"field": wanted.tag, "type": type_there or "unknown", "wanted": wanted.type},
     )
 
 
@@ -142,6 +143,7 @@ def _not_created(absent: Sequence[WantedField]) -> Finding:
         "audience already has as many fields as Mailchimp allows.",
         f"Delete fields that nobody needs in Mailchimp ({_FIELDS_PAGE}), then start a sync or select the audience "
         "again.",
+        {"fields": tags},
     )
 
 
@@ -158,6 +160,7 @@ def _required(found: Sequence[FoundField], usable: tuple[str, ...]) -> list[Find
             "without them.",
             "If forms or other tools fail without these values, make these fields optional in Mailchimp "
             f"({_FIELDS_PAGE}).",
+            {"fields": ", ".join(tags)},
         )
     ]
 
@@ -196,6 +199,7 @@ def _traits(traits: AudienceTraits) -> list[Finding]:
                 f"The audience also reports changes to: {', '.join(hosts)}. Another tool may sync this audience, too.",
                 "Check that no other tool subscribes or archives the same people. If one is no longer used, remove its "
                 "webhook in Mailchimp (Audience, Settings, Webhooks).",
+                {"hosts": ", ".join(hosts)},
             )
         )
     return findings

@@ -263,7 +263,9 @@ def record_of(one: PushResult, at: datetime) -> Record:
     if one.result == "done":
         return partly_sent_record(record, operation.left_out) if operation.left_out else record
     if one.refusal is not None:
-        return replace(record, outcome="refused", code=one.refusal.code, cause=one.refusal.told, fix=one.refusal.fix)
+        refusal = one.refusal
+        told = replace(record, outcome="refused", code=refusal.code, cause=refusal.told, fix=refusal.fix)
+        return replace(told, params=refusal.params)
     code = "changed_meanwhile" if one.result == "held" else "chunk_failed"
     outcome: Literal["held", "failed"] = "held" if one.result == "held" else "failed"
     return replace(record, outcome=outcome, code=code, cause=HELD[code].cause, fix=HELD[code].fix)

@@ -66,6 +66,12 @@ class Refusal:
         return f"{self.title}: {self.cause}"
 
     @property
+    def params(self) -> dict[str, str | int]:
+        """What the words name that the code alone does not."""
+        named = {"field": self.field, "said": self.words.rstrip(".")}
+        return {name: text for name, text in named.items() if text}
+
+    @property
     def told(self) -> str:
         """What happened, under the name that the user guide gives it, and in Mailchimp's own words as well."""
         quoted = f" Mailchimp says: {self.words.rstrip('.')}." if self.words else ""

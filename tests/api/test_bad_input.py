@@ -51,7 +51,7 @@ def test_a_body_that_is_no_object_is_refused_everywhere(
 ) -> None:
     for method, path in WITH_BODY + WITHOUT_BODY:
         problem = assert_problem(call(method, example(path), raw=raw, token=writer), 400, "body")
-        assert problem["errors"][0]["message"] == "must be an object"
+        assert problem["errors"][0]["message"] == "Give an object."
     assert services.asked == []
 
 
@@ -86,7 +86,7 @@ def test_an_unknown_field_is_refused_by_name_everywhere(call: Api, writer: str, 
             body = {**BODIES.get(endpoint.handler.__name__, {}), "surprise": 1}
             response = call(endpoint.method, example(endpoint.path), body=body, token=writer)
             problem = assert_problem(response, 400, "surprise")
-            assert problem["errors"][0]["message"] == "is not a known field"
+            assert problem["errors"][0]["message"] == "There is no such field."
     assert services.asked == []
 
 
@@ -172,7 +172,7 @@ def test_each_fault_of_a_body_is_named_where_it_is(
 def test_choices_are_told_and_what_was_sent_is_not_repeated(call: Api, writer: str) -> None:
     response = call("POST", f"{D}/syncs", body={"type": "s3cret-thing"}, token=writer)
     problem = assert_problem(response, 400, "type")
-    assert problem["errors"][0]["message"] == "must be `incremental` or `full`"
+    assert problem["errors"][0]["message"] == "Give `incremental` or `full`."
     assert b"s3cret" not in response.body
 
 

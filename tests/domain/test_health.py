@@ -125,6 +125,7 @@ def test_a_sync_that_failed_says_when_and_why_and_where_to_go_on() -> None:
         "The last full sync ended in an error on 2026-03-01 08:00 UTC. PracBill does not answer. Check that it works."
     )
     assert "Sync Now" in finding.fix
+    assert (finding.params["type"], finding.params["at"]) == ("full", "2026-03-01T08:00:00.000000Z")
 
 
 @pytest.mark.parametrize(
@@ -184,8 +185,9 @@ def test_what_pracbill_was_not_told_is_a_finding_with_count_time_and_cause(hours
 
 def test_each_look_at_the_webhook_replaces_what_the_last_one_found() -> None:
     other = Finding("double_optin", "info", "", "")
-    once = with_hook_finding((other,), webhook_missing("Mailchimp cannot reach it."))
-    twice = with_hook_finding(once, webhook_missing("Mailchimp has a fault."))
+    once = with_hook_finding((other,), webhook_missing("Mailchimp cannot reach it.", "unreachable"))
+    twice = with_hook_finding(once, webhook_missing("Mailchimp has a fault.", "no_answer"))
     assert [finding.code for finding in twice] == ["double_optin", "webhook_missing"]
     assert "has a fault" in twice[1].message
+    assert twice[1].params == {"reason": "no_answer"}
     assert with_hook_finding(twice, None) == (other,)

@@ -55,3 +55,9 @@ def test_what_was_done_has_a_reason_by_its_rule_or_its_action() -> None:
 def test_a_no_that_came_along_names_the_customer_who_said_it() -> None:
     told = explanation("compliance_state", no=OptOut(LATE, "person", customers=("42",)), zone=MELBOURNE)
     assert told.cause.startswith("Compliance state: the person of customer 42 unsubscribed in Mailchimp on ")
+
+
+def test_a_refusal_of_mailchimps_names_the_field_and_its_own_words() -> None:
+    told = explanation("merge_field_invalid", "Please enter a number.", field="COMPANY")
+    assert told.params == {"field": "COMPANY", "said": "Please enter a number"}
+    assert explanation("plan_full").params == {}

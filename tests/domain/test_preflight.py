@@ -58,6 +58,7 @@ def test_a_field_of_another_type_is_not_missing_but_clashes_and_is_left_out() ->
     assert (finding.code, finding.severity) == ("field_type_clash", "warning")
     assert "COMPANY" in finding.message
     assert "number" in finding.message
+    assert finding.params == {"field": "COMPANY", "type": "number", "wanted": "text"}
     assert "select the audience again" in finding.fix
 
 
@@ -67,6 +68,7 @@ def test_fields_that_mailchimp_did_not_create_are_left_out_and_named_together() 
     (finding,) = checked.findings
     assert finding.code == "field_not_created"
     assert "COMPANY, PHONE" in finding.message
+    assert finding.params == {"fields": "COMPANY, PHONE"}
 
 
 def test_a_phone_field_that_takes_american_numbers_only_is_filled_with_those() -> None:
@@ -84,6 +86,7 @@ def test_a_required_field_that_we_do_not_fill_is_named() -> None:
     (finding,) = check_audience(fields, PLAIN, country="AU").findings
     assert finding.code == "required_fields"
     assert "PET" in finding.message
+    assert finding.params == {"fields": "PET"}
     assert "NOTE" not in finding.message
 
 
@@ -112,3 +115,4 @@ def test_each_server_with_a_webhook_is_named_once() -> None:
     traits = AudienceTraits(foreign_hook_hosts=("shop.test", "crm.test", "crm.test"))
     (finding,) = check_audience(COMPLETE, traits, country="AU").findings
     assert "changes to: crm.test, shop.test." in finding.message
+    assert finding.params == {"hosts": "crm.test, shop.test"}

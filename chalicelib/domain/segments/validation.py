@@ -78,15 +78,13 @@ def read_name(raw: object) -> tuple[str, tuple[FieldError, ...]]:
         return "", (
             FieldError(
                 "name",
-                f"A name has at most {LONGEST_NAME} characters; this one has {len(name)}.",
+                f"Use at most {LONGEST_NAME} characters; this name has {len(name)}.",
                 "too_long",
                 {"most": LONGEST_NAME, "length": len(name)},
             ),
         )
     if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
-        return "", (
-            FieldError("name", "A name cannot contain line breaks or other control characters.", "not_one_line"),
-        )
+        return "", (FieldError("name", "Use one line of text, without control characters.", "not_one_line"),)
     return name, ()
 
 
@@ -107,7 +105,7 @@ def read_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[FieldError, ...]]:
         return (), (
             FieldError(
                 "rules",
-                f"A segment has at most {MOST_RULES} rules; these are {len(raw)}.",
+                f"Give at most {MOST_RULES} rules; these are {len(raw)}.",
                 "too_many",
                 {"most": MOST_RULES, "length": len(raw)},
             ),
@@ -132,15 +130,13 @@ class _Reader:
 
     def rule(self, item: object) -> Rule | None:
         if not isinstance(item, Mapping):
-            self.faults.append(
-                FieldError(self.path, "A rule is an object of field, operator and value.", "not_an_object")
-            )
+            self.faults.append(FieldError(self.path, "Give an object of field, operator and value.", "not_an_object"))
             return None
         for key in item:
             if key not in _RULE_KEYS:
                 self._fault(
                     str(key)[:_LONGEST_ECHO],
-                    "A rule has only a field, an operator and a value.",
+                    "Give only a field, an operator and a value.",
                     "unknown_field",
                 )
         field = self._field(item.get("field"))
@@ -181,10 +177,10 @@ class _Reader:
             return None
         if value_type == "none":
             if value is not None:
-                self._fault("value", "This operator takes no value.", "takes_no_value")
+                self._fault("value", "Leave the value out: this operator takes none.", "takes_no_value")
             return None
         if value is None:
-            self._fault("value", "This operator needs a value.", "needs_a_value")
+            self._fault("value", "Give a value.", "needs_a_value")
             return None
         return value if value_type == "text" else self._number(field, value_type, value)
 
@@ -195,12 +191,12 @@ class _Reader:
         if isinstance(raw, str):
             return self._trimmed(raw)
         if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
-            self._fault("value", "A value is a text or a number.", "not_text_or_number")
+            self._fault("value", "Give a text or a number.", "not_text_or_number")
             return None
         exact = Decimal(repr(raw)) if isinstance(raw, float) else Decimal(raw)
         # Before it is written out: 1e-999999999 is eleven characters here and a billion there.
         if not exact.is_finite() or (exact and not -NUMBER_DIGITS <= exact.adjusted() < NUMBER_DIGITS):
-            self._fault("value", f"A number has at most {NUMBER_DIGITS} digits.", "too_many_digits", most=NUMBER_DIGITS)
+            self._fault("value", f"Use at most {NUMBER_DIGITS} digits.", "too_many_digits", most=NUMBER_DIGITS)
             return None
         return int(exact) if exact == exact.to_integral_value() else f"{exact:f}"
 
@@ -209,13 +205,13 @@ class _Reader:
         if len(value) > LONGEST_VALUE:
             self._fault(
                 "value",
-                f"A value has at most {LONGEST_VALUE} characters; this one has {len(value)}.",
+                f"Use at most {LONGEST_VALUE} characters; this value has {len(value)}.",
                 "too_long",
                 most=LONGEST_VALUE,
                 length=len(value),
             )
         if any(unicodedata.category(character) == "Cs" for character in value):
-            self._fault("value", "The value contains a broken character. Type it again.", "half_a_character")
+            self._fault("value", "Type the value again: it contains a broken character.", "half_a_character")
         # Signs that nobody sees do not count, so a value of these alone is none.
         return value if comparable_text(value) else None
 

@@ -121,7 +121,8 @@ class WebhookRegistration:
             return department
         except (WebhookRefused, RetryLater, StopRun) as refused:
             logger.warning("No webhook for department %s: %s", department.id, type(refused).__name__)
-            hook_id, finding = "", webhook_missing(refused.message)
+            reason = refused.reason if isinstance(refused, WebhookRefused) else "no_answer"
+            hook_id, finding = "", webhook_missing(refused.message, reason)
         return self._departments.change(department.id, partial(_with_hook, audience.id, hook_id, finding))
 
     def retire(self, department: Department, client: MailchimpClient | None) -> bool:

@@ -173,7 +173,9 @@ class Events:
                 trigger="webhook",
                 status="success",
                 message=(
-                    f"{told.known} {'update' if told.known == 1 else 'updates'} that had been waiting sent to PracBill."
+                    "1 waiting update has been sent to PracBill."
+                    if told.known == 1
+                    else f"{told.known} waiting updates have been sent to PracBill."
                 ),
                 counts={"told": told.known},
                 code="pracbill_told",

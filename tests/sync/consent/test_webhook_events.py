@@ -503,7 +503,7 @@ def test_while_pracbill_is_down_log_and_health_say_how_many_words_wait(desk: Des
     assert ("pracbill_waiting", "error") in [(finding.code, finding.severity) for finding in later]
     desk.apply(events[0])
     assert desk.department.backlog is None
-    assert desk.log_entries()[0].message == "2 updates that had been waiting sent to PracBill."
+    assert desk.log_entries()[0].message == "2 waiting updates have been sent to PracBill."
 
 
 def test_while_mailchimp_is_down_an_event_comes_again(desk: Desk) -> None:
