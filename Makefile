@@ -8,7 +8,7 @@ CHECKOV := $(VENV)/checkov/bin/checkov
 ADVISORIES ?= all.zip
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo logs page page-watch screenshots pracbill-conformance redrive test test-fast soak check format bench package costs audit install clean
+.PHONY: help run stop demo logs page page-watch screenshots pracbill-conformance redrive test test-fast soak mutants check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: page ## all tests
 
 soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HISTORIES=, SOAK_SECONDS=; python -m tests.soak has more)
 	@$(RUN) -m tests.soak
+
+mutants: install ## faults put in on purpose, and which the fast tests miss (MODULE=, AGAIN=1, SAMPLE=; see docs/testing.md)
+	@$(RUN) -m tests.mutants
 
 check: install $(CHECKOV) ## formatting, lint, types, the template
 	$(RUN) -m ruff format --check .

@@ -66,7 +66,7 @@ def _try_module(module: str, tests: list[str], settings: dict[str, object]) -> R
 
 
 def _run(copy: Path, chosen: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", "1", *chosen]
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1", *chosen]
     return subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
