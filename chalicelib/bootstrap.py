@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.container import Container
     from chalicelib.contract.services import Services
     from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
-    from chalicelib.handlers.webhook import EventSender
+    from chalicelib.handlers.webhook import EventSender, RecentRefusals
     from chalicelib.store.secret_store import SecretStore
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs.sweeper import Sweeper
@@ -49,7 +49,7 @@ def webhook(event: dict[str, Any]) -> dict[str, Any]:
         # Read anew: Mailchimp probes a hook while its record is being written, and a retired one must not live on.
         return _secrets().fields_now(settings().secret("hooks", department_id))
 
-    return handle(event, hook_of=hook_of, send=_event_sender(), now=time.time)
+    return handle(event, hook_of=hook_of, send=_event_sender(), now=time.time, refusals=_refusals())
 
 
 def time_left(context: Any) -> Remaining:
@@ -85,6 +85,13 @@ def workflows() -> Container:
     from chalicelib.container import Container
 
     return Container(settings(), _secrets(), lambda: request_time.left())
+
+
+@lru_cache(maxsize=1)
+def _refusals() -> RecentRefusals:
+    from chalicelib.handlers.webhook import RecentRefusals
+
+    return RecentRefusals()
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.aws import dynamodb, sqs
+from chalicelib.store.call_counts import CallCounts
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
@@ -44,6 +45,7 @@ from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.audiences import Audiences
+from chalicelib.sync.account.call_limits import CallLimits
 from chalicelib.sync.account.connections import Connections, RunCalls
 from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.account.registration import Registration
@@ -120,6 +122,10 @@ class Container:
         )
 
     # ------------------------------------------------------------------------------------------ for the routes
+
+    @cached_property
+    def limits(self) -> CallLimits:
+        return CallLimits(CallCounts(dynamodb(), self._env.table("events")), clock=now)
 
     @cached_property
     def connections(self) -> Connections:

@@ -7,12 +7,13 @@ from chalicelib.api.queries import HistoryQuery, NoQuery, SearchQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
 from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
 from chalicelib.contract.runs import History
+from chalicelib.domain.limits import RECONCILIATIONS, SEARCHES
 from chalicelib.errors import FieldError, bad_input
 
 routes = Routes("Customers")
 
 
-@routes.get("/departments/{department_id}/customers", needs=Need.READ)
+@routes.get("/departments/{department_id}/customers", needs=Need.READ, allowance=SEARCHES)
 def find_customers(call: Call[NoBody, SearchQuery]) -> FoundCustomers:
     """Find customers by e-mail address, id, company or name, at most 20.
 
@@ -43,7 +44,7 @@ def read_history(call: Call[NoBody, HistoryQuery]) -> History:
     return call.services.history.get(call.department_id, days=call.query.days)
 
 
-@routes.get("/departments/{department_id}/reconciliation", needs=Need.READ)
+@routes.get("/departments/{department_id}/reconciliation", needs=Need.READ, allowance=RECONCILIATIONS)
 def read_reconciliation(call: PlainCall) -> Reconciliation:
     """Hold PracBill's count of customers against Mailchimp's, the whole difference split by reason."""
     return call.services.reconciliation.get(call.department_id)

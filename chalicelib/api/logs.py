@@ -8,13 +8,14 @@ from chalicelib.api.queries import LogsQuery
 from chalicelib.api.routing import Call, Need, Routes
 from chalicelib.contract.common import Page
 from chalicelib.contract.runs import LogEntryView
+from chalicelib.domain.limits import LISTS
 from chalicelib.domain.moments import moment_text
 
 routes = Routes("Logs")
 _COLUMNS = ("date", "direction", "type", "trigger", "status", "code", "message", "run_id", "counts")
 
 
-@routes.get("/departments/{department_id}/logs", needs=Need.READ, csv_columns=_COLUMNS)
+@routes.get("/departments/{department_id}/logs", needs=Need.READ, csv_columns=_COLUMNS, allowance=LISTS)
 def list_log_entries(call: Call[NoBody, LogsQuery]) -> Page[LogEntryView]:
     """List the Sync Logs, the newest first."""
     query = call.query

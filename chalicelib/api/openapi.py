@@ -45,9 +45,9 @@ _PROBLEMS = {
     413: "The body is larger than 64 KiB.",
     415: "The body is not sent as `application/json`.",
     422: "Mailchimp does not accept what was sent; `detail` says why.",
-    429: "Too many attempts; `Retry-After` says when to try again.",
+    429: "Too many attempts, or too many calls at once; `Retry-After` says when to try again.",
     502: "PracBill or Mailchimp answered something that cannot be used.",
-    503: "PracBill or Mailchimp cannot be reached right now; `Retry-After` says when to try again.",
+    503: "PracBill, Mailchimp or the database cannot be used right now; `Retry-After` says when to try again.",
 }
 
 _PARAMETERS: dict[str, Json] = {
@@ -286,6 +286,8 @@ def _possible_problems(endpoint: Endpoint) -> list[int]:
         statuses |= {413}
     if endpoint.method == "PUT" and endpoint.path.endswith("/connection"):
         statuses |= {422, 429}
+    if endpoint.allowance is not None:
+        statuses |= {429}
     if endpoint.path.endswith(("/audiences", "/audience")) and endpoint.method != "GET":
         statuses |= {422}
     return sorted(statuses)

@@ -12,6 +12,7 @@ from chalice.app import Response
 from chalicelib.api.answers import json_response, plain
 from chalicelib.config import MissingSetting
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, StopRun
+from chalicelib.store.faults import passing
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:pracbill-mailchimp:problem:"
@@ -75,6 +76,15 @@ def problem_for(error: Exception, *, request_id: str) -> Response:
             return _unexpected(error, request_id)
 
 
+def _unexpected(error: Exception, request_id: str) -> Response:
+    """A fault of AWS that passes asks the caller to come back; anything else is ours."""
+    passes = passing(error)
+    if passes is None:
+        return _fault_of_ours(error, request_id)
+    logger.warning("%s at %s, request %s", type(error).__name__, _place(error), request_id)
+    return _come_back(passes)
+
+
 def problem_from_chalice(response: Response, *, request_id: str) -> Response:
     """An error that Chalice answered by itself, in our form; any other answer as it is."""
     if response.status_code < 400 or response.headers.get("Content-Type") == CONTENT_TYPE:
@@ -117,7 +127,7 @@ def _log_passing(error: StopRun | RetryLater, request_id: str) -> None:
     logger.warning("%s: %s, request %s", type(error).__name__, error.message, request_id)
 
 
-def _unexpected(error: Exception, request_id: str) -> Response:
+def _fault_of_ours(error: Exception, request_id: str) -> Response:
     # Neither the error's text nor a full traceback: both may quote what the caller sent.
     if isinstance(error, MissingSetting):
         logger.error("The setting %s is missing, request %s", error.name, request_id)

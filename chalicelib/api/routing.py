@@ -25,6 +25,7 @@ from chalicelib.api.problems import problem_for
 from chalicelib.api.queries import NoQuery, PageQuery, Query, read_query
 from chalicelib.contract.common import Access, Page
 from chalicelib.contract.services import Services
+from chalicelib.domain.limits import Allowance
 from chalicelib.errors import FieldError, bad_input
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -100,6 +101,7 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)  # in place of the gate's, on a good answer
     takes_key: bool = False  # an Idempotency-Key is respected
     csv_columns: tuple[str, ...] = ()  # the members of an item that its list shows as CSV; none: JSON only
+    allowance: Allowance | None = None  # how often it may be called, where a call is expensive
 
     @property
     def parameters(self) -> list[str]:
@@ -115,17 +117,29 @@ class Routes:
         self.endpoints: list[Endpoint] = []
 
     def get(
-        self, path: str, *, needs: Need, cache_seconds: int = 0, csv_columns: tuple[str, ...] = ()
+        self,
+        path: str,
+        *,
+        needs: Need,
+        cache_seconds: int = 0,
+        csv_columns: tuple[str, ...] = (),
+        allowance: Allowance | None = None,
     ) -> Callable[[Handler], Handler]:
-        return self._declare("GET", path, needs, 200, cache_seconds, csv_columns)
+        return self._declare("GET", path, needs, 200, cache_seconds, csv_columns, allowance=allowance)
 
-    def put(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
-        return self._declare("PUT", path, needs, 200)
+    def put(self, path: str, *, needs: Need, allowance: Allowance | None = None) -> Callable[[Handler], Handler]:
+        return self._declare("PUT", path, needs, 200, allowance=allowance)
 
     def post(
-        self, path: str, *, needs: Need, status: int = 200, takes_key: bool = False
+        self,
+        path: str,
+        *,
+        needs: Need,
+        status: int = 200,
+        takes_key: bool = False,
+        allowance: Allowance | None = None,
     ) -> Callable[[Handler], Handler]:
-        return self._declare("POST", path, needs, status, takes_key=takes_key)
+        return self._declare("POST", path, needs, status, takes_key=takes_key, allowance=allowance)
 
     def delete(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
         return self._declare("DELETE", path, needs, 200)
@@ -163,6 +177,7 @@ class Routes:
         cache_seconds: int = 0,
         csv_columns: tuple[str, ...] = (),
         takes_key: bool = False,
+        allowance: Allowance | None = None,
     ) -> Callable[[Handler], Handler]:
         if (needs in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
             raise ValueError(f"{method} {path}: read and write are rights in a department of the path, and only there")
@@ -184,6 +199,7 @@ class Routes:
                     cache_seconds=cache_seconds,
                     csv_columns=csv_columns,
                     takes_key=takes_key,
+                    allowance=allowance,
                 )
             )
             return handler
@@ -227,6 +243,8 @@ def _view(
         request = current_request()
         try:
             call = _call(endpoint, request, services)
+            if endpoint.allowance is not None:
+                call.services.limits.count(call.department_id, endpoint.allowance, by=call.by)
             answered = endpoint.handler(call)
             if isinstance(answered, File):
                 return file_response(answered, content_type=endpoint.content_type)

@@ -9,6 +9,7 @@ from chalicelib.api.queries import DepartmentQuery, NoQuery, PageQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes, checked_department
 from chalicelib.contract.common import Page
 from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
+from chalicelib.domain.limits import PREVIEWS
 
 routes = Routes("Segments")
 # Eight kilobytes that change with a release, and choices that change with the customers.
@@ -39,7 +40,7 @@ def list_segments(call: Call[NoBody, PageQuery]) -> Page[SegmentView]:
     )
 
 
-@routes.post("/departments/{department_id}/segments", needs=Need.WRITE, status=201)
+@routes.post("/departments/{department_id}/segments", needs=Need.WRITE, status=201, allowance=PREVIEWS)
 def create_segment(call: Call[SegmentBody, NoQuery]) -> SegmentView:
     """Create a segment.
 
@@ -48,7 +49,7 @@ def create_segment(call: Call[SegmentBody, NoQuery]) -> SegmentView:
     return call.services.segments.create(call.department_id, call.body.name, call.body.to_rules(), by=call.by)
 
 
-@routes.post("/departments/{department_id}/segments/preview", needs=Need.READ)
+@routes.post("/departments/{department_id}/segments/preview", needs=Need.READ, allowance=PREVIEWS)
 def preview_segment(call: Call[PreviewBody, NoQuery]) -> SegmentPreview:
     """Count and show who would match some rules now. Nothing is stored or sent."""
     return call.services.segments.preview(
@@ -62,7 +63,7 @@ def read_segment(call: PlainCall) -> SegmentView:
     return call.services.segments.get(call.department_id, call.path["segment_id"])
 
 
-@routes.put("/departments/{department_id}/segments/{segment_id}", needs=Need.WRITE)
+@routes.put("/departments/{department_id}/segments/{segment_id}", needs=Need.WRITE, allowance=PREVIEWS)
 def change_segment(call: Call[SegmentEditBody, NoQuery]) -> SegmentView:
     """Replace a segment's name and rules."""
     return call.services.segments.update(

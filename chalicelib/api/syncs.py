@@ -8,6 +8,7 @@ from chalicelib.api.queries import NoQuery, PageQuery, RecordsQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
 from chalicelib.contract.common import Page
 from chalicelib.contract.runs import RecordView, RunView
+from chalicelib.domain.limits import LISTS
 
 routes = Routes("Syncs")
 _RECORD_COLUMNS = ("customer_id", "address", "action", "outcome", "code", "cause", "fix", "at")
@@ -37,7 +38,12 @@ def read_sync(call: PlainCall) -> RunView:
     return call.services.runs.get(call.department_id, call.path["run_id"])
 
 
-@routes.get("/departments/{department_id}/syncs/{run_id}/records", needs=Need.READ, csv_columns=_RECORD_COLUMNS)
+@routes.get(
+    "/departments/{department_id}/syncs/{run_id}/records",
+    needs=Need.READ,
+    csv_columns=_RECORD_COLUMNS,
+    allowance=LISTS,
+)
 def list_sync_records(call: Call[NoBody, RecordsQuery]) -> Page[RecordView]:
     """List what a run did for single customers, those that were unchanged left out.
 

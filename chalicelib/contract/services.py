@@ -22,6 +22,7 @@ from chalicelib.contract.account import (
 from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
 from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
 from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
+from chalicelib.domain.limits import Allowance
 
 Item = TypeVar("Item")
 # The items of one page, newest first, and the key to continue after; None when there is no more. The key comes back
@@ -175,8 +176,17 @@ class Panels(Protocol):
     def panel(self, department_id: str) -> Panel: ...
 
 
+class CallLimits(Protocol):
+    """Counts expensive calls before they are carried out. `count` refuses with 429 what would be too many."""
+
+    def count(self, department_id: str, allowance: Allowance, *, by: str) -> None: ...
+
+
 class Services(Protocol):
     """Everything the routes may call."""
+
+    @property
+    def limits(self) -> CallLimits: ...
 
     @property
     def connections(self) -> Connections: ...

@@ -32,7 +32,8 @@ logger = logging.getLogger("pracbill-mailchimp.webhook")
 MAX_BODY_BYTES = 256 * 1024
 EVENT_LANES = 2
 _DEPARTMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # as in the routes
-_LONGEST_TOKEN = 200
+# What sync/account/webhook_registration.py makes of 32 random bytes: anything else is refused without a look.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _FORM = "application/x-www-form-urlencoded"
 _HEADERS = {
     "Content-Type": "text/plain; charset=utf-8",
@@ -44,9 +45,38 @@ _HEADERS = {
 }
 # Compared with where there is no record, so that an unknown department takes the same work as a wrong token.
 _NO_HASH = "0" * 64
+_REFUSED_FOR_SECONDS = 5.0
+_MOST_REFUSALS = 1_000
 
 
-def handle(event: Mapping[str, Any], *, hook_of: HookRecordOf, send: Send, now: Callable[[], float]) -> Answer:
+class RecentRefusals:
+    """Calls that were refused some seconds ago, so that the same call again costs no read.
+
+    By department and token together: a token that was just made was never refused, whoever calls the department's
+    address with others. Of a token no more than its hash is kept.
+    """
+
+    def __init__(self, *, seconds: float = _REFUSED_FOR_SECONDS, most: int = _MOST_REFUSALS) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._until: dict[bytes, float] = {}
+
+    def has(self, department_id: str, token: str, now: float) -> bool:
+        return now < self._until.get(_call_key(department_id, token), 0.0)
+
+    def add(self, department_id: str, token: str, now: float) -> None:
+        if len(self._until) >= self._most:
+            self._until.clear()
+        self._until[_call_key(department_id, token)] = now + self._seconds
+
+
+def _call_key(department_id: str, token: str) -> bytes:
+    return sha256(f"{department_id}/{token}".encode()).digest()
+
+
+def handle(
+    event: Mapping[str, Any], *, hook_of: HookRecordOf, send: Send, now: Callable[[], float], refusals: RecentRefusals
+) -> Answer:
     """Answer one call of API Gateway's proxy integration.
 
     GET, Mailchimp's probe of a new hook: 200 for a known department and its token. POST: 200 when the event is queued
@@ -56,8 +86,13 @@ def handle(event: Mapping[str, Any], *, hook_of: HookRecordOf, send: Send, now: 
     """
     path = event.get("pathParameters") or {}
     department_id, token = str(path.get("department_id") or ""), str(path.get("token") or "")
-    record = hook_of(department_id) if _DEPARTMENT_ID.fullmatch(department_id) else {}
+    if not (_DEPARTMENT_ID.fullmatch(department_id) and _TOKEN.fullmatch(token)):
+        return _answer(404)
+    if refusals.has(department_id, token, now()):
+        return _answer(404)
+    record = hook_of(department_id)
     if not _is_our_token(token, record):
+        refusals.add(department_id, token, now())
         return _answer(404)
     if event.get("httpMethod") == "GET":
         return _answer(200)
@@ -67,9 +102,9 @@ def handle(event: Mapping[str, Any], *, hook_of: HookRecordOf, send: Send, now: 
 
 
 def _is_our_token(token: str, record: Mapping[str, str]) -> bool:
-    shown = sha256(token[: _LONGEST_TOKEN + 1].encode(errors="replace")).hexdigest()
+    shown = sha256(token.encode()).hexdigest()
     known = record.get("token_hash") or _NO_HASH
-    return hmac.compare_digest(shown.encode(), known.encode()) and bool(record) and len(token) <= _LONGEST_TOKEN
+    return hmac.compare_digest(shown.encode(), known.encode()) and bool(record)
 
 
 def _take(event: Mapping[str, Any], department_id: str, record: Mapping[str, str], send: Send, now: float) -> Answer:

@@ -55,6 +55,7 @@ from chalicelib.contract.segments import (
 )
 from chalicelib.contract.services import Services, Slice
 from chalicelib.domain.departments import BrakeLimits, Finding
+from chalicelib.domain.limits import Allowance
 
 # Not UTC on purpose: the edge must turn it into UTC.
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -317,6 +318,19 @@ class FakeSegments(Fake):
         return SegmentPreview(3, 2, 10, AT.astimezone(UTC), (PERSON,), counts, change, change)
 
 
+@dataclass
+class FakeLimits:
+    """Counts nothing; refuses with `refusal` while there is one."""
+
+    counted: list[tuple[str, str, str]] = field(default_factory=list)
+    refusal: Exception | None = None
+
+    def count(self, department_id: str, allowance: Allowance, *, by: str) -> None:
+        self.counted.append((department_id, allowance.kind, by))
+        if self.refusal is not None:
+            raise self.refusal
+
+
 class FakePanels(Fake):
     def panel(self, department_id: str) -> Panel:
         self.note("panel", department_id)
@@ -354,6 +368,7 @@ class FakeServices:
     failing: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.limits = FakeLimits()
         self.connections = FakeConnections(self.asked, self.failing)
         self.audiences = FakeAudiences(self.asked, self.failing)
         self.settings = FakeSettings(self.asked, self.failing)

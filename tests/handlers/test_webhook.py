@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.handlers.webhook import MAX_BODY_BYTES, EventSender, handle
+from chalicelib.handlers.webhook import MAX_BODY_BYTES, EventSender, RecentRefusals, handle
 from chalicelib.mailchimp.webhook import HookEvent, read_event
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.mailchimp.delivery import sign
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 NOW = 1_767_607_200
-TOKEN = "a-long-random-token"
+TOKEN = "a-long-random-token-" + "7" * 23
+WRONG = "a-wrong-random-token" + "7" * 23
 SECRET = "0f" * 32
 FORM = "application/x-www-form-urlencoded"
 TOKEN_HASH = sha256(TOKEN.encode()).hexdigest()
@@ -63,6 +65,8 @@ class Function:
         self.records = records
         self.sent: list[tuple[HookEvent, str]] = []
         self.asked: list[str] = []
+        self.now = float(NOW)
+        self.refusals = RecentRefusals(most=3)
 
     def hook_of(self, department_id: str) -> Mapping[str, str]:
         self.asked.append(department_id)
@@ -72,7 +76,7 @@ class Function:
         def send(event: HookEvent, account_id: str) -> None:
             self.sent.append((event, account_id))
 
-        answer = handle(event, hook_of=self.hook_of, send=send, now=lambda: float(NOW))
+        answer = handle(event, hook_of=self.hook_of, send=send, now=lambda: self.now, refusals=self.refusals)
         json.dumps(answer)
         return answer
 
@@ -162,14 +166,20 @@ def test_an_event_without_a_time_happened_when_it_arrived(function: Function, fi
     body = urlencode(fields)
     for seconds in (0.0, 0.0, 90.0):
         now = partial(float, NOW + seconds)
-        handle(call(body), hook_of=function.hook_of, send=lambda *sent: function.sent.append(sent), now=now)
+        handle(
+            call(body),
+            hook_of=function.hook_of,
+            send=lambda *sent: function.sent.append(sent),
+            now=now,
+            refusals=RecentRefusals(),
+        )
     first, again, later = (event for event, _ in function.sent)
     assert first.fired_at_moment == datetime.fromtimestamp(NOW, UTC)
     assert first.identity == again.identity != later.identity
 
 
 def test_answers_tell_browsers_to_keep_and_show_nothing(function: Function) -> None:
-    for event in (signed(), call(token="wrong"), call(None, method="GET")):
+    for event in (signed(), call(token=WRONG), call(None, method="GET")):
         headers = function(event)["headers"]
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -212,11 +222,52 @@ def test_what_cannot_be_a_department_is_not_even_looked_up(function: Function, d
     assert function.asked == []
 
 
+@pytest.mark.parametrize(
+    "token", ["", TOKEN[:-1], TOKEN + "7", TOKEN[:-1] + "+", TOKEN[:-1] + "ö", TOKEN + "\n", "x" * 9000]
+)
+def test_what_cannot_be_a_token_costs_no_look(function: Function, token: str) -> None:
+    assert function.status(call(token=token)) == 404
+    assert function.asked == []
+
+
+def test_our_own_tokens_have_the_form_that_is_let_through() -> None:
+    for _ in range(200):
+        token = secrets.token_urlsafe(32)
+        record = {**UNSIGNED, "token_hash": sha256(token.encode()).hexdigest()}
+        assert Function(south=record).status(call(token=token)) == 200
+
+
+def test_the_same_wrong_call_again_costs_no_look_for_some_seconds(function: Function) -> None:
+    for seconds in (0, 1, 4.9):
+        function.now = NOW + seconds
+        assert function.status(call(token=WRONG)) == 404
+    assert function.asked == ["south"]
+    function.now = NOW + 5
+    assert function.status(call(token=WRONG)) == 404
+    assert function.asked == ["south", "south"]
+
+
+def test_a_stranger_who_calls_an_address_keeps_no_other_token_out(function: Function) -> None:
+    """Mailchimp probes a new hook as soon as its record is written."""
+    function.records = {}
+    assert function.status(call(token=WRONG)) == 404
+    function.records = {"south": UNSIGNED}
+    assert function.status(call(None, method="GET")) == 200
+
+
+def test_refusals_are_kept_for_a_bounded_number_of_calls() -> None:
+    refusals = RecentRefusals(most=3)
+    for number in range(10):
+        refusals.add("south", f"token-{number}", 0.0)
+        assert refusals.has("south", f"token-{number}", 1.0)
+    assert sum(refusals.has("south", f"token-{number}", 1.0) for number in range(10)) <= 3
+
+
 def test_an_empty_record_lets_nobody_in() -> None:
     function = Function(south={}, west={"token_hash": ""})
     assert function.status(call()) == 404
     assert function.status(call(department="west", token="")) == 404
-    assert function.status(call(department="west", token="0" * 64)) == 404
+    assert function.status(call(department="west", token="0" * 43)) == 404
 
 
 @pytest.mark.parametrize(
@@ -353,9 +404,11 @@ def test_what_storage_and_queue_raise_is_passed_on_so_that_mailchimp_delivers_ag
         raise ConnectionError("the queue is away")
 
     with pytest.raises(ConnectionError):
-        handle(call(), hook_of=lambda department_id: UNSIGNED, send=fail, now=lambda: float(NOW))
+        handle(
+            call(), hook_of=lambda department_id: UNSIGNED, send=fail, now=lambda: float(NOW), refusals=RecentRefusals()
+        )
     with pytest.raises(ConnectionError):
-        handle(call(), hook_of=fail, send=fail, now=lambda: float(NOW))
+        handle(call(), hook_of=fail, send=fail, now=lambda: float(NOW), refusals=RecentRefusals())
 
 
 def test_the_function_loads_little_so_that_it_starts_fast() -> None:
@@ -476,6 +529,7 @@ def test_mailchimp_registers_the_hook_and_its_events_arrive(signing: bool) -> No
             hook_of=lambda department_id: records.get(department_id, {}),
             send=lambda event, account_id: sent.append(event),
             now=time.time,
+            refusals=RecentRefusals(),
         )
     )
     with MailchimpStandIn(latency=Latency.none(), readings=Readings(webhook_signing=signing)) as mailchimp:

@@ -26,6 +26,7 @@ from botocore.client import BaseClient
 from chalicelib.contract import services
 from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
 from chalicelib.sync.account.audiences import Audiences
+from chalicelib.sync.account.call_limits import CallLimits
 from chalicelib.sync.account.connections import Connections
 from chalicelib.sync.account.settings import DepartmentSettings
 from chalicelib.sync.consent.erasure import Erasure
@@ -69,6 +70,7 @@ _ENTRANCES: list[tuple[type, str, str]] = [
 ]
 _SERVICES = (
     Audiences,
+    CallLimits,
     Connections,
     Customers,
     CustomerSearch,

@@ -1,0 +1,41 @@
+"""Faults of AWS that pass: too many requests at once, a service that is away, no connection."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
+from pynamodb.exceptions import PynamoDBException
+
+from chalicelib.errors import RetryLater
+from chalicelib.store.versions import TooMuchContention
+
+_TOO_MANY = frozenset(
+    """
+    ProvisionedThroughputExceededException ThrottlingException Throttling ThrottledException RequestLimitExceeded
+    RequestThrottled RequestThrottledException TooManyRequestsException SlowDown
+    TransactionInProgressException
+    """.split()
+)
+_WAIT_SECONDS = 5
+
+
+def passing(error: BaseException) -> RetryLater | None:
+    """What to tell a caller about a fault of AWS that passes; None for any other error.
+
+    The SDK has tried several times by then, so what is asked of the caller is to wait.
+    """
+    cause = error.cause if isinstance(error, PynamoDBException) and error.cause is not None else error
+    if isinstance(cause, HTTPClientError | NoConnection):
+        return RetryLater(
+            "The database did not answer in time. Try again in a few seconds.", after_seconds=_WAIT_SECONDS
+        )
+    if isinstance(cause, TooMuchContention):
+        return RetryLater("Somebody else was changing the same thing. Try again in a few seconds.", after_seconds=1)
+    if not isinstance(cause, ClientError):
+        return None
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= 500 or cause.response.get("Error", {}).get("Code") in _TOO_MANY:
+        return RetryLater(
+            "The database is too busy right now. Try again in a few seconds.", after_seconds=_WAIT_SECONDS
+        )
+    return None
