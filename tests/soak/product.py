@@ -20,7 +20,7 @@ from chalicelib.contract.account import SettingsChanges
 from chalicelib.contract.segments import SegmentRule
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.handlers.queue_worker import EventWorker
-from chalicelib.handlers.webhook import EventSender, handle
+from chalicelib.handlers.webhook import EventSender, RecentRefusals, handle
 from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey
@@ -126,6 +126,7 @@ class Product:
         self.service = self.joined  # what the routes call
         self._send = EventSender(sqs(), queues.events)
         self._other_vault = SecretStore(secretsmanager(), sleep=clock.sleep)
+        self._refusals = RecentRefusals()
 
     # ------------------------------------------------------------------------------------------------ functions
 
@@ -151,6 +152,7 @@ class Product:
             hook_of=lambda department_id: self._other_vault.fields_now(record("hooks", department_id)),
             send=self._send,
             now=self._clock.seconds,
+            refusals=self._refusals,
         )
         return int(answer["statusCode"])
 

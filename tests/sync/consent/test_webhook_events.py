@@ -12,7 +12,7 @@ import pytest
 from chalicelib.domain.consent.members import OptOut
 from chalicelib.domain.health import health
 from chalicelib.errors import KeyRejected, RetryLater
-from chalicelib.handlers.webhook import handle
+from chalicelib.handlers.webhook import RecentRefusals, handle
 from chalicelib.mailchimp.webhook import NotAnEvent
 from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from infra.standins.mailchimp.delivery import sign
@@ -605,18 +605,25 @@ def test_an_event_that_arrives_before_its_time_says_nothing_of_the_future(desk: 
 
 
 def test_the_webhooks_function_reads_the_record_that_registering_the_hook_writes() -> None:
-    record = asdict(WebhookRecord(secret_hash("token"), "", "account-1", "abc123def4", signing_secret="secret"))
+    token = "7" * 43
+    record = asdict(WebhookRecord(secret_hash(token), "", "account-1", "abc123def4", signing_secret="secret"))
     body = "type=profile&fired_at=2026-01-05+10%3A00%3A00&data[list_id]=abc123def4&data[email]=ann@clinic.test"
     sent: list[Any] = []
     event = {
         "httpMethod": "POST",
-        "pathParameters": {"department_id": "north", "token": "token"},
+        "pathParameters": {"department_id": "north", "token": token},
         "headers": {
             "Content-Type": "application/x-www-form-urlencoded",
             "X-Mailchimp-Signature": sign(body.encode(), "secret", 100),
         },
         "body": body,
     }
-    answer = handle(event, hook_of=lambda _: record, send=lambda *call: sent.append(call), now=lambda: 100.0)
+    answer = handle(
+        event,
+        hook_of=lambda _: record,
+        send=lambda *call: sent.append(call),
+        now=lambda: 100.0,
+        refusals=RecentRefusals(),
+    )
     assert answer["statusCode"] == 200
     assert [(event.address, account_id) for event, account_id in sent] == [(ANN, "account-1")]
