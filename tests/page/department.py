@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Self
+from uuid import uuid4
 
 import requests
 
@@ -11,24 +14,44 @@ from infra.local.journey import NEW_AUDIENCE
 from infra.local.stack import LocalStack
 
 _REST_SECONDS = 120.0
+_TOKEN_SECONDS = 3600.0
 
 
 class Department:
-    """One department and its Mailchimp account."""
+    """One department and its Mailchimp account; the stack's own, unless said otherwise."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: LocalStack, *, department_id: str = "", api_key: str = "") -> None:
         self.stack = stack
-        self.path = f"/departments/{stack.department_id}"
+        self.id = department_id or stack.department_id
+        self.path = f"/departments/{self.id}"
+        self.api_key = api_key or str(stack.mailchimp["api_key"])
 
-    @property
-    def api_key(self) -> str:
-        return str(self.stack.mailchimp["api_key"])
+    @classmethod
+    def found(cls, stack: LocalStack, *, customers: int) -> Self:
+        """A new one with that many customers, and a Mailchimp account without an audience."""
+        name = f"practice-{uuid4().hex[:8]}"
+        made = cls(stack, department_id=name)
+        made.pracbill("departments", {"id": name})
+        made.pracbill(f"departments/{name}/generate", {"count": customers, "seed": 7})
+        made.api_key = made.mailchimp("create_account", name="Another Practice", datacenter="us7")["api_key"]
+        return made
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API with write access; `path` goes on after the department's."""
-        answer = self.stack.call(method, self.path + path, json=body)
+        url, headers = self.stack.api_url + self.path + path, {"Authorization": f"Bearer {self._write_token}"}
+        answer = self._session.request(method, url, json=body, headers=headers, timeout=60)
         assert answer.ok, f"{method} {path} answered {answer.status_code}: {answer.text[:500]}"
         return answer.json() if answer.content else None
+
+    @cached_property
+    def _write_token(self) -> str:
+        return self.token(expires_in=_TOKEN_SECONDS)
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        return session
 
     def connect(self) -> None:
         """Connected, an audience selected (the account's, or a new one), and no run under way."""
@@ -45,9 +68,16 @@ class Department:
 
     def rest(self) -> None:
         """Wait until no run is active."""
+        self._await_run(lambda run: run is None or run["finished_at"] is not None)
+
+    def await_sending(self) -> None:
+        """Wait until the newest run sends changes to Mailchimp."""
+        self._await_run(lambda run: run is not None and run["phase"] == "apply")
+
+    def _await_run(self, is_there: Callable[[dict[str, Any] | None], bool]) -> None:
         deadline = time.monotonic() + _REST_SECONDS
-        while (run := self.call("GET", "/panel")["newest_run"]) and run["finished_at"] is None:
-            assert time.monotonic() < deadline, "the run did not end in time"
+        while not is_there(self.call("GET", "/panel")["newest_run"]):
+            assert time.monotonic() < deadline, "the run did not get there in time"
             time.sleep(0.2)
 
     def disconnect(self) -> None:
@@ -58,19 +88,20 @@ class Department:
         """Somebody does something in Mailchimp."""
         return self._lever(f"{self.stack.mailchimp['control_url']}/{action}", arguments)
 
+    def pracbill(self, lever: str, body: dict[str, Any] | None, method: str = "POST") -> Any:
+        """Somebody does something in PracBill."""
+        return self._lever(f"{self.stack.pracbill['control_url']}/{lever}", body, method)
+
     def token(self, access: str = "write", *, expires_in: float = 300) -> str:
         """A token of PracBill's users."""
         wanted = {
             "subject": f"test-{access}",
-            "mailchimp_access": {} if access == "none" else {self.stack.department_id: access},
+            "mailchimp_access": {} if access == "none" else {self.id: access},
             "expires_in": expires_in,
         }
-        return str(self._lever(f"{self.stack.pracbill['control_url']}/tokens", wanted)["token"])
+        return str(self.pracbill("tokens", wanted)["token"])
 
-    @staticmethod
-    def _lever(url: str, body: dict[str, Any]) -> Any:
-        session = requests.Session()
-        session.trust_env = False
-        answer = session.post(url, json=body, timeout=30)
+    def _lever(self, url: str, body: dict[str, Any] | None, method: str = "POST") -> Any:
+        answer = self._session.request(method, url, json=body, timeout=30)
         assert answer.ok, f"{url} answered {answer.status_code}: {answer.text[:500]}"
         return answer.json()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from playwright.sync_api import ConsoleMessage, Page, Request
+from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Request as SentRequest
 
 from infra.local.host import Host, content_security_policy, standin_mint
 from infra.local.stack import LocalStack
-from infra.standins.pracbill.answers import Answer
+from infra.standins.pracbill.answers import Answer, Request
 from infra.standins.pracbill.server import LoopbackServer
 
 SCRIPT = '<script type="module" src="/assets/pracbill-mailchimp.js"></script>'
@@ -38,7 +39,7 @@ def watch(page: Page) -> Watched:
         if message.type in ("error", "warning"):
             seen.complaints.append(message.text)
 
-    def on_request(request: Request) -> None:
+    def on_request(request: SentRequest) -> None:
         seen.requests.append(request.url)
 
     page.on("console", on_console)
@@ -68,25 +69,35 @@ class OwnHost:
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._pages: dict[str, Answer] = {}
+        self._department_id = ""
         self._stack: LocalStack | None = None
         self._server: LoopbackServer | None = None
 
     def start(self, stack: LocalStack) -> None:
         self._stack = stack
-        mint = standin_mint(stack.pracbill["control_url"], stack.department_id)
-        usual = Host(stack.api_url, stack.department_id, mint, port=lambda: self._port)
-        self._server = LoopbackServer(
-            lambda request: self._pages.get(request.path) or usual.answer(request), port=self._port
-        )
+        self._server = LoopbackServer(self._answer, port=self._port)
+
+    def _answer(self, request: Request) -> Answer:
+        """A page of the test's, or what the stand-in's host answers; tokens are for the department shown last."""
+        assert self._stack is not None
+        mint = standin_mint(self._stack.pracbill["control_url"], self._department_id)
+        usual = Host(self._stack.api_url, self._department_id, mint, port=lambda: self._port)
+        return self._pages.get(request.path) or usual.answer(request)
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.close()
 
-    def open(self, page: Page, body: str, *, head: str = SCRIPT, css: str = "") -> None:
-        """Show a page. In `body`, ELEMENT stands for our element with its attributes."""
+    def open(
+        self, page: Page, body: str, *, head: str = SCRIPT, css: str = "", department_id: str = "", at: str = ""
+    ) -> None:
+        """Show a page. In `body`, ELEMENT stands for our element with its attributes; `at`: its place, as `view=sync`.
+
+        The department is the stack's unless said otherwise.
+        """
         assert self._stack is not None
-        api, department = self._stack.api_url, self._stack.department_id
+        self._department_id = department_id or self._stack.department_id
+        api, department = self._stack.api_url, self._department_id
         element = f'<pracbill-mailchimp department="{department}" api="{api}"></pracbill-mailchimp>'
         html = (
             f'<!doctype html><html lang="en-AU"><head><title>A host</title><link rel="icon" href="/host.svg">{head}'
@@ -99,4 +110,4 @@ class OwnHost:
             "/embedding": Answer(200, html.encode(), content_type="text/html; charset=utf-8", headers=headers),
             "/test.css": Answer(200, css.encode(), content_type="text/css"),
         }
-        page.goto(f"{self.url}/embedding")
+        page.goto(f"{self.url}/embedding#{at}")

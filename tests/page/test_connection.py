@@ -84,29 +84,6 @@ def test_from_key_to_disconnect(page: Page, stack: LocalStack, department: Depar
     assert page.evaluate("window.told") == ["pbm-connected", "pbm-disconnected"]
 
 
-def test_the_same_by_keyboard_alone(page: Page, stack: LocalStack, department: Department) -> None:
-    open_page(page, stack)
-    expect(key_field(page)).to_be_visible()
-    tab_to(page, key_field(page))
-    page.keyboard.insert_text(department.api_key)
-    page.keyboard.press("Enter")
-    expect(panel(page).get_by_role("heading", name="Connection Status")).to_be_focused()
-    tab_to(page, panel(page).get_by_role("button", name="Disconnect"))
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Stay connected")).to_be_focused()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(panel(page)).to_contain_text("Not connected")
-
-
-def tab_to(page: Page, wanted: Locator, *, most: int = 30) -> None:
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("(e) => e.getRootNode().activeElement === e"):
-            return
-    raise AssertionError("the keyboard does not lead there")
-
-
 @pytest.mark.parametrize(
     ("typed", "words"), [("", "Paste your Mailchimp API key."), ("nonsense", "This is not a Mailchimp API key.")]
 )

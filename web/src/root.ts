@@ -237,8 +237,15 @@ export class PracBillMailchimp extends LitElement {
   };
 
   #see(run: Run): void {
-    this.run = newerRun(this.run, run);
-    if (this.run !== null && isActive(this.run) && !this.#poll.isRunning) this.#poll.start();
+    const before = this.run;
+    this.run = newerRun(before, run);
+    if (this.run === null) return;
+    const { id, status } = this.run;
+    if (isActive(this.run)) {
+      if (!this.#poll.isRunning) this.#poll.start();
+    } else if (before?.id === id && isActive(before)) {
+      this.#actions.tell('pbm-sync-finished', { run: id, status });
+    }
   }
 
   async #lookAtRun(): Promise<boolean> {
@@ -250,9 +257,8 @@ export class PracBillMailchimp extends LitElement {
         calls.GET('/departments/{department_id}/syncs/{run_id}', { params: { path } }),
       );
       this.runFailure = null;
-      this.run = newerRun(this.run, seen);
+      this.#see(seen);
       if (isActive(seen)) return true;
-      this.#actions.tell('pbm-sync-finished', { run: seen.id, status: seen.status });
       void this.#refresh();
       return this.run !== null && isActive(this.run);
     } catch (error) {

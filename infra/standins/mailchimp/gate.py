@@ -151,6 +151,9 @@ class Gate:
     def _with_fault(self, plan: _Plan, fault: Fault) -> Response:
         if fault.kind == "delay":
             return self._timed(plan, fault.seconds)
+        if fault.kind == "hold":
+            self.faults.hold(fault, stopped=self._stopped)
+            return self._timed(plan, 0.0)
         if fault.kind == "truncate":
             response = self._timed(plan, 0.0)
             return replace(response, body=response.body[: len(response.body) // 2])

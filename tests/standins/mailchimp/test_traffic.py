@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -225,6 +226,18 @@ def test_a_call_can_be_delayed_and_then_answered(own: MailchimpStandIn) -> None:
     start = time.monotonic()
     assert ping(home).status_code == 200
     assert time.monotonic() - start >= 0.2
+
+
+def test_a_call_can_be_held_until_the_faults_are_cleared(own: MailchimpStandIn) -> None:
+    home = settle(own)
+    own.control.inject_fault(path="/ping", kind="hold", seconds=60)
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(ping, home)
+        while own.control.faults():
+            time.sleep(0.01)
+        assert not held.done()
+        own.control.clear_faults()
+        assert held.result(timeout=30).status_code == 200
 
 
 def test_faults_can_be_seen_and_cleared(own: MailchimpStandIn) -> None:

@@ -45,8 +45,8 @@ export class SyncPanel extends Panel<PanelData> {
   protected override updated(changed: PropertyValues): void {
     super.updated(changed);
     const run = this.page?.run ?? null;
-    if (run === null) return;
-    const now = `${run.id} ${run.phase} ${run.status}`;
+    if (run === null || !changed.has('page')) return;
+    const now = stepOf(run);
     if (this.#told !== '' && now !== this.#told) this.#tell(run);
     this.#told = now;
   }
@@ -201,6 +201,7 @@ export class SyncPanel extends Panel<PanelData> {
     const running = this.problem?.code === 'run-active' ? this.problem.more.run : undefined;
     if (running !== undefined) {
       this.problem = null;
+      this.#told = stepOf(running as Run); // else its phase would be read out in place of what happened
       this.announce(texts.sync.alreadyRunning);
       actions.follow(running as Run);
     }
@@ -240,6 +241,11 @@ export class SyncPanel extends Panel<PanelData> {
     await this.#change('retry', 'retry', run);
     await this.focusOn('#heading');
   }
+}
+
+/** Where a run is, as far as that is read out. */
+function stepOf({ id, phase, status }: Run): string {
+  return `${id} ${phase} ${status}`;
 }
 
 declare global {
