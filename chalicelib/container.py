@@ -461,8 +461,7 @@ class Container:
         return SyncQueue(sqs(), self._env.sync_queue_url)
 
     def _query_for(self, department: Department) -> SegmentQuery:
-        table = self._env.table("customers")
-        return SegmentQuery(dynamodb(), table, department.id, split_points=department.split_points)
+        return SegmentQuery(dynamodb(), self._env.table("customers"), department.id)
 
     # --------------------------------------------------------------------------------- Mailchimp and PracBill
 

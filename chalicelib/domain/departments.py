@@ -142,7 +142,6 @@ class Department:
     # Since when what members hold in our fields may be other than what we sent: the next run reads it of all of them.
     values_unsure_since: datetime | None = None
     customer_count: int | None = None  # how many PracBill had at the last full run
-    split_points: tuple[str, ...] = ()  # customer_keys that part the customers into ranges of about equal size
     has_erasures: bool = False  # somebody's data was erased: plans look out for their addresses
     active_run_id: str = ""
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it

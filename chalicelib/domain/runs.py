@@ -107,7 +107,6 @@ class Run:
     customers_read: int = 0
     next_watermark: str = ""
     members_until: datetime | None = None  # Mailchimp's changes are known up to here, once the run has come to its end
-    points: str = ""  # split points of a full run's customers so far (key_ranges.SplitPoints as text)
     message: str = ""  # the log entry's words; of an open run, for whom it waits
     code: str = ""  # what the message says, and with `params` its figures and names
     params: dict[str, str | int] = field(default_factory=dict)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.store.batches import Item, map_concurrently, query_pages
+from chalicelib.store.customer_keys import buckets_of, item_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,13 +56,16 @@ class CustomerTags:
     ) -> dict[str, Counter[str]]:
         """How often which text occurs in each of the fields, of as many customers as can be read in that time."""
         names = {f"#f{number}": field for number, field in enumerate(fields)}
-        pages = query_pages(
-            self._client,
-            TableName=self._table,
-            KeyConditionExpression="department_id = :d",
-            ExpressionAttributeValues={":d": {"S": department_id}},
-            ExpressionAttributeNames=names,
-            ProjectionExpression=", ".join(names),
+        pages = chain.from_iterable(
+            query_pages(
+                self._client,
+                TableName=self._table,
+                KeyConditionExpression="department_bucket = :b",
+                ExpressionAttributeValues={":b": {"S": bucket}},
+                ExpressionAttributeNames=names,
+                ProjectionExpression=", ".join(names),
+            )
+            for bucket in buckets_of(department_id)
         )
         found: dict[str, Counter[str]] = {field: Counter() for field in fields}
         end = clock() + seconds
@@ -85,7 +89,7 @@ class CustomerTags:
     def _target(self, department_id: str, customer_key: str) -> Item:
         return {
             "TableName": self._table,
-            "Key": {"department_id": {"S": department_id}, "customer_key": {"S": customer_key}},
+            "Key": item_key(department_id, customer_key),
             # An update of a customer that was removed meanwhile would make an empty one.
             "ConditionExpression": "attribute_exists(customer_key)",
         }

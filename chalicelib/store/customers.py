@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
+from chalicelib.store.customer_keys import BUCKET_COUNT, buckets_of
+from chalicelib.store.customer_keys import item_key as _key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,9 +22,8 @@ _KNOWN = ", ".join(
         *("moved_from", "moved_at", *_UNREADABLE),
     )
 )
-# Keys and fingerprints of so many customers are held at a time, whatever the size of the department. DynamoDB's own
-# pages of 1 MB are smaller.
-_KEYS_A_PAGE = 5000
+# Keys and fingerprints of so many customers are held at a time, whatever the size of the department.
+_KEYS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +73,29 @@ class CustomerStore:
         return {item["customer_key"]["S"]: (_stored(item), sample_from_document(item["sample"]["S"])) for item in items}
 
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
-        """All stored customers in PracBill's order, from behind `after` on, read in pages."""
-        # A page may begin behind any key, stored or not.
-        start = {"ExclusiveStartKey": _key(department_id, after)} if after else {}
-        items = query(
+        """All stored customers in PracBill's order, from behind `after` on, read in pages.
+
+        Each bucket is in order by itself; they are merged, so a walk goes on behind any key, stored or not.
+        """
+        walks = [map(_stored, self._bucket(bucket, after)) for bucket in buckets_of(department_id)]
+        return heapq.merge(*walks, key=lambda stored: stored.customer_key)
+
+    def is_empty(self, department_id: str) -> bool:
+        """Whether no customer is stored."""
+        return all(next(self._bucket(bucket, "", limit=1), None) is None for bucket in buckets_of(department_id))
+
+    def _bucket(self, bucket: str, after: str, *, limit: int = _KEYS_AT_ONCE // BUCKET_COUNT) -> Iterator[Item]:
+        return query(
             self._client,
             TableName=self._table,
-            KeyConditionExpression="department_id = :d",
-            ExpressionAttributeValues={":d": {"S": department_id}},
+            KeyConditionExpression="department_bucket = :b AND customer_key > :after"
+            if after
+            else "department_bucket = :b",
+            ExpressionAttributeValues={":b": {"S": bucket}, **({":after": {"S": after}} if after else {})},
             ProjectionExpression=_KNOWN,
             ConsistentRead=True,
-            Limit=_KEYS_A_PAGE,
-            **start,
+            Limit=limit,
         )
-        return map(_stored, items)
 
     def write(self, requests: Sequence[Request]) -> None:
         write_all(self._client, self._table, requests)
@@ -116,10 +127,6 @@ def put_customer(
 
 def delete_customer(department_id: str, customer_key: str) -> Request:
     return delete(_key(department_id, customer_key))
-
-
-def _key(department_id: str, customer_key: str) -> Item:
-    return {"department_id": {"S": department_id}, "customer_key": {"S": customer_key}}
 
 
 def _stored(item: Item) -> StoredCustomer:

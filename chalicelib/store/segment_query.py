@@ -1,22 +1,23 @@
 """Asks DynamoDB who is in a segment: counts, samples, and the differences that a sync sends.
 
 The database filters, so only answers travel: 100,000 customers are counted without one of them being read here.
-A department's customers are one partition, cut into key ranges (domain/key_ranges.py) that are read side by side.
-DynamoDB answers at most 1 MB a page, counted before the filter: a page may be empty and not the last, so only a
-missing LastEvaluatedKey ends a key range.
+A department's customers lie in buckets (customer_keys.py) that are read side by side. DynamoDB answers at most 1 MB a
+page, counted before the filter: a page may be empty and not the last, so only a missing LastEvaluatedKey ends a bucket.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chalicelib.domain.key_ranges import KeyRange, key_ranges
 from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
 from chalicelib.domain.segments.rules import Rule, Selection, comparison, matching
+from chalicelib.store.customer_keys import buckets_of
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_conditions import Asked, Condition, compile_differences, compile_selection
 
@@ -67,7 +68,6 @@ class RuleCounts:
 class SegmentQuery:
     """Questions about the customers of one department.
 
-    `split_points` are customer keys that part them into key ranges of about equal length; none means one key range.
     `concurrency` is how many requests are under way at once. `page_size` limits the customers looked at per page; it
     is for tests, where everything would fit one page.
     Errors of the database are botocore's and pass through.
@@ -79,14 +79,12 @@ class SegmentQuery:
         table_name: str,
         department_id: str,
         *,
-        split_points: Sequence[str] = (),
         concurrency: int = MAX_CONCURRENCY,
         page_size: int | None = None,
     ) -> None:
         self._client = client
         self._table_name = table_name
-        self._department_id = department_id
-        self._ranges = key_ranges(split_points)
+        self._buckets = buckets_of(department_id)
         self._concurrency = concurrency
         self._page_size = page_size
 
@@ -102,9 +100,9 @@ class SegmentQuery:
         """How many customers there are, which every count tells by the way, and how many each selection has."""
         totals, looked_at = dict.fromkeys(selections, 0), dict.fromkeys(selections, 0)
         requests = (
-            (selection, self._request(selection, key_range, Select="COUNT"))
+            (selection, self._request(selection, bucket, Select="COUNT"))
             for selection in totals
-            for key_range in self._ranges
+            for bucket in self._buckets
         )
         for selection, page in self._pages(requests):
             totals[selection] += page["Count"]
@@ -118,13 +116,13 @@ class SegmentQuery:
 
     def first(self, selection: Selection, limit: int) -> tuple[Sample, ...]:
         """The first selected customers by customer key, at most `limit`, as a preview shows them."""
-        requests = [self._request(selection, key_range, **_projection("sample")) for key_range in self._ranges]
-        # Where many match, the first page has them all and nothing else need be read.
-        page = self._client.query(**requests[0])
-        items: list[_Item] = page["Items"]
-        if len(items) < limit and (len(requests) > 1 or "LastEvaluatedKey" in page):
-            items = self._first_items(requests, limit)
-        return tuple(sample_from_document(item["sample"]["S"]) for item in items[:limit])
+        projection = _projection("customer_key", "sample")
+        requests = ((bucket, self._request(selection, bucket, **projection)) for bucket in self._buckets)
+        kept: dict[str, list[_Item]] = {bucket: [] for bucket in self._buckets}
+        for bucket, page in self._pages(requests, lambda bucket: len(kept[bucket]) < limit):
+            kept[bucket] += page["Items"][: limit - len(kept[bucket])]
+        first = heapq.nsmallest(limit, chain.from_iterable(kept.values()), key=lambda item: item["customer_key"]["S"])
+        return tuple(sample_from_document(item["sample"]["S"]) for item in first)
 
     def iterate(self, selection: Selection) -> Iterator[Found]:
         """All selected customers, in no order, streaming: a few pages are in memory, however many there are.
@@ -166,16 +164,16 @@ class SegmentQuery:
         """
         condition = Condition("contains(#search, :search)", {"#search": "search_text"}, {":search": {"S": text}})
         projection = _projection("sample")
-        requests = ((part, self._request(condition, part, **projection)) for part in self._ranges)
+        requests = ((bucket, self._request(condition, bucket, **projection)) for bucket in self._buckets)
         found: list[_Item] = []
 
-        def wants_more(_: KeyRange) -> bool:
+        def wants_more(_: str) -> bool:
             return len(found) <= limit and goes_on()
 
         is_complete = True
-        for part, page in self._pages(requests, wants_more):
+        for bucket, page in self._pages(requests, wants_more):
             found += page["Items"]
-            if not wants_more(part):
+            if not wants_more(bucket):
                 is_complete = False
                 break
         return tuple(sample_from_document(item["sample"]["S"]) for item in found[:limit]), is_complete
@@ -200,28 +198,10 @@ class SegmentQuery:
     def _items(self, asked: Selection | Condition, *attributes: str) -> Iterator[_Item]:
         projection = _projection(*attributes)
         requests = (
-            (key_range, self._request(asked, key_range, ConsistentRead=True, **projection))
-            for key_range in self._ranges
+            (bucket, self._request(asked, bucket, ConsistentRead=True, **projection)) for bucket in self._buckets
         )
         for _, page in self._pages(requests):
             yield from page["Items"]
-
-    def _first_items(self, requests: Sequence[_Request], limit: int) -> list[_Item]:
-        """The first items in order, though the key ranges are read side by side: each keeps its own first ones."""
-        kept: dict[int, list[_Item]] = {number: [] for number in range(len(requests))}
-        finished: set[int] = set()
-
-        def wants_more(number: int) -> bool:
-            return len(kept[number]) < limit
-
-        for number, page in self._pages(enumerate(requests), wants_more):
-            kept[number] += page["Items"][: limit - len(kept[number])]
-            if "LastEvaluatedKey" not in page or not wants_more(number):
-                finished.add(number)
-            done = _leading(kept, finished)
-            if len(done) >= limit:
-                return done
-        return _leading(kept, finished)
 
     def _pages(
         self, requests: Iterable[tuple[_Label, _Request]], wants_more: Callable[[_Label], bool] = lambda _: True
@@ -257,17 +237,12 @@ class SegmentQuery:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _request(self, asked: Selection | Condition, key_range: KeyRange, **options: Any) -> _Request:
+    def _request(self, asked: Selection | Condition, bucket: str, **options: Any) -> _Request:
         condition = compile_selection(asked) if isinstance(asked, Selection) else asked
-        keys, key_values = key_condition(key_range)
         request: _Request = {
             "TableName": self._table_name,
-            "KeyConditionExpression": keys,
-            "ExpressionAttributeValues": {
-                ":department": {"S": self._department_id},
-                **key_values,
-                **condition.values,
-            },
+            "KeyConditionExpression": "department_bucket = :bucket",
+            "ExpressionAttributeValues": {":bucket": {"S": bucket}, **condition.values},
             **options,
         }
         names = {**condition.names, **options.get("ExpressionAttributeNames", {})}
@@ -280,38 +255,9 @@ class SegmentQuery:
         return request
 
 
-def key_condition(key_range: KeyRange) -> tuple[str, dict[str, AttributeValueTypeDef]]:
-    """The customers of `:department` within a key range, and the values of its ends.
-
-    A sort key takes one condition, and BETWEEN includes both ends: a key range that has two begins at the very next
-    text after `after`, which is the same with a zero character.
-    """
-    condition = "department_id = :department"
-    if key_range.after is None and key_range.upto is None:
-        return condition, {}
-    if key_range.after is None:
-        return f"{condition} AND customer_key <= :upto", {":upto": {"S": key_range.upto or ""}}
-    if key_range.upto is None:
-        return f"{condition} AND customer_key > :after", {":after": {"S": key_range.after}}
-    return (
-        f"{condition} AND customer_key BETWEEN :first AND :upto",
-        {":first": {"S": key_range.after + "\0"}, ":upto": {"S": key_range.upto}},
-    )
-
-
 def _projection(*attributes: str) -> dict[str, Any]:
     names = {f"#p{number}": attribute for number, attribute in enumerate(attributes)}
     return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-
-
-def _leading(kept: dict[int, list[_Item]], finished: set[int]) -> list[_Item]:
-    """What is certain to come first: the key ranges in order, up to the first that is still being read."""
-    items: list[_Item] = []
-    for number, found in kept.items():
-        items += found
-        if number not in finished:
-            break
-    return items
 
 
 def _difference(item: _Item, asked: Asked) -> Difference:

@@ -29,7 +29,6 @@ from chalicelib.domain.customers import (
     customer_to_document,
     fingerprint,
 )
-from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of, sample_to_document
 from chalicelib.domain.segments.rules import Rule, matches
 from chalicelib.domain.segments.validation import check_rules
@@ -136,9 +135,9 @@ class BenchDepartment:
         self._members_table = members
         self._members = MemberStore(client, members)
 
-    def fill(self, count: int) -> tuple[str, ...]:
-        """Store everybody; answers the split points that a full sync would have found."""
-        points, everybody = SplitPoints(), people(count)
+    def fill(self, count: int) -> None:
+        """Store everybody."""
+        everybody = people(count)
         address_statuses: dict[str, AddressStatus] = {}
         while part := list(islice(everybody, _AT_ONCE)):
             write_all(self._client, self._customers, [self._put_customer(p.customer, _tags(p)) for p in part])
@@ -148,13 +147,11 @@ class BenchDepartment:
             }
             documents = [self._put_document(p.customer) for p in part if p.customer.email]
             write_all(self._client, self._members_table, [*documents, *member_states.values()])
-            points = points.with_keys(customer_key(p.customer.id) for p in part)
             for person in part:
                 _note(address_statuses, person)
         store = AddressStatusStore(self._client, self._members_table)
         store.change(DEPARTMENT, self._audience_id, address_statuses)
         store.looked_at(DEPARTMENT, self._audience_id, NOON)
-        return points.points
 
     def change(self, persons: Iterable[Person]) -> list[Customer]:
         """Turn everything about some customers: they leave segments and enter others. Answers them as they are now."""

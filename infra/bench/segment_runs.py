@@ -66,19 +66,18 @@ def bench_running(endpoint: str, customers: int) -> Iterator[Bench]:
 
 
 class Bench:
-    """Joined as in production, over tables and a stand-in of its own. `points` are there once it is filled."""
-
-    points: tuple[str, ...] = ()
+    """Joined as in production, over tables and a stand-in of its own."""
 
     def __init__(self, mailchimp: MailchimpStandIn, count: int) -> None:
         # Only now: the tables' models are made with the environment.
         from chalicelib.store.aws import dynamodb
+        from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
         from chalicelib.store.models import DepartmentItem, LogItem, RunItem, SegmentItem
 
         self._mailchimp, self._count, self._started = mailchimp, count, 0
         self._audience_id = str(mailchimp.control.create_audience("Bench")["audience_id"])
         self._client = dynamodb()
-        for name, pk, sk in (("customers", "department_id", "customer_key"), ("members", "shard", "sk")):
+        for name, pk, sk in (("customers", HASH_KEY, RANGE_KEY), ("members", "shard", "sk")):
             self._client.create_table(
                 TableName=name,
                 KeySchema=[{"AttributeName": pk, "KeyType": "HASH"}, {"AttributeName": sk, "KeyType": "RANGE"}],
@@ -92,7 +91,7 @@ class Bench:
     # ------------------------------------------------------------------------------------------------------ measuring
 
     def fill(self) -> Figure:
-        figure, self.points = _timed(f"store {self._count:,} customers", lambda: self._bench.fill(self._count))
+        figure, _ = _timed(f"store {self._count:,} customers", lambda: self._bench.fill(self._count))
         return figure
 
     def run_phase(self) -> list[Figure]:
@@ -173,7 +172,6 @@ class Bench:
                 address_salt=SALT,
                 connection=connection,
                 audience=audience,
-                split_points=self.points,
             )
         )
         customers, members = CustomerStore(self._client, "customers"), MemberStore(self._client, "members")
@@ -220,7 +218,7 @@ class Bench:
     def _query_for(self, department: Department) -> SegmentQuery:
         from chalicelib.store.segment_query import SegmentQuery
 
-        return SegmentQuery(self._client, "customers", department.id, split_points=department.split_points)
+        return SegmentQuery(self._client, "customers", department.id)
 
     def _mailchimp_for(self, department: Department, remaining: Remaining) -> MailchimpClient:
         from chalicelib.mailchimp.client import MailchimpClient

@@ -25,16 +25,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
-from chalicelib.domain.key_ranges import KeyRange, key_ranges
 from chalicelib.domain.segments.filterable import sample_from_document
 from chalicelib.domain.segments.rules import matches, matching
 from chalicelib.domain.segments.validation import check_rules
 from chalicelib.store.batches import Item, query
+from chalicelib.store.customer_keys import RANGE_KEY, buckets_of
 from chalicelib.store.filterable_attributes import from_attributes
-from chalicelib.store.segment_query import key_condition
 from infra.bench.department import DEPARTMENT, TODAY
 from infra.bench.meters import peak_kilobytes
 from tests import dynamodb_local
@@ -74,8 +72,8 @@ def main() -> None:
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
     with dynamodb_local.running(heap_megabytes=512) as endpoint, bench_running(endpoint, customers) as bench:
-        print(f"{bench.fill()}, {len(bench.points) + 1} key ranges", flush=True)
-        measured = {way: _apart(way, endpoint, bench.points) for way in _WAYS}
+        print(bench.fill(), flush=True)
+        measured = {way: _apart(way, endpoint) for way in _WAYS}
         figures = [*bench.run_phase(), *bench.ask()]
     answers = [each.answer for each in measured.values()]
     if any(answer != answers[0] for answer in answers):
@@ -91,9 +89,9 @@ def main() -> None:
         print(figure)
 
 
-def _apart(way: str, endpoint: str, points: tuple[str, ...]) -> Measured:
+def _apart(way: str, endpoint: str) -> Measured:
     """Measures one way in a fresh process."""
-    command = [sys.executable, "-m", "infra.bench.segments", way, endpoint, *points]
+    command = [sys.executable, "-m", "infra.bench.segments", way, endpoint]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     (count, sample), seconds, megabytes = json.loads(done.stdout)
     return Measured(Answer(count, sample), seconds, megabytes)
@@ -110,31 +108,38 @@ def _measure(way: Callable[[], Answer]) -> Measured:
     return Measured(answer, min(times), kilobytes / 1024 if kilobytes else math.nan)
 
 
-def _by_engine(table: CustomersTable, points: tuple[str, ...], *, concurrency: int = 1) -> Answer:
-    asked = table.query(DEPARTMENT, split_points=points, concurrency=concurrency)
+def _by_engine(table: CustomersTable, *, concurrency: int = 1) -> Answer:
+    asked = table.query(DEPARTMENT, concurrency=concurrency)
     selection = matching(RULES, TODAY)
     return Answer(asked.count(selection), [sample.id for sample in asked.first(selection, SAMPLE)])
 
 
-def _by_reading(table: CustomersTable, points: tuple[str, ...]) -> Answer:
-    """Reads stretch by stretch: one long Query is slower on DynamoDB Local than its length tells."""
+def _by_reading(table: CustomersTable) -> Answer:
+    """Reads bucket by bucket; each is in order by itself."""
     count = 0
-    sample: list[str] = []
-    for item in chain.from_iterable(_everybody(table, key_range) for key_range in key_ranges(points)):
-        if matches(RULES, from_attributes(item), TODAY):
-            count += 1
-            if len(sample) < SAMPLE:
-                sample.append(sample_from_document(item["sample"]["S"]).id)
-    return Answer(count, sample)
+    sample: list[tuple[str, str]] = []
+    for bucket in buckets_of(DEPARTMENT):
+        found = 0
+        for item in _everybody(table, bucket):
+            if matches(RULES, from_attributes(item), TODAY):
+                count += 1
+                found += 1
+                if found <= SAMPLE:
+                    sample.append((item[RANGE_KEY]["S"], sample_from_document(item["sample"]["S"]).id))
+    return Answer(count, [id for _, id in sorted(sample)[:SAMPLE]])
 
 
-def _everybody(table: CustomersTable, key_range: KeyRange) -> Iterator[Item]:
-    keys, values = key_condition(key_range)
-    values[":department"] = {"S": DEPARTMENT}
-    return query(table.client, TableName=TABLE, KeyConditionExpression=keys, ExpressionAttributeValues=values)
+def _everybody(table: CustomersTable, bucket: str) -> Iterator[Item]:
+    values = {":bucket": {"S": bucket}}
+    return query(
+        table.client,
+        TableName=TABLE,
+        KeyConditionExpression="department_bucket = :bucket",
+        ExpressionAttributeValues=values,
+    )
 
 
-_WAYS: dict[str, Callable[[CustomersTable, tuple[str, ...]], Answer]] = {
+_WAYS: dict[str, Callable[[CustomersTable], Answer]] = {
     "engine": _by_engine,
     "engine, 8 at once": partial(_by_engine, concurrency=8),
     "reading": _by_reading,
@@ -143,7 +148,7 @@ _WAYS: dict[str, Callable[[CustomersTable, tuple[str, ...]], Answer]] = {
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        way, endpoint, *points = sys.argv[1:]
-        print(json.dumps(_measure(partial(_WAYS[way], connect(endpoint, as_it_comes=way == "reading"), tuple(points)))))
+        way, endpoint = sys.argv[1:]
+        print(json.dumps(_measure(partial(_WAYS[way], connect(endpoint, as_it_comes=way == "reading")))))
     else:
         main()

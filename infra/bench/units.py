@@ -321,7 +321,7 @@ def _row(figure: Figure) -> list[str]:
     consumed = figure.consumed
     table, seconds = consumed.busiest
     counts = [f"{count:,.0f}" for count in (consumed.calls, consumed.read_units, consumed.write_units)]
-    return [figure.name, *counts, f"{seconds:.1f} s", table.rpartition("-")[2]]
+    return [figure.name, *counts, f"{seconds:.1f} s", table.removeprefix("pracbill-mailchimp-units-")]
 
 
 def _reckoned(figures: Sequence[Figure], times: float) -> Iterator[list[str]]:

@@ -50,7 +50,7 @@ CONSUMERS = {
 TABLE_KEYS = {
     "departments": ["department_id"],
     "segments": ["department_id", "segment_id"],
-    "customers": ["department_id", "customer_key"],
+    "customers": ["department_bucket", "customer_key"],
     "members": ["shard", "sk"],
     "runs": ["pk", "sk"],
     "logs": ["pk", "sk"],

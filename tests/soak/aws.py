@@ -15,10 +15,11 @@ from pynamodb.models import Model
 
 from chalicelib.config import Settings
 from chalicelib.store import models
+from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
 from tests.aws_emulator import emulator_running
 
 # Tables that PynamoDB does not look after: name, partition key, sort key.
-_LEAN_TABLES = (("members", "shard", "sk"), ("customers", "department_id", "customer_key"))
+_LEAN_TABLES = (("members", "shard", "sk"), ("customers", HASH_KEY, RANGE_KEY))
 _MAX_RECEIVES = 5
 
 

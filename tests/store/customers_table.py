@@ -13,6 +13,7 @@ from botocore.config import Config
 from chalicelib.domain.customers import Customer, customer_key
 from chalicelib.domain.segments.filterable import Filterable, sample_of, sample_to_document
 from chalicelib.store.batches import write_all
+from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
 from chalicelib.store.customers import StoredCustomer, put_customer
 from chalicelib.store.filterable_attributes import to_attributes
 from chalicelib.store.segment_query import MAX_CONCURRENCY, SegmentQuery
@@ -37,7 +38,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class CustomersTable:
-    """One table; each department is a partition of its own, so tests and examples do not see each other."""
+    """One table; each department has partitions of its own, so tests and examples do not see each other."""
 
     client: DynamoDBClient
 
@@ -58,7 +59,6 @@ class CustomersTable:
         self,
         department_id: str,
         *,
-        split_points: tuple[str, ...] = (),
         concurrency: int = MAX_CONCURRENCY,
         page_size: int | None = None,
     ) -> SegmentQuery:
@@ -66,7 +66,6 @@ class CustomersTable:
             self.client,
             TABLE,
             department_id,
-            split_points=split_points,
             concurrency=concurrency,
             page_size=page_size,
         )
@@ -91,12 +90,12 @@ def create_table(endpoint: str) -> CustomersTable:
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
-            {"AttributeName": "department_id", "AttributeType": "S"},
-            {"AttributeName": "customer_key", "AttributeType": "S"},
+            {"AttributeName": HASH_KEY, "AttributeType": "S"},
+            {"AttributeName": RANGE_KEY, "AttributeType": "S"},
         ],
         KeySchema=[
-            {"AttributeName": "department_id", "KeyType": "HASH"},
-            {"AttributeName": "customer_key", "KeyType": "RANGE"},
+            {"AttributeName": HASH_KEY, "KeyType": "HASH"},
+            {"AttributeName": RANGE_KEY, "KeyType": "RANGE"},
         ],
     )
     return table

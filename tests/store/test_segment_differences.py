@@ -17,7 +17,7 @@ from chalicelib.store.segment_conditions import Condition, compile_differences, 
 from chalicelib.store.segment_query import Difference
 from tests.domain.messy_customers import ZONES, days, rule_lists
 from tests.store.customers_table import TABLE, CustomersTable, Stored
-from tests.store.test_segment_query import AGAINST_SERVERS, longest_rules, messy_partitions, points_of
+from tests.store.test_segment_query import AGAINST_SERVERS, longest_rules, messy_partitions
 from tests.store.test_segment_query import table as table
 
 TODAY = date(2026, 7, 15)
@@ -30,7 +30,7 @@ def test_the_database_agrees_with_the_pure_engine_about_differences(
     table: CustomersTable, data: st.DataObject, today: date, zone: ZoneInfo
 ) -> None:
     stored = data.draw(messy_partitions(today, zone))
-    query = table.query(table.new_department(stored), split_points=data.draw(points_of(stored)))
+    query = table.query(table.new_department(stored))
     drawn = data.draw(st.lists(rule_lists, min_size=2, max_size=6))
     # Two of the segments' ids are among those that the customers carry.
     segments = {key: check_rules(raw) for key, raw in zip(("ours", "other", "a", "b", "c", "d"), drawn, strict=False)}

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.domain.key_ranges import MOST_POINTS, SHORTEST_KEY_RANGE, SplitPoints, key_ranges
 from chalicelib.domain.segments.fields import FIELDS, LONGEST_VALUE, MOST_RULES
 from chalicelib.domain.segments.filterable import Filterable, filterable
 from chalicelib.domain.segments.rules import (
@@ -31,6 +30,7 @@ from chalicelib.domain.segments.rules import (
     reachable,
 )
 from chalicelib.domain.segments.validation import check_rules
+from chalicelib.store.customer_keys import item_key
 from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.segment_conditions import compile_selection
 from chalicelib.store.segment_query import Found, RuleCounts, SegmentQuery
@@ -85,7 +85,7 @@ def test_the_database_agrees_with_the_pure_engine(
     table: CustomersTable, data: st.DataObject, today: date, zone: ZoneInfo
 ) -> None:
     stored = data.draw(messy_partitions(today, zone))
-    query = table.query(table.new_department(stored), split_points=data.draw(points_of(stored)))
+    query = table.query(table.new_department(stored))
     tagged = {each.id for each in stored if "ours" in each.in_segments}
     placed = {each.id for each in stored if each.address_key}
     for raw in data.draw(st.lists(rule_lists, min_size=4, max_size=8)):
@@ -136,16 +136,10 @@ def mixed(records: list[Customer], random: Any) -> Customer:
     return Customer(**fields)
 
 
-@st.composite
-def points_of(draw: st.DrawFn, stored: list[Stored]) -> tuple[str, ...]:
-    keys = st.sampled_from([customer_key(each.id) for each in stored]) | st.sampled_from(["0", "0009", "1", "1z"])
-    return tuple(draw(st.lists(keys, max_size=3)))
-
-
 def test_what_is_stored_is_what_the_pure_engine_sees(table: CustomersTable) -> None:
     seen = Filterable(state="vic", postcode="0800", postcode_number=Decimal(800), balance=Decimal("0.10"))
     department = table.new_department([Stored("1", seen)])
-    key = {"department_id": {"S": department}, "customer_key": {"S": customer_key("1")}}
+    key = item_key(department, customer_key("1"))
     assert from_attributes(table.client.get_item(TableName=TABLE, Key=key)["Item"]) == seen
 
 
@@ -207,7 +201,7 @@ def test_the_database_finds_nobody_by_what_cannot_be_read(table: CustomersTable,
         )
         for number, balance in balances.items()
     ]
-    query = table.query(table.new_department(stored), split_points=(customer_key("3"),))
+    query = table.query(table.new_department(stored))
     rules = (Rule("balance_greater_than", operator, 100),)
     expected = ["1"] if operator == "is" else ["3", "4"]
     assert ids(query.iterate(matching(rules, TODAY))) == expected
@@ -226,18 +220,14 @@ def test_balances_keep_38_digits_in_the_database(table: CustomersTable) -> None:
     assert query.count(matching((Rule("balance_greater_than", "is", "-" + "9" * 20),), TODAY)) == 1
 
 
-# ----------------------------------------------------------------------------------------------- pages and key ranges
+# ----------------------------------------------------------------------------------------------- pages and buckets
 
 
 @pytest.mark.parametrize("page_size", [1, 2, None])
-@pytest.mark.parametrize("points", [(), ("3",), ("2", "4", "6"), ("4", "2", "2", "99")])
-def test_every_customer_is_found_once_whatever_the_pages_and_stretches(
-    table: CustomersTable, page_size: int | None, points: tuple[str, ...]
-) -> None:
-    department = table.new_department(numbered(7, state="vic"))
-    query = table.query(department, split_points=tuple(map(customer_key, points)), page_size=page_size)
-    assert query.count(matching(VIC, TODAY)) == 7
-    assert ids(query.iterate(matching(VIC, TODAY))) == [str(number) for number in range(1, 8)]
+def test_every_customer_is_found_once_whatever_the_pages(table: CustomersTable, page_size: int | None) -> None:
+    query = table.query(table.new_department(numbered(70, state="vic")), page_size=page_size)
+    assert query.count(matching(VIC, TODAY)) == 70
+    assert ids(query.iterate(matching(VIC, TODAY))) == [str(number) for number in range(1, 71)]
     assert [sample.id for sample in query.first(matching(VIC, TODAY), 5)] == ["1", "2", "3", "4", "5"]
 
 
@@ -250,10 +240,9 @@ def test_a_page_without_a_match_is_not_the_end(table: CustomersTable, page_size:
     assert ids(query.iterate(matching(VIC, TODAY))) == ["6", "11"]
 
 
-def test_the_first_ones_are_first_by_key_though_stretches_are_read_side_by_side(table: CustomersTable) -> None:
+def test_the_first_ones_are_first_by_key_though_buckets_are_read_side_by_side(table: CustomersTable) -> None:
     stored = [Stored(str(number), Filterable(state="vic" if number % 5 == 0 else None)) for number in range(1, 61)]
-    points = tuple(customer_key(str(number)) for number in (15, 30, 45))
-    query = table.query(table.new_department(stored), split_points=points, page_size=2)
+    query = table.query(table.new_department(stored), page_size=2)
     expected = [str(number) for number in range(5, 61, 5)]
     for limit in (1, 3, 4, 7, 12, 50):
         assert [sample.id for sample in query.first(matching(VIC, TODAY), limit)] == expected[:limit]
@@ -261,21 +250,21 @@ def test_the_first_ones_are_first_by_key_though_stretches_are_read_side_by_side(
 
 def test_other_departments_are_not_seen(table: CustomersTable) -> None:
     table.new_department(numbered(3, state="vic"))
-    query = table.query(table.new_department(numbered(2, state="vic")), split_points=(customer_key("1"),))
+    query = table.query(table.new_department(numbered(2, state="vic")))
     assert query.count(EVERYBODY) == 2
     assert len(list(query.iterate(EVERYBODY))) == 2
     assert len(query.first(EVERYBODY, 9)) == 2
 
 
 def test_a_department_without_customers_has_nobody(table: CustomersTable) -> None:
-    query = table.query("nobody-here", split_points=(customer_key("5"),))
+    query = table.query("nobody-here")
     assert query.count(EVERYBODY) == 0
     assert query.first(EVERYBODY, 10) == ()
     assert list(query.iterate(EVERYBODY)) == []
 
 
 def test_a_reader_may_stop_early(table: CustomersTable) -> None:
-    query = table.query(table.new_department(numbered(9)), split_points=(customer_key("5"),), page_size=1)
+    query = table.query(table.new_department(numbered(9)), page_size=1)
     reading = query.iterate(EVERYBODY)
     next(reading)
     reading.close()  # type: ignore[attr-defined]
@@ -283,7 +272,7 @@ def test_a_reader_may_stop_early(table: CustomersTable) -> None:
 
 
 def test_an_error_of_the_database_reaches_the_caller(table: CustomersTable) -> None:
-    query = SegmentQuery(table.client, "no-such-table", "d", split_points=(customer_key("5"),))
+    query = SegmentQuery(table.client, "no-such-table", "d")
     for ask in (lambda: query.count(EVERYBODY), lambda: list(query.iterate(EVERYBODY))):
         with pytest.raises(table.client.exceptions.ResourceNotFoundException):
             ask()
@@ -316,7 +305,7 @@ def test_a_customer_without_an_address_is_found_without_one(table: CustomersTabl
 
 def test_rules_are_counted_together_and_alone_even_when_one_is_repeated(table: CustomersTable) -> None:
     stored = [Stored(str(number), Filterable(state="vic", city="x" if number > 2 else None)) for number in range(5)]
-    query = table.query(table.new_department(stored), split_points=(customer_key("2"),))
+    query = table.query(table.new_department(stored))
     city = Rule("city", "is_not_empty")
     assert query.count_each((*VIC, city, *VIC), TODAY) == RuleCounts(2, (5, 2, 5))
     assert query.count_each(VIC, TODAY) == RuleCounts(5, (5,))
@@ -366,40 +355,3 @@ def test_the_database_takes_the_longest_rules(table: CustomersTable) -> None:
         assert query.count(matching(checked, TODAY)) in (0, 3)
         assert query.count(leaving(checked, TODAY, "seg")) == 0
         assert query.count(entering(checked, TODAY, "seg")) in (0, 3)
-
-
-# --------------------------------------------------------------------------------------------------------- key ranges
-
-
-def test_small_departments_are_one_stretch() -> None:
-    points = SplitPoints().with_keys(customer_key(str(number)) for number in range(SHORTEST_KEY_RANGE - 1))
-    assert points.points == ()
-    assert len(key_ranges(points.points)) == 1
-
-
-@given(st.integers(0, 400), st.integers(1, 7), st.lists(st.integers(0, 400), max_size=4))
-def test_stretches_stay_of_about_equal_length_however_many_customers_stream_by(
-    count: int, stride: int, stops: list[int]
-) -> None:
-    keys = sorted(customer_key(str(number)) for number in range(count))
-    points = SplitPoints(stride=stride)
-    # A run may stop after any customer and take the points up again.
-    for start, end in zip([0, *sorted(stops)], [*sorted(stops), count], strict=True):
-        points = SplitPoints.from_text(points.with_keys(keys[start:end]).to_text())
-    assert len(points.points) <= MOST_POINTS
-    lengths = [
-        sum(1 for key in keys if (each.after is None or key > each.after) and (each.upto is None or key <= each.upto))
-        for each in key_ranges(points.points)
-    ]
-    assert sum(lengths) == count
-    assert all(length == points.stride for length in lengths[:-1])
-    assert lengths[-1] < max(2 * points.stride, 1 + stride)
-
-
-def test_a_run_that_kept_no_points_yet_begins_with_none() -> None:
-    assert SplitPoints.from_text("") == SplitPoints()
-
-
-def test_a_hundred_thousand_customers_are_cut_into_about_a_dozen_stretches() -> None:
-    points = SplitPoints().with_keys(customer_key(str(number)) for number in range(100_000))
-    assert 9 <= len(key_ranges(points.points)) <= MOST_POINTS + 1

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
+from chalicelib.store.customer_keys import item_key
 from chalicelib.store.wire import pass_items_through
 from tests import dynamodb_local
 from tests.aws_emulator import emulator_running
@@ -21,7 +22,7 @@ from tests.store.customers_table import TABLE, CustomersTable, create_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEY = {"department_id": {"S": "north"}, "customer_key": {"S": "0"}}
+KEY = item_key("north", "0")
 ITEM: dict[str, Any] = {
     **KEY,
     "text": {"S": 'Zoë "Ω" 😀\n'},
@@ -67,8 +68,10 @@ def test_every_kind_of_value_comes_back_as_it_was_written(table: CustomersTable,
 
     got = client.batch_get_item(RequestItems={TABLE: {"Keys": [KEY], "ConsistentRead": True}})
     assert (got["Responses"][TABLE], got["UnprocessedKeys"]) == ([item], {})
-    values = {":d": KEY["department_id"]}
-    found = client.query(TableName=TABLE, KeyConditionExpression="department_id = :d", ExpressionAttributeValues=values)
+    values = {":d": KEY["department_bucket"]}
+    found = client.query(
+        TableName=TABLE, KeyConditionExpression="department_bucket = :d", ExpressionAttributeValues=values
+    )
     assert (found["Items"], found["Count"]) == ([item], 1)
     assert client.get_item(TableName=TABLE, Key=KEY)["Item"] == item
 

@@ -34,6 +34,7 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.address_status import AddressStatusStore
+from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -177,7 +178,7 @@ class Engine:
     def _make_stores(self, aws: str) -> None:
         dynamodb = _client("dynamodb", aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
-        _make_table(dynamodb, _CUSTOMERS, "department_id", "customer_key")
+        _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
         for item in DepartmentItem.scan():
             item.delete()  # the table is shared with tests that ran before, and the schedule looks at everybody
         self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
@@ -293,7 +294,7 @@ class Engine:
         )
 
     def query_for(self, department: Department) -> SegmentQuery:
-        return SegmentQuery(self.customers._client, _CUSTOMERS, department.id, split_points=department.split_points)
+        return SegmentQuery(self.customers._client, _CUSTOMERS, department.id)
 
     def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         if department.connection is None:

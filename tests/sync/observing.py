@@ -26,6 +26,7 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import parse_api_key
 from chalicelib.mailchimp.webhook import HookEvent, write_event
 from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
 from chalicelib.store.customers import CustomerStore, StoredCustomer, put_customer
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
@@ -86,7 +87,7 @@ class Desk:
         self.remaining: Callable[[], float] = lambda: 200.0
         dynamodb = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
-        _make_table(dynamodb, _CUSTOMERS, "department_id", "customer_key")
+        _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
         self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
         self.logs, self.ledger, self.events = LogStore(keep=_KEEP), LedgerStore(), EventStore()
         self.members = MemberStore(dynamodb, _MEMBERS)

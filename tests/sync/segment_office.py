@@ -94,7 +94,7 @@ class SegmentOffice:
 
     def query_for(self, department: Department) -> SegmentQuery:
         customers = self.engine.customers
-        return SegmentQuery(customers._client, customers._table, department.id, split_points=department.split_points)
+        return SegmentQuery(customers._client, customers._table, department.id)
 
     def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         return self.engine.mailchimp_for(department, remaining)

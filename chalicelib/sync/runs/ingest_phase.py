@@ -25,7 +25,6 @@ from chalicelib.domain.customers import (
 )
 from chalicelib.domain.departments import Department
 from chalicelib.domain.hold_reasons import HELD
-from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
@@ -63,7 +62,6 @@ class StoredPage:
     pairs: list[Pair]
     bad: list[BadRecord]
     watermark: str
-    points: str = ""
     is_unsure: bool = False  # somebody may have been removed unnoticed: changes are read again from the last watermark
 
 
@@ -118,7 +116,6 @@ class IngestPhase:
             return replace(
                 stored,
                 cursor=page.cursor or ENDED,
-                points=page.points,
                 customers_read=stored.customers_read + len(page.pairs),
                 counts=summed(stored.counts, tally.held),
                 next_watermark=page.watermark if page.is_unsure else stored.next_watermark or page.watermark,
@@ -131,7 +128,6 @@ class IngestPhase:
         """PracBill's customers and the stored ones, walked side by side in the same order."""
         watermark = moment_text(run.started_at - OVERLAP)
         after = run.cursor.get("after")
-        points = SplitPoints.from_text(run.points) if after else SplitPoints()
         known = StoredBeside(self._customers, department.id, run.cursor)
         for page in prefetch(pracbill.customers(department.id, after=after)):
             if run.trigger == "schedule" and not (after or page.records or page.next_after):
@@ -146,14 +142,13 @@ class IngestPhase:
             # An unusable record may be any of those that seem to be missing.
             is_unsure = bool(bad and missing)
             pairs += [] if is_unsure else missing
-            points = points.with_keys(current)
             cursor = {"after": last, **known.place} if last is not None else {}
             read_until = department.customers_watermark if is_unsure else watermark
-            yield StoredPage(cursor, pairs, bad, read_until, points.to_text(), is_unsure)
+            yield StoredPage(cursor, pairs, bad, read_until, is_unsure)
 
     def _refuse_empty_list(self, department: Department) -> None:
         """Nobody is watching a scheduled run: where there were customers, a list without any is taken for a fault."""
-        if next(self._customers.ascending(department.id), None) is not None:
+        if not self._customers.is_empty(department.id):
             raise StopRun(
                 "PracBill sent an empty list of customers, although this department has had customers. Nothing was "
                 "changed. Check PracBill. If the department really has no customers any more, start a Full Sync."

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from chalicelib.contract.runs import BrakeStop, LogEntryView, RunView
 from chalicelib.domain.departments import Department, RefusedOptOuts
-from chalicelib.domain.key_ranges import SplitPoints
 from chalicelib.domain.logs import LogEntry, LogStatus, Moment
 from chalicelib.domain.runs import (
     Run,
@@ -432,8 +431,7 @@ def after_run(department: Department, run: Run) -> Department:
         department = replace(department, audience=replace(department.audience, first_contact_done=True))
     if run.type != "full":
         return department
-    points = SplitPoints.from_text(run.points).points
-    return replace(department, split_points=points, customer_count=run.customers_read)
+    return replace(department, customer_count=run.customers_read)
 
 
 def _with_refused_opt_outs(department: Department, run: Run) -> Department:
