@@ -20,6 +20,7 @@ from infra.deploy.package import PROJECT
 from infra.standins.mailchimp.traffic import Latency
 
 _SEGMENTS = "infra.bench.segments"
+_UNITS = "infra.bench.units"
 _LEAST_SHARE = 85  # percent of what eight lanes can do
 _LEAST_PLANNED = 1_000  # customers a second
 _LEAST_REPEATED = 3_000
@@ -29,17 +30,18 @@ _MOST_GROWTH = 20  # percent
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured: customers, members of the rivals' samples, customers of the segments' benchmark."""
+    """How much is measured: customers, members of the rivals' samples, customers of the benchmarks apart."""
 
     customers: int
     memory: tuple[int, int]
     put_members: int
     bulk_calls: int
     segments: int
+    units: int
 
 
-FULL = Sizes(customers=20_000, memory=(2_000, 50_000), put_members=300, bulk_calls=4, segments=100_000)
-QUICK = Sizes(customers=2_000, memory=(1_000, 4_000), put_members=100, bulk_calls=2, segments=5_000)
+FULL = Sizes(customers=20_000, memory=(2_000, 50_000), put_members=300, bulk_calls=4, segments=100_000, units=20_000)
+QUICK = Sizes(customers=2_000, memory=(1_000, 4_000), put_members=100, bulk_calls=2, segments=5_000, units=2_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(to_text(sections))
     if not options.no_segments:
         print(f"\nSegments ({sizes.segments:,} customers, DynamoDB Local)")
-        print(_segments(sizes.segments))
+        print(_apart(_SEGMENTS, sizes.segments))
+    if not options.no_units:
+        print(f"\nWhat is asked of the database ({sizes.units:,} customers, DynamoDB Local)")
+        print(_apart(_UNITS, sizes.units))
     print(f"\nTook {(time.monotonic() - began) / 60:.1f} minutes")
     return 0
 
@@ -68,6 +73,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, two minutes; the figures are rough")
     parser.add_argument("--no-segments", action="store_true", help=f"leave out {_SEGMENTS}")
+    parser.add_argument("--no-units", action="store_true", help=f"leave out {_UNITS}")
     parser.add_argument("--bulk-base", type=float, default=usual.bulk_base, metavar="S", help="a bulk call takes S")
     parser.add_argument(
         "--bulk-per-member", type=float, default=usual.bulk_per_member, metavar="S", help="and S a member"
@@ -183,9 +189,9 @@ def _operations(run: Measured) -> int:
     return done
 
 
-def _segments(customers: int) -> str:
-    """What the benchmark of segments prints; it needs DynamoDB Local, so it may fail where the others do not."""
-    command = [sys.executable, "-m", _SEGMENTS, str(customers)]
+def _apart(module: str, customers: int) -> str:
+    """What a benchmark on DynamoDB Local prints; it may fail where the others do not."""
+    command = [sys.executable, "-m", module, str(customers)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     text = done.stdout if done.returncode == 0 else f"failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
     return "\n".join(f"  {line}" for line in text.rstrip().splitlines())

@@ -30,7 +30,7 @@ from pynamodb.models import Model
 
 from chalicelib import container
 from chalicelib.config import Settings
-from chalicelib.contract.views import SegmentRule
+from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.runs import Run
