@@ -19,8 +19,9 @@ from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.segments.segment import TAGGABLE
-from chalicelib.store import members
+from chalicelib.store import member_keys
 from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
+from chalicelib.store.member_keys import entries_in, list_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,7 +56,7 @@ class AddressStatuses:
 
     def get(self, address_key: str) -> AddressStatus | None:
         """Where an address stands; None when nothing is known of it."""
-        packed, short = self._by_shard.get(members.shard_of(address_key), b""), _short(address_key)
+        packed, short = self._by_shard.get(member_keys.shard_of(address_key), b""), _short(address_key)
         start = packed.find(short)
         while start > 0 and start % _LENGTH:
             start = packed.find(short, start + 1)
@@ -161,14 +162,7 @@ class AddressStatusStore:
         write_all(self._client, self._table, [_put_as_of(department_id, audience_id, at)])
 
     def _items(self, department_id: str, audience_id: str) -> Iterator[Item]:
-        return query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames={"#shard": "shard"},
-            KeyConditionExpression="#shard = :s",
-            ExpressionAttributeValues={":s": _partition(department_id, audience_id)},
-            ConsistentRead=True,
-        )
+        return query(self._client, TableName=self._table, **entries_in(department_id, _list(audience_id)))
 
 
 def put_address_statuses(
@@ -178,7 +172,7 @@ def put_address_statuses(
     planned: Mapping[str, AddressStatus] | None,
 ) -> list[Request]:
     """The requests that note a whole shard: where its addresses stand and, of a plan to be carried out, will stand."""
-    shard = members.shard_of(next(iter(now)))
+    shard = member_keys.shard_of(next(iter(now)))
     requests = [_put(department_id, audience_id, shard, _changed(b"", now))]
     if planned is not None:
         requests.append(_put(department_id, audience_id, _PLANNED + shard, _changed(b"", planned)))
@@ -202,17 +196,17 @@ def _put(department_id: str, audience_id: str, name: str, packed: bytes) -> Requ
 
 
 def _key(department_id: str, audience_id: str, name: str) -> Item:
-    return {"shard": _partition(department_id, audience_id), "sk": {"S": name}}
+    return list_item(department_id, _list(audience_id), name)
 
 
-def _partition(department_id: str, audience_id: str) -> Item:
-    return {"S": f"{department_id}#address-status#{audience_id}"}
+def _list(audience_id: str) -> str:
+    return f"address-status#{audience_id}"
 
 
 def _by_shard_of(changes: Mapping[str, AddressStatus]) -> dict[str, dict[str, AddressStatus]]:
     parts: dict[str, dict[str, AddressStatus]] = defaultdict(dict)
     for address_key, address_status in changes.items():
-        parts[members.shard_of(address_key)][address_key] = address_status
+        parts[member_keys.shard_of(address_key)][address_key] = address_status
     return parts
 
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import RetryLater
+from chalicelib.iteration import map_concurrently, slices
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]  # DynamoDB's wire form: {"name": {"S": "value"}}
 Request = dict[str, Any]
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
 
 _WRITES_A_CALL = 25
 _KEYS_A_CALL = 100
 _ROUNDS = 10
-# DynamoDB answers a batch in some ten milliseconds; four side by side keep one function busy without crowding it.
-_PARALLEL_CALLS = 4
 
 
 def put(item: Item) -> Request:
@@ -34,14 +29,36 @@ def delete(key: Item) -> Request:
     return {"DeleteRequest": {"Key": key}}
 
 
+class WriteBatch:
+    """Puts and deletes in one table, collected and carried out together. Of two about one key the later one counts."""
+
+    def __init__(self, client: DynamoDBClient, table: str, *, key: tuple[str, str]) -> None:
+        self._client = client
+        self._table = table
+        self._key = key
+        self._requests: dict[tuple[str, ...], Request] = {}
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def add(self, request: Request) -> None:
+        item = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
+        self._requests[tuple(item[name]["S"] for name in self._key)] = request
+
+    def flush(self) -> None:
+        """Carry out what was collected; the batch is empty then. Raises RetryLater when the table stays throttled."""
+        write_all(self._client, self._table, list(self._requests.values()))
+        self._requests.clear()
+
+
 def write_all(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> None:
     """Carry out puts and deletes; no key may occur twice. Raises RetryLater when the table stays throttled."""
-    map_concurrently(lambda batch: _write(client, table, batch), _slices(requests, _WRITES_A_CALL))
+    map_concurrently(lambda batch: _write(client, table, batch), slices(requests, _WRITES_A_CALL))
 
 
 def get_all(client: DynamoDBClient, table: str, keys: Sequence[Item], *, attributes: str = "") -> list[Item]:
     """The items that exist, in no order, strongly consistent. `attributes` is a projection of plain names."""
-    found = map_concurrently(lambda batch: _read(client, table, batch, attributes), _slices(keys, _KEYS_A_CALL))
+    found = map_concurrently(lambda batch: _read(client, table, batch, attributes), slices(keys, _KEYS_A_CALL))
     return [item for batch in found for item in batch]
 
 
@@ -59,24 +76,6 @@ def query_pages(client: DynamoDBClient, **arguments: Any) -> Iterator[dict[str, 
         if "LastEvaluatedKey" not in page:
             return
         arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def map_concurrently(work: Callable[[Thing], Result], things: Iterable[Thing]) -> list[Result]:
-    """Do `work` for every thing, a few at a time, results in order; the first error is raised."""
-    waiting = list(things)
-    if len(waiting) < 2:
-        return [work(thing) for thing in waiting]
-    with ThreadPoolExecutor(min(_PARALLEL_CALLS, len(waiting))) as pool:
-        return list(pool.map(work, waiting))
-
-
-def prefetch(things: Iterator[Thing]) -> Iterator[Thing]:
-    """The same things, none of which is None; the next one is fetched while the last one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, things, None)
-        while (thing := coming.result()) is not None:
-            coming = pool.submit(next, things, None)
-            yield thing
 
 
 def _write(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> None:
@@ -107,9 +106,3 @@ def _read(client: DynamoDBClient, table: str, keys: Sequence[Item], attributes: 
 
 def _pause(attempt: int) -> None:
     time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))  # noqa: S311 - jitter, not a secret
-
-
-def _slices(things: Sequence[Thing], size: int) -> Iterator[list[Thing]]:
-    iterator = iter(things)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.store.batches import Item, map_concurrently, query_pages
+from chalicelib.iteration import map_concurrently, slices
+from chalicelib.store.batches import Item, query_pages
 from chalicelib.store.customer_keys import buckets_of, item_key
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class CustomerTags:
         }
 
     def _update(self, updates: Sequence[Item]) -> None:
-        map_concurrently(self._update_part, _slices(updates, _UPDATES_A_TRANSACTION))
+        map_concurrently(self._update_part, slices(updates, _UPDATES_A_TRANSACTION))
 
     def _update_part(self, updates: Sequence[Item]) -> None:
         """All in one transaction; one by one where that is refused, because a customer is gone or being written."""
@@ -111,9 +112,3 @@ class CustomerTags:
             self._client.update_item(**update)
         except self._client.exceptions.ConditionalCheckFailedException:
             return
-
-
-def _slices(things: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(things)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -7,10 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES, Sample, sample_from_document
-from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
-from chalicelib.store.customer_keys import BUCKET_COUNT, buckets_of
+from chalicelib.domain.segments.filterable import (
+    READABLE_ATTRIBUTES,
+    Filterable,
+    Sample,
+    sample_from_document,
+    sample_to_document,
+    search_text,
+)
+from chalicelib.store.batches import Item, WriteBatch, delete, get_all, put, query
+from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, buckets_of
 from chalicelib.store.customer_keys import item_key as _key
+from chalicelib.store.filterable_attributes import to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -97,23 +105,39 @@ class CustomerStore:
             Limit=limit,
         )
 
-    def write(self, requests: Sequence[Request]) -> None:
-        write_all(self._client, self._table, requests)
+    def batch(self, department_id: str) -> CustomerBatch:
+        return CustomerBatch(WriteBatch(self._client, self._table, key=(HASH_KEY, RANGE_KEY)), department_id)
 
 
-def put_customer(
-    department_id: str, stored: StoredCustomer, filterable: Item, sample: str, *, search_text: str = ""
-) -> Request:
-    """The request that stores a customer; `filterable` are its attributes for segments, `search_text` its names."""
+class CustomerBatch:
+    """Customers to store or to remove; nothing is written before `flush`. Of two writes of one the later counts."""
+
+    def __init__(self, writes: WriteBatch, department_id: str) -> None:
+        self._writes = writes
+        self._department_id = department_id
+
+    def put(self, stored: StoredCustomer, seen: Filterable, sample: Sample) -> None:
+        """Store a customer; `seen` is what segment rules compare."""
+        self._writes.add(put(_item(self._department_id, stored, seen, sample)))
+
+    def remove(self, customer_key: str) -> None:
+        self._writes.add(delete(_key(self._department_id, customer_key)))
+
+    def flush(self) -> None:
+        """Carry out what was collected. Raises RetryLater when the table stays throttled."""
+        self._writes.flush()
+
+
+def _item(department_id: str, stored: StoredCustomer, seen: Filterable, sample: Sample) -> Item:
     item: Item = {
         **_key(department_id, stored.customer_key),
         "customer_id": {"S": stored.customer_id},
         "fingerprint": {"S": stored.fingerprint},
-        "sample": {"S": sample},
-        **filterable,
+        "sample": {"S": sample_to_document(sample)},
+        **to_attributes(seen),
     }
-    if search_text:
-        item["search_text"] = {"S": search_text}
+    if names := search_text(sample):
+        item["search_text"] = {"S": names}
     if stored.address_key:
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:
@@ -122,11 +146,7 @@ def put_customer(
         item["previous_keys"] = {"SS": list(stored.previous_keys)}
     if stored.moved_from:
         item["moved_from"], item["moved_at"] = {"S": stored.moved_from}, {"S": stored.moved_at}
-    return put(item)
-
-
-def delete_customer(department_id: str, customer_key: str) -> Request:
-    return delete(_key(department_id, customer_key))
+    return item
 
 
 def _stored(item: Item) -> StoredCustomer:

@@ -7,9 +7,8 @@ All items of an address lie side by side, so that one ordered read answers every
     <address_key>#m                  the address to which its customer moved
     <address_key>#p                  the delivery state
 
-Addresses are spread over 256 partitions a department by the first two digits of their key: even load, and a read of
-one address stays small. Touched marks say which addresses a plan must decide anew; they outlive a run that dies. So do
-the words that PracBill has not been told yet, one an address.
+Change markers say which addresses a plan must decide anew; they outlive a run that dies. So does the PracBill outbox,
+one entry an address. `batch` collects writes about many addresses (store/member_batch.py).
 """
 
 from __future__ import annotations
@@ -24,26 +23,17 @@ from chalicelib.domain.consent.observations import OutboxEntry
 from chalicelib.domain.customers import Customer, customer_from_document, mail_address
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
-from chalicelib.store.batches import (
-    Item,
-    Request,
-    delete,
-    get_all,
-    map_concurrently,
-    put,
-    query,
-    query_pages,
-    write_all,
-)
+from chalicelib.iteration import map_concurrently
+from chalicelib.store import member_keys
+from chalicelib.store.batches import Item, WriteBatch, get_all, query, query_pages
 from chalicelib.store.documents import from_document, to_document
+from chalicelib.store.member_batch import MemberBatch
+from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, address_item, entries_in, list_item
 from chalicelib.store.versions import TooMuchContention
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SHARDS = tuple(f"{number:02x}" for number in range(256))
-_KEY_LENGTH = 32
-_SHARD_NAME = {"#shard": "shard"}  # a reserved word of DynamoDB's expressions
 _MAX_ATTEMPTS = 20
 
 
@@ -72,71 +62,56 @@ class MemberStore:
         keys = [
             key
             for address_key in dict.fromkeys(address_keys)
-            for key in (_key(department_id, address_key), _key(department_id, address_key, "#p"))
+            for key in (address_item(department_id, address_key), address_item(department_id, address_key, "#p"))
         ]
         found = sorted(get_all(self._client, self._table, keys), key=_sk)
         return {key: _member_states(key, list(items)) for key, items in groupby(found, key=_address_key)}
 
     def state(self, department_id: str, address_key: str, audience_id: str) -> AddressState:
         """Everything about one address."""
-        items = query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression="#shard = :s AND begins_with(sk, :k)",
-            ExpressionAttributeValues={":s": _shard(department_id, address_key), ":k": {"S": address_key}},
-            ConsistentRead=True,
-        )
+        items = self._entries(department_id, member_keys.shard_of(address_key), of_address=address_key)
         return _state(address_key, list(items), audience_id)
 
     def states(self, department_id: str, address_keys: Sequence[str], audience_id: str) -> list[AddressState]:
         """Everything about each of some addresses, in their order."""
         return map_concurrently(lambda key: self.state(department_id, key, audience_id), address_keys)
 
-    def every_state(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
-        """Everything about each address of one shard, streamed in order of the keys."""
-        for address_key, group in groupby(self._shard_items(department_id, shard), key=_address_key):
+    def walk(
+        self, department_id: str, audience_id: str, *, start: int = 0
+    ) -> Iterator[tuple[Iterator[AddressState], int]]:
+        """Everything about each address, part after part from number `start` on; with each the number of the next.
+
+        A part is read as far as one looks, in order of the keys.
+        """
+        for number, shard in enumerate(member_keys.SHARDS[start:], start):
+            yield self._states_of(department_id, shard, audience_id), number + 1
+
+    def walk_members(
+        self, department_id: str, audience_id: str, *, start: int = 0
+    ) -> Iterator[tuple[Iterator[Member], int]]:
+        """The same of the members at all addresses of which a state is stored, whatever their customers are."""
+        for number, shard in enumerate(member_keys.SHARDS[start:], start):
+            yield self._members_of(department_id, shard, audience_id), number + 1
+
+    def _states_of(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
+        for address_key, group in groupby(self._entries(department_id, shard), key=_address_key):
             yield _state(address_key, list(group), audience_id)
 
-    def every_member(self, department_id: str, shard: str, audience_id: str) -> Iterator[Member]:
-        """The member at each address of one shard of which a state is stored, whatever its customers are."""
-        member_states = (item for item in self._shard_items(department_id, shard) if "address" in item)
+    def _members_of(self, department_id: str, shard: str, audience_id: str) -> Iterator[Member]:
+        member_states = (item for item in self._entries(department_id, shard) if "address" in item)
         for address_key, group in groupby(member_states, key=_address_key):
             yield _member_states(address_key, list(group)).member(audience_id)
 
-    def _shard_items(self, department_id: str, shard: str) -> Iterator[Item]:
-        return query(self._client, TableName=self._table, **_all_in(f"{department_id}#{shard}"))
+    def _entries(
+        self, department_id: str, name: str, *, of_address: str = "", after: str = "", **options: int
+    ) -> Iterator[Item]:
+        condition = entries_in(department_id, name, of_address=of_address, after=after)
+        return query(self._client, TableName=self._table, **condition, **options)
 
-    # Customers' documents
+    # Writing
 
-    def put_document(
-        self, department_id: str, address_key: str, customer_key: str, document: str, arrival: Arrival | None = None
-    ) -> Request:
-        item = {**_key(department_id, address_key, f"#c#{customer_key}"), "document": {"S": document}}
-        if arrival is not None:
-            item["moved_from"] = {"S": arrival.from_key}
-            item["moved_at"] = {"S": moment_text(arrival.at) if arrival.at is not None else ""}
-        return put(item)
-
-    def delete_document(self, department_id: str, address_key: str, customer_key: str) -> Request:
-        return delete(_key(department_id, address_key, f"#c#{customer_key}"))
-
-    def put_move(self, department_id: str, old_address_key: str, new_address_key: str) -> Request:
-        return put({**_key(department_id, old_address_key, "#m"), "moved_to": {"S": new_address_key}})
-
-    # Member states
-
-    def put_push(self, department_id: str, address_key: str, address: str, push: Push) -> Request:
-        return put(
-            {
-                **_key(department_id, address_key, "#p"),
-                "address": {"S": address},
-                "document": {"S": to_document(push)},
-            }
-        )
-
-    def delete_push(self, department_id: str, address_key: str) -> Request:
-        return delete(_key(department_id, address_key, "#p"))
+    def batch(self, department_id: str) -> MemberBatch:
+        return MemberBatch(WriteBatch(self._client, self._table, key=("shard", "sk")), department_id)
 
     def change_consent_state(
         self, department_id: str, address_key: str, address: str, change: Callable[[ConsentState], ConsentState]
@@ -145,7 +120,7 @@ class MemberStore:
 
         Webhook, pull and sync all write this state: none of them may lose another's word.
         """
-        key = _key(department_id, address_key)
+        key = address_item(department_id, address_key)
         for _ in range(_MAX_ATTEMPTS):
             item: Any = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
             before = from_document(ConsentState, item["document"]["S"]) if item else ConsentState()
@@ -179,9 +154,6 @@ class MemberStore:
             return False
         return True
 
-    def write(self, requests: Sequence[Request]) -> None:
-        write_all(self._client, self._table, requests)
-
     def _replace(self, item: Item, version: int) -> bool:
         known: dict[str, Any] = (
             {"ConditionExpression": "version = :v", "ExpressionAttributeValues": {":v": {"N": str(version)}}}
@@ -196,50 +168,23 @@ class MemberStore:
 
     # Change markers
 
-    def put_mark(self, department_id: str, address_key: str, mark: str) -> Request:
-        return put(_mark(department_id, f"{address_key}#{mark}"))
-
-    def delete_mark(self, department_id: str, mark_key: str) -> Request:
-        return delete(_mark(department_id, mark_key))
-
     def marked(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Changed addresses with their markers, in order of the keys, from behind `after` on."""
-        values: Item = {":s": {"S": f"{department_id}#touched"}}
-        condition = "#shard = :s"
-        if after:
-            condition += " AND sk > :after"
-            values[":after"] = {"S": f"{after}#~"}
-        items = query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ConsistentRead=True,
-            Limit=2000,
-        )
+        items = self._entries(department_id, "touched", after=f"{after}#~" if after else "", Limit=2000)
         for address_key, group in groupby(items, key=_address_key):
             yield address_key, tuple(_sk(item) for item in group)
 
     def marks(self, department_id: str, address_key: str) -> tuple[str, ...]:
         """The change markers of one address."""
-        items = query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames=_SHARD_NAME,
-            KeyConditionExpression="#shard = :s AND begins_with(sk, :k)",
-            ExpressionAttributeValues={":s": {"S": f"{department_id}#touched"}, ":k": {"S": f"{address_key}#"}},
-            ConsistentRead=True,
-        )
-        return tuple(_sk(item) for item in items)
+        return tuple(map(_sk, self._entries(department_id, "touched", of_address=f"{address_key}#")))
 
     # Words for PracBill
 
-    def put_outbox_entries(self, department_id: str, word: OutboxEntry) -> None:
+    def keep_outbox_entry(self, department_id: str, word: OutboxEntry) -> None:
         """Keep a word for PracBill. Of two about one address the later one stays; at the same instant it is the no."""
         newer = "<=" if word.status == "unsubscribed" else "<"
         occurred_at = {"S": moment_text(word.occurred_at)}
-        item = {**_backlog(department_id, word.address_key), "occurred_at": occurred_at}
+        item = {**list_item(department_id, "outbox", word.address_key), "occurred_at": occurred_at}
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -252,16 +197,16 @@ class MemberStore:
 
     def outbox(self, department_id: str) -> Iterator[OutboxEntry]:
         """The consent changes that PracBill has not confirmed yet, in order of the address keys."""
-        for item in query(self._client, TableName=self._table, Limit=2000, **_all_in(f"{department_id}#outbox")):
+        for item in self._entries(department_id, "outbox", Limit=2000):
             yield from_document(OutboxEntry, item["document"]["S"])
 
     def outbox_count(self, department_id: str) -> int:
         """How many consent changes PracBill has not confirmed yet."""
-        words = _all_in(f"{department_id}#outbox")
-        pages = query_pages(self._client, TableName=self._table, Select="COUNT", **words)
+        entries = entries_in(department_id, "outbox")
+        pages = query_pages(self._client, TableName=self._table, Select="COUNT", **entries)
         return sum(page["Count"] for page in pages)
 
-    def delete_outbox_entries(self, department_id: str, address_key: str, word: OutboxEntry | None = None) -> None:
+    def drop_outbox_entry(self, department_id: str, address_key: str, word: OutboxEntry | None = None) -> None:
         """Drop the word about an address; only while it still is `word`, where one is given."""
         condition: dict[str, Any] = {}
         if word is not None:
@@ -270,51 +215,22 @@ class MemberStore:
                 "ExpressionAttributeValues": {":d": {"S": to_document(word)}},
             }
         try:
-            self._client.delete_item(TableName=self._table, Key=_backlog(department_id, address_key), **condition)
+            self._client.delete_item(
+                TableName=self._table, Key=list_item(department_id, "outbox", address_key), **condition
+            )
         except self._client.exceptions.ConditionalCheckFailedException:
             return
-
-
-def _all_in(partition: str) -> dict[str, Any]:
-    """What a Query for everything in one partition needs."""
-    return {
-        "ExpressionAttributeNames": _SHARD_NAME,
-        "KeyConditionExpression": "#shard = :s",
-        "ExpressionAttributeValues": {":s": {"S": partition}},
-        "ConsistentRead": True,
-    }
-
-
-def _key(department_id: str, address_key: str, suffix: str = "") -> Item:
-    return {"shard": _shard(department_id, address_key), "sk": {"S": address_key + suffix}}
 
 
 def _consent_item(
     department_id: str, address_key: str, address: str, consent_state: ConsentState, version: int
 ) -> Item:
     return {
-        **_key(department_id, address_key),
+        **address_item(department_id, address_key),
         "address": {"S": "" if consent_state.erased else address},
         "document": {"S": to_document(consent_state)},
         "version": {"N": str(version)},
     }
-
-
-def shard_of(address_key: str) -> str:
-    """The one of SHARDS in which an address lies."""
-    return address_key[:2]
-
-
-def _shard(department_id: str, address_key: str) -> Item:
-    return {"S": f"{department_id}#{shard_of(address_key)}"}
-
-
-def _mark(department_id: str, mark_key: str) -> Item:
-    return {"shard": {"S": f"{department_id}#touched"}, "sk": {"S": mark_key}}
-
-
-def _backlog(department_id: str, address_key: str) -> Item:
-    return {"shard": {"S": f"{department_id}#outbox"}, "sk": {"S": address_key}}
 
 
 def _sk(item: Item) -> str:
@@ -323,7 +239,7 @@ def _sk(item: Item) -> str:
 
 
 def _address_key(item: Item) -> str:
-    return _sk(item)[:_KEY_LENGTH]
+    return _sk(item)[:ADDRESS_KEY_LENGTH]
 
 
 def _member_states(address_key: str, items: Sequence[Item]) -> MemberStates:
@@ -341,7 +257,7 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     documents: list[Item] = []
     others: list[Item] = []
     for item in items:
-        (documents if _sk(item).startswith("#c#", _KEY_LENGTH) else others).append(item)
+        (documents if _sk(item).startswith("#c#", ADDRESS_KEY_LENGTH) else others).append(item)
     member_states = _member_states(address_key, others)
     customers = tuple(_customer(item) for item in documents)
     member = member_states.member(audience_id)

@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.store.batches import Item, Request, delete, put, query, write_all
+from chalicelib.store.batches import Item, delete, query, write_all
+from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, entries_in, list_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_KEY_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +37,14 @@ class TagRecheckStore:
 
     def ascending(self, department_id: str) -> Iterator[TagRecheck]:
         """The same, read as far as one looks."""
-        items = query(
-            self._client,
-            TableName=self._table,
-            ExpressionAttributeNames={"#shard": "shard"},
-            KeyConditionExpression="#shard = :s",
-            ExpressionAttributeValues={":s": _shard(department_id)},
-            ConsistentRead=True,
-        )
+        items = query(self._client, TableName=self._table, **entries_in(department_id, "tags"))
         return map(_read, items)
 
     def remove(self, department_id: str, checks: Sequence[TagRecheck]) -> None:
-        requests = [delete({"shard": _shard(department_id), "sk": {"S": check.key}}) for check in checks]
+        requests = [delete(list_item(department_id, "tags", check.key)) for check in checks]
         write_all(self._client, self._table, requests)
-
-
-def put_check(department_id: str, address_key: str, customer_key: str = "", segments: Sequence[str] = ()) -> Request:
-    """The request that notes an address, to be written to the members' table.
-
-    `customer_key` is the customer who left it, with the `segments` whose tag the member carried through them.
-    """
-    item: Item = {"shard": _shard(department_id), "sk": {"S": f"{address_key}#{customer_key}"}}
-    if segments:
-        item["segments"] = {"SS": sorted(set(segments))}
-    return put(item)
-
-
-def _shard(department_id: str) -> Item:
-    return {"S": f"{department_id}#tags"}
 
 
 def _read(item: Item) -> TagRecheck:
     key: str = item["sk"]["S"]
-    return TagRecheck(key, key[:_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())
+    return TagRecheck(key, key[:ADDRESS_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())

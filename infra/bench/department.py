@@ -11,8 +11,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -29,15 +28,14 @@ from chalicelib.domain.customers import (
     customer_to_document,
     fingerprint,
 )
-from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of, sample_to_document
+from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of
 from chalicelib.domain.segments.rules import Rule, matches
 from chalicelib.domain.segments.validation import check_rules
+from chalicelib.iteration import slices
 from chalicelib.store.address_status import AddressStatusStore
-from chalicelib.store.batches import write_all
-from chalicelib.store.customers import StoredCustomer, put_customer
-from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.customers import CustomerBatch, CustomerStore, StoredCustomer
+from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStore
-from chalicelib.store.tag_rechecks import put_check
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -131,22 +129,23 @@ class BenchDepartment:
     def __init__(self, client: DynamoDBClient, customers: str, members: str, audience_id: str) -> None:
         self._client = client
         self._audience_id = audience_id
-        self._customers = customers
+        self._customers = CustomerStore(client, customers)
         self._members_table = members
         self._members = MemberStore(client, members)
 
     def fill(self, count: int) -> None:
         """Store everybody."""
-        everybody = people(count)
         address_statuses: dict[str, AddressStatus] = {}
-        while part := list(islice(everybody, _AT_ONCE)):
-            write_all(self._client, self._customers, [self._put_customer(p.customer, _tags(p)) for p in part])
-            # Two sharers on one page would be the same key twice.
-            member_states = {
-                key_of(p.customer): self._put_push(p, p.status) for p in part if p.customer.email and p.status
-            }
-            documents = [self._put_document(p.customer) for p in part if p.customer.email]
-            write_all(self._client, self._members_table, [*documents, *member_states.values()])
+        for part in slices(people(count), _AT_ONCE):
+            customers, members = self._customers.batch(DEPARTMENT), self._members.batch(DEPARTMENT)
+            for person in part:
+                _put_customer(customers, person.customer, _tags(person))
+                if person.customer.email:
+                    _put_document(members, person.customer)
+                if person.customer.email and person.status:
+                    self._put_delivery(members, person, person.status)
+            customers.flush()
+            members.flush()
             for person in part:
                 _note(address_statuses, person)
         store = AddressStatusStore(self._client, self._members_table)
@@ -157,30 +156,33 @@ class BenchDepartment:
         """Turn everything about some customers: they leave segments and enter others. Answers them as they are now."""
         chance = random.Random(11)  # noqa: S311 - nothing secret
         pairs = [(person, _turned(chance, person.customer)) for person in persons]
-        customers = [self._put_customer(customer, _tags(person)) for person, customer in pairs]
-        checks = {key: put_check(DEPARTMENT, key) for _, customer in pairs if (key := key_of(customer))}
-        documents = [self._put_document(customer) for _, customer in pairs if customer.email]
-        write_all(self._client, self._members_table, [*documents, *checks.values()])
-        write_all(self._client, self._customers, customers)
+        customers, members = self._customers.batch(DEPARTMENT), self._members.batch(DEPARTMENT)
+        for person, customer in pairs:
+            _put_customer(customers, customer, _tags(person))
+            if customer.email:
+                members.recheck(key_of(customer))
+                _put_document(members, customer)
+        members.flush()
+        customers.flush()
         return [customer for _, customer in pairs]
 
-    def _put_customer(self, customer: Customer, tags: tuple[str, ...]) -> dict[str, Any]:
-        document = customer_to_document(customer)
-        known = StoredCustomer(
-            customer_key(customer.id), customer.id, fingerprint(document, TIMEZONE), key_of(customer), tags
-        )
-        attributes = to_attributes(filterable(customer, ZONE))
-        return put_customer(DEPARTMENT, known, attributes, sample_to_document(sample_of(customer)))
-
-    def _put_document(self, customer: Customer) -> dict[str, Any]:
-        document = customer_to_document(customer)
-        return self._members.put_document(DEPARTMENT, key_of(customer), customer_key(customer.id), document)
-
-    def _put_push(self, person: Person, status: Status) -> dict[str, Any]:
+    def _put_delivery(self, batch: MemberBatch, person: Person, status: Status) -> None:
         push = Push(
             self._audience_id, status, NOON - timedelta(days=1), person.customer.id, "f" * 32, "consent-subscribed"
         )
-        return self._members.put_push(DEPARTMENT, key_of(person.customer), person.customer.email, push)
+        batch.put_delivery(key_of(person.customer), person.customer.email, push)
+
+
+def _put_customer(batch: CustomerBatch, customer: Customer, tags: tuple[str, ...]) -> None:
+    document = customer_to_document(customer)
+    known = StoredCustomer(
+        customer_key(customer.id), customer.id, fingerprint(document, TIMEZONE), key_of(customer), tags
+    )
+    batch.put(known, filterable(customer, ZONE), sample_of(customer))
+
+
+def _put_document(batch: MemberBatch, customer: Customer) -> None:
+    batch.put_document(key_of(customer), customer_key(customer.id), customer_to_document(customer))
 
 
 def _note(address_statuses: dict[str, AddressStatus], person: Person) -> None:

@@ -11,11 +11,9 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.domain.customers import Customer, customer_key
-from chalicelib.domain.segments.filterable import Filterable, sample_of, sample_to_document
-from chalicelib.store.batches import write_all
+from chalicelib.domain.segments.filterable import Filterable, sample_of
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
-from chalicelib.store.customers import StoredCustomer, put_customer
-from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.segment_query import MAX_CONCURRENCY, SegmentQuery
 from chalicelib.store.wire import pass_items_through
 
@@ -48,12 +46,11 @@ class CustomersTable:
         return department_id
 
     def store(self, department_id: str, customers: Iterable[Stored]) -> None:
-        requests = []
+        batch = CustomerStore(self.client, TABLE).batch(department_id)
         for each in customers:
             known = StoredCustomer(customer_key(each.id), each.id, "fingerprint", each.address_key, each.in_segments)
-            sample = sample_to_document(sample_of(each.customer or Customer(each.id, "2026-01-01T00:00:00Z")))
-            requests.append(put_customer(department_id, known, dict(to_attributes(each.filterable)), sample))
-        write_all(self.client, TABLE, requests)
+            batch.put(known, each.filterable, sample_of(each.customer or Customer(each.id, "2026-01-01T00:00:00Z")))
+        batch.flush()
 
     def query(
         self,

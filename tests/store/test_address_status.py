@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.store import address_status as store
-from chalicelib.store.address_status import AddressStatuses, AddressStatusStore, put_address_statuses, put_end_of_plan
+from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.batches import write_all
-from chalicelib.store.members import shard_of
+from chalicelib.store.member_keys import shard_of
+from chalicelib.store.members import MemberStore
 from tests.aws_emulator import emulator_running
 
 if TYPE_CHECKING:
@@ -96,10 +97,12 @@ def plan(client: DynamoDBClient, numbers: range, *, is_carried_out: bool = True)
     shards: dict[str, dict[str, AddressStatus]] = {}
     for address in map(key, numbers):
         shards.setdefault(shard_of(address), {})[address] = NOT_YET
+    batch = MemberStore(client, "members").batch(D)
     for now in shards.values():
         planned = dict.fromkeys(now, SUBSCRIBED) if is_carried_out else None
-        write_all(client, "members", put_address_statuses(D, A, now, planned))
-    write_all(client, "members", put_end_of_plan(D, A, NOW, is_carried_out=is_carried_out))
+        batch.put_statuses(A, now, planned)
+    batch.put_end_of_plan(A, NOW, is_carried_out=is_carried_out)
+    batch.flush()
 
 
 def test_a_plan_is_in_force_once_it_was_carried_out(client: DynamoDBClient) -> None:

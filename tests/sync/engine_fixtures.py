@@ -7,10 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from chalicelib.store import members
+from chalicelib.store import member_keys
 from chalicelib.store import runs as store_runs
-from chalicelib.sync.runs import plan_phase as deciding
-from chalicelib.sync.runs import pull_phase as pull
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.pracbill import PracBillStandIn
 from tests.sync.engine import Clock, Engine, Practice, transactions
@@ -21,9 +19,8 @@ _SHARDS = ("0", "1")
 @pytest.fixture
 def few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses in two partitions a department instead of 256: each is a call, which most tests are not about."""
-    for module in (members, deciding, pull):
-        monkeypatch.setattr(module, "SHARDS", _SHARDS)
-    monkeypatch.setattr(members, "shard_of", lambda address_key: str(int(address_key[0], 16) % 2))
+    monkeypatch.setattr(member_keys, "SHARDS", _SHARDS)
+    monkeypatch.setattr(member_keys, "shard_of", lambda address_key: str(int(address_key[0], 16) % 2))
 
 
 @pytest.fixture

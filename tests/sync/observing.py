@@ -20,6 +20,7 @@ from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry
 from chalicelib.domain.runs import Run, RunType
+from chalicelib.domain.segments.filterable import Filterable, Sample
 from chalicelib.errors import KeyRejected
 from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
@@ -27,7 +28,7 @@ from chalicelib.mailchimp.keys import parse_api_key
 from chalicelib.mailchimp.webhook import HookEvent, write_event
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
-from chalicelib.store.customers import CustomerStore, StoredCustomer, put_customer
+from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -255,11 +256,14 @@ class Desk:
         key = self.key(email.lower()) if email else ""
         if key:
             document = customer_to_document(customer_from_json(record))
-            put = self.members.put_document(self.department_id, key, customer_key(customer_id), document)
-            self.members.write([put])
+            batch = self.members.batch(self.department_id)
+            batch.put_document(key, customer_key(customer_id), document)
+            batch.flush()
         keys = tuple(self.key(address) for address in previous_keys)
         stored = StoredCustomer(customer_key(customer_id), customer_id, "print", key, previous_keys=keys)
-        self.customers.write([put_customer(self.department_id, stored, {"email": {"S": email}}, "{}")])
+        customers = self.customers.batch(self.department_id)
+        customers.put(stored, Filterable(email=email), Sample(customer_id))
+        customers.flush()
 
     def push(self, address: str, status: Status = "subscribed", *, in_mailchimp: bool = True) -> None:
         """What the plan sends: a member of ours with this status."""
@@ -267,7 +271,9 @@ class Desk:
             body = {"email_address": address, "status": status, "status_if_new": status}
             self.api("PUT", f"/members/{address}", body)
         push = Push(self.audience_id, status, self.clock(), owner="1", sent="print")
-        self.members.write([self.members.put_push(self.department_id, self.key(address), address, push)])
+        batch = self.members.batch(self.department_id)
+        batch.put_delivery(self.key(address), address, push)
+        batch.flush()
 
     def know(self, address: str, **state: Any) -> None:
         """What was heard of an address before."""

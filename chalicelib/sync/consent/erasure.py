@@ -21,7 +21,7 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry, LogEntry
 from chalicelib.domain.planning import AddressState
 from chalicelib.errors import conflict, not_found
-from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer
+from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
@@ -80,7 +80,9 @@ class Erasure:
             self._record(department_id, state, by, now)
             self._remove_traces(department_id, state, stored)
         self._log(department_id, now)
-        self._customers.write([delete_customer(department_id, stored.customer_key)])
+        customers = self._customers.batch(department_id)
+        customers.remove(stored.customer_key)
+        customers.flush()
         return ErasureReceipt(customer_id, now, _message(states, customer_id, deleted=deleted))
 
     def _stored(self, department_id: str, customer_id: str) -> StoredCustomer | None:
@@ -158,16 +160,15 @@ class Erasure:
     def _remove_traces(self, department_id: str, state: AddressState, stored: StoredCustomer) -> None:
         """Everything of the address that can be read; of other customers who share it only the pushes go."""
         key = state.member.address_key
-        self._members.delete_outbox_entries(department_id, key)
-        self._members.write(
-            [
-                self._members.delete_push(department_id, key),
-                self._members.delete_document(department_id, key, stored.customer_key),
-            ]
-        )
+        self._members.drop_outbox_entry(department_id, key)
+        batch = self._members.batch(department_id)
+        batch.remove_delivery(key)
+        batch.remove_document(key, stored.customer_key)
+        batch.flush()
         if state.address_customers is None or len(state.address_customers.customers) < 2:
-            marks = _marks_of(key, self._members, department_id)
-            self._members.write([self._members.delete_mark(department_id, mark) for mark in marks])
+            for marker in self._members.marks(department_id, key):
+                batch.unmark(marker)
+            batch.flush()
 
     def _log(self, department_id: str, now: datetime) -> None:
         entry = LogEntry(
@@ -190,13 +191,6 @@ def erased_among(members: MemberStore, department_id: str, address_keys: Iterabl
         for key, member_states in known.items()
         if member_states.consent_state is not None and member_states.consent_state.erased
     )
-
-
-def _marks_of(address_key: str, members: MemberStore, department_id: str) -> tuple[str, ...]:
-    """The change markers of one address: the list is read from right before it."""
-    before = f"{int(address_key, 16) - 1:032x}" if int(address_key, 16) else ""
-    found = next(members.marked(department_id, after=before), None)
-    return found[1] if found is not None and found[0] == address_key else ()
 
 
 def _message(states: list[AddressState], customer_id: str, *, deleted: bool) -> str:

@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
-from typing import TypeVar
 
 from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut, Push, with_values_held
 from chalicelib.domain.consent.observations import Observation, ObservationResult, OutboxEntry, Told, apply_observation
@@ -23,16 +21,14 @@ from chalicelib.domain.logs import Route
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.iteration import map_concurrently, slices
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused
-from chalicelib.store.batches import map_concurrently
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.sync.ports import Clock
-
-Thing = TypeVar("Thing")
 
 _NEWS_AT_ONCE = 1000
 _FACETS_A_TRANSACTION = 100  # what DynamoDB takes
@@ -92,7 +88,7 @@ class Observations:
         counts: Counter[str] = Counter()
         if department.audience is None:
             return counts
-        for part in _slices(observation, _NEWS_AT_ONCE):
+        for part in slices(observation, _NEWS_AT_ONCE):
             for one_each in _one_an_address(part):
                 by_key = {address_key(department.salt, one.address): one for one in one_each}
                 known = self._members.member_states(department.id, by_key)
@@ -130,15 +126,19 @@ class Observations:
             if states.push.audience_id == department.audience_id:
                 push = with_values_held(states.push, one.held, one.observed_at, retry_refused=retry_refused)
                 changed += [(states, push)] if push != states.push else []
-        put_mark, put_push = self._members.put_mark, self._members.put_push
+        batch = self._members.batch(department.id)
         if touch:
             # Before the states: once they are written, the difference is not seen again.
-            self._members.write([put_mark(department.id, s.address_key, VALUES_MARK) for s, _ in changed])
-        self._members.write([put_push(department.id, s.address_key, s.address, push) for s, push in changed])
+            for states, _ in changed:
+                batch.mark(states.address_key, VALUES_MARK)
+            batch.flush()
+        for states, push in changed:
+            batch.put_delivery(states.address_key, states.address, push)
+        batch.flush()
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
         map_concurrently(
-            lambda word: self._members.put_outbox_entries(department.id, word),
+            lambda word: self._members.keep_outbox_entry(department.id, word),
             [change.applied.outbox_entry for change in changes if change.applied.outbox_entry],
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
@@ -150,16 +150,16 @@ class Observations:
         self._touch(department, marked, "heard")
 
     def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
-        put = self._members.put_mark
-        self._members.write(
-            [put(department.id, c.address_key, f"{what}-{moment_text(c.observation.observed_at)}") for c in changes]
-        )
+        batch = self._members.batch(department.id)
+        for change in changes:
+            batch.mark(change.address_key, f"{what}-{moment_text(change.observation.observed_at)}")
+        batch.flush()
 
     def _know(self, department: Department, changes: Sequence[Change]) -> None:
         """Store the facets, many new ones in one call; where somebody was faster, the news is held against theirs."""
         new = [change for change in changes if change.member_states.consent_state is None]
         known = [change for change in changes if change.member_states.consent_state is not None]
-        for part in _slices(new, _FACETS_A_TRANSACTION):
+        for part in slices(new, _FACETS_A_TRANSACTION):
             member_states = [
                 (change.address_key, change.observation.address, change.applied.consent_state) for change in part
             ]
@@ -185,7 +185,7 @@ class Observations:
         """
         telling = _Telling()
         try:
-            for words in _slices(self._members.outbox(department.id), MOST_CHANGES_A_CALL):
+            for words in slices(self._members.outbox(department.id), MOST_CHANGES_A_CALL):
                 self._tell(department, pracbill, words, telling)
         except (RetryLater, StopRun) as failed:
             self.note_backlog(department.id, failed.message)
@@ -234,7 +234,7 @@ class Observations:
         known = {mail_address(change.email) for change in changes if change.email.strip().lower() not in unknown}
         told = [word for word in words if mail_address(word.email) in known]
         map_concurrently(lambda word: self._note_told(department.id, word), told)
-        map_concurrently(lambda word: self._members.delete_outbox_entries(department.id, word.address_key, word), words)
+        map_concurrently(lambda word: self._members.drop_outbox_entry(department.id, word.address_key, word), words)
         telling.known += len(told)
 
     def _changes_of(self, department: Department, word: OutboxEntry) -> list[ConsentChange]:
@@ -265,7 +265,7 @@ class Observations:
             word = OutboxEntry(
                 member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason
             )
-            self._members.put_outbox_entries(department.id, word)
+            self._members.keep_outbox_entry(department.id, word)
 
     def _note_told(self, department_id: str, word: OutboxEntry) -> None:
         def told(consent_state: ConsentState) -> ConsentState:
@@ -379,9 +379,3 @@ def _change_of(word: OutboxEntry) -> ConsentChange:
         source=word.source,
         reason=word.reason,
     )
-
-
-def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
-    iterator = iter(things)
-    while part := list(islice(iterator, size)):
-        yield part

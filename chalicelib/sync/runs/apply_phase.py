@@ -39,13 +39,13 @@ from chalicelib.domain.push_results import (
 )
 from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
+from chalicelib.iteration import map_concurrently
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.batches import Request, map_concurrently
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.address_changes import AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, ConsentObservations, FieldKeeper, Meter, Remaining
@@ -165,7 +165,10 @@ class ApplyPhase:
         results += [PushResult(operation, "unsettled") for operation in fresh]
         later = [one for one in results if one.result in ("held", "unsettled")]
         self._logs.add_records(run.department_id, run.id, [record_of(one, self._clock()) for one in later])
-        self._members.write([request for one in later for request in self._mark_requests(run.department_id, one)])
+        batch = self._members.batch(run.department_id)
+        for one in later:
+            _mark(batch, one)
+        batch.flush()
         return self._count(run, number, results, is_failed=True)
 
     def _send_in_part(
@@ -214,57 +217,13 @@ class ApplyPhase:
         map_concurrently(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
         map_concurrently(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
         self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in new])
-        pushes = [r for one in new + moved for r in self._push_requests(department.id, audience_id, one, known, now)]
-        self._members.write(_each_once(pushes))
-        marks = [request for one in results for request in self._mark_requests(department.id, one)]
-        self._members.write(_each_once(marks))
-
-    def _mark_requests(self, department_id: str, one: PushResult) -> list[Request]:
-        """Settled addresses leave the list of touched ones; what is to be tried again by itself stays on it."""
-        if one.is_owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
-            return [self._members.put_mark(department_id, one.operation.address_key, RETRY_MARK)]
-        return [self._members.delete_mark(department_id, mark) for mark in one.operation.marks]
-
-    def _push_requests(
-        self, department_id: str, audience_id: str, one: PushResult, known: dict[str, MemberStates], now: datetime
-    ) -> list[Request]:
-        operation = one.operation
-        before = known.get(operation.address_key)
-        member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
-        if one.result == "done":
-            push = Push(
-                audience_id=audience_id,
-                status=one.status,
-                pushed_at=now,
-                owner=operation.customer_id,
-                sent=operation.values_fingerprint if operation.values is not None else member.sent,
-                held=one.held if operation.values is not None else member.held,
-                left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
-                rule=operation.rule,
-                contact_id=one.contact_id or member.contact_id,
-            )
-            requests = [self._members.put_push(department_id, operation.address_key, operation.address, push)]
-            if one.old == "absent":
-                requests.append(self._members.delete_push(department_id, operation.old_address_key))
-            if one.shown is not None or one.status != status_foreseen(operation, member):
-                requests.append(put_check(department_id, operation.address_key))
-            return requests
-        if one.result != "refused" or one.refusal is None:
-            return [put_check(department_id, operation.address_key)] if one.shown is not None else []
-        push = Push(
-            audience_id=audience_id,
-            status=member.status,
-            pushed_at=member.pushed_at,
-            owner=member.owner or operation.customer_id,
-            sent=member.sent,
-            held=member.held,
-            left_out=member.left_out,
-            refusal=next_refusal(member, one.refusal, operation.inputs, now),
-            contact_id=member.contact_id,
-        )
-        # The plan took it for granted that campaigns would reach this one.
-        check = put_check(department_id, operation.address_key)
-        return [self._members.put_push(department_id, operation.address_key, operation.address, push), check]
+        batch = self._members.batch(department.id)
+        for one in new + moved:
+            _put_delivery(batch, audience_id, one, known, now)
+        batch.flush()
+        for one in results:
+            _mark(batch, one)
+        batch.flush()
 
     def _keep_consent(
         self, run: Run, department: Department, one: PushResult, known: dict[str, MemberStates], now: datetime
@@ -377,13 +336,55 @@ def _words(one: PushResult) -> str:
     return one.refusal.words if one.refusal is not None else ""
 
 
-def _each_once(requests: list[Request]) -> list[Request]:
-    """Without repetitions of a key, which DynamoDB's batches do not take; the last one counts."""
-    by_key: dict[str, Request] = {}
-    for request in requests:
-        key = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
-        by_key[key["sk"]["S"]] = request
-    return list(by_key.values())
+def _mark(batch: MemberBatch, one: PushResult) -> None:
+    """Finalised addresses lose their change markers; what is to be tried again by itself keeps one."""
+    if one.is_owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
+        batch.mark(one.operation.address_key, RETRY_MARK)
+        return
+    for marker in one.operation.marks:
+        batch.unmark(marker)
+
+
+def _put_delivery(
+    batch: MemberBatch, audience_id: str, one: PushResult, known: dict[str, MemberStates], now: datetime
+) -> None:
+    operation = one.operation
+    before = known.get(operation.address_key)
+    member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
+    if one.result == "done":
+        push = Push(
+            audience_id=audience_id,
+            status=one.status,
+            pushed_at=now,
+            owner=operation.customer_id,
+            sent=operation.values_fingerprint if operation.values is not None else member.sent,
+            held=one.held if operation.values is not None else member.held,
+            left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
+            rule=operation.rule,
+            contact_id=one.contact_id or member.contact_id,
+        )
+        batch.put_delivery(operation.address_key, operation.address, push)
+        if one.old == "absent":
+            batch.remove_delivery(operation.old_address_key)
+        if one.shown is not None or one.status != status_foreseen(operation, member):
+            batch.recheck(operation.address_key)
+    elif one.result == "refused" and one.refusal is not None:
+        push = Push(
+            audience_id=audience_id,
+            status=member.status,
+            pushed_at=member.pushed_at,
+            owner=member.owner or operation.customer_id,
+            sent=member.sent,
+            held=member.held,
+            left_out=member.left_out,
+            refusal=next_refusal(member, one.refusal, operation.inputs, now),
+            contact_id=member.contact_id,
+        )
+        batch.put_delivery(operation.address_key, operation.address, push)
+        # The plan took it for granted that campaigns would reach this one.
+        batch.recheck(operation.address_key)
+    elif one.shown is not None:
+        batch.recheck(operation.address_key)
 
 
 def _keys(operations: Iterable[Operation]) -> list[str]:

@@ -29,16 +29,14 @@ from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segments.filterable import filterable, sample_of, sample_to_document, search_text
+from chalicelib.domain.segments.filterable import filterable, sample_of
 from chalicelib.errors import StopRun
+from chalicelib.iteration import prefetch
 from chalicelib.pracbill.client import BadRecord, PracBillClient
-from chalicelib.store.batches import Request, prefetch
-from chalicelib.store.customers import CustomerStore, StoredCustomer, delete_customer, put_customer
-from chalicelib.store.filterable_attributes import to_attributes
+from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
@@ -167,7 +165,7 @@ class IngestPhase:
 
     def _store_page(self, run: Run, department: Department, page: StoredPage) -> Tally:
         tally = Tally()
-        changes = PageChanges(department, run, self._members, erased=self._erased_on(page, department))
+        changes = PageChanges(department, run, self._members, self._customers, self._erased_on(page, department))
         for pair in page.pairs:
             reason = changes.take(pair)
             if reason:
@@ -179,10 +177,10 @@ class IngestPhase:
             tally.records.append(self._record_bad(record))
         if changes.has_unreadable:
             self._unreadable.expect_change(department.id)
-        self._members.write(list(changes.marks.values()))
-        self._members.write(list(changes.documents.values()))
+        changes.marks.flush()
+        changes.documents.flush()
         self._logs.add_records(run.department_id, run.id, tally.records)
-        self._customers.write(changes.customers)
+        changes.customers.flush()
         return tally
 
     def _erased_on(self, page: StoredPage, department: Department) -> frozenset[str]:
@@ -223,18 +221,22 @@ class IngestPhase:
 
 
 class PageChanges:
-    """The writes that a page of customers asks for, in the three groups that must be written in order; no key twice."""
+    """The writes that a page of customers asks for, in the three groups that must be written in order."""
 
     def __init__(
-        self, department: Department, run: Run, members: MemberStore, *, erased: frozenset[str] = frozenset()
+        self,
+        department: Department,
+        run: Run,
+        members: MemberStore,
+        customers: CustomerStore,
+        erased: frozenset[str],
     ) -> None:
-        self.marks: dict[str, Request] = {}
-        self.documents: dict[str, Request] = {}
-        self.customers: list[Request] = []
+        self.marks = members.batch(department.id)
+        self.documents = members.batch(department.id)
+        self.customers = customers.batch(department.id)
         self.has_unreadable = False  # someone who is stored or removed has, or had, a value that cannot be read
         self._department = department
         self._run = run
-        self._members = members
         self._erased = erased
         self._zone = ZoneInfo(department.timezone)
 
@@ -259,7 +261,6 @@ class PageChanges:
 
     def _put(self, customer: Customer, stored: StoredCustomer | None, document: str, print_now: str, key: str) -> None:
         id_key = customer_key(customer.id)
-        department_id = self._department.id
         old_key = stored.address_key if stored else ""
         moved = old_key if old_key and old_key != key else ""
         arrival = self._arrival(customer, stored, moved)
@@ -268,8 +269,7 @@ class PageChanges:
             self._check_tags(moved, key, stored)
         if key:
             self._mark(key)
-            put = self._members.put_document(department_id, key, id_key, document, arrival)
-            self.documents[f"{key}#c#{id_key}"] = put
+            self.documents.put_document(key, id_key, document, arrival)
         known = StoredCustomer(
             customer_key=id_key,
             customer_id=customer.id,
@@ -282,12 +282,7 @@ class PageChanges:
         )
         seen = filterable(customer, self._zone)
         self._note_unreadable(stored, is_readable=seen.is_readable)
-        attributes = to_attributes(seen)
-        sample = sample_of(customer)
-        put_one = put_customer(
-            department_id, known, attributes, sample_to_document(sample), search_text=search_text(sample)
-        )
-        self.customers.append(put_one)
+        self.customers.put(known, seen, sample_of(customer))
 
     def _arrival(self, customer: Customer, stored: StoredCustomer | None, moved: str) -> Arrival | None:
         """From where the customer came to its address. Edits of other things do not make one forget it."""
@@ -304,7 +299,7 @@ class PageChanges:
             self._leave(stored.address_key, stored.customer_key)
             self._check_tags(stored.address_key, "", stored)
         self._note_unreadable(stored, is_readable=True)
-        self.customers.append(delete_customer(self._department.id, stored.customer_key))
+        self.customers.remove(stored.customer_key)
 
     def _note_unreadable(self, stored: StoredCustomer | None, *, is_readable: bool) -> None:
         was_readable = stored is None or stored.is_readable
@@ -312,21 +307,20 @@ class PageChanges:
 
     def _leave(self, key: str, id_key: str, *, moved_to: str = "") -> None:
         self._mark(key)
-        self.documents[f"{key}#c#{id_key}"] = self._members.delete_document(self._department.id, key, id_key)
+        self.documents.remove_document(key, id_key)
         if moved_to:
-            self.documents[f"{key}#m"] = self._members.put_move(self._department.id, key, moved_to)
+            self.documents.put_move(key, moved_to)
 
     def _check_tags(self, left: str, joined: str, stored: StoredCustomer | None) -> None:
         """The tags that the member carried through this customer stay behind, or come along where it is renamed."""
         for key in (left, joined) if stored is not None and stored.in_segments else ():
             if key and stored is not None:
-                check = put_check(self._department.id, key, stored.customer_key, stored.in_segments)
-                self.marks[f"{key}#{stored.customer_key}"] = check
+                self.marks.recheck(key, left_by=stored.customer_key, segments=stored.in_segments)
 
     def _mark(self, key: str) -> None:
         """A full run decides every address anyway, and leaves a note in the department until it has."""
         if self._run.type != "full":
-            self.marks[key] = self._members.put_mark(self._department.id, key, self._run.id)
+            self.marks.mark(key, self._run.id)
 
 
 def _previous_keys(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:

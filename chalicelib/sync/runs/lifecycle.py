@@ -324,7 +324,10 @@ class Runs:
             )
             keys = [record.key for record in records]
             self._release_refusals(department, keys)
-            self._members.write([self._members.put_mark(department.id, key, RETRY_MARK) for key in keys])
+            batch = self._members.batch(department.id)
+            for key in keys:
+                batch.mark(key, RETRY_MARK)
+            batch.flush()
             found += len(keys)
             if after is None:
                 return found
@@ -332,12 +335,11 @@ class Runs:
     def _release_refusals(self, department: Department, keys: Sequence[str]) -> None:
         """Let refused addresses be tried again at once."""
         member_states = self._members.member_states(department.id, keys)
-        requests = [
-            self._members.put_push(department.id, key, known.address, replace(known.push, refusal=None))
-            for key, known in member_states.items()
-            if known.push is not None and known.push.refusal is not None
-        ]
-        self._members.write(requests)
+        batch = self._members.batch(department.id)
+        for key, known in member_states.items():
+            if known.push is not None and known.push.refusal is not None:
+                batch.put_delivery(key, known.address, replace(known.push, refusal=None))
+        batch.flush()
 
     def _ready(self, department_id: str) -> Department:
         """The department, if it can be synced now."""

@@ -7,7 +7,7 @@ stopped and taken up again after any part of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -33,12 +33,11 @@ from chalicelib.domain.planning import (
 from chalicelib.domain.push_results import partly_sent_record
 from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
 from chalicelib.domain.segments.segment import TAGGABLE
-from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
-from chalicelib.store.batches import map_concurrently, prefetch
+from chalicelib.iteration import map_concurrently, prefetch, slices
 from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.member_batch import MemberBatch
+from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Clock, ConsentObservations, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, summed
@@ -47,6 +46,15 @@ _STATES_AT_ONCE = 200
 _RECORDS_AT_ONCE = 500
 _WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
 _OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
+
+
+@dataclass(slots=True)
+class PlanTally(Tally):
+    """What a step has decided and not stored yet."""
+
+    statuses: MemberBatch = field(kw_only=True)  # where addresses stand
+    opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)  # change markers of addresses with which nothing is to be done
 
 
 class PlanPhase:
@@ -76,7 +84,8 @@ class PlanPhase:
             return None
         everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
-        writer, tally, number = ChunkWriter.empty(), Tally(), run.chunks_total
+        writer, number = ChunkWriter.empty(), run.chunks_total
+        tally = PlanTally(statuses=self._members.batch(department.id))
         progress = PhaseReporter(self._runs, run, "plan", self._clock)
         if not run.cursor:
             # About one address a customer; where every address is decided after a change of some, nobody knows.
@@ -89,7 +98,7 @@ class PlanPhase:
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
             progress.add(len(batch))
-            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE or len(tally.writes) >= _WRITES_AT_ONCE:
+            if len(tally.records) + len(tally.opt_outs) >= _RECORDS_AT_ONCE or len(tally.statuses) >= _WRITES_AT_ONCE:
                 self._flush(run, department, tally)
             if remaining() < ENOUGH_SECONDS:
                 cursor = where
@@ -98,13 +107,15 @@ class PlanPhase:
             number = self._put_chunk(run, number, chunk)
         self._flush(run, department, tally)
         if everything and cursor == ENDED:
-            department_id, audience_id = department.id, department.audience_id
-            at, is_carried_out = self._clock(), not run.dry_run
-            self._members.write(put_end_of_plan(department_id, audience_id, at, is_carried_out=is_carried_out))
+            tally.statuses.put_end_of_plan(department.audience_id, self._clock(), is_carried_out=not run.dry_run)
+            tally.statuses.flush()
         progress.tell()
         saved = self._save_decisions(run, cursor, number, tally)
         # Only now is everything kept that was decided about them; marks that stay behind are decided once more.
-        self._members.write([self._members.delete_mark(department.id, mark) for mark in tally.cleared])
+        cleared = self._members.batch(department.id)
+        for marker in tally.cleared:
+            cleared.unmark(marker)
+        cleared.flush()
         return None if cursor == ENDED else saved
 
     def show_plan(self, run: Run) -> None:
@@ -115,11 +126,10 @@ class PlanPhase:
             self._logs.add_records(run.department_id, run.id, [planned_record(o, now) for o in operations])
 
     def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
-        """Every address, shard by shard."""
-        first = int(run.cursor.get("shard", "0"))
-        for index in range(first, len(SHARDS)):
-            states = self._members.every_state(department.id, SHARDS[index], department.audience_id)
-            yield list(states), {"shard": str(index + 1)}
+        """Every address, part by part."""
+        start = int(run.cursor.get("shard", "0"))
+        for states, next_part in self._members.walk(department.id, department.audience_id, start=start):
+            yield list(states), {"shard": str(next_part)}
 
     def _marked_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """The marked addresses, some hundred at a time."""
@@ -137,7 +147,7 @@ class PlanPhase:
         return [replace(state, marks=waiting[state.member.address_key]) for state in states]
 
     def _decide_batch(
-        self, run: Run, department: Department, batch: Sequence[AddressState], tally: Tally
+        self, run: Run, department: Department, batch: Sequence[AddressState], tally: PlanTally
     ) -> list[Operation]:
         now = self._clock()
         batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
@@ -160,8 +170,11 @@ class PlanPhase:
             self._observations.owe_pracbill(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
-            waiting = [one.address_key for one in held if one.rule == RENAMED]
-            self._members.write([self._members.put_mark(department.id, key, WAITING) for key in waiting])
+            waiting = self._members.batch(department.id)
+            for one in held:
+                if one.rule == RENAMED:
+                    waiting.mark(one.address_key, WAITING)
+            waiting.flush()
         return operations
 
     def _note_address_statuses(
@@ -170,7 +183,7 @@ class PlanPhase:
         department: Department,
         batch: Sequence[AddressState],
         decisions: Sequence[Operation | Held],
-        tally: Tally,
+        tally: PlanTally,
     ) -> None:
         """Note where addresses stand, for previews, segments and the reconciliation.
 
@@ -185,15 +198,14 @@ class PlanPhase:
             planned = None
             if not run.dry_run:
                 planned = {(key := s.member.address_key): address_status_after(now[key], s, d) for s, d in pairs}
-            tally.writes += put_address_statuses(department.id, department.audience_id, now, planned)
+            tally.statuses.put_statuses(department.audience_id, now, planned)
         if run.dry_run:
             return
-        checked = [
-            s.member.address_key
-            for s, decision in pairs
-            if not everything or s.moved_to or s.moved_from or (run.type != "full" and may_leave(s, decision))
-        ]
-        self._members.write([put_check(department.id, key) for key in checked])
+        rechecks = self._members.batch(department.id)
+        for s, decision in pairs:
+            if not everything or s.moved_to or s.moved_from or (run.type != "full" and may_leave(s, decision)):
+                rechecks.recheck(s.member.address_key)
+        rechecks.flush()
 
     def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
         """The state with an opt-out that a customer said at the address before, or says at the one after."""
@@ -227,13 +239,12 @@ class PlanPhase:
         is_other_decided = _decides_all(run, department) or bool(other.marks)
         return plan_move(state, other, is_other_decided=is_other_decided, policy=policy, fields=fields, now=now)
 
-    def _remember_opt_outs(self, department: Department, tally: Tally) -> None:
+    def _remember_opt_outs(self, department: Department, tally: PlanTally) -> None:
         """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
         now, told = self._clock(), tally.opt_outs
         for member, said in told:
             self._follow(department, member, said, now)
-        for start in range(0, len(told), _OPT_OUTS_AT_ONCE):
-            part = told[start : start + _OPT_OUTS_AT_ONCE]
+        for part in slices(told, _OPT_OUTS_AT_ONCE):
             # Before the facet, by which a repeat would take the opt-out for known.
             self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
             unheard = [
@@ -266,20 +277,21 @@ class PlanPhase:
             followed.add(member.address_key)
             self._ledger.append(department.id, member.address_key, _moved_along_entry(member, said, now))
             self._remember(department, member, said)
-            self._members.write([self._members.put_mark(department.id, member.address_key, "no-moved-along")])
+            batch = self._members.batch(department.id)
+            batch.mark(member.address_key, "no-moved-along")
+            batch.flush()
 
     def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
         self._runs.put_chunk(run, number, chunk)
         return number + 1
 
-    def _flush(self, run: Run, department: Department, tally: Tally) -> None:
+    def _flush(self, run: Run, department: Department, tally: PlanTally) -> None:
         self._remember_opt_outs(department, tally)
         self._logs.add_records(run.department_id, run.id, tally.records)
-        self._members.write(tally.writes)
+        tally.statuses.flush()
         tally.records.clear()
-        tally.writes.clear()
 
-    def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: Tally) -> Run:
+    def _save_decisions(self, run: Run, cursor: dict[str, str], chunks_total: int, tally: PlanTally) -> Run:
         def saved(stored: Run) -> Run:
             return replace(
                 stored,

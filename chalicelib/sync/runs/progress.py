@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from chalicelib.domain.consent.members import Member, OptOut
 from chalicelib.domain.logs import Record
-from chalicelib.store.batches import Request
 
 # Below this a step saves where it is and goes on in a new message: a page takes a few seconds at the worst.
 ENOUGH_SECONDS = 45.0
@@ -24,9 +22,6 @@ class Tally:
     counts: dict[str, int] = field(default_factory=dict)  # of what is to be done, by action
     held: dict[str, int] = field(default_factory=dict)  # of those for whom nothing is, in all and by cause
     records: list[Record] = field(default_factory=list)
-    opt_outs: list[tuple[Member, OptOut]] = field(default_factory=list)
-    writes: list[Request] = field(default_factory=list)  # of members, to be carried out together; no key twice
-    cleared: list[str] = field(default_factory=list)  # change markers of addresses with which nothing is to be done
 
     def add(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1

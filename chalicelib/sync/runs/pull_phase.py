@@ -29,11 +29,11 @@ from chalicelib.domain.planning import customer_ids_of
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.iteration import prefetch
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.batches import prefetch
 from chalicelib.store.logs import LogStore
-from chalicelib.store.members import SHARDS, MemberStore
+from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
@@ -254,14 +254,14 @@ class PullPhase:
     def _look_for_missing(self, pull: Pull) -> bool:
         """Look up the members we know of that no listing showed: deleted, or moved to another address."""
         place = pull.place
-        while place.shard < len(SHARDS):
-            for member in self._members.every_member(pull.department.id, SHARDS[place.shard], pull.audience_id):
+        for members, next_part in self._members.walk_members(pull.department.id, pull.audience_id, start=place.shard):
+            for member in members:
                 if not _is_missing(member, pull.seen_addresses) or place.look_ups >= MOST_LOOK_UPS:
                     continue
                 self._look_up(pull, member)
                 if pull.is_short_of_time:
                     return False
-            place.shard += 1
+            place.shard = next_part
         place.move("tell")
         return True
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import chain, islice
+from itertools import chain
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,7 @@ from chalicelib.domain.segments.filterable import filterable
 from chalicelib.domain.segments.rules import Selection, carrying, matches
 from chalicelib.domain.segments.segment import TAGGABLE, Segment, SegmentCounts, Tag, reason_of
 from chalicelib.errors import RefuseRequest
+from chalicelib.iteration import slices
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
@@ -34,7 +35,6 @@ from chalicelib.store.address_status import AddressStatuses
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.segment_query import Difference, Found, SegmentQuery
-from chalicelib.store.tag_rechecks import put_check
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
@@ -168,7 +168,7 @@ class Differences:
         """
         doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
         found = work.query.differences({key: doing.segment.rules for key, doing in doings.items()}, work.today)
-        for part in _slices(chain(found, _rechecks_of(work, doings)), _CUSTOMERS_AT_ONCE):
+        for part in slices(chain(found, _rechecks_of(work, doings)), _CUSTOMERS_AT_ONCE):
             self._look_up(work, part)
             if not all(self._take(doings, one) for one in part):
                 return None
@@ -221,7 +221,7 @@ class Differences:
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
         """Take the segment's mark from all customers; False when time was over before the end."""
-        for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+        for part in slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
             self._tags.unmark(segment.department_id, segment.id, [found.customer_key for found in part])
             if work.is_short_of_time:
                 return False
@@ -234,7 +234,7 @@ class Differences:
         documented whether the listing shows them. Who has it there without belonging to the
         segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
         """
-        for part in _slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+        for part in slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
             lost = [
                 found.customer_key
                 for found in part
@@ -255,10 +255,12 @@ class Differences:
         self._put_rechecks(work, work.not_untagged)
 
     def _put_rechecks(self, work: Work, by_segment: Mapping[str, set[str]]) -> None:
-        department_id = work.department.id
-        found = [(segment_id, key) for segment_id, keys in by_segment.items() for key in sorted(keys)]
-        # The segment takes a customer's place, so that one address can be noted for each of several segments.
-        self._members.write([put_check(department_id, key, segment_id, (segment_id,)) for segment_id, key in found])
+        batch = self._members.batch(work.department.id)
+        for segment_id, keys in by_segment.items():
+            for key in sorted(keys):
+                # The segment takes a customer's place, so that one address can be noted for each of several segments.
+                batch.recheck(key, left_by=segment_id, segments=(segment_id,))
+        batch.flush()
 
     # ---------------------------------------------------------------------------------------------------- finding
 
@@ -452,9 +454,3 @@ def _note_marks(marks: dict[str, set[str]], segment_id: str, customers: Iterable
 
 def _customers(targets: Iterable[Target]) -> list[str]:
     return [customer for target in targets for customer in target.customers]
-
-
-def _slices(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
-    iterator = iter(things)
-    while part := list(islice(iterator, size)):
-        yield part

@@ -185,7 +185,7 @@ def test_an_address_that_somebody_else_has_now_is_left_alone(desk: Desk) -> None
     [
         ("members", "change_consent_state"),
         ("ledger", "append"),
-        ("members", "delete_outbox_entries"),
+        ("members", "drop_outbox_entry"),
         ("members", "write"),
         ("logs", "add"),
         ("customers", "write"),

@@ -17,6 +17,7 @@ from chalicelib.domain.planning import Operation
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused
+from chalicelib.store.member_batch import MemberBatch
 from chalicelib.sync.consent.observations import gone
 from infra.standins.pracbill import PracBillStandIn
 from tests.sync.observing import NOON, Clock, Desk, mailchimp_running
@@ -552,7 +553,7 @@ def opted_in(desk: Desk, address: str, minutes: float = 0) -> OutboxEntry:
 def test_pracbill_is_told_in_calls_of_five_hundred(desk: Desk) -> None:
     desk.pracbill.call_counts.clear()
     for number in range(501):
-        desk.members.put_outbox_entries(desk.department_id, opted_out(desk, f"p{number}@clinic.test"))
+        desk.members.keep_outbox_entry(desk.department_id, opted_out(desk, f"p{number}@clinic.test"))
     assert desk.tell() == 0
     assert desk.pracbill.call_counts["POST marketing-consent"] == 2
     assert len(desk.told()) == 501
@@ -595,7 +596,7 @@ def test_a_word_that_pracbill_refuses_keeps_no_other_back_and_is_shown(
     addresses = [f"c{number}@clinic.test" for number in range(7)]
     for number, address in enumerate([*addresses, BOB]):
         desk.customer(str(number), address)
-        desk.members.put_outbox_entries(desk.department_id, opted_out(desk, address))
+        desk.members.keep_outbox_entry(desk.department_id, opted_out(desk, address))
     write = PracBillClient.write_consent
 
     def picky(self: Any, department_id: str, changes: Any) -> Any:
@@ -618,7 +619,7 @@ def test_a_pracbill_that_refuses_every_word_is_not_asked_without_end(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(60):
-        desk.members.put_outbox_entries(desk.department_id, opted_out(desk, f"c{number}@clinic.test"))
+        desk.members.keep_outbox_entry(desk.department_id, opted_out(desk, f"c{number}@clinic.test"))
     calls: list[int] = []
 
     def refuse(self: Any, department_id: str, changes: Any) -> Any:
@@ -632,7 +633,7 @@ def test_a_pracbill_that_refuses_every_word_is_not_asked_without_end(
 
 
 def test_an_answer_that_is_none_of_pracbills_loses_no_word(desk: Desk) -> None:
-    desk.members.put_outbox_entries(desk.department_id, opted_out(desk, ANN))
+    desk.members.keep_outbox_entry(desk.department_id, opted_out(desk, ANN))
     desk.pracbill.inject("nonsense")
     with pytest.raises((RetryLater, StopRun)):
         desk.tell()
@@ -642,20 +643,20 @@ def test_an_answer_that_is_none_of_pracbills_loses_no_word(desk: Desk) -> None:
 def test_of_two_words_about_an_address_the_later_is_told(desk: Desk) -> None:
     words = [opted_in(desk, ANN, 2), opted_out(desk, ANN, 1), opted_out(desk, BOB, 1), opted_in(desk, BOB, 2)]
     for word in words:
-        desk.members.put_outbox_entries(desk.department_id, word)
+        desk.members.keep_outbox_entry(desk.department_id, word)
     assert {word.email: word.status for word in desk.backlog()} == {ANN: "subscribed", BOB: "subscribed"}
 
 
 def test_of_two_words_of_the_same_instant_the_no_is_told(desk: Desk) -> None:
     for word in [opted_in(desk, ANN), opted_out(desk, ANN), opted_out(desk, BOB), opted_in(desk, BOB)]:
-        desk.members.put_outbox_entries(desk.department_id, word)
+        desk.members.keep_outbox_entry(desk.department_id, word)
     assert {word.status for word in desk.backlog()} == {"unsubscribed"}
 
 
 def test_a_word_that_was_replaced_while_it_was_told_stays_for_the_next_time(desk: Desk) -> None:
     told, newer = opted_out(desk, ANN, 1), opted_in(desk, ANN, 2)
-    desk.members.put_outbox_entries(desk.department_id, newer)
-    desk.members.delete_outbox_entries(desk.department_id, desk.key(ANN), told)
+    desk.members.keep_outbox_entry(desk.department_id, newer)
+    desk.members.drop_outbox_entry(desk.department_id, desk.key(ANN), told)
     assert desk.backlog() == [newer]
 
 
@@ -717,7 +718,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "write", ["put_outbox_entries", "write", "add_consent_states", "change_consent_state", "append_all"]
+    "write", ["keep_outbox_entry", "flush", "add_consent_states", "change_consent_state", "append_all"]
 )
 def test_a_function_that_dies_at_any_write_loses_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, write: str
@@ -735,7 +736,8 @@ def test_a_function_that_dies_at_any_write_loses_nothing(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.ledger if write == "append_all" else desk.members, write, die)
+        target = {"append_all": desk.ledger, "flush": MemberBatch}.get(write, desk.members)
+        patch.setattr(target, write, die)
         with pytest.raises(Killed):
             desk.observe(*observation)
     desk.observe(*observation)
@@ -781,7 +783,10 @@ def test_a_plan_that_clears_the_mark_while_we_write_does_not_clear_the_one_for_t
     def plan_meanwhile(*args: Any, **options: Any) -> Any:
         marks = dict(desk.members.marked(desk.department_id))[desk.key(ANN)]
         result = change_consent_state(*args, **options)
-        desk.members.write([desk.members.delete_mark(desk.department_id, mark) for mark in marks])
+        batch = desk.members.batch(desk.department_id)
+        for mark in marks:
+            batch.unmark(mark)
+        batch.flush()
         return result
 
     monkeypatch.setattr(desk.members, "change_consent_state", plan_meanwhile)

@@ -327,7 +327,7 @@ def test_the_counts_are_split_without_reading_the_members(
     def too_many(*arguments: object) -> None:
         raise AssertionError("every member was read")
 
-    monkeypatch.setattr(office.engine.members, "every_state", too_many)
+    monkeypatch.setattr(office.engine.members, "walk", too_many)
     monkeypatch.setattr(office.engine.members, "state", too_many)
     monkeypatch.setattr(office.engine.customers, "ascending", too_many)
     assert counts(reconcile(office)) == {"transactional": 1}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
+from chalicelib.store.member_batch import MemberBatch
 from chalicelib.sync.runs.apply_phase import ApplyPhase
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import SegmentOffice
@@ -281,7 +281,7 @@ def test_a_no_during_a_tag_call_is_heard(engine: Engine, synced: Practice, momen
 
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(ApplyPhase, "_apply_observations"), (ApplyPhase, "_keep"), (LogStore, "add_records"), (MemberStore, "write")],
+    [(ApplyPhase, "_apply_observations"), (ApplyPhase, "_keep"), (LogStore, "add_records"), (MemberBatch, "flush")],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
 @pytest.mark.parametrize("is_new", [False, True])

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
+from chalicelib.store import batches, member_keys
 from chalicelib.sync.consent.observations import observation_of
 from chalicelib.sync.runs import plan_phase as deciding
 from chalicelib.sync.runs.plan_phase import PlanPhase
@@ -711,19 +712,18 @@ def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_addr
 def test_where_addresses_stand_is_noted_for_many_shards_in_one_call(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = practice.engine.members
-    write, noted = members.write, Counter[int]()
+    write, noted = batches.write_all, Counter[int]()
 
-    def write_and_note(requests: list[Any]) -> None:
+    def write_and_note(client: Any, table: str, requests: list[Any]) -> None:
         items = [one.get("PutRequest", {}).get("Item", {}) for one in requests]
         address_statuses = [item for item in items if item.get("addresses", {}).get("B")]
         noted.update([len(address_statuses)] if address_statuses else [])
-        write(requests)
+        write(client, table, requests)
 
     practice.customers(10)
-    monkeypatch.setattr(members, "write", write_and_note)
+    monkeypatch.setattr(batches, "write_all", write_and_note)
     practice.sync("full")
-    assert noted == {2 * len(deciding.SHARDS): 1}  # type: ignore[attr-defined]  # as it is, as it will be
+    assert noted == {2 * len(member_keys.SHARDS): 1}  # of each as it is, and as it will be
 
 
 def test_a_customer_is_kept_with_the_addresses_it_had_before(practice: Practice) -> None:
@@ -745,9 +745,9 @@ def test_the_members_of_a_shard_are_those_of_its_addresses(practice: Practice) -
     practice.sync("full")
     store(practice.engine, practice, ["1", "2", "3", "4", "5"])  # at other addresses, of which nothing is known yet
     members, audience_id = practice.engine.members, practice.audience_id
-    states = [state for shard in deciding.SHARDS for state in members.every_state(practice.id, shard, audience_id)]  # type: ignore[attr-defined]
+    states = [state for part, _ in members.walk(practice.id, audience_id) for state in part]
     known = [state.member for state in states if state.member.status != "absent" or state.member.has_consent_state]
-    assert [m for shard in deciding.SHARDS for m in members.every_member(practice.id, shard, audience_id)] == known  # type: ignore[attr-defined]
+    assert [member for part, _ in members.walk_members(practice.id, audience_id) for member in part] == known
     assert (len(states), len(known)) == (10, 5)
 
 

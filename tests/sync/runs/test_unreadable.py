@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.health import health
 from chalicelib.domain.segments.rules import Rule
+from chalicelib.store.customers import CustomerBatch
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.reports.test_customer_report import Segment, explain
 
@@ -72,16 +73,16 @@ def test_a_run_that_dies_right_after_storing_leaves_no_wrong_count(
     engine: Engine, messy: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messy.edit("2", balance="1250.00")
-    real, calls = engine.customers.write, 0
+    real, calls = CustomerBatch.flush, 0
 
-    def dies_after(requests: object) -> None:
+    def dies_after(batch: CustomerBatch) -> None:
         nonlocal calls
-        real(requests)  # type: ignore[arg-type]
+        real(batch)
         calls += 1
         if calls == 1:
             raise Killed
 
-    monkeypatch.setattr(engine.customers, "write", dies_after)
+    monkeypatch.setattr(CustomerBatch, "flush", dies_after)
     messy.sync()
     assert calls >= 1
     assert findings(messy)["unreadable_balance"].message.startswith("2 customers have a balance")

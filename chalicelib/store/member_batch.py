@@ -1,0 +1,98 @@
+"""Writes about a department's addresses, collected and carried out together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from chalicelib.domain.address_status import AddressStatus
+from chalicelib.domain.consent.members import Push
+from chalicelib.domain.moments import moment_text
+from chalicelib.domain.planning import Arrival
+from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
+from chalicelib.store.batches import Item, WriteBatch, delete, put
+from chalicelib.store.documents import to_document
+from chalicelib.store.member_keys import address_item, list_item
+
+
+class MemberBatch:
+    """Nothing is written before `flush`. Of two writes of one item the later one counts.
+
+    What must be written before something else goes into a batch of its own, or is flushed before.
+    """
+
+    def __init__(self, writes: WriteBatch, department_id: str) -> None:
+        self._writes = writes
+        self._department_id = department_id
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def flush(self) -> None:
+        """Carry out what was collected. Raises RetryLater when the table stays throttled."""
+        self._writes.flush()
+
+    # What plans and segments must look at
+
+    def mark(self, address_key: str, why: str) -> None:
+        """A plan must decide the address; `why` names one of the change markers it can have."""
+        self._put(list_item(self._department_id, "touched", f"{address_key}#{why}"))
+
+    def unmark(self, marker_key: str) -> None:
+        self._delete(list_item(self._department_id, "touched", marker_key))
+
+    def recheck(self, address_key: str, *, left_by: str = "", segments: Sequence[str] = ()) -> None:
+        """The next sync of segments must look at the address.
+
+        `left_by` is the customer who left it, with the `segments` whose tag the member carried through them.
+        """
+        item = list_item(self._department_id, "tags", f"{address_key}#{left_by}")
+        self._put(item | {"segments": {"SS": sorted(set(segments))}} if segments else item)
+
+    # Customers' documents
+
+    def put_document(self, address_key: str, customer_key: str, document: str, arrival: Arrival | None = None) -> None:
+        item = self._item(address_key, f"#c#{customer_key}") | {"document": {"S": document}}
+        if arrival is not None:
+            item["moved_from"] = {"S": arrival.from_key}
+            item["moved_at"] = {"S": moment_text(arrival.at) if arrival.at is not None else ""}
+        self._put(item)
+
+    def remove_document(self, address_key: str, customer_key: str) -> None:
+        self._delete(self._item(address_key, f"#c#{customer_key}"))
+
+    def put_move(self, old_address_key: str, new_address_key: str) -> None:
+        """The customer of the old address has the new one now."""
+        self._put(self._item(old_address_key, "#m") | {"moved_to": {"S": new_address_key}})
+
+    # The delivery state
+
+    def put_delivery(self, address_key: str, address: str, push: Push) -> None:
+        item = self._item(address_key, "#p")
+        self._put(item | {"address": {"S": address}, "document": {"S": to_document(push)}})
+
+    def remove_delivery(self, address_key: str) -> None:
+        self._delete(self._item(address_key, "#p"))
+
+    # The address status index
+
+    def put_statuses(
+        self, audience_id: str, now: Mapping[str, AddressStatus], planned: Mapping[str, AddressStatus] | None
+    ) -> None:
+        """A whole part of the walk: where its addresses stand and, of a plan to be carried out, will stand."""
+        for request in put_address_statuses(self._department_id, audience_id, now, planned):
+            self._writes.add(request)
+
+    def put_end_of_plan(self, audience_id: str, at: datetime, *, is_carried_out: bool) -> None:
+        """Every address was planned, by a run that will, or will not, carry it out."""
+        for request in put_end_of_plan(self._department_id, audience_id, at, is_carried_out=is_carried_out):
+            self._writes.add(request)
+
+    def _item(self, address_key: str, suffix: str) -> Item:
+        return address_item(self._department_id, address_key, suffix)
+
+    def _put(self, item: Item) -> None:
+        self._writes.add(put(item))
+
+    def _delete(self, key: Item) -> None:
+        self._writes.add(delete(key))
