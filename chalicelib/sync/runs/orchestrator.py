@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from chalicelib.domain.departments import ConnectionState, Department
 from chalicelib.domain.runs import (
+    BrakeReason,
     Phase,
     Run,
     closing_code,
@@ -236,15 +237,20 @@ class Orchestrator:
 
     def _decided(self, run: Run, department: Department, remaining: Remaining) -> None:
         """The plan is complete: a dry run ends here, the brake may stop here."""
-        if run.dry_run:
-            self._plan_phase.show_plan(run)
-            self._lifecycle.finish(run, "success", closing_message(run), code=closing_code(run))
-            return
-        reason = self._brake.reason(run, department, remaining)
-        if reason is None:
+        reason = None if run.dry_run else self._brake.reason(run, department, remaining)
+        if reason is None and not run.dry_run:
             self._move(department, run, "apply")
             return
-        self._plan_phase.show_plan(run)
+        unfinished = self._plan_phase.show_plan(run, remaining)
+        if unfinished is not None:
+            self._on(department, run, unfinished)
+        elif reason is None:
+            self._lifecycle.finish(run, "success", closing_message(run), code=closing_code(run))
+        else:
+            self._hold(run, reason)
+
+    def _hold(self, run: Run, reason: BrakeReason) -> None:
+        """The run waits until staff approve it."""
         self._runs.change(
             run.department_id,
             run.id,

@@ -40,8 +40,9 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock, ConsentObservations, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
-from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, summed
+from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, has_ended, summed
 
+_SHOWN = "shown"  # in the cursor of a plan that is complete: how many of its chunks have their records
 _STATES_AT_ONCE = 200
 _RECORDS_AT_ONCE = 500
 _WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
@@ -80,7 +81,7 @@ class PlanPhase:
 
         A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
         """
-        if run.cursor == ENDED:
+        if has_ended(run.cursor):
             return None
         everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
@@ -118,12 +119,24 @@ class PlanPhase:
         cleared.flush()
         return None if cursor == ENDED else saved
 
-    def show_plan(self, run: Run) -> None:
-        """Record every planned operation, for those who look at a dry run or are asked to approve a run."""
-        now = self._clock()
-        for number in range(run.chunks_total):
+    def show_plan(self, run: Run, remaining: Remaining) -> Run | None:
+        """Record every planned operation, for those who look at a dry run or are asked to approve a run.
+
+        Answers as `decide`: the run to continue with when time is over, chunk by chunk.
+        """
+        now, first = self._clock(), int(run.cursor.get(_SHOWN, "0"))
+        for number in range(first, run.chunks_total):
+            if number > first and remaining() < ENOUGH_SECONDS:
+                return self._save_shown(run, number)
             operations = self._runs.chunk(run, number) or ()
             self._logs.add_records(run.department_id, run.id, [planned_record(o, now) for o in operations])
+        return None
+
+    def _save_shown(self, run: Run, chunks: int) -> Run:
+        cursor = {**ENDED, _SHOWN: str(chunks)}
+        return self._runs.change(
+            run.department_id, run.id, lambda stored: replace(stored, cursor=cursor, progress_at=self._clock())
+        )
 
     def _every_state(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """Every address, part by part."""

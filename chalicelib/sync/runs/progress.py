@@ -15,6 +15,11 @@ OVERLAP = timedelta(minutes=5)
 ENDED = {"end": "yes"}
 
 
+def has_ended(cursor: dict[str, str]) -> bool:
+    """Whether a phase with this cursor came to its end; it may have noted more."""
+    return cursor.items() >= ENDED.items()
+
+
 @dataclass(slots=True)
 class Tally:
     """What a step has counted so far."""

@@ -1,0 +1,70 @@
+"""Steps with a few seconds each: every phase stops where it is and goes on in another message."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain import planning
+from chalicelib.domain.runs import Run
+from tests.sync.engine import Practice
+
+pytest_plugins = ("tests.sync.engine_fixtures",)
+
+
+@pytest.fixture
+def hurried(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> Practice:
+    """A practice whose chunks hold two customers, and whose messages have time for one look at the clock."""
+    monkeypatch.setattr(planning, "MAX_CHUNK_OPERATIONS", 2)
+    practice.engine.audience_status = 1
+    return practice
+
+
+def watch(practice: Practice, run_id: str) -> list[str]:
+    """Deliver every message of a run; answers how many chunks of its plan were shown whenever a step ended early."""
+    shown: list[str] = []
+    while practice.run(run_id).status == "running" and (message := practice.engine.receive()):
+        practice.engine.deliver(message)
+        shown += [practice.run(run_id).cursor.get("shown", "")]
+    return list(dict.fromkeys(filter(None, shown)))
+
+
+def records(practice: Practice, run: Run, outcome: str) -> list[str]:
+    return sorted(record.customer_id for record in practice.records(run, outcome))
+
+
+def test_a_plan_to_look_at_is_shown_chunk_by_chunk(hurried: Practice) -> None:
+    hurried.customers(7)
+    run_id = hurried.start("full", dry_run=True)
+    assert watch(hurried, run_id) == ["1", "2", "3"]
+    run = hurried.run(run_id)
+    assert (run.status, run.chunks_total) == ("success", 4)
+    assert records(hurried, run, "planned") == [str(number) for number in range(1, 8)]
+    assert hurried.pushed() == 0
+
+
+def test_a_plan_to_approve_is_shown_chunk_by_chunk_and_then_carried_out(hurried: Practice) -> None:
+    hurried.customers(7)
+    hurried.sync("full")
+    hurried.change_brake(removals=1, removals_percent=1)
+    for number in range(1, 8):
+        hurried.edit(str(number), marketing_consent={"status": "unsubscribed", "changed_at": "2026-03-01T00:00:00Z"})
+    run = hurried.sync("incremental")
+    assert (run.status, run.phase) == ("awaiting_approval", "approval")
+    assert records(hurried, run, "planned") == [str(number) for number in range(1, 8)]
+
+    hurried.engine.lifecycle.approve(hurried.id, run.id, by="staff")
+    hurried.engine.work()
+    run = hurried.run(run.id)
+    assert (run.status, run.done, run.failed) == ("success", 7, 0)
+    assert set(hurried.audience().values()) == {"unsubscribed"}
+    assert records(hurried, run, "planned") == []
+
+
+def test_a_whole_run_ends_right_however_short_its_steps(hurried: Practice) -> None:
+    hurried.customers(7)
+    hurried.join("foreign@clinic.test")
+    run = hurried.sync("full")
+    assert (run.status, run.done) == ("success", 7)
+    assert hurried.audience() == {f"c{number}@clinic.test": "subscribed" for number in range(1, 8)} | {
+        "foreign@clinic.test": "subscribed"
+    }
