@@ -26,7 +26,7 @@ class Fed:
     """A panel and the call it gets its data by. `call` is a glob; `words` are in the panel once data are there.
 
     `item`: what of the department the view shows, such as a run's id. `led_by`: the panel above it that says that the
-    data are awaited, where this one comes with them.
+    data are awaited, where this one comes with them. `given`: what the page is told in place of the stack's own.
     """
 
     panel: str
@@ -35,11 +35,15 @@ class Fed:
     words: str
     item: Callable[[Department], str] = lambda department: ""
     led_by: str = ""
+    given: Callable[[Page], None] = lambda page: None
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A panel in a state. `reach` brings the opened page there and returns once it is seen."""
+    """A panel in a state. `reach` brings the opened page there and returns once it is seen.
+
+    `given`: what the page is told in place of the stack's own.
+    """
 
     panel: str
     state: str
@@ -48,6 +52,7 @@ class Shown:
     connected: bool = True
     access: str = "write"
     item: Callable[[Department], str] = lambda department: ""
+    given: Callable[[Page], None] = lambda page: None
 
 
 def seen(name: str, words: str) -> Callable[[Page, Department], None]:
@@ -248,6 +253,24 @@ def _no_hit(page: Page, department: Department) -> None:
     expect(panel(page, "Sync Logs")).to_contain_text("No entry fits these filters.")
 
 
+# Trend
+
+
+def _days(page: Page) -> None:
+    """The history of some weeks, which no stack of a test has."""
+    days = [
+        {"date": f"2026-11-{day:02}", "members": 1000 + 7 * day, "customers": 2000, "added": 9, "opted_out": day % 3}
+        for day in range(1, 29)
+    ]
+    answer = {"items": days, "timezone": "Australia/Melbourne"}
+    page.route("**/history?*", lambda route: route.fulfill(json=answer, headers={"Access-Control-Allow-Origin": "*"}))
+
+
+def _trend_in_numbers(page: Page, department: Department) -> None:
+    panel(page, "Trend").get_by_text("The numbers, day by day").click()
+    expect(panel(page, "Trend").get_by_role("table")).to_be_visible()
+
+
 FED = [
     Fed("Connection Status", "overview", "**/panel", "Connected"),
     Fed("One sync", "sync", "**/syncs/*/records*", "Started", item=_newest_run),
@@ -255,6 +278,7 @@ FED = [
     Fed("Reconciliation", "reconciliation", "**/reconciliation", "Customers in PracBill"),
     Fed("Audience Overview", "overview", "**/panel", "Audience Name", led_by="Connection Status"),
     Fed("Settings", "overview", "**/panel", "Unknown consent", led_by="Connection Status"),
+    Fed("Trend", "overview", "**/history*", "Subscribed members", given=_days),
     Fed("Segments", "segments", "**/panel", "Segments are groups of customers."),
     Fed("Sync", "sync", "**/panel", "Full Sync"),
     Fed("Sync Logs", "logs", "**/logs?*", "Direction"),
@@ -274,6 +298,8 @@ SHOWN = [
     Shown("Settings", "to be changed", "overview", seen("Settings", "Unknown consent")),
     Shown("Settings", "a limit that is none", "overview", _limit_is_wrong),
     Shown("Settings", "read access", "overview", seen("Settings", "Unknown consent"), access="read"),
+    Shown("Trend", "drawn", "overview", seen("Trend", "Subscribed members"), given=_days),
+    Shown("Trend", "in numbers", "overview", _trend_in_numbers, given=_days),
     Shown("One sync", "its customers", "sync", seen("One sync", "Started"), item=_newest_run),
     Shown(CUSTOMER, "nobody chosen", "customer", seen(CUSTOMER, "Find a customer")),
     Shown(CUSTOMER, "found", "customer", _found),

@@ -28,6 +28,7 @@ PANELS = list({shown.panel: shown for shown in reversed(SHOWN) if shown.connecte
 def test_reading_sees_the_panel_and_no_button_that_changes(
     page: Page, stack: LocalStack, connected: Department, shown: Shown
 ) -> None:
+    shown.given(page)
     open_page(page, stack, access="read", view=shown.view, item=shown.item(connected))
     found = panel(page, shown.panel)
     expect(found).to_have_attribute("aria-busy", "false")

@@ -59,6 +59,7 @@ def test_nothing_stands_in_anybodys_way(page: Page, stack: LocalStack, somehow: 
         somehow.connect()
     else:
         somehow.disconnect()
+    shown.given(page)
     page.add_init_script(_WATCH_SHIFTS)
     open_page(page, stack, view=shown.view, access=shown.access, item=shown.item(somehow))
     expect(panel(page, shown.panel)).to_have_attribute("aria-busy", "false")

@@ -66,7 +66,9 @@ def test_a_customer_is_found_by_address_and_by_name(page: Page, stack: LocalStac
 def test_an_id_that_is_none_is_said_and_the_search_stays(page: Page, stack: LocalStack, synced: Department) -> None:
     open_page(page, stack, view="customer", item="no-such-customer")
     shown = panel(page, TITLE)
-    expect(shown.get_by_role("alert")).to_be_visible()
+    expect(shown.get_by_role("alert")).to_contain_text("No customer with the id no-such-customer is stored here.")
+    expect(shown.get_by_role("alert")).to_contain_text("Check the id, or search by name or e-mail address.")
+    expect(shown.get_by_role("alert")).to_contain_text("erased is no longer stored")
     expect(shown.get_by_role("searchbox")).to_be_visible()
 
 

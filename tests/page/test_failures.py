@@ -25,6 +25,12 @@ ANSWERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def given(page: Page, fed: Fed) -> None:
+    """What the page is told in place of the stack's own; what a test does to the call comes before it."""
+    fed.given(page)
+
+
 def show(page: Page, stack: LocalStack, fed: Fed, department: Department) -> None:
     open_page(page, stack, view=fed.view, item=fed.item(department))
 
@@ -64,7 +70,7 @@ def test_the_service_fails(page: Page, stack: LocalStack, connected: Department,
 
 
 @pytest.fixture
-def held(page: Page, fed: Fed) -> Iterator[list[Route]]:
+def held(page: Page, fed: Fed, given: None) -> Iterator[list[Route]]:
     """The panel's call is asked and never answered."""
     waiting: list[Route] = []
     page.route(fed.call, lambda route: waiting.append(route))

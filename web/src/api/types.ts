@@ -19,6 +19,7 @@ export type FoundCustomer = Schemas['FoundCustomer'];
 export type FoundCustomers = Schemas['FoundCustomers'];
 export type LedgerEntry = Schemas['LedgerEntryView'];
 export type NewAudience = Schemas['NewAudienceBody'];
+export type History = Schemas['History'];
 export type Reconciliation = Schemas['Reconciliation'];
 export type RunRecord = Schemas['RecordView'];
 export type SegmentFields = Schemas['SegmentFields'];

@@ -1,6 +1,6 @@
 // From PracBill's count of customers down to Mailchimp's of members, as bars that fall and rise.
 
-import type { Reconciliation } from '../api/types.ts';
+import type { Reconciliation, Run } from '../api/types.ts';
 
 export interface Bar {
   /** The reason's code; `pracbill` and `mailchimp` for the two counts. */
@@ -33,4 +33,38 @@ export function barsOf({ pracbill_count, mailchimp_count, reasons }: Reconciliat
     ...steps,
     { code: 'mailchimp', explanation: '', change: mailchimp_count, ...between(0, mailchimp_count) },
   ];
+}
+
+/** The cases of records that stand behind a reason, as far as records tell of them. */
+const CASES: Readonly<Record<string, readonly string[]>> = {
+  no_address: ['no_email', 'invalid_email', 'unusable_record'],
+  pending: ['not_confirmed'],
+  transactional: ['not_subscribed'],
+  opted_out: ['opted_out', 'compliance_state'],
+  no_consent: ['no_consent'],
+  cleaned: ['cleaned'],
+  forgotten: ['forgotten'],
+  archived: ['archived'],
+  erased: ['erased'],
+};
+
+/** The cases behind a reason of which this run has records, with their numbers. */
+export function casesBehind(
+  reason: string,
+  run: Pick<Run, 'held_by_reason'> | null,
+): { code: string; count: number }[] {
+  const held = run?.held_by_reason ?? {};
+  const codes = reason === 'refused' ? Object.keys(held).filter((code) => !isOurs(code)) : (CASES[reason] ?? []);
+  return codes.map((code) => ({ code, count: held[code] ?? 0 })).filter(({ count }) => count > 0);
+}
+
+/** Whether we hold somebody back ourselves; every other case is a refusal of Mailchimp's. */
+function isOurs(code: string): boolean {
+  return code === 'changed_meanwhile' || Object.values(CASES).some((codes) => codes.includes(code));
+}
+
+/** The newest run that has looked at every customer; its records tell of all who are held back. */
+export function lastFull(runs: readonly Run[]): Run | null {
+  const isWhole = (run: Run): boolean => ['success', 'skipped'].includes(run.status) || run.phase === 'close';
+  return runs.find((run) => run.type === 'full' && run.finished_at !== null && isWhole(run)) ?? null;
 }

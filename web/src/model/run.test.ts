@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Run } from '../api/types.ts';
-import { countsOf, isActive, newerRun, outcomesOf } from './run.ts';
+import { countsOf, isActive, itemOf, newerRun, outcomesOf, reasonsOf, runItem } from './run.ts';
 
 function run(id: string, started: string, finished: string | null = null): Run {
   return { id, started_at: started, finished_at: finished } as Run;
@@ -34,5 +34,19 @@ test('counts come in the order of their names, zeros left out, unknown ones last
     ['add', 5],
     ['held', 2],
     ['something_new', 1],
+  ]);
+});
+
+test('the view of one run may be of one case', () => {
+  assert.deepEqual(runItem('20261128T1'), { id: '20261128T1', code: '' });
+  assert.deepEqual(runItem(itemOf('20261128T1', 'no_email')), { id: '20261128T1', code: 'no_email' });
+  assert.equal(itemOf('20261128T1'), '20261128T1');
+});
+
+test('reasons come with the most frequent first', () => {
+  const reasons = reasonsOf({ held_by_reason: { no_email: 3, invalid_email: 35 } });
+  assert.deepEqual(reasons, [
+    { code: 'invalid_email', count: 35 },
+    { code: 'no_email', count: 3 },
   ]);
 });

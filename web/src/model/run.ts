@@ -15,7 +15,7 @@ export function newerRun(known: Run | null, seen: Run | null): Run | null {
 }
 
 /** How a record may end, problems first, as the service lists them. */
-export const OUTCOMES = ['failed', 'refused', 'held', 'planned', 'done'] as const;
+export const OUTCOMES = ['failed', 'refused', 'held', 'partly_sent', 'planned', 'done'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** The outcomes that there are in a run, with their numbers. */
@@ -32,4 +32,21 @@ export function countsOf(run: Pick<Run, 'counts'>, names: Readonly<Record<string
   return Object.entries(run.counts)
     .filter(([, count]) => count > 0)
     .sort(([one], [other]) => place(one) - place(other));
+}
+
+/** What the view of one run shows: the run, and where a link says so the records of one case (`run:code`). */
+export function runItem(item: string): { readonly id: string; readonly code: string } {
+  const [id = '', code = ''] = item.split(':');
+  return { id, code };
+}
+
+export function itemOf(id: string, code = ''): string {
+  return code === '' ? id : `${id}:${code}`;
+}
+
+/** Why customers were held back, the most frequent reason first. */
+export function reasonsOf({ held_by_reason: reasons }: Pick<Run, 'held_by_reason'>): { code: string; count: number }[] {
+  return Object.entries(reasons)
+    .map(([code, count]) => ({ code, count }))
+    .sort((one, other) => other.count - one.count);
 }

@@ -6,6 +6,7 @@ import { createRef, type Ref, ref } from 'lit/directives/ref.js';
 import type { Audience, AudienceList, NewAudience, PanelData } from '../api/types.ts';
 import { fieldErrors, type NewAudienceForm, newAudience } from '../model/audience.ts';
 import type { State } from '../model/state.ts';
+import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -289,9 +290,10 @@ export class AudiencePanel extends Panel<PanelData> {
   async #refused(): Promise<void> {
     const failure = this.problem;
     if (failure?.status !== 0) this.#attempt = crypto.randomUUID();
-    const named = Object.entries(failure?.fields ?? {});
-    if (named.length === 0) return;
-    this.errors = Object.fromEntries(named.map(([name, wrong]) => [name, wrong.words]));
+    if (failure === null) return;
+    const named = fieldWordsOf(failure, this.page.texts, this.page.format);
+    if (Object.keys(named).length === 0) return;
+    this.errors = named;
     await this.#showErrors();
   }
 

@@ -2,6 +2,7 @@
 
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
+import type { Failure } from '../api/failure.ts';
 import type { Customer, FoundCustomer, FoundCustomers, LedgerEntry, SegmentVerdict } from '../api/types.ts';
 import { detailsOf, lookUp, nameOf } from '../model/customer.ts';
 import { ready, type State } from '../model/state.ts';
@@ -77,6 +78,13 @@ export class CustomerPanel extends Panel<Shown> {
 
   protected override pageRead(): void {
     if (this.found === null && this.doing === null) this.reload();
+  }
+
+  /** Nobody of this id: what to check, and what may have become of the customer. */
+  protected override failureWords(failure: Failure): { words: string; fix: string } {
+    if (failure.code !== 'not-found') return super.failureWords(failure);
+    const { words, search, check, why } = this.page.texts.customer.notFound;
+    return { words: words(this.page.item ?? ''), fix: `${this.alone ? check : search} ${why}` };
   }
 
   protected override drawActions(): TemplateResult | typeof nothing {
@@ -230,9 +238,9 @@ export class CustomerPanel extends Panel<Shown> {
     return html`<tr role="row">
       <td role="cell">${exactMoment(entry.at, format)}</td>
       <td role="cell">${ledger.change(named(entry.before), named(entry.after))}</td>
-      <td role="cell">${entry.who}</td>
-      <td role="cell">${entry.route}</td>
-      <td role="cell">${entry.rule}</td>
+      <td role="cell">${ledger.who[entry.who] ?? entry.who}</td>
+      <td role="cell">${ledger.routes[entry.route] ?? entry.route}</td>
+      <td role="cell">${ledger.rules[entry.rule] ?? entry.rule}</td>
     </tr>`;
   }
 

@@ -2,10 +2,12 @@
 
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
+import { download, readCsv } from '../api/csv.ts';
 import type { LogEntry } from '../api/types.ts';
 import { type Found, readAgain } from '../model/logs.ts';
 import { newerRun } from '../model/run.ts';
 import { dataOf, type State } from '../model/state.ts';
+import { messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -33,7 +35,7 @@ export class LogsPanel extends Panel<Found> {
     ...Panel.styles,
     css`
       :host { --reserved: 20em; }
-      .filters { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); }
+      .filters { align-items: end; display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); }
       @container (max-width: 38em) {
         table, tbody, tr, td { display: block; }
         thead { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -113,6 +115,7 @@ export class LogsPanel extends Panel<Found> {
       });
     return html`<div class="filters">
       ${choice('direction', words.directions)} ${choice('type', words.types)} ${choice('status', words.statuses)}
+      ${button({ label: words.csv, icon: 'download', busy: this.doing === 'csv', onPress: () => void this.#csv() })}
     </div>`;
   }
 
@@ -138,8 +141,10 @@ export class LogsPanel extends Panel<Found> {
       <td role="cell">${exactMoment(entry.date, format)}</td>
       <td role="cell">${words.directions[entry.direction]}</td>
       <td role="cell">${words.types[entry.type]} <span class="quiet">${words.triggers[entry.trigger]}</span></td>
-      <td role="cell" class=${look}>${icon(sign)} ${words.statuses[entry.status]}</td>
-      <td role="cell">${entry.message} ${entry.run_id === null ? nothing : this.#opener(entry.run_id, entry)}</td>
+      <td role="cell" class=${look}>${icon(sign)} ${words.statuses[entry.status]}${
+        entry.cancelled ? html` · ${words.cancelled}` : nothing
+      }</td>
+      <td role="cell">${messageOf(entry, texts, format)} ${entry.run_id === null ? nothing : this.#opener(entry.run_id, entry)}</td>
     </tr>`;
   }
 
@@ -166,16 +171,20 @@ export class LogsPanel extends Panel<Found> {
       this.announce(format.count(found.items.length, texts.logs.entries));
   }
 
+  get #chosen(): { [Name in keyof Filters]?: Exclude<Filters[Name], ''> } {
+    return Object.fromEntries(Object.entries(this.filters).filter(([, value]) => value !== ''));
+  }
+
+  async #csv(): Promise<void> {
+    const { client, department } = this.page;
+    const path = `/departments/${encodeURIComponent(department)}/logs?${new URLSearchParams(this.#chosen)}`;
+    const file = await this.perform('csv', () => readCsv(client, path));
+    if (file !== undefined) download(file, 'sync-logs.csv');
+  }
+
   #ask(cursor?: string): Promise<Found> {
     const { client, department } = this.page;
-    const { direction, type, status } = this.filters;
-    const query = {
-      limit: 25,
-      ...(direction ? { direction } : {}),
-      ...(type ? { type } : {}),
-      ...(status ? { status } : {}),
-      ...(cursor ? { cursor } : {}),
-    };
+    const query = { limit: 25, ...this.#chosen, ...(cursor ? { cursor } : {}) };
     // Without an Accept header of its own the call answers JSON, never the list as CSV.
     return client.ask((calls) =>
       calls.GET('/departments/{department_id}/logs', { params: { path: { department_id: department }, query } }),

@@ -1,18 +1,28 @@
 // Reconciliation: from PracBill's count to Mailchimp's, a row and a bar for each reason.
 
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
-import type { Reconciliation } from '../api/types.ts';
-import { type Bar, barsOf } from '../model/reconciliation.ts';
+import type { Reconciliation, Run } from '../api/types.ts';
+import { type Bar, barsOf, casesBehind, lastFull } from '../model/reconciliation.ts';
+import { itemOf } from '../model/run.ts';
 import { dataOf, ready, type State } from '../model/state.ts';
 import { bar } from '../ui/bars.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
 import { Loader } from '../ui/loader.ts';
-import { relativeMoment } from '../ui/moment.ts';
+import { exactMoment, relativeMoment } from '../ui/moment.ts';
+
+interface Compared {
+  readonly counts: Reconciliation;
+  /** Whose records tell who is behind the reasons. */
+  readonly full: Run | null;
+}
 
 /** Null: there is no audience to compare with. */
-type Shown = Reconciliation | null;
+type Shown = Compared | null;
+
+// Among so many of the newest syncs the last full one is looked for.
+const RUNS = 50;
 
 @element('pbm-reconciliation')
 export class ReconciliationPanel extends Panel<Shown> {
@@ -64,18 +74,19 @@ export class ReconciliationPanel extends Panel<Shown> {
     else void this.#load(false);
   }
 
-  protected override draw(counts: Shown): TemplateResult {
+  protected override draw(compared: Shown): TemplateResult {
     const { texts, format } = this.page;
     const words = texts.reconciliation;
-    if (counts === null) return html`<p class="quiet">${words.notConnected}</p>`;
+    if (compared === null) return html`<p class="quiet">${words.notConnected}</p>`;
+    const { counts, full } = compared;
     const { difference } = counts;
     return html`<p class="quiet">${words.intro}</p>
       <p>${difference === 0 ? words.same : words.differ(format.number(Math.abs(difference)))}
         <span class="quiet">${words.asOf} ${relativeMoment(counts.as_of, format)}.</span></p>
-      ${this.#table(counts)} ${this.#toRecords()}`;
+      ${this.#table(compared)} ${full === null ? nothing : this.#toRecords(full)}`;
   }
 
-  #table(counts: Reconciliation): TemplateResult {
+  #table({ counts, full }: Compared): TemplateResult {
     const { columns, caption } = this.page.texts.reconciliation;
     return html`<div class="sideways" role="group" aria-label=${caption} tabindex="0">
       <table aria-label=${caption}>
@@ -84,41 +95,62 @@ export class ReconciliationPanel extends Panel<Shown> {
           <th scope="col" class="number">${columns.count}</th>
           <td aria-hidden="true"></td>
         </tr></thead>
-        <tbody>${barsOf(counts).map((one) => this.#row(one))}</tbody>
+        <tbody>${barsOf(counts).map((one) => this.#row(one, full))}</tbody>
       </table>
     </div>`;
   }
 
-  #row(one: Bar): TemplateResult {
+  #row(one: Bar, full: Run | null): TemplateResult {
     const { texts, format } = this.page;
-    const words = texts.reconciliation;
+    const { pracbill, mailchimp, reasons } = texts.reconciliation;
     const whole = one.code === 'pracbill' || one.code === 'mailchimp';
-    const name =
-      one.code === 'pracbill' ? words.pracbill : one.code === 'mailchimp' ? words.mailchimp : one.explanation;
-    const look = whole ? 'whole' : one.code === 'not_counted_yet' ? 'unsure' : one.change < 0 ? 'less' : 'more';
+    const name = { pracbill, mailchimp, ...reasons }[one.code] ?? one.explanation;
+    const look = whole ? 'whole' : lookOf(one);
     return html`<tr class=${look}>
-      <th scope="row">${name}</th>
+      <th scope="row">${name} ${full === null ? nothing : this.#behind(one.code, full)}</th>
       <td class="number">${whole ? format.number(one.change) : format.signed(one.change)}</td>
       <td aria-hidden="true">${bar(one.from, one.to)}</td>
     </tr>`;
   }
 
-  /** The records of the newest sync tell who is behind the reasons. */
-  #toRecords(): TemplateResult | typeof nothing {
-    const { run, texts, actions } = this.page;
-    if (run === null) return nothing;
-    const label = texts.reconciliation.records;
-    return html`<div class="row">${button({ label, onPress: () => actions.show('sync', run.id) })}</div>`;
+  /** The customers behind a reason, a button for each case of the last full sync's records. */
+  #behind(reason: string, full: Run): TemplateResult[] {
+    const { texts, format, actions } = this.page;
+    return casesBehind(reason, full).map(({ code, count }) => {
+      const label = texts.reconciliation.behind(texts.run.cases[code] ?? code, format.number(count));
+      return button({ label, kind: 'plain', onPress: () => actions.show('sync', itemOf(full.id, code)) });
+    });
+  }
+
+  #toRecords(full: Run): TemplateResult {
+    const { texts, format, actions } = this.page;
+    const { records, from } = texts.reconciliation;
+    return html`<div class="row">
+      ${button({ label: records, onPress: () => actions.show('sync', full.id) })}
+      <span class="quiet">${from} ${exactMoment(full.finished_at ?? full.started_at, format)}.</span>
+    </div>`;
   }
 
   async #load(anew: boolean): Promise<void> {
     const { client, department } = this.page;
     const params = { path: { department_id: department } };
+    const query = { limit: RUNS };
     await this.#counts.load(
-      () => client.ask((calls) => calls.GET('/departments/{department_id}/reconciliation', { params })),
+      async () => {
+        const [counts, runs] = await Promise.all([
+          client.ask((calls) => calls.GET('/departments/{department_id}/reconciliation', { params })),
+          client.ask((calls) => calls.GET('/departments/{department_id}/syncs', { params: { ...params, query } })),
+        ]);
+        return { counts, full: lastFull(runs.items) };
+      },
       { anew },
     );
   }
+}
+
+function lookOf({ code, change }: Bar): string {
+  if (code === 'not_counted_yet') return 'unsure';
+  return change < 0 ? 'less' : 'more';
 }
 
 declare global {

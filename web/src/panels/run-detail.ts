@@ -2,13 +2,16 @@
 
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
+import { download, readCsv } from '../api/csv.ts';
+import type { Failure } from '../api/failure.ts';
+import { startSync } from '../api/syncs.ts';
 import type { Run, RunRecord } from '../api/types.ts';
-import { countsOf, isActive, type Outcome, outcomesOf } from '../model/run.ts';
+import { countsOf, isActive, type Outcome, outcomesOf, reasonsOf, runItem } from '../model/run.ts';
 import { dataOf, type State } from '../model/state.ts';
+import { caseOf, messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
-import { download } from '../ui/download.ts';
 import { selectField } from '../ui/field.ts';
 import { Loader } from '../ui/loader.ts';
 import { exactMoment } from '../ui/moment.ts';
@@ -22,6 +25,7 @@ interface Shown {
 
 const LOOKS: Readonly<Record<string, string>> = { done: 'good', held: 'warn', refused: 'bad', failed: 'bad' };
 const AT_ONCE = 25;
+const MOST_PAGES = 20;
 
 @element('pbm-run-detail')
 export class RunDetailPanel extends Panel<Shown> {
@@ -45,6 +49,8 @@ export class RunDetailPanel extends Panel<Shown> {
   ];
 
   @state() private outcome: '' | Outcome = '';
+  /** Of those held back: the code of the reason. */
+  @state() private reason = '';
   readonly #shown = new Loader<Shown>(this, (failure) => this.page.actions.failed(failure));
   #askedFor = '';
   #item = '';
@@ -63,11 +69,14 @@ export class RunDetailPanel extends Panel<Shown> {
     const { department, item, run } = this.page;
     const of = JSON.stringify([department, item]);
     const anew = of !== this.#item;
-    if (anew) this.outcome = '';
+    if (anew) {
+      this.reason = runItem(item ?? '').code;
+      this.outcome = this.reason === '' ? '' : 'held';
+    }
     this.#item = of;
     // A run that is under way is read again when it goes on to another phase, and when it ends.
-    const now = run?.id === item ? [run?.status, run?.phase] : [];
-    const wanted = JSON.stringify([of, this.outcome, now]);
+    const now = run?.id === this.#path.run_id ? [run?.status, run?.phase] : [];
+    const wanted = JSON.stringify([of, this.outcome, this.reason, now]);
     if (wanted === this.#askedFor) return;
     this.#askedFor = wanted;
     void this.#load(anew, true);
@@ -83,6 +92,10 @@ export class RunDetailPanel extends Panel<Shown> {
     void this.#load(false);
   }
 
+  protected override failureWords(failure: Failure): { words: string; fix: string } {
+    return failure.code === 'not-found' ? this.page.texts.run.notFound : super.failureWords(failure);
+  }
+
   protected override drawActions(): TemplateResult {
     const { texts, actions } = this.page;
     return button({ label: texts.run.close, onPress: () => actions.show('sync') });
@@ -90,9 +103,18 @@ export class RunDetailPanel extends Panel<Shown> {
 
   protected override draw(shown: Shown): TemplateResult {
     const { run } = shown;
-    return html`${run.dry_run ? notice({ kind: 'info', words: this.page.texts.run.dryRun }) : nothing}
-      ${this.#facts(run)} ${run.message === '' ? nothing : html`<p>${run.message}</p>`} ${this.#counts(run)}
+    const message = messageOf(run, this.page.texts, this.page.format);
+    return html`${run.dry_run ? this.#preview(run) : nothing}
+      ${this.#facts(run)} ${message === '' ? nothing : html`<p>${message}</p>`} ${this.#counts(run)}
       ${this.#records(shown)}`;
+  }
+
+  /** Nothing was sent: what follows is what would be, and the way to have it done. */
+  #preview(run: Run): TemplateResult {
+    const { run: words, sync } = this.page.texts;
+    const mayStart = this.mayChange && !isActive(run);
+    const action = { label: sync.doIt, busy: this.doing === 'do-it', onPress: () => void this.#doIt(run) };
+    return notice({ kind: 'info', words: words.dryRun, ...(mayStart ? { action } : {}) });
   }
 
   #facts(run: Run): TemplateResult {
@@ -156,10 +178,30 @@ export class RunDetailPanel extends Panel<Shown> {
         choices: [{ value: '', label: words.all }, ...choices],
         onChange: (value) => {
           this.outcome = value as '' | Outcome;
+          this.reason = '';
         },
       })}
+      ${this.outcome === 'held' ? this.#reasonField(run) : nothing}
       ${button({ label: words.csv, icon: 'download', busy: this.doing === 'csv', onPress: () => void this.#csv(run) })}
     </div>`;
+  }
+
+  #reasonField(run: Run): TemplateResult {
+    const { texts, format } = this.page;
+    const { records: words, cases } = texts.run;
+    const choices = reasonsOf(run).map(({ code, count }) => ({
+      value: code,
+      label: words.option(cases[code] ?? code, format.number(count)),
+    }));
+    return selectField({
+      id: 'reason',
+      label: words.reason,
+      value: this.reason,
+      choices: [{ value: '', label: words.all }, ...choices],
+      onChange: (value) => {
+        this.reason = value;
+      },
+    });
   }
 
   #table(records: readonly RunRecord[]): TemplateResult {
@@ -177,27 +219,35 @@ export class RunDetailPanel extends Panel<Shown> {
   #row(record: RunRecord): TemplateResult {
     const { texts, actions } = this.page;
     const words = texts.run;
+    const { cause, fix } = caseOf(record, texts);
     return html`<tr role="row">
-      <td role="cell">${button({
-        label: texts.customer.open(record.customer_id),
-        kind: 'plain',
-        onPress: () => actions.showCustomer(record.customer_id),
-      })} <span class="quiet">${record.address}</span></td>
+      <td role="cell">${
+        record.customer_id === ''
+          ? nothing
+          : button({
+              label: texts.customer.open(record.customer_id),
+              kind: 'plain',
+              onPress: () => actions.showCustomer(record.customer_id),
+            })
+      } <span class="quiet">${record.address}</span></td>
       <td role="cell">${words.actions[record.action] ?? record.action}</td>
       <td role="cell" class=${LOOKS[record.outcome] ?? ''}>${words.outcomes[record.outcome] ?? record.outcome}</td>
-      <td role="cell">${record.cause}</td>
-      <td role="cell">${record.fix}</td>
+      <td role="cell">${cause}</td>
+      <td role="cell">${fix}</td>
     </tr>`;
   }
 
   // asking
 
   get #path(): { department_id: string; run_id: string } {
-    return { department_id: this.page.department, run_id: this.page.item ?? '' };
+    return { department_id: this.page.department, run_id: runItem(this.page.item ?? '').id };
   }
 
-  get #filters(): { outcome?: Outcome } {
-    return this.outcome === '' ? {} : { outcome: this.outcome };
+  get #filters(): { outcome?: Outcome; code?: string } {
+    return {
+      ...(this.outcome === '' ? {} : { outcome: this.outcome }),
+      ...(this.reason === '' ? {} : { code: this.reason }),
+    };
   }
 
   async #load(anew: boolean, filtered = false): Promise<void> {
@@ -216,11 +266,18 @@ export class RunDetailPanel extends Panel<Shown> {
     return { run, records: page.items, next_cursor: page.next_cursor };
   }
 
-  #page(cursor?: string): Promise<{ items: RunRecord[]; next_cursor: string | null }> {
-    const query = { limit: AT_ONCE, ...this.#filters, ...(cursor ? { cursor } : {}) };
-    return this.page.client.ask((calls) =>
-      calls.GET('/departments/{department_id}/syncs/{run_id}/records', { params: { path: this.#path, query } }),
-    );
+  /** One page of records. With filters the service may answer a page without any although there are more. */
+  async #page(cursor = ''): Promise<{ items: RunRecord[]; next_cursor: string | null }> {
+    let next: string | null = cursor;
+    let items: RunRecord[] = [];
+    for (let tries = 0; next !== null && items.length === 0 && tries < MOST_PAGES; tries += 1) {
+      const query = { limit: AT_ONCE, ...this.#filters, ...(next === '' ? {} : { cursor: next }) };
+      const page: { items: RunRecord[]; next_cursor: string | null } = await this.page.client.ask((calls) =>
+        calls.GET('/departments/{department_id}/syncs/{run_id}/records', { params: { path: this.#path, query } }),
+      );
+      [items, next] = [page.items, page.next_cursor];
+    }
+    return { items, next_cursor: next };
   }
 
   async #more(cursor: string): Promise<void> {
@@ -234,28 +291,20 @@ export class RunDetailPanel extends Panel<Shown> {
     }));
   }
 
-  async #csv(run: Run): Promise<void> {
-    const text = await this.perform('csv', () => this.#allAsCsv());
-    if (text !== undefined) download(`sync-${run.id}.csv`, text, 'text/csv');
+  async #doIt(preview: Run): Promise<void> {
+    const { client, department, actions } = this.page;
+    const run = await this.perform('do-it', () => startSync(client, department, preview.type, false));
+    if (run === undefined) return;
+    actions.follow(run);
+    actions.show('sync');
   }
 
-  async #allAsCsv(): Promise<string> {
-    const [path, filters] = [this.#path, this.#filters];
-    let [all, cursor] = ['', ''];
-    do {
-      const query = { limit: 1000, ...filters, ...(cursor ? { cursor } : {}) };
-      const page = await this.page.client.ask(async (calls) => {
-        const { data, response } = await calls.GET('/departments/{department_id}/syncs/{run_id}/records', {
-          params: { path, query },
-          headers: { Accept: 'text/csv' },
-          parseAs: 'text',
-        });
-        return { data: { text: data ?? '', next: response.headers.get('Next-Cursor') }, response };
-      });
-      all += page.text;
-      cursor = page.next ?? '';
-    } while (cursor !== '');
-    return all;
+  async #csv(run: Run): Promise<void> {
+    const { department, client } = this.page;
+    const filters = new URLSearchParams(this.#filters);
+    const path = `/departments/${encodeURIComponent(department)}/syncs/${run.id}/records?${filters}`;
+    const file = await this.perform('csv', () => readCsv(client, path));
+    if (file !== undefined) download(file, `sync-${run.id}.csv`);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   withOperator,
 } from '../model/rules.ts';
 import { ready, type State } from '../model/state.ts';
+import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -385,7 +386,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
   }
 
   #previewFailed(failure: Failure): void {
-    const named = wordsByField(failure);
+    const named = this.#wordsByField(failure);
     this.errors = { ...this.errors, ...named };
     this.previewFailure = Object.keys(named).length > 0 ? null : failure;
     this.page.actions.failed(failure);
@@ -424,7 +425,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
       this.problem = null;
       return;
     }
-    this.errors = wordsByField(failure);
+    this.errors = this.#wordsByField(failure);
     if (Object.keys(this.errors).length > 0) {
       this.problem = null;
       await this.#showErrors();
@@ -454,14 +455,14 @@ export class SegmentEditor extends Panel<SegmentFields> {
     );
   }
 
+  #wordsByField(failure: Failure): Record<string, string> {
+    return fieldWordsOf(failure, this.page.texts, this.page.format);
+  }
+
   async #showErrors(): Promise<void> {
     await this.updateComplete;
     focusFirstError(this.renderRoot);
   }
-}
-
-function wordsByField(failure: Failure): Record<string, string> {
-  return Object.fromEntries(Object.entries(failure.fields).map(([name, wrong]) => [name, wrong.words]));
 }
 
 declare global {

@@ -144,9 +144,9 @@ export class SegmentsPanel extends Panel<PanelData> {
         <p class="quiet">${counts.join(' · ')}</p>
         <p class=${one.sync_state === 'error' ? 'bad' : 'quiet'}>
           ${one.sync_state === 'error' ? icon('cross') : nothing} ${words.states[one.sync_state]}
-          ${one.message ?? ''}
+          ${one.code === null ? '' : (words.faults[one.code] ?? one.message)}
         </p>
-        ${one.difference.map((part) => html`<p class="quiet">${format.number(part.count)}: ${part.explanation}</p>`)}
+        ${one.difference.map((part) => html`<p class="quiet">${format.number(part.count)}: ${words.differences[part.code] ?? part.explanation}</p>`)}
       </div>
       ${
         this.mayChange

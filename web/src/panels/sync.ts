@@ -1,9 +1,11 @@
 // Sync: start one, see how far it is, answer the brake, stop it, retry what failed.
 
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { startSync } from '../api/syncs.ts';
 import type { PanelData, Run } from '../api/types.ts';
-import { isActive } from '../model/run.ts';
+import { countsOf, isActive } from '../model/run.ts';
 import type { State } from '../model/state.ts';
+import { messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -28,6 +30,9 @@ export class SyncPanel extends Panel<PanelData> {
       .way { display: flex; flex-wrap: wrap; gap: 0.5em 1em; align-items: center; }
       .way button { min-inline-size: 9em; }
       h4 { margin: 0; }
+      dl { display: flex; flex-wrap: wrap; gap: 0.5em 2em; }
+      dt { font-size: 0.875em; color: var(--_quiet); }
+      dd { margin: 0; font-weight: 600; }
     `,
   ];
 
@@ -90,6 +95,7 @@ export class SyncPanel extends Panel<PanelData> {
     const { planned, done } = run.progress;
     const knows = planned !== null && planned > 0;
     const phase = words.phases[run.phase] ?? run.phase;
+    const message = messageOf(run, texts, this.page.format);
     return html`<div class="stack raised">
       <p class="strong">${run.dry_run ? words.previewing : words.running}</p>
       <p>${phase}</p>
@@ -99,7 +105,7 @@ export class SyncPanel extends Panel<PanelData> {
           : html`<progress aria-label=${phase}></progress>`
       }
       <p class="quiet">${this.#figures(run)}</p>
-      ${run.message ? html`<p>${run.message}</p>` : nothing}
+      ${message ? html`<p>${message}</p>` : nothing}
       ${runFailure === null ? nothing : notice({ kind: 'warn', words: words.stale })}
       ${this.mayChange ? this.#stopButton(run) : nothing}
     </div>`;
@@ -127,8 +133,10 @@ export class SyncPanel extends Panel<PanelData> {
   }
 
   #brake(run: Run): TemplateResult {
-    const words = this.page.texts.sync;
-    const why = run.brake?.reason ?? run.message;
+    const { texts, format } = this.page;
+    const words = texts.sync;
+    const said = run.brake && texts.brakes[run.brake.code]?.(run.brake.params, format);
+    const why = said ?? run.brake?.reason ?? run.message;
     return html`<div class="stack">
       ${notice({ kind: 'warn', words: words.brake.title, fix: why })}
       ${
@@ -154,49 +162,52 @@ export class SyncPanel extends Panel<PanelData> {
     const { texts, format } = this.page;
     const words = texts.sync;
     const [sign, look] = SIGNS[run.status] ?? ['info', ''];
-    const failed = run.progress.failed > 0;
+    const message = messageOf(run, texts, format);
     return html`<div class="stack raised">
       <h4>${words.last}</h4>
       <p class=${look}>${icon(sign)} ${words.statuses[run.status] ?? run.status} ·
         ${run.dry_run ? words.dryRun : (words.types[run.type] ?? run.type)} ·
         ${run.finished_at ? relativeMoment(run.finished_at, format) : nothing}</p>
-      ${run.message ? html`<p>${run.message}</p>` : nothing}
-      ${
-        this.mayChange && (failed || run.dry_run)
-          ? html`<div class="row">
-              ${
-                run.dry_run
-                  ? button({
-                      label: words.doIt,
-                      busy: this.doing === 'do-it',
-                      onPress: () => void this.#start('do-it', run.type === 'full' ? 'full' : 'incremental', false),
-                    })
-                  : button({
-                      label: words.retry,
-                      icon: 'again',
-                      busy: this.doing === 'retry',
-                      onPress: () => void this.#retry(run),
-                    })
-              }
-            </div>`
-          : nothing
-      }
-      <p class="quiet">${words.inLogs}</p>
+      ${message ? html`<p>${message}</p>` : nothing} ${run.dry_run ? this.#plan(run) : nothing}
+      <div class="row">
+        ${this.mayChange ? this.#next(run) : nothing}
+        ${button({
+          label: run.dry_run ? words.showPlan : words.show,
+          onPress: () => this.page.actions.show('sync', run.id),
+        })}
+      </div>
     </div>`;
+  }
+
+  /** Of a preview: how many customers the sync would do what for. */
+  #plan(run: Run): TemplateResult | typeof nothing {
+    const { texts, format } = this.page;
+    const names = texts.run.count;
+    const counts = countsOf(run, names);
+    if (counts.length === 0) return nothing;
+    return html`<h4>${texts.run.counts.planned}</h4>
+      <dl>${counts.map(([key, count]) => html`<div><dt>${names[key] ?? key}</dt><dd>${format.number(count)}</dd></div>`)}</dl>`;
+  }
+
+  #next(run: Run): TemplateResult | typeof nothing {
+    const words = this.page.texts.sync;
+    if (run.dry_run) {
+      return button({
+        label: words.doIt,
+        busy: this.doing === 'do-it',
+        onPress: () => void this.#start('do-it', run.type === 'full' ? 'full' : 'incremental', false),
+      });
+    }
+    if (run.progress.failed === 0) return nothing;
+    const onPress = (): void => void this.#retry(run);
+    return button({ label: words.retry, icon: 'again', busy: this.doing === 'retry', onPress });
   }
 
   // doing
 
   async #start(name: string, type: 'incremental' | 'full', dry_run: boolean): Promise<void> {
     const { client, department, actions, texts } = this.page;
-    const run = await this.perform(name, () =>
-      client.ask((calls) =>
-        calls.POST('/departments/{department_id}/syncs', {
-          params: { path: { department_id: department } },
-          body: { type, dry_run },
-        }),
-      ),
-    );
+    const run = await this.perform(name, () => startSync(client, department, type, dry_run));
     if (run !== undefined) return actions.follow(run);
     const running = this.problem?.code === 'run-active' ? this.problem.more.run : undefined;
     if (running !== undefined) {

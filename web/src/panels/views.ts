@@ -12,6 +12,7 @@ import './run-detail.ts';
 import './segments.ts';
 import './settings.ts';
 import './sync.ts';
+import './trend.ts';
 
 const PARTS = 'panel, button, button-primary';
 
@@ -20,7 +21,8 @@ type Panels = Partial<Record<View, (page: Page) => TemplateResult>>;
 export const PANELS: Panels = {
   overview: (page) => html`<pbm-connection exportparts=${PARTS} .page=${page}></pbm-connection>
     <pbm-audience exportparts=${PARTS} .page=${page}></pbm-audience>
-    <pbm-settings exportparts=${PARTS} .page=${page}></pbm-settings>`,
+    <pbm-settings exportparts=${PARTS} .page=${page}></pbm-settings>
+    <pbm-trend exportparts=${PARTS} .page=${page}></pbm-trend>`,
   segments: (page) => html`<pbm-segments exportparts=${PARTS} .page=${page}></pbm-segments>`,
   sync: (page) =>
     page.item === null

@@ -1,22 +1,30 @@
 // All words of the page in one typed object, a section for each panel. Another language is another object of this type.
 
 import { audience } from './en/audience.ts';
+import { cases } from './en/cases.ts';
 import { common } from './en/common.ts';
 import { connection } from './en/connection.ts';
 import { customer } from './en/customer.ts';
 import { failures } from './en/failures.ts';
+import { fieldErrors } from './en/field-errors.ts';
 import { findings } from './en/findings.ts';
 import { logs } from './en/logs.ts';
+import { brakes, messages } from './en/messages.ts';
 import { reconciliation } from './en/reconciliation.ts';
 import { run } from './en/run.ts';
 import { segments } from './en/segments.ts';
 import { settings } from './en/settings.ts';
 import { sync } from './en/sync.ts';
+import { trend } from './en/trend.ts';
 
 export const en = {
   common,
+  brakes,
+  cases,
   failures,
+  fieldErrors,
   findings,
+  messages,
   audience,
   connection,
   customer,
@@ -26,6 +34,7 @@ export const en = {
   segments,
   settings,
   sync,
+  trend,
 };
 
 export type Texts = typeof en;

@@ -15,8 +15,10 @@ test('counts and moments are told as people write them', () => {
 });
 
 test('every finding says what to do', () => {
+  const since = '2026-11-27T03:00:00Z';
+  const params = { count: 1, example: '1', since, at: since, type: 'full', field: 'PHONE', fields: 'PHONE, COMPANY' };
   for (const [code, words] of Object.entries(findings)) {
-    const { words: what, fix } = words({ count: 1, example: '1' }, format);
+    const { words: what, fix } = words({ ...params, wanted: 'text', hosts: 'crm.test', reason: 'exists' }, format);
     assert.ok(what.endsWith('.') && fix.endsWith('.'), code);
     assert.doesNotMatch(what + fix, /undefined|NaN/);
   }

@@ -16,7 +16,7 @@ export class Format {
     this.#signed = new Intl.NumberFormat(this.lang, { signDisplay: 'exceptZero' });
     this.#plural = new Intl.PluralRules(this.lang);
     this.#moment = new Intl.DateTimeFormat(this.lang, { dateStyle: 'medium', timeStyle: 'short' });
-    this.#day = new Intl.DateTimeFormat(this.lang, { dateStyle: 'medium' });
+    this.#day = new Intl.DateTimeFormat(this.lang, { dateStyle: 'medium', timeZone: 'UTC' });
     this.#time = new Intl.DateTimeFormat(this.lang, { timeStyle: 'short' });
     this.#relative = new Intl.RelativeTimeFormat(this.lang, { numeric: 'auto' });
   }
@@ -39,8 +39,9 @@ export class Format {
     return this.#moment.format(new Date(instant));
   }
 
-  day(instant: string): string {
-    return this.#day.format(new Date(instant));
+  /** A day as it is written, such as 2026-11-28, wherever the reader is. */
+  day(date: string): string {
+    return this.#day.format(new Date(date));
   }
 
   time(instant: string): string {

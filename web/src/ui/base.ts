@@ -52,7 +52,7 @@ export abstract class Panel<Data> extends LitElement {
     void this.page.actions.refresh();
   }
 
-  /** Words for a failed action; a panel that knows better overrides this. */
+  /** Words for a failed action or a failed reading; a panel that knows better overrides this. */
   protected failureWords(failure: Failure): { words: string; fix: string } {
     return wordsOf(failure, this.page.texts, this.page.format);
   }
@@ -153,7 +153,7 @@ export abstract class Panel<Data> extends LitElement {
   }
 
   #failure(failure: Failure, remark = ''): TemplateResult {
-    const { words, fix } = wordsOf(failure, this.page.texts, this.page.format);
+    const { words, fix } = this.failureWords(failure);
     return notice({
       kind: remark === '' ? 'bad' : 'warn',
       alert: true,

@@ -36,6 +36,38 @@ export const failures: {
       words: 'PracBill or Mailchimp answered something that cannot be used.',
       fix: 'Try again in a few minutes.',
     },
+    'not-found': {
+      words: 'What you ask for is not there any more.',
+      fix: 'Somebody may have deleted it meanwhile. Load the page again to see what there is.',
+    },
+    'bad-input': { words: 'Some fields are not valid.', fix: 'Correct them and try again.' },
+    'no-audience': { words: 'No audience is selected.', fix: 'Choose one in the Audience Overview panel.' },
+    'key-rejected': {
+      words: 'Invalid API key: Mailchimp does not accept it any more.',
+      fix: 'Replace the key in the Connection Status panel.',
+    },
+    'run-active': { words: 'A sync is running.', fix: 'Wait for its end, or stop it in the Sync panel.' },
+    'too-many-segments': {
+      words: 'The department has as many segments as it can have.',
+      fix: 'Delete one that nobody needs.',
+    },
+    'still-under-way': { words: 'The audience is still being created.', fix: 'Try again in a moment.' },
+    'refused-by-mailchimp': {
+      words: 'Mailchimp does not accept what was sent.',
+      fix: 'Correct the marked fields and try again.',
+    },
+    'webhook-refused': {
+      words: 'Mailchimp does not accept the webhook.',
+      fix: 'Nothing is lost: each sync reads opt-outs. If it stays so, tell your administrator.',
+    },
+    'not-deleted': {
+      words: 'Mailchimp did not delete the contact. No sync adds it again.',
+      fix: 'Delete it in Mailchimp by hand, then erase the customer here again.',
+    },
+    'changed-meanwhile': {
+      words: 'Somebody else has changed this meanwhile.',
+      fix: 'Load the page again to see the change.',
+    },
     'not-connected': {
       words: 'The department is not connected to Mailchimp.',
       fix: 'Connect it in the Connection Status panel.',

@@ -14,6 +14,8 @@ export const logs = {
     erasure: 'by an erasure',
   } as Readonly<Record<string, string>>,
   statuses: { success: 'Success', error: 'Error', skipped: 'Skipped' } as Readonly<Record<string, string>>,
+  cancelled: 'Cancelled',
+  csv: 'Download as CSV',
   filters: { direction: 'Direction', type: 'Type', status: 'Status', all: 'All' },
   empty: 'Nothing has been synced yet.',
   noHit: 'No entry fits these filters.',

@@ -18,6 +18,20 @@ export const segments = {
     synced: 'Synced',
     error: 'Error',
   } as Readonly<Record<string, string>>,
+  differences: {
+    no_address: 'Customers without a usable e-mail address.',
+    shared_address: 'Customers who share the address of another one in the segment: together they are one member.',
+    opted_out: 'People who opted out.',
+    cleaned: 'Addresses that bounced.',
+    archived: 'Contacts archived in Mailchimp.',
+    forgotten: 'Contacts deleted for good in Mailchimp.',
+    not_a_member: 'Customers who are not in the audience: no consent, refused by Mailchimp, or not sent yet.',
+    not_taken: 'Members that Mailchimp did not tag; the next full sync tries them again.',
+    not_yet: 'Changes that the next sync sends to Mailchimp.',
+  } as Readonly<Record<string, string>>,
+  faults: {
+    tag_exists: 'The audience has a tag of this name that does not belong to PracBill. Rename the segment, or the tag.',
+  } as Readonly<Record<string, string>>,
   deleteTitle: (name: string) => `Delete the segment ${name}?`,
   deleteBody:
     'Deleting a segment is permanent and cannot be undone. Its tag is removed from Mailchimp. The customers stay.',

@@ -1,0 +1,69 @@
+"""Sync Logs: a cancelled sync is one, and the list is read as a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from infra.local.stack import LocalStack
+from tests.page.department import Department
+from tests.page.embedding import open_page
+from tests.page.panels import panel
+
+pytestmark = pytest.mark.stack
+
+_ENTRY: dict[str, Any] = {
+    "date": "2026-11-28T09:00:00Z",
+    "direction": "push",
+    "type": "full",
+    "trigger": "staff",
+    "status": "error",
+    "message": "As the service tells it.",
+    "run_id": "20261128T085900000Z-abcd",
+    "counts": {"add": 10},
+    "held_by_reason": {},
+    "cancelled": False,
+    "customer_ids": [],
+    "code": "other",
+    "params": {},
+}
+
+
+def entries(page: Page, *changes: dict[str, Any]) -> None:
+    """The service tells of these entries."""
+    items = [_ENTRY | change for change in changes]
+
+    def answer(route: Route) -> None:
+        route.fulfill(json={"items": items, "next_cursor": None}, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route("**/logs?*", answer)
+
+
+def test_a_cancelled_sync_is_shown_as_cancelled(page: Page, stack: LocalStack, connected: Department) -> None:
+    cancelled = {"cancelled": True, "code": "cancelled", "params": {"by": "user-7", "done": 10, "planned": 30}}
+    entries(page, cancelled, {})
+    open_page(page, stack, view="logs")
+    rows = panel(page, "Sync Logs").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("Error · Cancelled")
+    expect(rows.nth(1)).to_contain_text("Cancelled by user-7. 10 of 30 changes had been made.")
+    expect(rows.nth(2)).not_to_contain_text("Cancelled")
+    expect(rows.nth(2)).to_contain_text("As the service tells it.")
+
+
+def test_the_entries_that_fit_the_filters_are_read_as_a_file(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    connected.call("POST", "/syncs", {"type": "full"})
+    connected.rest()
+    count = len(connected.call("GET", "/logs?direction=push&limit=100")["items"])
+    open_page(page, stack, view="logs")
+    logs = panel(page, "Sync Logs")
+    logs.get_by_role("combobox", name="Direction").select_option("Push (to Mailchimp)")
+    with page.expect_download() as started:
+        logs.get_by_role("button", name="Download as CSV").click()
+    lines = started.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("date,direction,type,trigger,status")
+    assert len(lines) >= count + 1
+    assert all(",push," in line for line in lines[1:] if line.startswith("20"))
