@@ -16,6 +16,7 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.domain.departments import Department
+from chalicelib.errors import RetryLater
 from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
 from chalicelib.http_client.calls import new_session
 from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
@@ -27,6 +28,7 @@ from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.aws import dynamodb, sqs
 from chalicelib.store.call_counts import CallCounts
+from chalicelib.store.customer_reading import CustomerReader
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
@@ -39,7 +41,6 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.account.audience_fields import AudienceFields
@@ -77,6 +78,8 @@ from chalicelib.sync.segments.segments_phase import SegmentsPhase
 # What a panel may wait for Mailchimp; three of them are the reserve that every call leaves. A Mailchimp that asks to
 # slow down is not asked again: the panel shows what is known.
 _GLANCE_SECONDS = 5.0
+# A page of the database takes a fraction of it; the rest is for what comes after the reading.
+_SECONDS_FOR_A_PAGE = 2.0
 _ASK_ONCE = RetryPolicy(attempts=1)
 # Runs and chunks are kept as long as somebody may ask for them.
 _KEEP_RUNS = timedelta(days=180)
@@ -201,7 +204,7 @@ class Container:
     @cached_property
     def search(self) -> CustomerSearch:
         return CustomerSearch(
-            departments=self._departments, customers=self._customers, members=self._members, query_for=self._query_for
+            departments=self._departments, customers=self._customers, members=self._members, reader_for=self._reader_for
         )
 
     @cached_property
@@ -211,7 +214,7 @@ class Container:
             members=self._members,
             checks=self._checks,
             address_statuses=self._address_statuses,
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             mailchimp_for=self._mailchimp_in_request,
             clock=now,
         )
@@ -223,7 +226,7 @@ class Container:
             members=self._members,
             address_statuses=self._address_statuses,
             runs=self._runs,
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             pracbill_for=self._pracbill_for,
             clock=now,
         )
@@ -231,7 +234,7 @@ class Container:
             segments=self._segments,
             departments=self._departments,
             registration=self._registration,
-            tags=self._tags,
+            reader_for=self._reader_for,
             previews=previews,
             runs=self.runs,
             mailchimp_for=self._mailchimp_in_request,
@@ -294,7 +297,7 @@ class Container:
             members=self._members,
             runs=self._runs,
             logs=self._logs,
-            unreadable=UnreadableCounts(departments=self._departments, query_for=self._query_for),
+            unreadable=UnreadableCounts(departments=self._departments, reader_for=self._reader_for),
             clock=now,
         )
 
@@ -336,7 +339,7 @@ class Container:
             seen_addresses=self._seen_addresses,
             runs=self._runs,
             logs=self._logs,
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             mailchimp_for=self._mailchimp_for,
             clock=now,
         )
@@ -460,8 +463,19 @@ class Container:
     def _queue(self) -> SyncQueue:
         return SyncQueue(sqs(), self._env.sync_queue_url)
 
-    def _query_for(self, department: Department) -> SegmentQuery:
-        return SegmentQuery(dynamodb(), self._env.table("customers"), department.id)
+    def _reader_for(self, department: Department) -> CustomerReader:
+        return CustomerReader(
+            dynamodb(), self._env.table("customers"), department.id, check_time=self._check_request_time
+        )
+
+    def _check_request_time(self) -> None:
+        """The gateway cuts off an answer without a word when it takes too long: whoever waits is told before."""
+        if self._request_time() < _SECONDS_FOR_A_PAGE:
+            raise RetryLater(
+                "Reading all customers of this department took longer than one request may take. Nothing was changed. "
+                "Try again in a minute.",
+                after_seconds=60,
+            )
 
     # --------------------------------------------------------------------------------- Mailchimp and PracBill
 

@@ -133,6 +133,18 @@ def customer_key(customer_id: str) -> str:
     return f"0{len(number):03d}{number}" + ("" if number == customer_id else f"~{customer_id}")
 
 
+def customer_id_of(key: str) -> str:
+    """The id of which `customer_key` made the key.
+
+    >>> [customer_id_of(customer_key(id)) for id in ("10", "007", "0", "b")]
+    ['10', '007', '0', 'b']
+    """
+    if key.startswith("1"):
+        return key[1:]
+    number, tilde, written = key[4:].partition("~")
+    return written if tilde else number
+
+
 def mail_address(email: str) -> str:
     """The form by which addresses are compared everywhere: small letters, the domain as the mail system writes it.
 

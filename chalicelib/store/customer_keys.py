@@ -17,7 +17,7 @@ BUCKET_COUNT: Final = 16
 
 def item_key(department_id: str, customer_key: str) -> dict[str, Any]:
     """The key of a customer's item."""
-    return {HASH_KEY: {"S": _bucket(department_id, _bucket_number(customer_key))}, RANGE_KEY: {"S": customer_key}}
+    return {HASH_KEY: {"S": _bucket(department_id, bucket_number(customer_key))}, RANGE_KEY: {"S": customer_key}}
 
 
 def buckets_of(department_id: str) -> tuple[str, ...]:
@@ -25,7 +25,8 @@ def buckets_of(department_id: str) -> tuple[str, ...]:
     return tuple(_bucket(department_id, number) for number in range(BUCKET_COUNT))
 
 
-def _bucket_number(customer_key: str) -> int:
+def bucket_number(customer_key: str) -> int:
+    """Which of the department's buckets a customer lies in."""
     return crc32(customer_key.encode()) % BUCKET_COUNT
 
 

@@ -1,4 +1,4 @@
-"""The marks on customers that say whose tags their member carries (`in_segments`), and the texts customers have.
+"""The marks on customers that say whose tags their member carries (`in_segments`).
 
 A mark follows Mailchimp's answer, so it may lag behind for a moment and never runs ahead. For which tags Mailchimp
 passed the member over is kept beside it (`passed_over`), until the tag is taken or the customer is stored anew.
@@ -6,15 +6,12 @@ passed the member over is kept beside it (`passed_over`), until the tag is taken
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.store.batches import Item, query_pages
-from chalicelib.store.customer_keys import buckets_of, item_key
+from chalicelib.store.batches import Item
+from chalicelib.store.customer_keys import item_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,31 +48,6 @@ class CustomerTags:
     def clear(self, department_id: str, customer_keys: Iterable[str]) -> None:
         """Take all marks of some customers."""
         self._update([self._clearing(department_id, key) for key in dict.fromkeys(customer_keys)])
-
-    def texts(
-        self, department_id: str, fields: Sequence[str], *, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> dict[str, Counter[str]]:
-        """How often which text occurs in each of the fields, of as many customers as can be read in that time."""
-        names = {f"#f{number}": field for number, field in enumerate(fields)}
-        pages = chain.from_iterable(
-            query_pages(
-                self._client,
-                TableName=self._table,
-                KeyConditionExpression="department_bucket = :b",
-                ExpressionAttributeValues={":b": {"S": bucket}},
-                ExpressionAttributeNames=names,
-                ProjectionExpression=", ".join(names),
-            )
-            for bucket in buckets_of(department_id)
-        )
-        found: dict[str, Counter[str]] = {field: Counter() for field in fields}
-        end = clock() + seconds
-        for page in pages:
-            for field in fields:
-                found[field].update(item[field]["S"] for item in page["Items"] if field in item)
-            if clock() > end:
-                break
-        return found
 
     def _marking(self, department_id: str, customer_key: str, verbs: str, segment_ids: Collection[str]) -> Item:
         return {

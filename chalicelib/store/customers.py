@@ -7,29 +7,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.customers import customer_id_of
 from chalicelib.domain.segments.filterable import (
-    READABLE_ATTRIBUTES,
     Filterable,
     Sample,
+    filterable_from_document,
+    filterable_to_document,
     sample_from_document,
     sample_to_document,
-    search_text,
 )
 from chalicelib.store.batches import Item, WriteBatch, delete, get_all, put, query
 from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, buckets_of
 from chalicelib.store.customer_keys import item_key as _key
-from chalicelib.store.filterable_attributes import to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_UNREADABLE = tuple(f"{name}_unreadable" for name in READABLE_ATTRIBUTES)
-_KNOWN = ", ".join(
-    (
-        *("customer_key", "customer_id", "fingerprint", "address_key", "in_segments", "previous_keys"),
-        *("moved_from", "moved_at", *_UNREADABLE),
-    )
-)
+_KNOWN = "customer_key, fingerprint, address_key, in_segments, previous_keys, moved_from, moved_at, unreadable"
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department.
 _KEYS_AT_ONCE = 5000
 
@@ -49,6 +43,15 @@ class StoredCustomer:
     moved_at: str = ""  # when that was read
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerCopy:
+    """A whole stored customer: what a plan knows of it, what rules see, how lists show it."""
+
+    stored: StoredCustomer
+    filterable: Filterable
+    sample: Sample
+
+
 class CustomerStore:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -59,26 +62,18 @@ class CustomerStore:
         keys = [_key(department_id, key) for key in customer_keys]
         return {s.customer_key: s for s in map(_stored, get_all(self._client, self._table, keys, attributes=_KNOWN))}
 
-    def whole(self, department_id: str, customer_key: str) -> tuple[StoredCustomer, Item] | None:
+    def copy(self, department_id: str, customer_key: str) -> CustomerCopy | None:
         """One customer and its whole filterable copy."""
-        found = self.item(department_id, customer_key)
-        return (_stored(found), found) if found else None
+        return self.copies(department_id, [customer_key]).get(customer_key)
 
-    def item(self, department_id: str, customer_key: str) -> Item | None:
-        """The whole filterable copy of one customer."""
-        found = get_all(self._client, self._table, [_key(department_id, customer_key)])
-        return found[0] if found else None
-
-    def items(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, Item]:
+    def copies(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, CustomerCopy]:
         """The whole filterable copies of some customers, by customer_key."""
         keys = [_key(department_id, key) for key in customer_keys]
-        return {item["customer_key"]["S"]: item for item in get_all(self._client, self._table, keys)}
+        return {item["customer_key"]["S"]: _copy(item) for item in get_all(self._client, self._table, keys)}
 
     def samples(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, tuple[StoredCustomer, Sample]]:
         """What a plan knows of some customers, and how a list shows them."""
-        keys = [_key(department_id, key) for key in customer_keys]
-        items = get_all(self._client, self._table, keys)
-        return {item["customer_key"]["S"]: (_stored(item), sample_from_document(item["sample"]["S"])) for item in items}
+        return {key: (copy.stored, copy.sample) for key, copy in self.copies(department_id, customer_keys).items()}
 
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
         """All stored customers in PracBill's order, from behind `after` on, read in pages.
@@ -129,15 +124,15 @@ class CustomerBatch:
 
 
 def _item(department_id: str, stored: StoredCustomer, seen: Filterable, sample: Sample) -> Item:
+    """Every reading of all customers pays for each byte of it."""
     item: Item = {
         **_key(department_id, stored.customer_key),
-        "customer_id": {"S": stored.customer_id},
         "fingerprint": {"S": stored.fingerprint},
+        "compared": {"S": filterable_to_document(seen)},
         "sample": {"S": sample_to_document(sample)},
-        **to_attributes(seen),
     }
-    if names := search_text(sample):
-        item["search_text"] = {"S": names}
+    if unreadable := seen.unreadable:
+        item["unreadable"] = {"SS": list(unreadable)}
     if stored.address_key:
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:
@@ -152,12 +147,21 @@ def _item(department_id: str, stored: StoredCustomer, seen: Filterable, sample: 
 def _stored(item: Item) -> StoredCustomer:
     return StoredCustomer(
         customer_key=item["customer_key"]["S"],
-        customer_id=item["customer_id"]["S"],
+        customer_id=customer_id_of(item["customer_key"]["S"]),
         fingerprint=item["fingerprint"]["S"],
         address_key=item["address_key"]["S"] if "address_key" in item else "",
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
         previous_keys=tuple(item["previous_keys"]["SS"]) if "previous_keys" in item else (),
-        is_readable=not any(name in item for name in _UNREADABLE),
+        is_readable="unreadable" not in item,
         moved_from=item["moved_from"]["S"] if "moved_from" in item else "",
         moved_at=item["moved_at"]["S"] if "moved_at" in item else "",
+    )
+
+
+def _copy(item: Item) -> CustomerCopy:
+    stored = _stored(item)
+    return CustomerCopy(
+        stored,
+        filterable_from_document(item["compared"]["S"]),
+        sample_from_document(stored.customer_id, item["sample"]["S"]),
     )

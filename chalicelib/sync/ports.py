@@ -13,10 +13,13 @@ from chalicelib.domain.planning import AddressState, Operation
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store.customer_reading import CustomerReader
 
 Clock = Callable[[], datetime]
 # Seconds that the function may still run.
 Remaining = Callable[[], float]
+# Opens the customers of a department for a reading of all.
+ReaderFor = Callable[[Department], CustomerReader]
 
 
 class MailchimpFor(Protocol):

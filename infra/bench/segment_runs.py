@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.customers import Customer
     from chalicelib.domain.departments import Department
     from chalicelib.mailchimp.client import MailchimpClient
-    from chalicelib.store.segment_query import SegmentQuery
+    from chalicelib.store.customer_reading import CustomerReader
     from chalicelib.sync.ports import Remaining
 
 Result = TypeVar("Result")
@@ -117,9 +117,6 @@ class Bench:
 
     def ask(self) -> list[Figure]:
         """What staff wait for."""
-        from chalicelib.domain.segments.rules import matching
-        from infra.bench.department import TODAY
-
         reconciliation, told = _timed("reconciliation", lambda: self._reconciliations.get(DEPARTMENT))
         assert sum(reason.count for reason in told.reasons) == told.difference
         department = self._department()
@@ -131,7 +128,7 @@ class Bench:
             "preview of who has no recent invoice",
             lambda: self._previews.preview(department, SEGMENTS["s02"], instead_of=None, per_rule=False),
         )
-        counted, _ = _timed("count of a new segment", lambda: self._query_for(department).count(matching((), TODAY)))
+        counted, _ = _timed("count of a new segment", lambda: self._previews.count(department, SEGMENTS["s02"]))
         return [
             reconciliation._replace(words=f", {len(told.reasons)} reasons"),
             preview._replace(words=f", {shown.count:,} of {shown.total:,}"),
@@ -187,7 +184,7 @@ class Bench:
             seen_addresses=SeenAddressStore(self._client, "members", keep=keep),
             runs=self._runs,
             logs=LogStore(keep=keep),
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             mailchimp_for=self._mailchimp_for,
             clock=lambda: NOON,
         )
@@ -196,7 +193,7 @@ class Bench:
             members=members,
             address_statuses=address_statuses,
             runs=self._runs,
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             pracbill_for=lambda remaining: None,  # type: ignore[arg-type]  # nothing was read before: not asked
             clock=lambda: NOON,
         )
@@ -205,7 +202,7 @@ class Bench:
             members=members,
             checks=checks,
             address_statuses=address_statuses,
-            query_for=self._query_for,
+            reader_for=self._reader_for,
             mailchimp_for=self._mailchimp_for,
             clock=lambda: NOON,
         )
@@ -215,10 +212,10 @@ class Bench:
         assert department is not None
         return department
 
-    def _query_for(self, department: Department) -> SegmentQuery:
-        from chalicelib.store.segment_query import SegmentQuery
+    def _reader_for(self, department: Department) -> CustomerReader:
+        from chalicelib.store.customer_reading import CustomerReader
 
-        return SegmentQuery(self._client, "customers", department.id)
+        return CustomerReader(self._client, "customers", department.id)
 
     def _mailchimp_for(self, department: Department, remaining: Remaining) -> MailchimpClient:
         from chalicelib.mailchimp.client import MailchimpClient

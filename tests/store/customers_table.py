@@ -13,8 +13,8 @@ from botocore.config import Config
 from chalicelib.domain.customers import Customer, customer_key
 from chalicelib.domain.segments.filterable import Filterable, sample_of
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
+from chalicelib.store.customer_reading import MAX_CONCURRENCY, CustomerReader
 from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.segment_query import MAX_CONCURRENCY, SegmentQuery
 from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ class CustomersTable:
             batch.put(known, each.filterable, sample_of(each.customer or Customer(each.id, "2026-01-01T00:00:00Z")))
         batch.flush()
 
-    def query(
+    def reader(
         self,
         department_id: str,
         *,
         concurrency: int = MAX_CONCURRENCY,
         page_size: int | None = None,
-    ) -> SegmentQuery:
-        return SegmentQuery(
+    ) -> CustomerReader:
+        return CustomerReader(
             self.client,
             TABLE,
             department_id,

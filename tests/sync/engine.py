@@ -35,6 +35,7 @@ from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
+from chalicelib.store.customer_reading import CustomerReader
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -45,7 +46,6 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.wire import pass_items_through
 from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
@@ -237,7 +237,7 @@ class Engine:
                 members=self.members,
                 runs=self.runs,
                 logs=self.logs,
-                unreadable=UnreadableCounts(departments=self.departments, query_for=self.query_for),
+                unreadable=UnreadableCounts(departments=self.departments, reader_for=self.reader_for),
                 clock=clock,
             ),
             plan_phase=PlanPhase(
@@ -293,8 +293,8 @@ class Engine:
             clock=self.clock,
         )
 
-    def query_for(self, department: Department) -> SegmentQuery:
-        return SegmentQuery(self.customers._client, _CUSTOMERS, department.id)
+    def reader_for(self, department: Department) -> CustomerReader:
+        return CustomerReader(self.customers._client, _CUSTOMERS, department.id)
 
     def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         if department.connection is None:

@@ -12,8 +12,8 @@ from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.address_status import AddressStatusStore
+from chalicelib.store.customer_reading import CustomerReader
 from chalicelib.store.customer_tags import CustomerTags
-from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.account.registration import Registration
@@ -66,7 +66,7 @@ class SegmentOffice:
             seen_addresses=engine.seen_addresses,
             runs=engine.runs,
             logs=engine.logs,
-            query_for=self.query_for,
+            reader_for=self.reader_for,
             mailchimp_for=engine.mailchimp_for,
             clock=engine.clock,
         )
@@ -76,7 +76,7 @@ class SegmentOffice:
             members=engine.members,
             address_statuses=self.address_statuses,
             runs=engine.runs,
-            query_for=self.query_for,
+            reader_for=self.reader_for,
             pracbill_for=engine.pracbill_for,
             clock=engine.clock,
         )
@@ -84,7 +84,7 @@ class SegmentOffice:
             segments=self.store,
             departments=engine.departments,
             registration=Registration(engine.departments, engine.pracbill_for(lambda: 20.0)),
-            tags=self.tags,
+            reader_for=self.reader_for,
             previews=self.previews,
             runs=engine.lifecycle,
             mailchimp_for=self._mailchimp_for,
@@ -92,9 +92,9 @@ class SegmentOffice:
             entropy=lambda: f"{next(numbers):04x}",
         )
 
-    def query_for(self, department: Department) -> SegmentQuery:
+    def reader_for(self, department: Department) -> CustomerReader:
         customers = self.engine.customers
-        return SegmentQuery(customers._client, customers._table, department.id)
+        return CustomerReader(customers._client, customers._table, department.id)
 
     def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
         return self.engine.mailchimp_for(department, remaining)

@@ -1,8 +1,8 @@
 """What segment rules look at: a customer's fields in the form in which they are compared.
 
-The same form is stored with the customer (docs/segments.md lists the attributes), so that the database can compare as
-this code does: texts as `comparable_text` makes them, numbers as numbers, days as `YYYY-MM-DD` texts whose order is the
-calendar's.
+The same form is stored with the customer, packed (docs/segments.md says how), so that a reading of all customers need
+not make it anew: texts as `comparable_text` makes them, balances as numbers, days as `YYYY-MM-DD` texts whose order is
+the calendar's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.customers import Customer
@@ -23,7 +24,6 @@ from chalicelib.domain.segments.calendar import day_of
 LONGEST_TEXT: Final = 1_000
 # What is a number or a day to rules, and may be there without being one: then `<name>_unreadable` has what is there.
 READABLE_ATTRIBUTES: Final = ("balance", "last_invoice_on", "created_on")
-# DynamoDB keeps 38 digits exactly.
 NUMBER_DIGITS: Final = 20
 BALANCE_DIGITS: Final = 38
 
@@ -39,13 +39,15 @@ _PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Filterable:
     """One customer as rules see it. None: PracBill has no value.
 
     Texts are in the form of `comparable_text`; `<field>_number` is the number that the text is, if it is one;
     `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the department's calendar. `<attribute>_unreadable` is
     what PracBill has where it is no day or no number: that is neither a value nor none.
+
+    The order of the attributes is that of the stored form (`filterable_to_document`): new ones come last.
     """
 
     company_name: str | None = None
@@ -57,21 +59,53 @@ class Filterable:
     inactive: str | None = None
     status: str | None = None
     customer_type: str | None = None
-    company_name_number: Decimal | None = None
-    email_number: Decimal | None = None
-    city_number: Decimal | None = None
-    state_number: Decimal | None = None
-    postcode_number: Decimal | None = None
-    country_number: Decimal | None = None
-    inactive_number: Decimal | None = None
-    status_number: Decimal | None = None
-    customer_type_number: Decimal | None = None
     created_on: str | None = None
     last_invoice_on: str | None = None
     balance: Decimal | None = None
     created_on_unreadable: str | None = None
     last_invoice_on_unreadable: str | None = None
     balance_unreadable: str | None = None
+
+    @property
+    def company_name_number(self) -> Decimal | None:
+        return _number(self.company_name)
+
+    @property
+    def email_number(self) -> Decimal | None:
+        return _number(self.email)
+
+    @property
+    def city_number(self) -> Decimal | None:
+        return _number(self.city)
+
+    @property
+    def state_number(self) -> Decimal | None:
+        return _number(self.state)
+
+    @property
+    def postcode_number(self) -> Decimal | None:
+        return _number(self.postcode)
+
+    @property
+    def country_number(self) -> Decimal | None:
+        return _number(self.country)
+
+    @property
+    def inactive_number(self) -> Decimal | None:
+        return _number(self.inactive)
+
+    @property
+    def status_number(self) -> Decimal | None:
+        return _number(self.status)
+
+    @property
+    def customer_type_number(self) -> Decimal | None:
+        return _number(self.customer_type)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Those of `READABLE_ATTRIBUTES` of which PracBill has something that cannot be read."""
+        return tuple(name for name in READABLE_ATTRIBUTES if getattr(self, f"{name}_unreadable") is not None)
 
     @property
     def is_readable(self) -> bool:
@@ -110,15 +144,6 @@ def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
         inactive=inactive,
         status=status,
         customer_type=customer_type,
-        company_name_number=_number(company_name),
-        email_number=_number(email),
-        city_number=_number(city),
-        state_number=_number(state),
-        postcode_number=_number(postcode),
-        country_number=_number(country),
-        inactive_number=_number(inactive),
-        status_number=_number(status),
-        customer_type_number=_number(customer_type),
         created_on=created_on,
         last_invoice_on=last_invoice_on,
         balance=balance,
@@ -175,23 +200,39 @@ def sample_of(customer: Customer) -> Sample:
     )
 
 
+def filterable_to_document(filterable: Filterable) -> str:
+    """The stored form, `filterable_from_document` reads it back: a JSON list in the order of the attributes.
+
+    Each reading of customers pays for every byte, so names are left out, and what is not there at the end.
+    """
+    balance = filterable.balance
+    values = [value or "" for value in _texts_of(filterable)]
+    values[_BALANCE] = "" if balance is None else f"{balance:f}"
+    while values and not values[-1]:
+        values.pop()
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def filterable_from_document(document: str) -> Filterable:
+    values: list[Any] = [value or None for value in json.loads(document)]
+    if len(values) > _BALANCE and values[_BALANCE] is not None:
+        values[_BALANCE] = Decimal(values[_BALANCE])
+    return Filterable(*values)
+
+
 def sample_to_document(sample: Sample) -> str:
-    """Compact JSON, `sample_from_document` reads it back."""
-    return json.dumps(
-        {
-            "id": sample.id,
-            "email": sample.email,
-            "company_name": sample.company_name,
-            "first_name": sample.first_name,
-            "last_name": sample.last_name,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    """The stored form, without the id, which the customer's key has; `sample_from_document` reads it back."""
+    values = [sample.email, sample.company_name, sample.first_name, sample.last_name]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def sample_from_document(document: str) -> Sample:
-    return Sample(**json.loads(document))
+def sample_from_document(customer_id: str, document: str) -> Sample:
+    return Sample(customer_id, *json.loads(document))
+
+
+_NAMES: Final = tuple(field.name for field in fields(Filterable))
+_BALANCE: Final = _NAMES.index("balance")
+_texts_of: Final = attrgetter(*_NAMES)
 
 
 def _number(text: str | None) -> Decimal | None:

@@ -1,8 +1,7 @@
 """What segments mean: rules, who matches them, and why. Pure; docs/segments.md tells the same in words.
 
-Every rule comes down to one comparison of one attribute of a customer (`Comparison`). `matches` carries it out here,
-the database carries out the same comparison for previews and syncs (store/segment_conditions.py), and a property test
-holds the two together.
+Every rule comes down to one comparison of one attribute of a customer (`Comparison`). The tests hold it against a
+second reading of docs/segments.md that was written apart.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Comparison:
     """`attribute` `relation` `operand`; `missing` says whether that holds for a customer without the attribute.
 
     `negated` turns it round, also where the attribute is missing. Neither way it holds where PracBill has something
-    that cannot be read: then the attribute `unreadable` is there. `inverted` turns all of that round.
+    that cannot be read: then the attribute `unreadable` is there.
     """
 
     attribute: str
@@ -48,30 +47,12 @@ class Comparison:
     negated: bool = False
     missing: bool = False
     unreadable: str | None = None
-    inverted: bool = False
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        return (self.attribute,) if self.unreadable is None else (self.attribute, self.unreadable)
-
-    @property
-    def is_turned(self) -> bool:
-        """Whether it holds for values for which `attribute` `relation` `operand` does not."""
-        return self.negated is not self.inverted
-
-    @property
-    def holds_for_missing(self) -> bool:
-        return self.missing is not self.is_turned
 
     def holds(self, filterable: Filterable) -> bool:
         if self.unreadable is not None and getattr(filterable, self.unreadable) is not None:
-            return self.inverted
+            return False
         value: Operand | None = getattr(filterable, self.attribute)
-        return self.holds_for_missing if value is None else self._compare(value) is not self.is_turned
-
-    def contrary(self) -> Comparison:
-        """Holds for exactly those for whom this does not."""
-        return replace(self, inverted=not self.inverted)
+        return (self.missing if value is None else self._compare(value)) is not self.negated
 
     def reading_missing_as(self, value: Operand) -> Comparison:
         """The same comparison, for a customer without the attribute as if it were `value`."""
@@ -97,29 +78,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which customers are meant: those for whom `rules` hold together (`holds` false: those for whom they do not).
-
-    `unless` are other rules that must not hold together. `inside` and `outside` name a segment whose tag the customer
-    must, or must not, carry already. `with_address` leaves out customers without a usable address, `tagged` those
-    without any tag. Without anything it is everybody.
-    """
-
-    today: date
-    rules: tuple[Rule, ...] = ()
-    holds: bool = True
-    inside: str | None = None
-    outside: str | None = None
-    with_address: bool = False
-    unless: tuple[Rule, ...] = ()
-    tagged: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.holds and not self.rules:
-            raise ValueError("nobody fails to match no rules")
-
-
-@dataclass(frozen=True, slots=True)
 class RuleResult:
     """One rule held against one customer, and both in words: `words` tell the rule, `finding` what the customer has."""
 
@@ -127,36 +85,6 @@ class RuleResult:
     passes: bool
     words: str
     finding: str
-
-
-def matching(rules: tuple[Rule, ...], today: date) -> Selection:
-    """Whom a segment of these rules is made of."""
-    return Selection(today, rules)
-
-
-def reachable(rules: tuple[Rule, ...], today: date) -> Selection:
-    """Those of them who have an address that Mailchimp could hold."""
-    return Selection(today, rules, with_address=True)
-
-
-def entering(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
-    """Who matches and does not carry the segment's tag yet. Without an address nobody can carry one."""
-    return Selection(today, rules, outside=segment_id, with_address=True)
-
-
-def leaving(rules: tuple[Rule, ...], today: date, segment_id: str) -> Selection:
-    """Who carries the segment's tag and no longer matches."""
-    return Selection(today, rules, holds=False, inside=segment_id)
-
-
-def only_first(first: tuple[Rule, ...], second: tuple[Rule, ...], today: date) -> Selection:
-    """Who matches the `first` rules and not the `second`: whom an edit of a segment lets in, or lets go."""
-    return Selection(today, first, unless=second)
-
-
-def carrying(today: date, segment_id: str) -> Selection:
-    """Who carries the segment's tag, whatever its rules: whom a deleted segment must let go."""
-    return Selection(today, inside=segment_id)
 
 
 def matches(rules: Iterable[Rule], filterable: Filterable, today: date) -> bool:

@@ -31,19 +31,16 @@ from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import mask_addresses, refusal
-from chalicelib.domain.segments.calendar import today_in
-from chalicelib.domain.segments.filterable import Filterable, sample_from_document
-from chalicelib.domain.segments.rules import Rule, Selection, explain
+from chalicelib.domain.segments.filterable import Filterable
+from chalicelib.domain.segments.rules import Rule, explain
 from chalicelib.errors import conflict, not_found
 from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStore
-from chalicelib.store.segment_query import SegmentQuery
 from chalicelib.store.tag_rechecks import TagRecheckStore
-from chalicelib.sync.ports import Clock, MailchimpFor
+from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.segments.segments_phase import address_status_of
 
 _API_SECONDS = 25.0
@@ -105,16 +102,16 @@ class Customers:
     def explain(self, department_id: str, customer_id: str) -> CustomerView:
         """Why this customer is, or is not, in the audience. Raises RefuseRequest (404) for one we never saw."""
         department = _selected(self._departments, department_id)
-        found = self._customers.whole(department_id, customer_key(customer_id))
+        found = self._customers.copy(department_id, customer_key(customer_id))
         if found is None:
             raise not_found(
                 "No customer with this id is known here. Check the id. A customer who is new in PracBill appears "
                 "with the next sync. A customer who was removed there or erased is no longer stored."
             )
-        stored, copy = found
-        segments = tuple(self._segment_verdicts(department, from_attributes(copy), stored.in_segments))
+        stored, email = found.stored, found.sample.email
+        segments = tuple(self._segment_verdicts(department, found.filterable, stored.in_segments))
         if not stored.address_key:
-            return _without_address(customer_id, sample_from_document(copy["sample"]["S"]).email or "", segments)
+            return _without_address(customer_id, email, segments)
         state = self._members.state(department_id, stored.address_key, _audience(department).id)
         ledger = self._ledger.entries(department_id, stored.address_key)
         in_audience, verdict = verdict_of(department, state, customer_id, ledger, self._clock())
@@ -125,7 +122,7 @@ class Customers:
             verdict=verdict,
             verdict_code=code,
             verdict_params=params,
-            address=sample_from_document(copy["sample"]["S"]).email or None,
+            address=email or None,
             member_status=state.member.status,
             shared_with=_others(state, customer_id),
             last_push=_last_push(state.member),
@@ -157,7 +154,7 @@ class Reconciliations:
         members: MemberStore,
         checks: TagRecheckStore,
         address_statuses: AddressStatusStore,
-        query_for: Callable[[Department], SegmentQuery],
+        reader_for: ReaderFor,
         mailchimp_for: MailchimpFor,
         clock: Clock,
     ) -> None:
@@ -165,7 +162,7 @@ class Reconciliations:
         self._members = members
         self._checks = checks
         self._address_statuses = address_statuses
-        self._query_for = query_for
+        self._reader_for = reader_for
         self._mailchimp_for = mailchimp_for
         self._clock = clock
 
@@ -177,14 +174,13 @@ class Reconciliations:
         department = _selected(self._departments, department_id)
         audience, now = _audience(department), self._clock()
         theirs = self._mailchimp_for(department, lambda: _API_SECONDS).subscribed_count(audience.id)
-        everybody = Selection(today_in(ZoneInfo(department.timezone), now), with_address=True)
-        ours, (with_address,) = self._query_for(department).counts_of_all([everybody])
+        ours, without_address = self._count(department)
         address_statuses, as_of = self._up_to_date(department, now)
         reasons = address_statuses.reasons
         # Foreign members count on Mailchimp's side alone.
         reasons["foreign"] = -reasons["foreign"]
         reasons["shared_address"] = address_statuses.shared
-        reasons["no_address"] = ours - with_address
+        reasons["no_address"] = without_address
         reasons["not_counted_yet"] = ours - theirs - reasons.total()
         return Reconciliation(
             pracbill_count=ours,
@@ -195,6 +191,14 @@ class Reconciliations:
             ),
             as_of=as_of,
         )
+
+    def _count(self, department: Department) -> tuple[int, int]:
+        """How many customers there are, and how many of them without a usable address."""
+        count = without_address = 0
+        for row in self._reader_for(department).rows():
+            count += 1
+            without_address += row.address_key is None
+        return count, without_address
 
     def _up_to_date(self, department: Department, now: datetime) -> tuple[AddressStatuses, datetime]:
         """Where addresses stand, and as of when."""

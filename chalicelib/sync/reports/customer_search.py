@@ -9,15 +9,17 @@ from chalicelib.contract.customers import FoundCustomer, FoundCustomers
 from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.customers import address_key, customer_key
 from chalicelib.domain.departments import Department
-from chalicelib.domain.segments.filterable import Sample, comparable_text
+from chalicelib.domain.segments.filterable import Sample, comparable_text, search_text
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.members import MemberStore
-from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.sync.ports import ReaderFor
 
 MOST_FOUND = 20
 # Somebody waits, letter by letter; a department of 100,000 is read in about one second.
 _SECONDS_FOR_NAMES = 3.0
+# Of a megabyte and 128 read units each: some 100,000 customers.
+_MOST_PAGES = 40
 
 
 class CustomerSearch:
@@ -29,13 +31,13 @@ class CustomerSearch:
         departments: DepartmentStore,
         customers: CustomerStore,
         members: MemberStore,
-        query_for: Callable[[Department], SegmentQuery],
+        reader_for: ReaderFor,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._departments = departments
         self._customers = customers
         self._members = members
-        self._query_for = query_for
+        self._reader_for = reader_for
         self._timer = timer
 
     def find(self, department_id: str, text: str) -> FoundCustomers:
@@ -49,13 +51,24 @@ class CustomerSearch:
         wanted = comparable_text(text)
         if wanted is None:
             return FoundCustomers(tuple(by_id), complete=True)
-        end = self._timer() + _SECONDS_FOR_NAMES
-        named, is_complete = self._query_for(department).containing(
-            wanted, MOST_FOUND, goes_on=lambda: self._timer() < end
-        )
+        named, is_complete = self._named(department, wanted)
         others = [_found(one, "name") for one in named if one.id not in {found.customer_id for found in by_id}]
         found = (*by_id, *others)
         return FoundCustomers(found[:MOST_FOUND], complete=is_complete and len(found) <= MOST_FOUND)
+
+    def _named(self, department: Department, text: str) -> tuple[list[Sample], bool]:
+        """Customers whose names contain a text in comparable form; False when there may be more.
+
+        Reading ends when enough are found, and when it took too long or too many pages: somebody waits, letter by
+        letter, and each reading is paid for.
+        """
+        found: list[Sample] = []
+        end = self._timer() + _SECONDS_FOR_NAMES
+        for number, page in enumerate(self._reader_for(department).pages(), start=1):
+            found += (sample for row in page if text in search_text(sample := row.sample))
+            if len(found) > MOST_FOUND or self._timer() >= end or number > _MOST_PAGES:
+                return found, False
+        return found, True
 
     def _with_address(self, department: Department, text: str) -> FoundCustomers:
         address = usable_address(text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from chalicelib.contract.common import Choice
+from chalicelib.store.customer_reading import CustomerReader
 
 CHOICE_FIELDS = ("state", "country", "status", "customer_type")
 # Typing errors are values too; the most useful list is a short one.
@@ -12,6 +15,23 @@ _MOST_CHOICES = 30
 _LONGEST_CHOICE = 60
 _CODES = ("state", "country")
 _LONGEST_CODE = 3
+
+
+def texts_of(
+    reader: CustomerReader, fields: Sequence[str], *, seconds: float, clock: Callable[[], float] = time.monotonic
+) -> dict[str, Counter[str]]:
+    """How often which text occurs in each of the fields, of as many customers as can be read in that time."""
+    found: dict[str, Counter[str]] = {field: Counter() for field in fields}
+    end = clock() + seconds
+    for page in reader.pages():
+        for row in page:
+            filterable = row.filterable
+            for field in fields:
+                if text := getattr(filterable, field):
+                    found[field][text] += 1
+        if clock() > end:
+            break
+    return found
 
 
 def choices_of(field: str, texts: Counter[str]) -> tuple[Choice, ...]:

@@ -7,6 +7,7 @@ free there, and told of a deletion; whatever it does not answer in time, a run m
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,14 +17,13 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
 from chalicelib.domain.segments.validation import check_definition, check_rules, name_key
 from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
-from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.segments import ID_PREFIX, NameTaken, SegmentStore
 from chalicelib.sync.account.registration import Registration
-from chalicelib.sync.ports import Clock, MailchimpFor
+from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.runs.lifecycle import Runs
 from chalicelib.sync.segments.builder import field_descriptions, segment_templates
-from chalicelib.sync.segments.choices import CHOICE_FIELDS, choices_of
+from chalicelib.sync.segments.choices import CHOICE_FIELDS, choices_of, texts_of
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours
 from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.views import view_of
@@ -42,7 +42,7 @@ class Segments:
         segments: SegmentStore,
         departments: DepartmentStore,
         registration: Registration,
-        tags: CustomerTags,
+        reader_for: ReaderFor,
         previews: Previews,
         runs: Runs,
         mailchimp_for: MailchimpFor,
@@ -52,7 +52,7 @@ class Segments:
         self._segments = segments
         self._departments = departments
         self._registration = registration
-        self._tags = tags
+        self._reader_for = reader_for
         self._previews = previews
         self._runs = runs
         self._mailchimp_for = mailchimp_for
@@ -65,15 +65,21 @@ class Segments:
         """What a segment builder needs; with a department, the values its customers have are offered."""
         if department_id is None:
             return field_descriptions()
-        seen = self._tags.texts(department_id, CHOICE_FIELDS, seconds=_SECONDS_FOR_CHOICES)
+        seen = self._texts(department_id, CHOICE_FIELDS)
         return field_descriptions({field: choices_of(field, texts) for field, texts in seen.items()})
 
     def templates(self, department_id: str | None) -> Sequence[SegmentTemplate]:
         """Ready-made segments; with a department, one for each state its customers live in."""
         if department_id is None:
             return segment_templates()
-        seen = self._tags.texts(department_id, ("state",), seconds=_SECONDS_FOR_CHOICES)
+        seen = self._texts(department_id, ("state",))
         return segment_templates(state for state, _ in seen["state"].most_common())
+
+    def _texts(self, department_id: str, fields: Sequence[str]) -> Mapping[str, Counter[str]]:
+        department = self._departments.get(department_id)
+        if department is None:
+            return {field: Counter() for field in fields}
+        return texts_of(self._reader_for(department), fields, seconds=_SECONDS_FOR_CHOICES)
 
     def preview(
         self, department_id: str, rules: tuple[SegmentRule, ...], *, segment_id: str | None, per_rule: bool

@@ -1,6 +1,6 @@
-"""The differences between who belongs to segments and who carries their tags: found in the database, sent, noted.
+"""The differences between who belongs to segments and who carries their tags: found, sent, noted.
 
-The database answers only those who enter or leave, for all segments in one reading. Their addresses go out at most 500
+One reading of the customers answers for all segments who enters or leaves. Their addresses go out at most 500
 each way in a call, and a customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found
 again, and sent again it changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so
 what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again. A call
@@ -23,8 +23,9 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
+from chalicelib.domain.segments.evaluation import RuleSet, rule_sets
 from chalicelib.domain.segments.filterable import filterable
-from chalicelib.domain.segments.rules import Selection, carrying, matches
+from chalicelib.domain.segments.rules import Rule, matches
 from chalicelib.domain.segments.segment import TAGGABLE, Segment, SegmentCounts, Tag, reason_of
 from chalicelib.errors import RefuseRequest
 from chalicelib.iteration import slices
@@ -32,20 +33,32 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
 from chalicelib.store.address_status import AddressStatuses
+from chalicelib.store.customer_reading import CustomerReader, CustomerRow
 from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.store.segment_query import Difference, Found, SegmentQuery
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 
 Thing = TypeVar("Thing")
-# Opens the questions about a department's customers.
-QueryFor = Callable[[Department], SegmentQuery]
 
 _CUSTOMERS_AT_ONCE = 500
 _MARKS_AT_ONCE = 4_000
 MOST_STATES_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A customer who enters or leaves segments, which are told by their ids.
+
+    `passed_over` are the segments for whose tags Mailchimp passed the member over before.
+    """
+
+    customer_key: str
+    address_key: str | None
+    enters: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+    passed_over: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -61,7 +74,7 @@ class Work:
     department: Department
     audience_id: str
     today: date
-    query: SegmentQuery
+    reader: CustomerReader
     mailchimp: MailchimpClient
     remaining: Remaining
     rechecks: dict[str, set[str]]
@@ -167,7 +180,8 @@ class Differences:
         Answers what stands in the way of single ones, by their ids: SegmentGone, RefuseRequest or WholeCallRefused.
         """
         doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
-        found = work.query.differences({key: doing.segment.rules for key, doing in doings.items()}, work.today)
+        rules = {key: doing.segment.rules for key, doing in doings.items()}
+        found = differences(work.reader.walk(), rules, work.today)
         for part in slices(chain(found, _rechecks_of(work, doings)), _CUSTOMERS_AT_ONCE):
             self._look_up(work, part)
             if not all(self._take(doings, one) for one in part):
@@ -201,7 +215,10 @@ class Differences:
         # One number an address, a bit a segment: this grows with the department and not with its segments.
         bits = {segment_id: 1 << place for place, segment_id in enumerate(work.carried_out)}
         known: dict[str | None, int] = {}
-        for address, segment_ids in work.query.tagged(work.today) if bits else ():
+        for row in work.reader.walk() if bits else ():
+            address, segment_ids = row.address_key, row.in_segments
+            if not segment_ids:
+                continue
             before = known.get(address, 0)
             after = before
             is_reached = address is not None and work.address_statuses.is_reached(address)
@@ -221,7 +238,7 @@ class Differences:
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
         """Take the segment's mark from all customers; False when time was over before the end."""
-        for part in slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+        for part in slices(_carrying(work, segment), _CUSTOMERS_AT_ONCE):
             self._tags.unmark(segment.department_id, segment.id, [found.customer_key for found in part])
             if work.is_short_of_time:
                 return False
@@ -234,15 +251,22 @@ class Differences:
         documented whether the listing shows them. Who has it there without belonging to the
         segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
         """
-        for part in slices(work.query.iterate(carrying(work.today, segment.id)), _CUSTOMERS_AT_ONCE):
+        for part in slices(_carrying(work, segment), _CUSTOMERS_AT_ONCE):
             lost = [
                 found.customer_key
                 for found in part
                 if found.address_key is None or not (found.address_key in seen_addresses or _is_pending(work, found))
             ]
             self._tags.unmark(segment.department_id, segment.id, lost)
-        others = Selection(work.today, segment.rules, holds=False, outside=segment.id, with_address=True)
-        wrong = {f.address_key for f in work.query.iterate(others) if f.address_key and f.address_key in seen_addresses}
+        rules = RuleSet.of(segment.rules, work.today)
+        wrong = {
+            row.address_key
+            for row in work.reader.walk()
+            if row.address_key
+            and segment.id not in row.in_segments
+            and row.address_key in seen_addresses
+            and not rules.matches(row.filterable)
+        }
         work.rechecks.setdefault(segment.id, set()).update(wrong)
         work.wrongly_tagged[segment.id] = wrong
 
@@ -331,6 +355,30 @@ class Differences:
         return goes_on and not doing.is_cut_short and not work.is_short_of_time
 
 
+def differences(
+    rows: Iterable[CustomerRow], segments: Mapping[str, Sequence[Rule]], today: date
+) -> Iterator[Difference]:
+    """Who of some customers enters or leaves any of the segments (rules by id), with an address or not."""
+    rules = rule_sets(segments, today)
+    for row in rows:
+        fields, tags = row.filterable, row.in_segments
+        enters, leaves = [], []
+        for segment_id, wanted in rules.items():
+            if wanted.matches(fields):
+                if segment_id not in tags:
+                    enters.append(segment_id)
+            elif segment_id in tags:
+                leaves.append(segment_id)
+        if enters or leaves:
+            passed_over = frozenset(row.passed_over)
+            yield Difference(row.customer_key, row.address_key, tuple(enters), tuple(leaves), passed_over)
+
+
+def _carrying(work: Work, segment: Segment) -> Iterator[CustomerRow]:
+    """Who carries the segment's tag, whatever its rules."""
+    return (row for row in work.reader.walk() if segment.id in row.in_segments)
+
+
 def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int) -> int | None:
     """Note the members who carry the tag in Mailchimp, from the `start`-th on.
 
@@ -348,7 +396,7 @@ def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int
     return None
 
 
-def _is_pending(work: Work, found: Found) -> bool:
+def _is_pending(work: Work, found: CustomerRow) -> bool:
     known = work.address_statuses.get(found.address_key) if found.address_key is not None else None
     return known is not None and known.status == "pending"
 

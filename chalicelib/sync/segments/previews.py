@@ -1,15 +1,15 @@
 """Previews: who would be in a segment now, without storing or sending anything.
 
-The database counts what the last run stored. What PracBill changed since then is read first, if it is little: each
-changed customer is taken out of the counts as it is stored and put in as it is now. If it is more, the answer says how
-old it is.
+One reading of what the last run stored answers everything, however many rules there are. What PracBill changed since
+then is read first, if it is little: each changed customer counts as it is now. If it is more, the answer says how old
+it is.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -30,20 +30,17 @@ from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.planning import AddressState, plan_address
 from chalicelib.domain.reachability import is_reachable
 from chalicelib.domain.segments.calendar import today_in
+from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet
 from chalicelib.domain.segments.filterable import Filterable, Sample, filterable, sample_of
-from chalicelib.domain.segments.rules import Rule, Selection, matches, matching, only_first
-from chalicelib.domain.segments.rules import reachable as with_address
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.errors import ServiceError
 from chalicelib.pracbill.client import BadRecord, ChangePage
 from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customers import CustomerStore
-from chalicelib.store.filterable_attributes import from_attributes
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.store.segment_query import SegmentQuery
-from chalicelib.sync.ports import Clock, PracBillFor
+from chalicelib.sync.ports import Clock, PracBillFor, ReaderFor
 from chalicelib.sync.runs.progress import OVERLAP
-from chalicelib.sync.segments.membership_diff import QueryFor
 
 SAMPLE_SIZE = 10
 # PracBill's changes are read only as far as somebody who waits for a preview would not notice.
@@ -51,37 +48,26 @@ _MOST_PAGES = 2
 _SECONDS_FOR_CHANGES = 7.0
 _RUNS_LOOKED_AT = 20
 
-Belongs = Callable[[Filterable], bool]
-
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """A customer that PracBill changed since the last run; None where it is not stored yet, or gone."""
+class ChangedCustomer:
+    """A customer that PracBill changed since the last run, as it is now."""
 
-    key: str
-    before: Filterable | None
-    after: Filterable | None
+    customer_key: str
+    filterable: Filterable
     sample: Sample
-    was_reached: bool
     is_reached: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """What the database does not know yet, and up to when an answer with it is true."""
+    """What is not stored yet, and up to when an answer with it is true.
+
+    `changed` are the customers by their keys, None for those who are gone.
+    """
 
     as_of: datetime
-    changed: tuple[Changed, ...] = ()
-
-    def delta(self, belongs: Belongs) -> int:
-        """What the changes add to a count of those who belong."""
-        return sum(_is(belongs, one.after) - _is(belongs, one.before) for one in self.changed)
-
-    def reach_delta(self, belongs: Belongs) -> int:
-        return sum(
-            (one.is_reached and _is(belongs, one.after)) - (one.was_reached and _is(belongs, one.before))
-            for one in self.changed
-        )
+    changed: dict[str, ChangedCustomer | None] = field(default_factory=dict)
 
 
 class Previews:
@@ -92,7 +78,7 @@ class Previews:
         members: MemberStore,
         address_statuses: AddressStatusStore,
         runs: RunStore,
-        query_for: QueryFor,
+        reader_for: ReaderFor,
         pracbill_for: PracBillFor,
         clock: Clock,
     ) -> None:
@@ -100,7 +86,7 @@ class Previews:
         self._members = members
         self._address_statuses = address_statuses
         self._runs = runs
-        self._query_for = query_for
+        self._reader_for = reader_for
         self._pracbill_for = pracbill_for
         self._clock = clock
 
@@ -108,38 +94,44 @@ class Previews:
         self, department: Department, rules: tuple[Rule, ...], *, instead_of: tuple[Rule, ...] | None, per_rule: bool
     ) -> SegmentPreview:
         """Who matches the rules; with `instead_of`, a segment's present rules, also who enters and who leaves it."""
-        today = today_in(ZoneInfo(department.timezone), self._clock())
         address_statuses = self._address_statuses.load(department.id, department.audience_id)
-        fresh = self._fresh(department, address_statuses)
-        answers = Answers(self._query_for(department), fresh, today)
-        total, count, *each = answers.counts([rules, *((rule,) for rule in rules if per_rule)])
-        enter, leave = None, None
-        if instead_of is not None:
-            enter, leave = answers.change(rules, instead_of), answers.change(instead_of, rules)
+        fresh = self._fresh(department)
+        counts = PreviewCounts(
+            rules, self._today(department), instead_of=instead_of, per_rule=per_rule, sample_size=SAMPLE_SIZE
+        )
+        for row in self._reader_for(department).rows():
+            if row.customer_key not in fresh.changed:
+                counts.add(row, lambda row=row: _is_reached(address_statuses, row.address_key))  # type: ignore[misc]
+        for one in fresh.changed.values():
+            if one is not None:
+                counts.add(one, lambda one=one: one.is_reached)  # type: ignore[misc]
         return SegmentPreview(
-            count=count,
-            reachable_count=answers.reachable_count(rules, address_statuses),
-            total=total,
+            count=counts.matching.count,
+            reachable_count=counts.reachable,
+            total=counts.total,
             as_of=fresh.as_of,
-            sample=answers.sample(matching(rules, today), lambda one: matches(rules, one, today)),
-            per_rule=tuple(_rule_count(rule, n) for rule, n in zip(rules, each, strict=True)) if per_rule else None,
-            entering=enter,
-            leaving=leave,
+            sample=_shown(counts.matching),
+            per_rule=tuple(map(_rule_count, rules, counts.alone)) if per_rule else None,
+            entering=_change(counts.entering) if instead_of is not None else None,
+            leaving=_change(counts.leaving) if instead_of is not None else None,
         )
 
     def count(self, department: Department, rules: tuple[Rule, ...]) -> int:
         """Who matches, as far as the last run knows."""
-        today = today_in(ZoneInfo(department.timezone), self._clock())
-        return self._query_for(department).count(matching(rules, today))
+        wanted = RuleSet.of(rules, self._today(department))
+        return sum(wanted.matches(row.filterable) for row in self._reader_for(department).rows())
+
+    def _today(self, department: Department) -> date:
+        return today_in(ZoneInfo(department.timezone), self._clock())
 
     # ------------------------------------------------------------------------------------------ changes since the run
 
-    def _fresh(self, department: Department, address_statuses: AddressStatuses) -> Fresh:
+    def _fresh(self, department: Department) -> Fresh:
         page_as_of, records = self._changes(department)
         if page_as_of is None:
             return Fresh(self._last_read(department))
         latest: dict[str, Customer | RemovedCustomer] = {customer_key(record.id): record for record in records}
-        return Fresh(min(page_as_of, self._clock()), tuple(self._compare(department, latest, address_statuses)))
+        return Fresh(min(page_as_of, self._clock()), self._changed(department, latest))
 
     def _changes(self, department: Department) -> tuple[datetime | None, list[Customer | RemovedCustomer]]:
         """All that PracBill changed since the last run, and up to when; None when it is too much or takes too long."""
@@ -158,28 +150,24 @@ class Previews:
         records = [record for page in pages for record in page.records if not isinstance(record, BadRecord)]
         return parse_moment(pages[0].as_of), records
 
-    def _compare(
-        self, department: Department, latest: dict[str, Customer | RemovedCustomer], address_statuses: AddressStatuses
-    ) -> Iterable[Changed]:
+    def _changed(
+        self, department: Department, latest: dict[str, Customer | RemovedCustomer]
+    ) -> dict[str, ChangedCustomer | None]:
+        """Those that are not stored as PracBill has them now."""
         known = self._customers.get(department.id, list(latest))
         changed = {
             key: record
             for key, record in latest.items()
             if _differs(record, known[key].fingerprint if key in known else "", department.timezone)
         }
-        items = self._customers.items(department.id, list(changed))
         reached = self._reached(department, [r for r in changed.values() if isinstance(r, Customer)])
-        for key, record in changed.items():
-            item = items.get(key)
-            address = known[key].address_key if key in known else ""
-            yield Changed(
-                key=key,
-                before=from_attributes(item) if item is not None else None,
-                after=filterable(record, ZoneInfo(department.timezone)) if isinstance(record, Customer) else None,
-                sample=sample_of(record) if isinstance(record, Customer) else Sample(record.id),
-                was_reached=bool(address) and address_statuses.is_reached(address),
-                is_reached=record.id in reached,
-            )
+        zone = ZoneInfo(department.timezone)
+        return {
+            key: ChangedCustomer(key, filterable(record, zone), sample_of(record), record.id in reached)
+            if isinstance(record, Customer)
+            else None
+            for key, record in changed.items()
+        }
 
     def _reached(self, department: Department, customers: Sequence[Customer]) -> set[str]:
         """The ids of changed customers whom campaigns will reach, once a sync has seen the change."""
@@ -206,50 +194,8 @@ class Previews:
         return min(max(times) + OVERLAP, now) if times else now
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Counts and samples of what is stored, with the fresh changes."""
-
-    query: SegmentQuery
-    fresh: Fresh
-    today: date
-
-    def counts(self, sets: Sequence[tuple[Rule, ...]]) -> list[int]:
-        """How many customers there are, and how many match each set of rules."""
-        total, stored = self.query.counts_of_all([matching(rules, self.today) for rules in sets])
-        return [
-            count + self.fresh.delta(lambda one, rules=rules: matches(rules, one, self.today))  # type: ignore[misc]
-            for count, rules in zip((total, *stored), ((), *sets), strict=True)
-        ]
-
-    def reachable_count(self, rules: tuple[Rule, ...], address_statuses: AddressStatuses) -> int:
-        """How many of those who match campaigns reach."""
-        found = self.query.address_keys(with_address(rules, self.today))
-        count = sum(1 for address_key in found if address_statuses.is_reached(address_key))
-        return count + self.fresh.reach_delta(lambda one: matches(rules, one, self.today))
-
-    def change(self, rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> MembershipChange:
-        """Who matches the rules and not the others."""
-
-        def belongs(one: Filterable) -> bool:
-            return matches(rules, one, self.today) and not matches(others, one, self.today)
-
-        selection = only_first(rules, others, self.today)
-        count = self.query.count(selection) + self.fresh.delta(belongs)
-        return MembershipChange(count, self.sample(selection, belongs))
-
-    def sample(self, selection: Selection, belongs: Belongs) -> tuple[PreviewCustomer, ...]:
-        """The first ones by their ids."""
-        changed = {one.key: one for one in self.fresh.changed}
-        gone = sum(1 for one in changed.values() if _is(belongs, one.before))
-        stored = {customer_key(s.id): s for s in self.query.first(selection, SAMPLE_SIZE + gone)}
-        found = {key: sample for key, sample in stored.items() if key not in changed}
-        found |= {key: one.sample for key, one in changed.items() if _is(belongs, one.after)}
-        return tuple(_shown(found[key]) for key in sorted(found)[:SAMPLE_SIZE])
-
-
-def _is(belongs: Belongs, one: Filterable | None) -> bool:
-    return one is not None and belongs(one)
+def _is_reached(address_statuses: AddressStatuses, address_key: str | None) -> bool:
+    return address_key is not None and address_statuses.is_reached(address_key)
 
 
 def _differs(record: Customer | RemovedCustomer, known: str, timezone: str) -> bool:
@@ -273,11 +219,18 @@ def _rule_count(rule: Rule, count: int) -> RuleCount:
     return RuleCount(rule.field, rule.operator, rule.value, count)
 
 
-def _shown(sample: Sample) -> PreviewCustomer:
-    return PreviewCustomer(
-        id=sample.id,
-        email=sample.email or None,
-        company_name=sample.company_name or None,
-        first_name=sample.first_name or None,
-        last_name=sample.last_name or None,
+def _change(group: Group) -> MembershipChange:
+    return MembershipChange(group.count, _shown(group))
+
+
+def _shown(group: Group) -> tuple[PreviewCustomer, ...]:
+    return tuple(
+        PreviewCustomer(
+            id=sample.id,
+            email=sample.email or None,
+            company_name=sample.company_name or None,
+            first_name=sample.first_name or None,
+            last_name=sample.last_name or None,
+        )
+        for sample in group.first
     )

@@ -33,14 +33,13 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.store.segments import SegmentStore
 from chalicelib.store.tag_rechecks import TagRecheck, TagRecheckStore
-from chalicelib.sync.ports import Clock, MailchimpFor, Remaining
+from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS
 from chalicelib.sync.segments.mailchimp_tags import TagKeeper
 from chalicelib.sync.segments.membership_diff import (
     MOST_STATES_KEPT,
     Differences,
-    QueryFor,
     Work,
     tagged_in,
 )
@@ -107,7 +106,7 @@ class SegmentsPhase:
         seen_addresses: SeenAddressStore,
         runs: RunStore,
         logs: LogStore,
-        query_for: QueryFor,
+        reader_for: ReaderFor,
         mailchimp_for: MailchimpFor,
         clock: Clock,
     ) -> None:
@@ -121,7 +120,7 @@ class SegmentsPhase:
         self._seen_addresses = seen_addresses
         self._runs = runs
         self._logs = logs
-        self._query_for = query_for
+        self._reader_for = reader_for
         self._mailchimp_for = mailchimp_for
         self._clock = clock
         self._differences = Differences(members=members, tags=tags, note=self._note)
@@ -258,7 +257,7 @@ class SegmentsPhase:
             department=department,
             audience_id=department.audience_id,
             today=today_in(ZoneInfo(department.timezone), self._clock()),
-            query=self._query_for(department),
+            reader=self._reader_for(department),
             mailchimp=self._mailchimp_for(department, remaining),
             remaining=remaining,
             rechecks=_rechecks_by_segment(checks),

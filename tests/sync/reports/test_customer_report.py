@@ -58,7 +58,7 @@ def reconcile(office: SegmentOffice) -> Reconciliation:
         members=engine.members,
         checks=office.checks,
         address_statuses=office.address_statuses,
-        query_for=office.query_for,
+        reader_for=office.reader_for,
         mailchimp_for=engine.mailchimp_for,
         clock=engine.clock,
     ).get(practice.id)

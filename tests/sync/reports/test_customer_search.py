@@ -25,7 +25,7 @@ def find(office: SegmentOffice, text: str, timer: Callable[[], float] = lambda: 
         departments=engine.departments,
         customers=engine.customers,
         members=engine.members,
-        query_for=office.query_for,
+        reader_for=office.reader_for,
         timer=timer,
     )
     return search.find(office.practice.id, text)

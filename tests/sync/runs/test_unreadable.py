@@ -94,6 +94,6 @@ def test_nothing_is_counted_where_everything_can_be_read(
     practice.customers(3)
     practice.sync("full")
     assert findings(practice) == {}
-    monkeypatch.setattr(engine.steps._ingest_phase._unreadable, "_query_for", None)  # would fail if it were asked
+    monkeypatch.setattr(engine.steps._ingest_phase._unreadable, "_reader_for", None)  # would fail if it were asked
     practice.edit("1", first_name="Changed")
     assert practice.sync().status == "success"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.segments import SegmentRule
-from chalicelib.store.segment_query import SegmentQuery
+from chalicelib.store.customer_reading import CustomerReader
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import VICTORIA, SegmentOffice
@@ -105,13 +105,13 @@ def test_all_segments_are_read_at_once_and_their_counts_once_more(
     office.run()
     office.move("ann", "TAS")
     readings: Counter[str] = Counter()
-    items = SegmentQuery._items
+    walk = CustomerReader.walk
 
-    def counted(query: SegmentQuery, asked: Any, *attributes: str) -> Any:
+    def counted(reader: CustomerReader, **place: Any) -> Any:
         readings["customers"] += 1
-        return items(query, asked, *attributes)
+        return walk(reader, **place)
 
-    monkeypatch.setattr(SegmentQuery, "_items", counted)
+    monkeypatch.setattr(CustomerReader, "walk", counted)
     office.sync()
     assert readings["customers"] == 2
     assert all(office.tagged(f"Segment {number}") == ([] if number % 2 else ["ann", "ben"]) for number in range(10))
