@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -10,8 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.consent.members import AddressCustomers, ConsentState, Member, OptOut, Push, PushRefusal, merge
+from chalicelib.domain.consent.members import (
+    AddressCustomers,
+    ConsentState,
+    Member,
+    OptOut,
+    Push,
+    PushRefusal,
+    merge,
+    with_values_held,
+)
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.fieldmap import LeftOut
 
 HERE, ELSEWHERE = "a1", "a2"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -57,6 +68,111 @@ def test_of_another_audience_only_the_persons_words_count() -> None:
     assert (member.sent, member.owner, member.pushed_at) == ("", "", None)
 
 
+def test_all_that_is_known_here_comes_from_the_state_to_which_it_belongs() -> None:
+    state = ConsentState(
+        audience_id=HERE,
+        status="archived",
+        status_at=NOON,
+        observed_at=LATER,
+        opt_out=NO,
+        before_archive="pending",
+        archived_by_us=True,
+        pre_existing=True,
+        asked_at=NOON,
+        erased=True,
+        contact_id="c1",
+        successor_key="next",
+        spelling="a@müller.test",
+        no_seen_at=NOON,
+    )
+    refusal = PushRefusal("unknown", "words", NOON, 1, "inputs")
+    left_out = (LeftOut("PHONE", "us_phone"),)
+    push = Push(HERE, "subscribed", NOON, "7", "print", "held", left_out, "yes-absent", refusal, "c0")
+    assert known(state, push) == Member(
+        address_key="key",
+        address="a@clinic.test",
+        status="archived",
+        status_at=NOON,
+        opt_out=NO,
+        before_archive="pending",
+        archived_by_us=True,
+        pre_existing=True,
+        asked_at=NOON,
+        erased=True,
+        sent="print",
+        held="held",
+        left_out=left_out,
+        owner="7",
+        pushed_at=NOON,
+        pushed_status="subscribed",
+        refusal=refusal,
+        has_consent_state=True,
+        contact_id="c1",
+        successor_key="next",
+        spelling="a@müller.test",
+    )
+
+
+def test_who_was_pushed_to_since_has_no_successor() -> None:
+    moved = ConsentState(HERE, "forgotten", observed_at=NOON, successor_key="next")
+    assert known(moved, Push(HERE, "subscribed", NOON)).successor_key == "next"
+    assert known(moved, Push(HERE, "subscribed", LATER)).successor_key == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "pushed", "pushed_at", "contact"),
+    [
+        ("c1", "c2", LATER, "c2"),
+        ("c1", "", LATER, "c1"),
+        ("c1", "c2", NOON, "c1"),
+        ("", "c2", NOON, "c2"),
+        ("", "c2", None, ""),  # it was only ever refused: of whom that was is not known
+        ("c1", "c2", None, "c1"),
+    ],
+)
+def test_the_contact_is_the_one_that_the_newer_state_names(
+    heard: str, pushed: str, pushed_at: datetime | None, contact: str
+) -> None:
+    state = ConsentState(HERE, "subscribed", observed_at=NOON, contact_id=heard)
+    assert known(state, Push(HERE, "subscribed", pushed_at, contact_id=pushed)).contact_id == contact
+
+
+# ------------------------------------------------------------------------------------- what Mailchimp holds by now
+
+LEFT_OUT = (LeftOut("PHONE", "value_refused"),)
+SENT = Push(HERE, "subscribed", NOON, sent="ours", held="theirs", left_out=LEFT_OUT)
+
+
+@pytest.mark.parametrize("retry_refused", [True, False])
+@pytest.mark.parametrize("asked_at", [NOON, LATER])
+def test_values_that_were_changed_in_mailchimp_take_the_place_of_what_was_sent(
+    asked_at: datetime, retry_refused: bool
+) -> None:
+    held = with_values_held(SENT, "changed", asked_at, retry_refused=retry_refused)
+    assert held == replace(SENT, sent="changed", held="changed", left_out=())
+
+
+def test_values_in_mailchimps_own_form_are_still_ours() -> None:
+    assert with_values_held(SENT, "theirs", LATER) == SENT
+    assert with_values_held(replace(SENT, held=""), "ours", LATER) == replace(SENT, held="")
+    assert with_values_held(SENT, "ours", LATER).held == "ours"
+
+
+def test_what_was_refused_is_sent_again_only_when_that_is_wanted() -> None:
+    again = with_values_held(SENT, "theirs", LATER, retry_refused=True)
+    assert again == replace(SENT, sent="theirs", left_out=())
+    whole = replace(SENT, left_out=())
+    assert with_values_held(whole, "theirs", LATER, retry_refused=True) == whole
+
+
+def test_what_was_read_before_the_push_or_of_who_was_sent_nothing_counts_for_nothing() -> None:
+    assert with_values_held(SENT, "changed", NOON - timedelta(seconds=1)) == SENT
+    nothing = replace(SENT, sent="", held="")
+    assert with_values_held(nothing, "changed", LATER) == nothing
+    undated = replace(SENT, pushed_at=None)
+    assert with_values_held(undated, "changed", LATER).held == "changed"
+
+
 def test_erasure_is_known_in_every_audience() -> None:
     assert known(ConsentState(ELSEWHERE, erased=True)).erased
 
@@ -99,6 +215,12 @@ def test_the_strictest_consent_counts(words: tuple[Any, ...], strictest: Any) ->
     for order in permutations(words):
         address_customers = AddressCustomers.of(tuple(customer(str(i), consent=word) for i, word in enumerate(order)))
         assert address_customers.consent == strictest
+
+
+def test_refusers_are_the_customers_with_a_no() -> None:
+    words: Any = ("unsubscribed", None, "subscribed", "unsubscribed")
+    everybody = AddressCustomers.of(tuple(customer(str(i), consent=word) for i, word in enumerate(words)))
+    assert (everybody.refusers, everybody.ids) == ({"0", "3"}, {"0", "1", "2", "3"})
 
 
 def agreed(word: Any, *times: str) -> AddressCustomers:
