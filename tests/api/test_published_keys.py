@@ -98,6 +98,20 @@ def test_made_up_key_ids_do_not_hammer_pracbill(keys: PublishedKeys, server: Key
     assert server.requests == FETCHES_AT_ONCE
 
 
+def test_tries_are_forgotten_so_that_a_new_key_is_found_in_a_process_that_has_run_for_long(
+    keys: PublishedKeys, server: KeySetServer, clock: Clock
+) -> None:
+    """Otherwise a warm process would lock everybody out for good, once it had looked four times."""
+    for number in range(FETCHES_AT_ONCE):
+        assert keys.find(f"made-up-{number}", "RS256") is None
+    server.keys.append(public_jwk(OTHER_RSA, "new"))
+    clock.now += FETCHES_AT_ONCE * FETCH_PAUSE_SECONDS - 1
+    assert keys.find("new", "RS256") is None
+    clock.now += 1
+    assert keys.find("new", "RS256")
+    assert server.requests == FETCHES_AT_ONCE + 1
+
+
 def test_a_withdrawn_key_stops_working_when_the_set_is_read_again(
     keys: PublishedKeys, server: KeySetServer, clock: Clock
 ) -> None:
@@ -170,6 +184,35 @@ def test_nobody_listens() -> None:
 def test_keys_come_over_https_or_from_this_machine_only(url: str) -> None:
     with pytest.raises(KeySetUnreadable, match="https"):
         fetch_key_set(url)
+
+
+def test_keys_over_https_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are wherever the service runs in earnest; on this machine it is plain http."""
+    asked: list[str] = []
+
+    def get(url: str, **options: Any) -> Any:
+        asked.append(url)
+        return _Answered(json.dumps({"keys": [public_jwk(RSA, "one")]}).encode())
+
+    monkeypatch.setattr(access.requests, "get", get)
+    assert [key.kid for key in fetch_key_set("https://pracbill.example/jwks.json")] == ["one"]
+    assert asked == ["https://pracbill.example/jwks.json"]
+
+
+class _Answered:
+    status_code = 200
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __enter__(self) -> _Answered:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def iter_content(self, size: int) -> Iterator[bytes]:
+        yield self._body
 
 
 def test_a_redirection_is_not_followed(server: KeySetServer) -> None:

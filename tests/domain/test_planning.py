@@ -25,6 +25,7 @@ from chalicelib.domain.planning import (
     ChunkWriter,
     Held,
     Operation,
+    _weight,
     plan_address,
     plan_move,
     rename_of,
@@ -247,6 +248,26 @@ def test_bulk_calls_take_five_hundred_addresses_and_single_calls_a_hundred() -> 
     single = [operation(n, "archive") for n in range(2000, 2201)]
     assert [len(chunk) for chunk in packed(bulk)] == [MAX_CHUNK_OPERATIONS, MAX_CHUNK_OPERATIONS, 1]
     assert [len(chunk) for chunk in packed(single)] == [MAX_SINGLE_OPERATIONS, MAX_SINGLE_OPERATIONS, 1]
+
+
+def weighing(number: int, action: Action, size: int) -> Operation:
+    """An operation that takes just so many bytes in a stored chunk."""
+    light = operation(number, action, inputs="")
+    return replace(light, inputs="x" * (size - _weight(light)))
+
+
+@pytest.mark.parametrize("action", ["add", "archive"])
+def test_a_chunk_ends_before_it_outgrows_the_store(action: Action) -> None:
+    """An item of DynamoDB holds 400 kB: a chunk that is larger could not be written, and its run would never end."""
+    fitting = [weighing(n, action, MAX_CHUNK_BYTES // 4) for n in range(4)]
+    assert [len(chunk) for chunk in packed([*fitting, *fitting, operation(9, action)])] == [4, 4, 1]
+    one_byte_more = [*fitting[:3], weighing(3, action, MAX_CHUNK_BYTES // 4 + 1)]
+    assert [len(chunk) for chunk in packed([*one_byte_more, fitting[0]])] == [3, 2]
+
+
+def test_what_bulk_calls_weigh_does_not_count_for_single_ones() -> None:
+    heavy: list[Operation] = [weighing(n, "add" if n % 2 else "archive", MAX_CHUNK_BYTES // 2) for n in range(4)]
+    assert [len(chunk) for chunk in packed(heavy)] == [2, 2]
 
 
 def test_bulk_and_single_calls_are_in_chunks_of_their_own() -> None:

@@ -58,9 +58,10 @@ def test_a_fault_of_the_server_may_have_been_carried_out(status: int) -> None:
 def test_retry_after_is_read_as_seconds_or_as_a_date_of_the_server(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    transient = transient_error_of(429, headers, silent_403=False)
-    assert transient is not None
-    assert transient.retry_after == seconds
+    for status in (429, 403, 500, 502, 503, 504):
+        transient = transient_error_of(status, headers, silent_403=True)
+        assert transient is not None
+        assert transient.retry_after == seconds
 
 
 def test_waits_double_and_are_drawn_at_random_below_their_limit() -> None:

@@ -196,6 +196,13 @@ def test_without_time_for_another_call_the_rest_is_left_untried(
     assert answer.unsettled == ()
 
 
+def test_a_late_push_makes_its_first_call_anyway(client: MailchimpClient, server: ScriptedServer) -> None:
+    """A chunk that begins with little time left would otherwise come back again and again, and nobody be sent."""
+    server.otherwise = answered
+    answer = client.push_surely("list1", [member(1), member(2)], go_on=lambda: False)
+    assert (len(answer.created), answer.untried) == (2, ())
+
+
 def test_a_fault_in_the_midst_keeps_what_was_settled(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(
         Reply(400, {"detail": "odd"}),

@@ -233,6 +233,15 @@ def test_a_shared_yes_counts_from_the_earliest_and_a_shared_no_from_the_latest()
     assert agreed("unsubscribed", late, early).consent_at == datetime(2026, 2, 2, tzinfo=UTC)
 
 
+def test_the_time_of_a_no_is_that_of_who_said_it() -> None:
+    """A later yes of another customer would make the no look newer than a yes that was given in between."""
+    no = customer("1", consent="unsubscribed", consent_changed_at="2026-02-01T00:00:00Z")
+    yes = customer("2", consent="subscribed", consent_changed_at="2026-02-09T00:00:00Z")
+    silent = customer("3", "2026-02-20T00:00:00Z")
+    assert AddressCustomers.of((no, yes, silent)).consent_at == datetime(2026, 2, 1, tzinfo=UTC)
+    assert AddressCustomers.of((yes, silent)).consent_at is None
+
+
 def test_a_yes_without_a_time_leaves_the_shared_yes_without_one() -> None:
     assert agreed("subscribed", "2026-02-01T00:00:00Z", "").consent_at is None
     assert agreed("subscribed", "last week").consent_at is None
