@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import product
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut, OptOutRoute
-from chalicelib.domain.hold_reasons import HELD, explanation, reason
+from chalicelib.domain.hold_reasons import _ACTIONS, _RULES, HELD, explanation, reason
+from chalicelib.domain.planning import Action
+from tests.domain.consent.test_rules import rules_of_the_table
 
 LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 MELBOURNE = ZoneInfo("Australia/Melbourne")
@@ -50,6 +54,37 @@ def test_what_was_done_has_a_reason_by_its_rule_or_its_action() -> None:
     assert reason("add", "unknown-add-transactional").startswith("No consent is recorded")
     assert reason("add", "anything") == "The address was not in the audience."
     assert reason("none", "anything") == ""
+
+
+def test_a_reason_by_rule_is_of_a_rule_that_there_is() -> None:
+    """A name that was mistyped would fall back to the action's reason, and nobody see it."""
+    assert set(_RULES) <= set(rules_of_the_table())
+    for rule, action in product(_RULES, get_args(Action)):
+        assert reason(action, rule) == _RULES[rule]
+
+
+def test_every_action_has_a_reason_of_its_own() -> None:
+    reasons = [reason(action, "anything") for action in get_args(Action)]
+    assert all(reasons) and len(set(reasons)) == len(reasons)
+    assert set(_ACTIONS) == set(get_args(Action))
+
+
+def test_every_reason_explains_itself_completely() -> None:
+    for code, told in HELD.items():
+        assert told.cause.endswith(".") and told.fix.endswith("."), code
+        assert explanation(code) == told
+
+
+def test_a_refusal_is_explained_with_its_field() -> None:
+    told = explanation("merge_field_invalid", "Odd", field="PHONE")
+    assert "the phone number (PHONE)" in told.cause and "Mailchimp says: Odd" in told.cause
+    assert "the phone number (PHONE)" in told.fix
+
+
+@pytest.mark.parametrize(("why", "who"), [("", "person"), (SPAM_REPORT, "spam")])
+def test_the_parts_of_the_explanation_are_told_apart_from_its_words(why: str, who: str) -> None:
+    told = explanation("opted_out", no=OptOut(LATE, "person", why))
+    assert told.params == {"who": who, "date": "2026-03-01"}
 
 
 def test_a_no_that_came_along_names_the_customer_who_said_it() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.refusals import REFUSALS, classify, mask_addresses, refusal
+from chalicelib.domain.refusals import REFUSALS, classify, mask_addresses, our_field, refusal
 
 E = "ann@clinic.test"
 
@@ -111,6 +112,106 @@ def test_a_refused_merge_field_is_named(field: str, message: str, code: str, nam
     found = classify("Your merge fields were invalid.", "ERROR_GENERIC", field, message)
     assert found.code == code
     assert named in found.cause
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ("PHONE", "merge_field_invalid"),
+        ("merge_fields.ADDRESS.zip", "merge_field_invalid"),
+        ("MMERGE7", "foreign_field_invalid"),
+        ("status", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_tag_alone_tells_that_a_field_was_refused(field: str, code: str) -> None:
+    """Whatever words Mailchimp finds for it one day."""
+    found = classify("Not accepted.", "ERROR_GENERIC", field, "Worded anew")
+    assert (found.code, found.field) == (code, field if code != "unknown" else "")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "tag"),
+    [
+        ("PHONE", "", "PHONE"),
+        ("merge_fields.ADDRESS.zip", "", "ADDRESS"),
+        ("merge_fields.FNAME", "PHONE is wrong", "FNAME"),
+        ("LTV", "PHONE is wrong", ""),  # the field that is named counts, and this one is not ours
+        ("", "PHONE is wrong", "PHONE"),
+        ("", "merge_fields.PHONE: wrong", ""),
+        ("", "PHONE and FNAME are wrong", ""),
+        ("", "MYPHONE is wrong", ""),
+        ("", "PHONE@clinic.test is wrong", ""),
+        ("", "o.PHONE-line@clinic.test is wrong", ""),
+        ("", "Please enter a complete address", "ADDRESS"),
+        ("", "Please ENTER A COMPLETE ADDRESS", "ADDRESS"),
+        ("", "Your merge fields were invalid.", ""),
+    ],
+)
+def test_which_of_our_fields_is_meant(field: str, text: str, tag: str) -> None:
+    assert our_field(field, text) == tag
+
+
+_UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+_SPAN = re.compile(r"(\d+) (minute|hour|day)s?")
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_the_words_tell_the_days_on_which_it_is_tried_again(code: str) -> None:
+    found = REFUSALS[code]
+    spans = [timedelta(seconds=int(n) * _UNITS[unit]) for n, unit in _SPAN.findall(found.fix)]
+    assert not spans or tuple(spans) == found.retry.delays
+    assert ("twice more" not in found.fix) or len(found.retry.delays) == 2
+    assert ("tried again" not in found.fix and "twice more" not in found.fix) or found.retry.delays
+    assert bool(found.retry.delays) is (found.retry.when == "after_delays")
+
+
+def test_some_words_do_tell_days() -> None:
+    assert {code for code, found in REFUSALS.items() if _SPAN.search(found.fix)} == {"signup_throttle", "no_answer"}
+    assert {code for code, found in REFUSALS.items() if "twice more" in found.fix} == {"plan_full", "unknown"}
+
+
+def test_who_fails_the_call_is_told_so_whatever_the_text_says() -> None:
+    found = classify("HTTP 500: already a list member", "FAILING_CALL")
+    assert (found.code, found.words) == ("no_answer", "HTTP 500: already a list member")
+
+
+def test_the_words_of_a_refusal_are_quoted_once_with_one_full_stop() -> None:
+    found = refusal("plan_full", words="No room.")
+    assert found.told == "Plan limit: The Mailchimp plan allows no further contacts. Mailchimp says: No room."
+    assert refusal("plan_full").told == found.summary == "Plan limit: The Mailchimp plan allows no further contacts."
+
+
+@pytest.mark.parametrize(
+    ("field", "is_hinted"), [("PHONE", False), ("merge_fields.PHONE", False), ("", True), ("the phone", True)]
+)
+def test_who_does_not_learn_the_field_is_sent_to_the_contacts_profile(field: str, is_hinted: bool) -> None:
+    for code in ("merge_field_invalid", "merge_field_required"):
+        assert ("contact's profile" in refusal(code, field=field).fix) is is_hinted
+        assert refusal(code, field=field).field == field
+    assert "contact's profile" not in refusal("invalid_email").fix
+
+
+@pytest.mark.parametrize(
+    ("message", "is_required"),
+    [
+        ("Please enter a value", True),
+        ("This field is required", True),
+        ("It is a required field", True),
+        ("You must provide one", True),
+        ("It can't be blank", True),
+        ("It cannot be blank", True),
+        ("Please enter a number", False),
+    ],
+)
+def test_a_value_that_is_missing_is_told_from_one_that_is_wrong(message: str, is_required: bool) -> None:
+    assert classify("Odd.", "", "PHONE", message).code == f"merge_field_{'required' if is_required else 'invalid'}"
+
+
+@pytest.mark.parametrize("length", [299, 300, 301])
+def test_long_words_are_cut_at_three_hundred_characters(length: int) -> None:
+    words = mask_addresses("x" * length)
+    assert words == ("x" * length if length <= 300 else "x" * 299 + "…")
 
 
 @pytest.mark.parametrize("message", ["Please enter a value", "Please enter a number"])
