@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 import pytest
+import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.api import access
@@ -194,7 +195,7 @@ def test_keys_over_https_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(url)
         return _Answered(json.dumps({"keys": [public_jwk(RSA, "one")]}).encode())
 
-    monkeypatch.setattr(access.requests, "get", get)
+    monkeypatch.setattr(requests, "get", get)
     assert [key.kid for key in fetch_key_set("https://pracbill.example/jwks.json")] == ["one"]
     assert asked == ["https://pracbill.example/jwks.json"]
 

@@ -125,7 +125,7 @@ def test_an_unsubscribe_that_is_not_ours_is_somebodys_word() -> None:
         told = applied(known(), seen("unsubscribed", by="admin"), push)
         assert (told.kind, told.outbox_entry is not None) == ("opted_out", True)
     for by in ("person", "bounce"):
-        told = applied(known(), seen("unsubscribed", by=by), pushed("unsubscribed", -1))  # type: ignore[arg-type]
+        told = applied(known(), seen("unsubscribed", by=by), pushed("unsubscribed", -1))
         assert told.outbox_entry is not None
     other_status = applied(known(), seen("archived", by="admin"), pushed("unsubscribed", -1))
     assert other_status.outbox_entry is not None
