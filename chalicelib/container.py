@@ -35,6 +35,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
+from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.requests import RequestStore
 from chalicelib.store.runs import RunStore
@@ -83,6 +84,8 @@ _SECONDS_FOR_A_PAGE = 2.0
 _ASK_ONCE = RetryPolicy(attempts=1)
 # Runs and chunks are kept as long as somebody may ask for them.
 _KEEP_RUNS = timedelta(days=180)
+# Runs look back to the start of the last good one. A department that had none for so long reads what it pushed itself.
+_KEEP_PUSHED = timedelta(days=7)
 _KEEP_ATTEMPTS = timedelta(days=1)
 
 
@@ -285,6 +288,7 @@ class Container:
             runs=self._runs,
             logs=self._logs,
             seen_addresses=self._seen_addresses,
+            pushed_members=self._pushed_members,
             mailchimp_for=self._mailchimp_for,
             pracbill_for=self._pracbill_for,
             clock=now,
@@ -320,6 +324,7 @@ class Container:
             runs=self._runs,
             logs=self._logs,
             ledger=self._ledger,
+            pushed_members=self._pushed_members,
             observations=self._observations,
             fields=self._fields,
             clock=now,
@@ -450,6 +455,10 @@ class Container:
     @cached_property
     def _seen_addresses(self) -> SeenAddressStore:
         return SeenAddressStore(dynamodb(), self._env.table("runs"), keep=_KEEP_RUNS)
+
+    @cached_property
+    def _pushed_members(self) -> PushedMemberStore:
+        return PushedMemberStore(dynamodb(), self._env.table("runs"), keep=_KEEP_PUSHED)
 
     @cached_property
     def _logs(self) -> LogStore:

@@ -19,6 +19,7 @@ from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
 from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.pushed_members import pushed_print
 from chalicelib.domain.refusals import Refusal, our_field, refusal
 from chalicelib.domain.runs import Run
 
@@ -46,6 +47,7 @@ class PushResult:
     action: str = ""  # what was really done, where it differs from what was planned
     old: Status | None = None  # what became of the old address of a rename
     contact_id: str = ""
+    changed_at: datetime | None = None  # when Mailchimp last changed the member, by its answer
     held: str = ""  # fingerprint of what the member holds in our fields, where Mailchimp told
     shown: Observation | None = None
     is_kept: bool = False  # an earlier delivery of the chunk finalised it and has kept the outcome
@@ -288,6 +290,13 @@ def refused_value(one: PushResult) -> str:
 def refused_values(left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     """What was left out because Mailchimp refused it, and not because the plan said so."""
     return tuple(one for one in left_out if one.code in ("value_refused", "state_missing"))
+
+
+def pushed_prints(results: Iterable[PushResult]) -> list[bytes]:
+    """What the next pull need not read: members as Mailchimp's answers showed them, where that is what we sent."""
+    done = (one for one in results if one.result == "done" and one.shown is None)
+    prints = (pushed_print(one.operation.address_key, one.contact_id, one.status, one.changed_at) for one in done)
+    return [one for one in prints if one]
 
 
 def counted_as(one: PushResult) -> str:

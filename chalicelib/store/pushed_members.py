@@ -13,17 +13,14 @@ from chalicelib.store.batches import Item, put, query, write_all
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Runs look back to the start of the last good one, a little more for clocks that differ. A department that had none for
-# so long reads what it pushed, as it did before this was remembered.
-_KEEP = timedelta(days=7)
-
 
 class PushedMemberStore:
     """`table` is the one of runs; an item is one chunk: pk department#pushed#audience, sk time#run#number."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, keep: timedelta) -> None:
         self._client = client
         self._table = table
+        self._keep = keep
 
     def add(self, department_id: str, audience_id: str, chunk: str, prints: Iterable[bytes], at: datetime) -> None:
         """Remember what a chunk pushed at `at`; a chunk that is done again replaces what it said before."""
@@ -34,7 +31,7 @@ class PushedMemberStore:
             "pk": _partition(department_id, audience_id),
             "sk": {"S": f"{moment_text(at)}#{chunk}"},
             "prints": {"B": packed},
-            "expires_at": {"N": str(int((at + _KEEP).timestamp()))},
+            "expires_at": {"N": str(int((at + self._keep).timestamp()))},
         }
         write_all(self._client, self._table, [put(item)])
 

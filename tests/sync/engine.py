@@ -41,6 +41,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
+from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.store.schedule import ScheduleStore
@@ -187,6 +188,7 @@ class Engine:
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
         self.secrets = _client("secretsmanager", aws)
         self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
+        self.pushed_members = PushedMemberStore(dynamodb, _RUNS, keep=_KEEP)
 
     def _join(self) -> None:
         clock, meter = self.clock, self.meter
@@ -219,6 +221,7 @@ class Engine:
             runs=self.runs,
             logs=self.logs,
             seen_addresses=self.seen_addresses,
+            pushed_members=self.pushed_members,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=clock,
@@ -257,6 +260,7 @@ class Engine:
                 runs=self.runs,
                 logs=self.logs,
                 ledger=self.ledger,
+                pushed_members=self.pushed_members,
                 observations=self.observations,
                 fields=self.fields,
                 clock=clock,

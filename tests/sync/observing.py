@@ -33,6 +33,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
+from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.erasure import Erasure
@@ -94,6 +95,7 @@ class Desk:
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
         self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
+        self.pushed_members = PushedMemberStore(dynamodb, _RUNS, keep=_KEEP)
         self.observations = Observations(
             departments=self.departments, members=self.members, ledger=self.ledger, clock=clock
         )
@@ -128,6 +130,7 @@ class Desk:
             runs=self.runs,
             logs=self.logs,
             seen_addresses=self.seen_addresses,
+            pushed_members=self.pushed_members,
             mailchimp_for=self.mailchimp_for,
             pracbill_for=self.pracbill_for,
             clock=self.clock,

@@ -29,6 +29,7 @@ from chalicelib.domain.push_results import (
     left_archived,
     new_members,
     next_refusal,
+    pushed_prints,
     record_of,
     refused_already,
     refused_value,
@@ -45,6 +46,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStates, MemberStore
+from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.consent.address_changes import AddressChanges
 from chalicelib.sync.consent.erasure import erased_among
@@ -66,6 +68,7 @@ class ApplyPhase:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
+        pushed_members: PushedMemberStore,
         observations: ConsentObservations,
         fields: FieldKeeper,
         clock: Clock,
@@ -76,6 +79,7 @@ class ApplyPhase:
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
+        self._pushed_members = pushed_members
         self._observations = observations
         self._calls = ChunkCalls(AddressChanges(members, observations), clock)
         self._fields = fields
@@ -109,9 +113,15 @@ class ApplyPhase:
         self._keep(run, department, results, known.member_states, sending.asked_at)
         for address in {one.operation.address for one in results if one.operation.address_key in erased}:
             mailchimp.delete_permanently(sending.audience_id, address)
+        self._remember_pushed(run, number, sending, results)
         if interruption is not None:
             raise interruption
         return self._count(run, number, results)
+
+    def _remember_pushed(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
+        """Spare the next pull to read what this chunk wrote. Last of all: whoever dies before is read as ever."""
+        prints = pushed_prints(results)
+        self._pushed_members.add(run.department_id, sending.audience_id, f"{run.id}-{number}", prints, sending.asked_at)
 
     def _begin(self, run: Run, number: int) -> Run:
         """Note the chunk as in flight: should the run be cancelled now, it is counted when these calls have ended."""

@@ -326,7 +326,14 @@ def _bulk_result(
         return PushResult(operation, "refused", refusal=_classified(refused))
     known = sending.member(operation.address_key)
     held = _held(operation, good)
-    result = PushResult(operation, "done", status=good.status, contact_id=good.contact_id, held=held)
+    result = PushResult(
+        operation,
+        "done",
+        status=good.status,
+        contact_id=good.contact_id,
+        changed_at=good.last_changed,
+        held=held,
+    )
     if good.status == "archived" and operation.action in ("subscribe", "ask"):
         # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.
         result = PushResult(operation, "refused", refusal=refusal("stays_archived"))

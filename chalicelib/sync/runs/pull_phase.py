@@ -26,6 +26,7 @@ from chalicelib.domain.fieldmap import held_fingerprint
 from chalicelib.domain.logs import MOST_NAMED, LogEntry, LogStatus, customers_in_words
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import customer_ids_of
+from chalicelib.domain.pushed_members import PushedMembers, pushed_print
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
@@ -34,6 +35,7 @@ from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
+from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
@@ -46,6 +48,8 @@ Part = Literal["live", "archived", "missing", "tell", "end"]
 # Members that change in the run's first seconds are still read: whoever changes something and then starts a sync
 # expects to find it. Later changes belong to the next run, so that the listing has an end.
 _GRACE = timedelta(seconds=2)
+# Mailchimp's clock and ours, and the time that a call takes: pushes are remembered by when they were sent.
+_CLOCKS_DIFFER = timedelta(hours=1)
 # A look-up is a call for one address. Beyond so many the next full run goes on; what is not looked up stays as known.
 MOST_LOOK_UPS = 1000
 _NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
@@ -111,6 +115,7 @@ class Pull:
     seen_addresses: SeenAddresses | None  # None in an incremental run
     progress: PhaseReporter
     is_audience_there: bool = False  # asked for before somebody is taken for deleted
+    pushed: PushedMembers = field(default_factory=PushedMembers)  # members whom our last pushes left as they are listed
     backlog: OutboxBacklog | None = None  # what PracBill could not be told in the end
 
     @property
@@ -136,6 +141,11 @@ class Pull:
             return observation
         return replace(observation, held=held_fingerprint(member.merge_fields, self.department.audience.fields))
 
+    def is_ours(self, member: RemoteMember) -> bool:
+        """Whether the member is listed just as our last push left it: by address, contact, status and time."""
+        key = address_key(self.department.salt, member.address)
+        return pushed_print(key, member.contact_id, member.status, member.last_changed) in self.pushed
+
     def see(self, page: Iterable[RemoteMember]) -> None:
         if self.seen_addresses is not None:
             for member in page:
@@ -151,6 +161,7 @@ class PullPhase:
         runs: RunStore,
         logs: LogStore,
         seen_addresses: SeenAddressStore,
+        pushed_members: PushedMemberStore,
         mailchimp_for: MailchimpFor,
         pracbill_for: PracBillFor,
         clock: Clock,
@@ -161,6 +172,7 @@ class PullPhase:
         self._runs = runs
         self._logs = logs
         self._seen_addresses = seen_addresses
+        self._pushed_members = pushed_members
         self._mailchimp_for = mailchimp_for
         self._pracbill_for = pracbill_for
         self._clock = clock
@@ -198,7 +210,12 @@ class PullPhase:
                 place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
         mailchimp = self._mailchimp_for(department, remaining)
         progress = PhaseReporter(self._runs, run, "pull", self._clock)
-        return Pull(run, department, department.audience.id, mailchimp, remaining, place, seen_addresses, progress)
+        audience_id = department.audience.id
+        pull = Pull(run, department, audience_id, mailchimp, remaining, place, seen_addresses, progress)
+        if pull.since is not None and not pull.is_whole:
+            # Who reads all members compares what they hold, in those whom we pushed as well.
+            pull.pushed = self._pushed_members.load(department.id, audience_id, pull.since - _CLOCKS_DIFFER)
+        return pull
 
     def _do(self, pull: Pull) -> bool:
         """Do the current part and move on to the next; False when time was over before its end."""
@@ -246,7 +263,8 @@ class PullPhase:
     def _apply_observations(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.
         touch = not pull.department.replan_all
-        observation = (pull.observation_of(member, asked_at) for member in members if member.address)
+        news = (member for member in members if member.address and not (pull.pushed and pull.is_ours(member)))
+        observation = (pull.observation_of(member, asked_at) for member in news)
         found = self._observations.apply(pull.department, observation, touch=touch, who=pull.place.who)
         pull.place.counts.update(found)
         del pull.place.who[MOST_NAMED:]
