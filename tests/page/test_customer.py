@@ -79,10 +79,8 @@ def test_reading_shows_the_customer_and_erases_nobody(page: Page, stack: LocalSt
     expect(panel(page, TITLE).get_by_role("button", name="Erase this customer")).to_have_count(0)
 
 
-def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
-    page: Page, own_host: OwnHost, synced: Department
-) -> None:
-    customer = someone(synced)["customer_id"]
+def show_beside(page: Page, own_host: OwnHost, synced: Department, customer: str) -> None:
+    """The look-up on the host's own page of a customer."""
     api, department = synced.stack.api_url, synced.stack.department_id
     own_host.open(
         page,
@@ -93,6 +91,26 @@ def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
         "() => { document.querySelector('pracbill-mailchimp-customer').getToken ="
         " document.querySelector('pracbill-mailchimp').getToken; }"
     )
+
+
+def test_signed_in_again_the_look_up_goes_on(page: Page, own_host: OwnHost, synced: Department) -> None:
+    customer = someone(synced)
+    for call in ("**/panel", "**/customers/*"):
+        page.route(call, lambda route: route.fulfill(status=401, headers={"Access-Control-Allow-Origin": "*"}))
+    show_beside(page, own_host, synced, customer["customer_id"])
+    again = page.locator("pracbill-mailchimp-customer").get_by_role("button", name="Sign in again")
+    expect(again).to_be_visible()
+    for call in ("**/panel", "**/customers/*"):
+        page.unroute(call)
+    again.click()
+    expect(panel(page, TITLE)).to_contain_text(customer["email"])
+
+
+def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
+    page: Page, own_host: OwnHost, synced: Department
+) -> None:
+    customer = someone(synced)["customer_id"]
+    show_beside(page, own_host, synced, customer)
     shown = panel(page, TITLE)
     expect(shown).to_contain_text(synced.call("GET", f"/customers/{quote(customer)}")["verdict"])
     expect(shown.get_by_role("searchbox")).to_have_count(0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fieldErrors, newAudience } from './audience.ts';
+import { fieldErrors, mayHaveHappened, newAudience } from './audience.ts';
 
 const FORM = {
   name: ' Customer Newsletter ',
@@ -32,4 +32,17 @@ test('what is sent is trimmed, with the country in capitals', () => {
   const sent = newAudience(FORM);
   assert.equal(sent.name, 'Customer Newsletter');
   assert.equal(sent.address.country, 'AU');
+});
+
+test('an attempt whose answer was lost goes on under its own key, one that was refused does not', () => {
+  for (const failure of [
+    { status: 0, code: 'too-slow' },
+    { status: 504, code: 'unreadable' },
+    { status: 503, code: 'try-again-later' },
+    { status: 409, code: 'still-under-way' },
+  ]) {
+    assert.ok(mayHaveHappened(failure), failure.code);
+  }
+  assert.ok(!mayHaveHappened({ status: 409, code: 'plan-limit-reached' }));
+  assert.ok(!mayHaveHappened({ status: 422, code: 'idempotency-key-reused' }));
 });

@@ -1,5 +1,6 @@
 // The form of a new audience: what is wrong with it as one types, and what is sent.
 
+import type { Failure } from '../api/failure.ts';
 import type { NewAudience } from '../api/types.ts';
 
 export interface NewAudienceForm {
@@ -45,4 +46,9 @@ export function newAudience(form: NewAudienceForm): NewAudience {
     },
     permission_reminder: form.permission_reminder.trim(),
   };
+}
+
+/** Whether an attempt that failed may have made the audience all the same: then it goes on under its own key. */
+export function mayHaveHappened({ status, code }: Pick<Failure, 'status' | 'code'>): boolean {
+  return status === 0 || status >= 500 || code === 'still-under-way';
 }

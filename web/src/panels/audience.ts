@@ -3,8 +3,9 @@
 import { css, html, nothing, type TemplateResult } from 'lit';
 import { state } from 'lit/decorators.js';
 import { createRef, type Ref, ref } from 'lit/directives/ref.js';
+import type { Failure } from '../api/failure.ts';
 import type { Audience, AudienceList, NewAudience, PanelData } from '../api/types.ts';
-import { fieldErrors, type NewAudienceForm, newAudience } from '../model/audience.ts';
+import { fieldErrors, mayHaveHappened, type NewAudienceForm, newAudience } from '../model/audience.ts';
 import type { State } from '../model/state.ts';
 import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
@@ -59,6 +60,20 @@ export class AudiencePanel extends Panel<PanelData> {
 
   protected override get data(): State<PanelData> {
     return this.page.state;
+  }
+
+  protected override get hasDraft(): boolean {
+    return this.creating && this.#isTyped;
+  }
+
+  /** Whether anything is in the form but what it begins with. */
+  get #isTyped(): boolean {
+    const { permission_reminder: reminder, ...rest } = this.form;
+    return Object.values(rest).some((value) => value !== '') || !['', this.#reminder].includes(reminder);
+  }
+
+  get #reminder(): string {
+    return this.page.texts.audience.create.reminder;
   }
 
   protected override draw(data: PanelData): TemplateResult {
@@ -130,8 +145,10 @@ export class AudiencePanel extends Panel<PanelData> {
               label: words.choose.label,
               value: this.chosen,
               choices,
+              error: this.errors.audience_id,
               onChange: (value) => {
                 this.chosen = value;
+                this.errors = {};
               },
             })
       }
@@ -245,7 +262,23 @@ export class AudiencePanel extends Panel<PanelData> {
         calls.PUT('/departments/{department_id}/audience', { params: { path: this.#path }, body: { audience_id } }),
       ),
     );
-    if (selected !== undefined) await this.#selected(selected.name);
+    if (selected !== undefined) return this.#selected(selected.name);
+    await this.#notSelected();
+  }
+
+  /** The audience is gone: those that are there are offered, and the field says why. */
+  async #notSelected(): Promise<void> {
+    if (this.problem?.code !== 'no-such-audience') return;
+    this.errors = fieldWordsOf(this.problem, this.page.texts, this.page.format);
+    this.#offerOthers(this.problem);
+    this.problem = null;
+    await this.updateComplete;
+    focusFirstError(this.renderRoot);
+  }
+
+  #offerOthers({ more }: Failure): void {
+    const items = more.audiences as AudienceList['items'] | undefined;
+    if (items) this.#offer({ may_create: true, reason: null, next_cursor: null, ...this.found, items });
   }
 
   async #selected(name: string): Promise<void> {
@@ -255,10 +288,10 @@ export class AudiencePanel extends Panel<PanelData> {
   }
 
   #openForm(): void {
-    const { texts } = this.page;
-    this.form = { ...EMPTY, permission_reminder: texts.audience.create.reminder };
+    // What was typed before somebody chose to look at the other audiences first is there again.
+    if (!this.#isTyped) this.form = { ...EMPTY, permission_reminder: this.#reminder };
     this.errors = {};
-    this.#attempt = crypto.randomUUID();
+    if (this.#attempt === '') this.#attempt = crypto.randomUUID();
     this.creating = true;
     void this.focusOn('#name');
   }
@@ -267,6 +300,9 @@ export class AudiencePanel extends Panel<PanelData> {
     this.creating = false;
     this.found = null;
     this.problem = null;
+    this.form = EMPTY;
+    this.errors = {};
+    this.#attempt = '';
     await this.focusOn('#heading');
   }
 
@@ -289,12 +325,26 @@ export class AudiencePanel extends Panel<PanelData> {
 
   async #refused(): Promise<void> {
     const failure = this.problem;
-    if (failure?.status !== 0) this.#attempt = crypto.randomUUID();
-    if (failure === null) return;
+    if (failure === null) return; // signed out: the same attempt goes on afterwards
+    if (!mayHaveHappened(failure)) this.#attempt = crypto.randomUUID();
+    if (failure.code === 'plan-limit-reached') return this.#mayNotCreate(failure);
     const named = fieldWordsOf(failure, this.page.texts, this.page.format);
     if (Object.keys(named).length === 0) return;
     this.errors = named;
     await this.#showErrors();
+  }
+
+  /** The plan has no room for another audience: those that are there are offered, and what was typed is kept. */
+  async #mayNotCreate(failure: Failure): Promise<void> {
+    this.#offerOthers(failure);
+    this.creating = false;
+    await this.focusOn('#audience');
+  }
+
+  /** Words for the plan's limit; all else as everywhere. */
+  protected override failureWords(failure: Failure): { words: string; fix: string } {
+    const isLimit = failure.code === 'plan-limit-reached';
+    return isLimit ? this.page.texts.audience.create.limit : super.failureWords(failure);
   }
 
   async #showErrors(): Promise<void> {

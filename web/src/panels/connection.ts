@@ -72,6 +72,10 @@ export class ConnectionPanel extends Panel<PanelData> {
     }
   }
 
+  protected override get hasDraft(): boolean {
+    return this.key !== '';
+  }
+
   protected override draw(data: PanelData): TemplateResult {
     const { texts } = this.page;
     const { connection } = data;
@@ -207,8 +211,12 @@ export class ConnectionPanel extends Panel<PanelData> {
   }
 
   #fieldError(failure: Failure): string {
+    const { errors, failures } = this.page.texts.connection;
+    const wrong = failure.fields.api_key;
+    if (failure.code === 'another-account' && wrong)
+      return `${failures.anotherAccount.words} ${failures.anotherAccount.fix}`;
     if (failure.status !== 400 && failure.status !== 422) return '';
-    return this.page.texts.connection.errors.byCode[failure.code] ?? failure.fields.api_key?.words ?? '';
+    return errors.byCode[failure.code] ?? (failure.status === 400 && wrong ? errors.form : (wrong?.words ?? ''));
   }
 
   #typed(value: string, event: InputEvent): void {

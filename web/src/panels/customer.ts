@@ -6,6 +6,7 @@ import type { Failure } from '../api/failure.ts';
 import type { Customer, FoundCustomer, FoundCustomers, LedgerEntry, SegmentVerdict } from '../api/types.ts';
 import { detailsOf, lookUp, nameOf } from '../model/customer.ts';
 import { ready, type State } from '../model/state.ts';
+import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -99,11 +100,13 @@ export class CustomerPanel extends Panel<Shown> {
         id: 'search',
         label: search.label,
         value: this.typed,
-        error: this.typedWrong,
+        error: this.typedWrong || this.#refusedQuery,
+        maxLength: 200,
         type: 'search',
         onInput: (value) => {
           this.typed = value;
           this.typedWrong = '';
+          this.problem = null;
         },
       })}
       ${button({
@@ -123,6 +126,15 @@ export class CustomerPanel extends Panel<Shown> {
       ${notice({ kind: customer.in_audience ? 'good' : 'info', words: customer.verdict })}
       ${this.#facts(customer)} ${this.#refusal(customer)} ${this.#segments(customer.segments)}
       ${this.#ledger(customer.consent_ledger)} ${this.mayChange ? this.#eraseButton(customer) : nothing}`;
+  }
+
+  get #refusedQuery(): string {
+    const { problem, page } = this;
+    return problem === null ? '' : (fieldWordsOf(problem, page.texts, page.format).query ?? '');
+  }
+
+  protected override drawProblem(failure: Failure): TemplateResult | typeof nothing {
+    return this.#refusedQuery === '' ? super.drawProblem(failure) : nothing;
   }
 
   #results(found: FoundCustomers): TemplateResult {
@@ -285,7 +297,7 @@ export class CustomerPanel extends Panel<Shown> {
     const found = await this.perform('find', () =>
       client.ask((calls) => calls.GET('/departments/{department_id}/customers', { params })),
     );
-    if (found === undefined) return;
+    if (found === undefined) return this.#refusedQuery === '' ? undefined : this.focusOn('#search');
     const [only, another] = found.items;
     if (only !== undefined && another === undefined && found.complete) return this.#choose(only.customer_id);
     this.found = found;

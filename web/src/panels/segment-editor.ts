@@ -140,7 +140,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
       <h4>${words.rules}</h4>
       <p class="quiet">${words.allOf}</p>
       ${this.rules.map((rule, index) => this.#rule(fields, rule, index))}
-      ${this.errors.rules ? html`<p class="field-error">${this.errors.rules}</p>` : nothing}
+      ${this.errors.rules ? html`<p class="field-error" id="rules-error" tabindex="-1">${this.errors.rules}</p>` : nothing}
       <div class="row">
         ${
           this.rules.length < fields.max_rules
@@ -340,14 +340,13 @@ export class SegmentEditor extends Panel<SegmentFields> {
     void this.focusOn('#name');
   }
 
-  get #isChanged(): boolean {
+  protected override get hasDraft(): boolean {
     const rules = this.draft.rules.length > 0 ? this.draft.rules : [firstRule(this.fields)];
     return this.name !== this.draft.name || JSON.stringify(this.rules) !== JSON.stringify(rules);
   }
 
   async #cancel(): Promise<void> {
-    const { leaveTitle: title, leaveBody: body, leaveYes: yes, leaveNo: no } = this.page.texts.segments.editor;
-    if (this.#isChanged && !(await this.confirm({ title, body, yes, no, danger: true }))) return;
+    if (!(await this.mayLeave())) return;
     this.dispatchEvent(new CustomEvent('closed'));
   }
 
@@ -461,7 +460,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
 
   async #showErrors(): Promise<void> {
     await this.updateComplete;
-    focusFirstError(this.renderRoot);
+    if (!focusFirstError(this.renderRoot)) this.renderRoot.querySelector<HTMLElement>('#rules-error')?.focus();
   }
 }
 

@@ -59,6 +59,12 @@ export class SegmentsPanel extends Panel<PanelData> {
     void this.#loadBuilder();
   }
 
+  /** The editor knows whether something was typed. */
+  override async mayLeave(): Promise<boolean> {
+    const editor = this.renderRoot.querySelector('pbm-segment-editor');
+    return editor === null || editor.mayLeave();
+  }
+
   async #loadBuilder(): Promise<void> {
     const { client, department } = this.page;
     const query = { department_id: department };
@@ -71,9 +77,10 @@ export class SegmentsPanel extends Panel<PanelData> {
 
   protected override draw(data: PanelData): TemplateResult {
     const words = this.page.texts.segments;
-    if (data.audience === null) return html`<p class="quiet">${words.noAudience}</p>`;
     const builder = dataOf(this.#builder.state);
+    // Whatever others do meanwhile, what somebody is editing stays.
     if (this.draft !== null && builder !== undefined) return this.#editor(this.draft, builder.fields);
+    if (data.audience === null) return html`<p class="quiet">${words.noAudience}</p>`;
     return html`<p class="quiet">${words.intro}</p>
       ${this.mayChange ? nothing : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`}
       ${builder === undefined ? this.#builderFailure() : this.mayChange ? this.#createButton() : nothing}

@@ -6,6 +6,7 @@ import { live } from 'lit/directives/live.js';
 import type { PanelData, Settings, SettingsChange } from '../api/types.ts';
 import { changesOf, formOf, LIMITS, type Limit, type SettingsForm, wrongLimits } from '../model/settings.ts';
 import type { State } from '../model/state.ts';
+import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -33,6 +34,8 @@ export class SettingsPanel extends Panel<PanelData> {
   /** What has been typed; null: as saved. */
   @state() private draft: SettingsForm | null = null;
   @state() private wrong: Partial<Record<Limit, number>> = {};
+  /** What the service finds wrong, by its own names of the fields (`brake.removals`). */
+  @state() private refused: Readonly<Record<string, string>> = {};
 
   protected override get heading(): string {
     return this.page.texts.settings.title;
@@ -149,7 +152,7 @@ export class SettingsPanel extends Panel<PanelData> {
           label: words.limits[limit],
           value: form[limit],
           inputMode: 'numeric',
-          error: most === undefined ? undefined : words.wrong(format.number(most)),
+          error: most === undefined ? this.refused[`brake.${limit}`] : words.wrong(format.number(most)),
           onInput: (value) => this.#put(form, { [limit]: value }),
         });
       })}</div>
@@ -158,12 +161,25 @@ export class SettingsPanel extends Panel<PanelData> {
 
   #put(form: SettingsForm, change: Partial<SettingsForm>): void {
     this.draft = { ...form, ...change };
+    this.refused = {};
     if (Object.keys(this.wrong).length > 0) this.wrong = wrongLimits(this.draft);
+  }
+
+  protected override get hasDraft(): boolean {
+    return this.draft !== null;
+  }
+
+  /** What names a field of the form is said there; the rest stays above. */
+  async #notSaved(): Promise<void> {
+    if (this.problem === null) return;
+    this.refused = fieldWordsOf(this.problem, this.page.texts, this.page.format);
+    await this.updateComplete;
+    if (focusFirstError(this.renderRoot)) this.problem = null;
   }
 
   #reset(): void {
     this.draft = null;
-    this.wrong = {};
+    this.wrong = this.refused = {};
     this.problem = null;
     void this.focusOn('#heading');
   }
@@ -174,7 +190,8 @@ export class SettingsPanel extends Panel<PanelData> {
     this.wrong = wrongLimits(form);
     if (Object.keys(this.wrong).length > 0) {
       await this.updateComplete;
-      return focusFirstError(this.renderRoot);
+      focusFirstError(this.renderRoot);
+      return;
     }
     const changes = changesOf(form, settings);
     if (changes === null) return this.announce(texts.settings.unchanged);
@@ -188,7 +205,7 @@ export class SettingsPanel extends Panel<PanelData> {
     const saved = await this.perform('save', () =>
       client.ask((calls) => calls.PUT('/departments/{department_id}/settings', { params, body })),
     );
-    if (saved === undefined) return;
+    if (saved === undefined) return this.#notSaved();
     await actions.refresh();
     this.draft = null;
     this.announce(texts.settings.saved);

@@ -57,14 +57,32 @@ export abstract class Panel<Data> extends LitElement {
     return wordsOf(failure, this.page.texts, this.page.format);
   }
 
+  /** Whether something was typed that is not saved. */
+  protected get hasDraft(): boolean {
+    return false;
+  }
+
+  /** Whether the panel may be taken away: asks where that would lose what was typed. */
+  async mayLeave(): Promise<boolean> {
+    if (!this.hasDraft) return true;
+    const { title, body, yes, no } = this.page.texts.common.leave;
+    return this.confirm({ title, body, yes, no, danger: true });
+  }
+
   /** The page has read everything anew; a panel with data of its own does so here, too. */
   protected pageRead(): void {}
 
   protected override willUpdate(changed: PropertyValues): void {
     const before: Page | undefined = changed.get('page');
     const isReadAnew = before !== undefined && before.state !== this.page.state && this.page.state.is === 'ready';
-    // A failure stays until somebody presses *Try again*: the button must not go away under the press.
-    if (isReadAnew && this.data.is !== 'failed') this.pageRead();
+    if (isReadAnew && !this.#keepsFailure) this.pageRead();
+  }
+
+  /** A failure stays until somebody presses *Try again*: the button must not go away under the press. Who has signed in
+   *  again has pressed one already. */
+  get #keepsFailure(): boolean {
+    const { data } = this;
+    return data.is === 'failed' && data.failure.code !== 'signed-out';
   }
 
   protected override updated(changed: PropertyValues): void {

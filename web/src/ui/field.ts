@@ -54,6 +54,7 @@ export function textField(options: TextFieldOptions): TemplateResult {
       aria-describedby=${ifDefined(describedBy(options))}
       @input=${(event: InputEvent) => options.onInput((event.target as HTMLInputElement).value, event)}
       @change=${(event: Event) => options.onChange?.((event.target as HTMLInputElement).value)}
+      @keydown=${type === 'search' ? keepOnEscape : nothing}
     />
     ${remarks(options)}
   </div>`;
@@ -78,9 +79,16 @@ export function selectField(options: SelectFieldOptions): TemplateResult {
   </div>`;
 }
 
-/** The first control of a root that is marked as wrong gets the focus. Call it after the panel has drawn the errors. */
-export function focusFirstError(root: ParentNode): void {
-  root.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+/** The first control of a root that is marked as wrong gets the focus; whether there is one. Call it once they are drawn. */
+export function focusFirstError(root: ParentNode): boolean {
+  const found = root.querySelector<HTMLElement>('[aria-invalid="true"]');
+  found?.focus();
+  return found !== null;
+}
+
+/** Browsers empty a search field on Escape. Nothing typed is lost that way here. */
+function keepOnEscape(event: KeyboardEvent): void {
+  if (event.key === 'Escape') event.preventDefault();
 }
 
 function describedBy({ id, hint, error }: FieldOptions): string | undefined {

@@ -15,6 +15,12 @@ export const common = {
   slow: 'This takes longer than usual. It goes on.',
   tryAgain: 'Try again',
   cancel: 'Cancel',
+  leave: {
+    title: 'Leave without saving?',
+    body: 'What you have typed is lost.',
+    yes: 'Leave',
+    no: 'Go on editing',
+  },
   readOnly: 'You have read access. Connecting, changing and syncing need write access to Mailchimp in this department.',
   staleSince: 'What you see may be out of date.',
   forbidden: {

@@ -64,10 +64,6 @@ export const segments = {
     incomplete: 'Fill in every value to see who is included.',
     save: 'Save',
     cancel: 'Cancel',
-    leaveTitle: 'Leave without saving?',
-    leaveBody: 'What you changed in this segment is lost.',
-    leaveYes: 'Leave',
-    leaveNo: 'Go on editing',
     nameMissing: 'Give the segment a name.',
     valueMissing: 'Fill in a value.',
     conflict: {
