@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,6 +29,10 @@ os.environ.update(
     AWS_DEFAULT_REGION="eu-central-1",
     AWS_EC2_METADATA_DISABLED="true",
 )
+
+
+# Before any session of the SDK is made: what it adds holds for later ones only.
+importlib.import_module("tests.aws_emulator")
 
 
 class OutsideWorldReached(BaseException):
@@ -69,7 +74,22 @@ def pytest_configure() -> None:
 def fresh_factories() -> Iterator[None]:
     """Settings and clients are built once per process; each test starts without them."""
     yield
-    for name in [name for name in sys.modules if name.startswith("chalicelib")]:
-        for value in list(vars(sys.modules[name]).values()):
-            if callable(getattr(value, "cache_clear", None)):
-                value.cache_clear()
+    for clear in _caches():
+        clear()
+
+
+def _caches() -> list[Callable[[], None]]:
+    """What empties the caches of all modules loaded so far, but for AWS's descriptions of its services."""
+    loaded = [name for name in sys.modules if name.startswith("chalicelib")]
+    for name in loaded:
+        if name not in _cache_clears:
+            values = list(vars(sys.modules[name]).items())
+            _cache_clears[name] = [
+                value.cache_clear
+                for key, value in values
+                if callable(getattr(value, "cache_clear", None)) and key != "_descriptions"
+            ]
+    return [clear for name in loaded for clear in _cache_clears[name]]
+
+
+_cache_clears: dict[str, list[Callable[[], None]]] = {}

@@ -11,11 +11,12 @@ from botocore.loaders import JSONFileLoader
 
 os.environ.setdefault("STAGE", "test")  # read when the tables' models are imported
 
-from chalicelib.store.aws import dynamodb, secretsmanager, sqs
+from chalicelib.store.aws import _descriptions, dynamodb, secretsmanager, sqs
 from chalicelib.store.models import DepartmentItem, RunItem
 
 
 def test_a_service_s_description_is_read_once_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    _descriptions.cache_clear()
     read, load = Counter[str](), JSONFileLoader.load_file
 
     def load_and_note(loader: JSONFileLoader, path: str) -> Any:

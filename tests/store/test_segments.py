@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.sync.conftest import aws as aws  # first: it names the stage, which the tables' models need
+# First: it names the stage, which the tables' models need.
+from tests.sync.conftest import aws as aws
+from tests.sync.conftest import lasting_aws as lasting_aws
 
 # isort: split
 from chalicelib.domain.segments.rules import Rule

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from pynamodb.connection import TableConnection
+from pynamodb.models import Model
 
 from chalicelib.store.models import (
     ChunkItem,
@@ -28,12 +30,23 @@ from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of a
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-_MODELS = (DepartmentItem, SegmentItem, RunItem, ChunkItem, PhaseItem, LogItem, LedgerItem, EventItem, RequestItem)
+_MODELS: tuple[type[Model], ...] = (
+    DepartmentItem,
+    SegmentItem,
+    RunItem,
+    ChunkItem,
+    PhaseItem,
+    LogItem,
+    LedgerItem,
+    EventItem,
+    RequestItem,
+)
+Connections = dict[type[Model], TableConnection]
 
 
-@pytest.fixture(scope="package")
-def aws() -> Iterator[str]:
-    """The emulator with our tables; yields its address."""
+@pytest.fixture(scope="session")
+def lasting_aws() -> tuple[str, Connections]:
+    """The emulator with our tables, for all tests of the process: each has departments of its own."""
     with emulator_running() as endpoint, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
         for model in _MODELS:
@@ -41,6 +54,20 @@ def aws() -> Iterator[str]:
         for model in {model.Meta.table_name: model for model in _MODELS}.values():
             model.create_table(wait=True)
             _let_nothing_expire(model.Meta.table_name, endpoint)
+        connections = {model: model._get_connection() for model in _MODELS}
+        for connection in connections.values():
+            assert connection.connection.client.meta.endpoint_url == endpoint  # it is made when first asked for
+        return endpoint, connections
+
+
+@pytest.fixture
+def aws(lasting_aws: tuple[str, Connections]) -> Iterator[str]:
+    """The emulator with our tables; yields its address."""
+    endpoint, connections = lasting_aws
+    with pytest.MonkeyPatch.context() as patch:  # of its own: a test may undo what it did to the other one
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        for model, connection in connections.items():
+            patch.setattr(model, "_connection", connection)
         yield endpoint
 
 
@@ -53,13 +80,14 @@ def _let_nothing_expire(table: str, endpoint: str) -> None:
         client.update_time_to_live(TableName=table, TimeToLiveSpecification=off)
 
 
-@pytest.fixture(scope="package")
-def secrets_client(aws: str) -> SecretsManagerClient:
-    client: SecretsManagerClient = boto3.client("secretsmanager", region_name="eu-central-1", endpoint_url=aws)
+@pytest.fixture(scope="session")
+def secrets_client(lasting_aws: tuple[str, Connections]) -> SecretsManagerClient:
+    address, _ = lasting_aws
+    client: SecretsManagerClient = boto3.client("secretsmanager", region_name="eu-central-1", endpoint_url=address)
     return client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def pracbill() -> Iterator[PracBillStandIn]:
     with PracBillStandIn(customers=0) as standin:
         yield standin
@@ -79,6 +107,7 @@ def hook_address() -> Iterator[HookAddress]:
 
 @pytest.fixture
 def office(
+    aws: str,
     secrets_client: SecretsManagerClient,
     mailchimp: MailchimpStandIn,
     pracbill: PracBillStandIn,

@@ -14,9 +14,7 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import requests
-from botocore.config import Config
 from pynamodb.connection import Connection
 
 from chalicelib.domain.consent.members import Member
@@ -47,7 +45,6 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.store.wire import pass_items_through
 from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.credentials import LinkedAccounts
@@ -67,6 +64,7 @@ from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.runs.unreadable import UnreadableCounts
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
+from tests.aws_emulator import client
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -168,7 +166,7 @@ class Engine:
         self._join()
 
     def _make_queues(self, aws: str) -> None:
-        self.sqs: SQSClient = _client("sqs", aws)
+        self.sqs: SQSClient = client("sqs", aws)
         name = f"engine-{uuid.uuid4().hex[:12]}"
         self.dead_url = _queue(self.sqs, f"{name}-dlq.fifo", {})
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])["Attributes"]
@@ -177,7 +175,7 @@ class Engine:
         self.queue = QuickQueue(self.sqs, self.queue_url, self.clock)
 
     def _make_stores(self, aws: str) -> None:
-        dynamodb = _client("dynamodb", aws)
+        dynamodb = client("dynamodb", aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
         for item in DepartmentItem.scan():
@@ -186,7 +184,7 @@ class Engine:
         self.logs, self.ledger = LogStore(keep=_KEEP), LedgerStore()
         self.members = MemberStore(dynamodb, _MEMBERS)
         self.customers = CustomerStore(dynamodb, _CUSTOMERS)
-        self.secrets = _client("secretsmanager", aws)
+        self.secrets = client("secretsmanager", aws)
         self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
         self.pushed_members = PushedMemberStore(dynamodb, _RUNS, keep=_KEEP)
 
@@ -630,16 +628,6 @@ def as_event(message: Message) -> dict[str, Any]:
         "awsRegion": "eu-central-1",
     }
     return {"Records": [record]}
-
-
-@lru_cache(maxsize=8)
-def _client(service: Any, aws: str) -> Any:
-    """Making a client takes longer than most tests."""
-    config = Config(parameter_validation=False, max_pool_connections=16)
-    client = boto3.client(service, region_name="eu-central-1", endpoint_url=aws, config=config)
-    if service == "dynamodb":
-        pass_items_through(client)
-    return client
 
 
 @lru_cache(maxsize=8)

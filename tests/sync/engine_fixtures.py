@@ -38,7 +38,7 @@ class Now:
         return self.clock()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lasting_pracbill() -> Iterator[tuple[PracBillStandIn, Now]]:
     """Making one takes long, for its keys; each test has departments of its own."""
     now = Now()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import requests
 
 from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
@@ -42,6 +41,7 @@ from chalicelib.sync.consent.webhook_events import Events, Outcome
 from chalicelib.sync.runs.pull_phase import PullPhase
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.pracbill import PracBillStandIn
+from tests.aws_emulator import client
 
 # In the years to come: what expires by our clock must not have expired by the emulator's.
 NOON = datetime(2036, 3, 3, 12, 0, tzinfo=UTC)
@@ -87,7 +87,7 @@ class Desk:
         self.control = mailchimp.control
         self.meter = CountingMeter()
         self.remaining: Callable[[], float] = lambda: 200.0
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=aws)
+        dynamodb = client("dynamodb", aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
         self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)

@@ -92,7 +92,7 @@ _ENTRANCES += [
 _inside: ContextVar[str] = ContextVar("_inside", default="")
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
     folder = tmp_path_factory.mktemp("rights")
