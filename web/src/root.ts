@@ -26,7 +26,8 @@ export class PracBillMailchimp extends PageElement {
       [role='tab'][aria-selected='true'] { border-block-end-color: var(--_accent); color: var(--_accent); }
       [role='tabpanel'] { display: grid; gap: var(--_space); grid-template-columns: minmax(0, 1fr); min-inline-size: 0; }
       @media (forced-colors: active) {
-        [role='tab'][aria-selected='true'] { border-color: Highlight; }
+        [role='tab'] { border-block-end-color: Canvas; }
+        [role='tab'][aria-selected='true'] { forced-color-adjust: none; background: SelectedItem; color: SelectedItemText; }
       }
     `,
   ];

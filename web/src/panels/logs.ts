@@ -88,7 +88,11 @@ export class LogsPanel extends Panel<Found> {
       ${
         found.items.length === 0
           ? html`<p class="quiet">${filtered ? words.noHit : words.empty}</p>
-              ${filtered ? button({ label: words.clear, onPress: () => this.#filter(ALL) }) : nothing}`
+              ${
+                filtered
+                  ? html`<div class="row">${button({ label: words.clear, onPress: () => this.#filter(ALL) })}</div>`
+                  : nothing
+              }`
           : this.#table(found.items)
       }
       ${

@@ -36,7 +36,7 @@ export class ReconciliationPanel extends Panel<Shown> {
       .chart { display: block; inline-size: 100%; block-size: 1.25em; fill: var(--_accent); }
       .less .chart { fill: var(--_warn); }
       .unsure .chart { fill: var(--_quiet); }
-      @media (forced-colors: active) { .chart { fill: CanvasText; } }
+      @media (forced-colors: active) { .chart, .less .chart, .unsure .chart { fill: CanvasText; } }
     `,
   ];
 

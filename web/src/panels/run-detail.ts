@@ -229,7 +229,7 @@ export class RunDetailPanel extends Panel<Shown> {
               kind: 'plain',
               onPress: () => actions.showCustomer(record.customer_id),
             })
-      } <span class="quiet">${record.address}</span></td>
+      } <span class="quiet anywhere">${record.address}</span></td>
       <td role="cell">${words.actions[record.action] ?? record.action}</td>
       <td role="cell" class=${LOOKS[record.outcome] ?? ''}>${words.outcomes[record.outcome] ?? record.outcome}</td>
       <td role="cell">${cause}</td>

@@ -50,8 +50,9 @@ export class SegmentEditor extends Panel<SegmentFields> {
     ...Panel.styles,
     css`
       section { border: 0; padding: 0; }
-      .rule { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); align-items: end; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
-      .rule .take-away { justify-self: end; }
+      .rule { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); align-items: start; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
+      /* Beside the control, not beside its label. */
+      .rule .take-away { justify-self: end; padding-block-start: 1.5em; }
       .preview { min-block-size: 6em; }
       .preview[aria-busy='true'] .answer { opacity: 0.6; }
       h4 { margin: 0; }

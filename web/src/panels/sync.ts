@@ -29,6 +29,7 @@ export class SyncPanel extends Panel<PanelData> {
       .ways { display: grid; gap: 0.75em; }
       .way { display: flex; flex-wrap: wrap; gap: 0.5em 1em; align-items: center; }
       .way button { min-inline-size: 9em; }
+      .way span { flex: 1 1 14em; }
       h4 { margin: 0; }
       dl { display: flex; flex-wrap: wrap; gap: 0.5em 2em; }
       dt { font-size: 0.875em; color: var(--_quiet); }

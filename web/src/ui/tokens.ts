@@ -83,7 +83,7 @@ export const shared = css`
   }
   button.primary { background: var(--_accent); border-color: var(--_accent); color: var(--_on-accent); }
   button.danger { border-color: var(--_bad); color: var(--_bad); }
-  button.plain { border-color: transparent; background: none; color: var(--_accent); padding-inline: 0.25em; }
+  button.plain { justify-content: start; border-color: transparent; background: none; color: var(--_accent); padding-inline: 0.25em; text-align: start; }
   button.icon-only { padding: 0; }
   button[aria-disabled='true'] { opacity: 0.65; cursor: progress; }
   button:hover:not([aria-disabled='true']) { filter: brightness(0.95); }
@@ -110,10 +110,12 @@ export const shared = css`
   .notice > div { display: grid; gap: 0.375em; min-inline-size: 0; flex: 1; justify-items: start; }
   .notice .words, .notice .fix { color: var(--_text); }
 
-  table { inline-size: 100%; border-collapse: collapse; }
+  /* A column is at least as wide as its longest word; where that is too much, the box scrolls. */
+  table { inline-size: 100%; border-collapse: collapse; overflow-wrap: break-word; }
   th { text-align: start; font-size: 0.875em; font-weight: 600; color: var(--_quiet); padding: 0.5em; border-block-end: 1px solid var(--_line); }
   td { padding: 0.5em; border-block-end: 1px solid var(--_line); vertical-align: top; }
-  .number { text-align: end; font-variant-numeric: tabular-nums; }
+  .anywhere { overflow-wrap: anywhere; }
+  .number { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
 
   progress {
     appearance: none; inline-size: 100%; block-size: 0.75em; border: 1px solid var(--_control-line);
