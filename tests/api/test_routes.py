@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
+from chalicelib import __version__, api
 from chalicelib.contract.account import BrakeChanges, NewAudience, PostalAddress, SettingsChanges
 from chalicelib.contract.segments import SegmentRule
 from chalicelib.errors import KeyRejected, RetryLater, StopRun, bad_input, conflict, not_found
+from infra.deploy.package import PROJECT
 from tests.api.conftest import Api, assert_problem
 from tests.api.fake_services import FakeServices, run
 from tests.api.test_access import BODIES
@@ -378,3 +380,10 @@ def test_the_key_of_a_request_is_handed_on_where_a_second_audience_would_hurt(
         assert services.asked[-1][-1] == (given or "user-7")
     refused = call("POST", f"{D}/audiences", body=AUDIENCE, token=writer, headers={"Idempotency-Key": "a b"})
     assert_problem(refused, 400, "Idempotency-Key")
+
+
+def test_each_route_is_told_to_pracbills_developers() -> None:
+    told = (PROJECT / "docs" / "pracbill-developers.md").read_text(encoding="utf-8")
+    for endpoint in api.endpoints():
+        path = endpoint.path.replace("/departments/{department_id}", "D").replace(__version__, "<version>")
+        assert f"`{endpoint.method} {path}`" in told

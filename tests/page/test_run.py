@@ -101,7 +101,7 @@ def test_a_second_tab_stops_the_run_and_the_first_one_shows_it(
     held.mailchimp("clear_faults")
     for tab, shown in ((page, sync), (other, other_sync)):
         expect(shown.get_by_role("heading", name="Last sync")).to_be_visible()
-        expect(shown).to_contain_text("Stopped")
+        expect(shown).to_contain_text("Cancelled")
         assert tab.evaluate("window.ends") == ["cancelled"]
 
 
