@@ -1,32 +1,40 @@
-"""Where every address stands (domain/address_status.py), as of the last run, in one short read.
+"""Where every address stands (domain/address_status.py), as of the last run, in a few short reads.
 
 Previews count with it whom campaigns reach, segments know who can carry no tag, the reconciliation adds it up. One item
-holds a shard of the members' table, thirteen bytes an address, so that a run changes only what it touched. The first
-eight bytes of an address key stand for an address: two of a million share them once in 37 million departments.
+holds a shard of the members' table, eleven bytes an address, so that a run changes only what it touched; the items lie
+under sixteen partition keys. The shard and seven bytes of its key stand for an address: two of a million share them
+once in 37 million departments.
 
-A plan of all addresses writes twice: where they stand now, and where they will stand when it is carried out. The latter
-comes into force when the run has come that far (`put_in_force`).
+A plan of all addresses notes in one writing where they stand now and where they will stand when it is carried out. The
+latter counts once the head of the index says so (`put_in_force`): one small write, whatever the size. Items carry the
+plan that wrote them. One of an older plan than the head's holds nobody, since that plan has seen every shard; one of a
+newer plan is of a plan that did not come to its end, and tells where addresses stand now.
+
+Members of nobody (foreign ones) are as many as a number in that item. Who they are is kept apart, for those who change
+it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.segments.segment import TAGGABLE
+from chalicelib.iteration import map_concurrently
 from chalicelib.store import member_keys
-from chalicelib.store.batches import Item, Request, delete, get_all, put, query, write_all
+from chalicelib.store.batches import Item, Request, get_all, put, query, write_all
 from chalicelib.store.member_keys import entries_in, list_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Stored as places in these lists: new ones are added at the end.
+# Stored as places in these lists, three bits and four: new ones are added at the end.
 _STATUSES: Final[tuple[Status, ...]] = (
     "absent",
     "subscribed",
@@ -38,73 +46,190 @@ _STATUSES: Final[tuple[Status, ...]] = (
     "forgotten",
 )
 _REASONS: Final = ("", *REASONS)
-_SHORT = 8
-# The short key, status, reason, whether campaigns reach it, how many customers have it (two bytes).
-_LENGTH: Final = _SHORT + 5
-_STATUS, _REASON, _REACHED, _MORE_SHARERS, _SHARERS = range(_SHORT, _LENGTH)
+assert len(_STATUSES) <= 8 and len(_REASONS) <= 16
+_KEY = 7
+# The short key; whether campaigns reach it, status, reason; both as planned; how many customers have it (two bytes).
+_LENGTH: Final = _KEY + 4
+_NOW, _PLANNED, _MORE_SHARERS, _SHARERS = range(_KEY, _LENGTH)
 _MOST_SHARERS = 0xFFFF
-_PLANNED = "planned#"
-_AS_OF = "as-of"
+_FOREIGN: Final = AddressStatus("subscribed", "foreign", is_reached=False, customer_count=0)
+_HEAD = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The addresses of one shard, by ascending keys. `is_planned`: they stand as the plan foresaw."""
+
+    packed: bytes = b""
+    is_planned: bool = False
+    foreign: int = 0
+
+    @property
+    def column(self) -> int:
+        return _PLANNED if self.is_planned else _NOW
+
+    def get(self, address_key: str) -> AddressStatus | None:
+        start = _place(self.packed, _short(address_key))
+        found = _unpacked(self.packed, start, self.column) if start >= 0 else None
+        return found if found is not None and not _is_nobodys(found) else None
+
+    def is_reached(self, address_key: str) -> bool:
+        start = _place(self.packed, _short(address_key))
+        return start >= 0 and self.packed[start + self.column] >= 0x80
 
 
 class AddressStatuses:
     """The addresses of an audience. `as_of` is when they were last looked at; None: never all of them."""
 
-    def __init__(self, by_shard: Mapping[str, bytes], as_of: datetime | None = None) -> None:
+    def __init__(self, by_shard: Mapping[str, Shard], as_of: datetime | None = None) -> None:
         self._by_shard = by_shard
         self.as_of = as_of
 
     def get(self, address_key: str) -> AddressStatus | None:
-        """Where an address stands; None when nothing is known of it."""
-        packed, short = self._by_shard.get(member_keys.shard_of(address_key), b""), _short(address_key)
-        start = packed.find(short)
-        while start > 0 and start % _LENGTH:
-            start = packed.find(short, start + 1)
-        return _unpacked(packed, start) if start >= 0 else None
+        """Where an address stands; None when nothing is known of it, and for a member of nobody."""
+        shard = self._by_shard.get(member_keys.shard_of(address_key))
+        return shard.get(address_key) if shard is not None else None
 
     def is_reached(self, address_key: str) -> bool:
-        known = self.get(address_key)
-        return known is not None and known.is_reached
+        shard = self._by_shard.get(member_keys.shard_of(address_key))
+        return shard is not None and shard.is_reached(address_key)
 
     @property
     def reasons(self) -> Counter[str]:
         """How many addresses count on one side only, by reason."""
         found: Counter[int] = Counter()
-        for packed in self._by_shard.values():
-            found.update(packed[_REASON::_LENGTH])
-        return Counter({_REASONS[place]: count for place, count in found.items() if place})
+        foreign = 0
+        for shard in self._by_shard.values():
+            found.update(shard.packed[shard.column :: _LENGTH])
+            foreign += shard.foreign
+        reasons: Counter[str] = Counter({"foreign": foreign} if foreign else {})
+        for packed, count in found.items():
+            if reason := _REASONS[packed & 0x0F]:
+                reasons[reason] += count
+        return reasons
 
     @property
     def members(self) -> int:
         """The addresses of customers that are members in the audience and have not opted out."""
-        return sum(
-            1
-            for packed in self._by_shard.values()
-            for start in range(0, len(packed), _LENGTH)
-            if (packed[start + _MORE_SHARERS] or packed[start + _SHARERS])
-            and _STATUSES[packed[start + _STATUS]] in TAGGABLE
-        )
+        taggable = {number for number, status in enumerate(_STATUSES) if status in TAGGABLE}
+        found: int = 0
+        for shard in self._by_shard.values():
+            columns = _columns(shard.packed, shard.column, _MORE_SHARERS, _SHARERS)
+            found += sum(
+                (more > 0 or some > 0) and (byte >> 4) & 0x07 in taggable
+                for byte, more, some in zip(*columns, strict=True)
+            )
+        return found
 
     @property
     def customers(self) -> int:
         """The customers of all addresses."""
-        parts = self._by_shard.values()
+        parts = [shard.packed for shard in self._by_shard.values()]
         return sum(256 * sum(part[_MORE_SHARERS::_LENGTH]) + sum(part[_SHARERS::_LENGTH]) for part in parts)
 
     @property
     def shared(self) -> int:
         """The customers beyond the first of each address."""
-        parts = self._by_shard.values()
-        customer_count = ((part[_MORE_SHARERS::_LENGTH], part[_SHARERS::_LENGTH]) for part in parts)
-        addresses = sum(more > 0 or some > 0 for each in customer_count for more, some in zip(*each, strict=True))
+        columns = (_columns(shard.packed, _MORE_SHARERS, _SHARERS) for shard in self._by_shard.values())
+        addresses: int = sum(more > 0 or some > 0 for each in columns for more, some in zip(*each, strict=True))
         return self.customers - addresses
 
-    def with_changes(self, changes: Mapping[str, AddressStatus]) -> AddressStatuses:
-        """The same with some addresses, by their keys, as they are now."""
-        by_shard = dict(self._by_shard)
-        for shard, part in _by_shard_of(changes).items():
-            by_shard[shard] = _changed(by_shard.get(shard, b""), part)
-        return AddressStatuses(by_shard, self.as_of)
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The index as a whole: the last plan that noted every shard, and whether it was carried out."""
+
+    plan: str = ""
+    is_in_force: bool = False
+    at: datetime | None = None
+
+    def shard_of(self, item: Item) -> Shard | None:
+        """What an item tells; None for one that holds nobody any more."""
+        plan = item["plan"]["S"]
+        if plan < self.plan:
+            return None
+        return Shard(
+            bytes(item["addresses"]["B"]),
+            is_planned=self.is_in_force and plan == self.plan,
+            foreign=int(item["foreign"]["N"]),
+        )
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A shard that is being changed, with the members of nobody."""
+
+    shard: Shard
+    plan: str
+    foreign: set[bytes] | None = None  # None: not read yet
+    is_changed: bool = False
+    is_foreign_changed: bool = False
+
+
+@dataclass(slots=True)
+class StatusChanges:
+    """What a step finds out about addresses: each shard is read once, and written once by `flush`."""
+
+    store: AddressStatusStore
+    department_id: str
+    audience_id: str
+    head: Head
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+
+    def note(self, changes: Mapping[str, AddressStatus]) -> AddressStatuses:
+        """Where some addresses, by their keys, stand now. Answers what was known of their shards before."""
+        parts = _by_shard_of(changes)
+        self._read(parts)
+        before = {shard: self._kept[shard].shard for shard in parts}
+        for shard, part in parts.items():
+            self._change(self._kept[shard], part)
+        return AddressStatuses(before, self.head.at)
+
+    def flush(self) -> None:
+        """Write what was noted. Who the members of nobody are goes first: their number follows from it in a repeat."""
+        changed = {name: kept for name, kept in self._kept.items() if kept.is_changed}
+        foreign = {name: kept for name, kept in changed.items() if kept.is_foreign_changed}
+        ids = self.department_id, self.audience_id
+        self.store.write([_put_foreign(*ids, name, kept.plan, kept.foreign or ()) for name, kept in foreign.items()])
+        self.store.write([_put_shard(*ids, name, kept.plan, kept.shard) for name, kept in changed.items()])
+        self._kept.clear()
+
+    def statuses(self, known: AddressStatuses) -> AddressStatuses:
+        """What is known, with what was noted and is not written."""
+        changed = {name: kept.shard for name, kept in self._kept.items()}
+        return AddressStatuses({**known._by_shard, **changed}, known.as_of)
+
+    def _read(self, parts: Mapping[str, Mapping[str, AddressStatus]]) -> None:
+        new = [shard for shard in parts if shard not in self._kept]
+        items = self.store.items(self.department_id, self.audience_id, new)
+        for name in new:
+            item = items.get(name)
+            shard = self.head.shard_of(item) if item is not None else None
+            plan = item["plan"]["S"] if shard is not None and item is not None else self.head.plan
+            # Of a shard of an older plan nothing counts, its members of nobody included.
+            empty = Shard(is_planned=self.head.is_in_force)
+            self._kept[name] = _Kept(shard or empty, plan, foreign=None if shard is not None else set())
+        concerned = [
+            name
+            for name, part in parts.items()
+            if (kept := self._kept[name]).foreign is None
+            and (kept.shard.foreign or any(one == _FOREIGN for one in part.values()))
+        ]
+        for name, keys in self.store.foreign(self.department_id, self.audience_id, concerned).items():
+            self._kept[name].foreign = keys.get(self._kept[name].plan, set())
+
+    def _change(self, kept: _Kept, part: Mapping[str, AddressStatus]) -> None:
+        foreign = kept.foreign
+        before = set(foreign) if foreign is not None else set()
+        ours = {key: one for key, one in part.items() if one != _FOREIGN}
+        after = (before - {_short(key) for key in ours}) | {_short(key) for key in part.keys() - ours.keys()}
+        packed = _changed(kept.shard.packed, {key: (part[key], part[key]) for key in part}, without=after)
+        count = len(after) if foreign is not None else kept.shard.foreign
+        shard = replace(kept.shard, packed=packed, foreign=count)
+        if after != before:
+            kept.foreign, kept.is_foreign_changed = after, True
+        kept.is_changed = kept.is_changed or shard != kept.shard or kept.is_foreign_changed
+        kept.shard = shard
 
 
 class AddressStatusStore:
@@ -114,93 +239,137 @@ class AddressStatusStore:
         self._client = client
         self._table = table
 
-    def load(self, department_id: str, audience_id: str) -> AddressStatuses:
-        by_shard, as_of = {}, None
-        for item in self._items(department_id, audience_id):
-            name: str = item["sk"]["S"]
-            if name == _AS_OF:
-                as_of = parse_moment(item["at"]["S"])
-            elif not name.startswith(_PLANNED):
-                by_shard[name] = _packed_of(item)
-        return AddressStatuses(by_shard, as_of)
+    def load(self, department_id: str, audience_id: str, *, consistent: bool = True) -> AddressStatuses:
+        """All of it. Not consistent is half the price, and may miss what was written a second ago."""
+        head = self._head(department_id, audience_id)
+        by_shard: dict[str, Shard] = {}
+        for items in map_concurrently(
+            lambda name: list(self._entries(department_id, name, consistent=consistent)), _lists(audience_id)
+        ):
+            for item in items:
+                shard = head.shard_of(item)
+                if shard is not None:
+                    by_shard[item["sk"]["S"]] = shard
+        return AddressStatuses(by_shard, head.at)
 
-    def change(self, department_id: str, audience_id: str, changes: Mapping[str, AddressStatus]) -> None:
-        """Note where some addresses, by their keys, stand now."""
-        parts = _by_shard_of(changes)
-        keys = [_key(department_id, audience_id, shard) for shard in parts]
-        known = {item["sk"]["S"]: _packed_of(item) for item in get_all(self._client, self._table, keys)}
-        requests = []
-        for shard, part in parts.items():
-            before = known.get(shard, b"")
-            after = _changed(before, part)
-            if after != before:
-                requests.append(_put(department_id, audience_id, shard, after))
-        write_all(self._client, self._table, requests)
+    def changes(self, department_id: str, audience_id: str) -> StatusChanges:
+        """To note where addresses stand; nothing is written before its `flush`."""
+        return StatusChanges(self, department_id, audience_id, self._head(department_id, audience_id))
 
-    def put_in_force(self, department_id: str, audience_id: str) -> None:
-        """The plan of all addresses was carried out: they stand as it foresaw.
+    def change(self, department_id: str, audience_id: str, changes: Mapping[str, AddressStatus]) -> AddressStatuses:
+        """Note where some addresses, by their keys, stand now. Answers what was known of their shards before."""
+        step = self.changes(department_id, audience_id)
+        before = step.note(changes)
+        step.flush()
+        return before
 
-        May be cut short and repeated. Once it is through, a repeat changes nothing.
+    def put_in_force(self, department_id: str, audience_id: str, plan: str) -> None:
+        """The plan of all addresses was carried out: they stand as it foresaw. May be repeated.
+
+        Nothing happens when another plan has noted all of them since, or when this one did not come to its end.
         """
-        items = {item["sk"]["S"]: item for item in self._items(department_id, audience_id)}
-        planned = {name.removeprefix(_PLANNED): item for name, item in items.items() if name.startswith(_PLANNED)}
-        requests = [
-            _put(department_id, audience_id, shard, _packed_of(item)) for shard, item in planned.items() if shard
-        ]
-        if "" in planned:
-            # The plan has seen every shard: one that it does not know holds nobody any more.
-            kept = {*planned, *(_PLANNED + shard for shard in planned), _AS_OF}
-            requests += [delete(_key(department_id, audience_id, name)) for name in items if name not in kept]
-        write_all(self._client, self._table, requests)
-        # The note of its end goes first: without it no shard is taken for empty.
-        for part in ([""] if "" in planned else [], [shard for shard in planned if shard]):
-            forget = [delete(_key(department_id, audience_id, _PLANNED + shard)) for shard in part]
-            write_all(self._client, self._table, forget)
+        head = self._head(department_id, audience_id)
+        if head.plan == plan:
+            self.write([_put_head(department_id, audience_id, replace(head, is_in_force=True))])
 
     def looked_at(self, department_id: str, audience_id: str, at: datetime) -> None:
         """Everything known by then has been noted."""
-        write_all(self._client, self._table, [_put_as_of(department_id, audience_id, at)])
+        head = self._head(department_id, audience_id)
+        self.write([_put_head(department_id, audience_id, replace(head, at=at))])
 
-    def _items(self, department_id: str, audience_id: str) -> Iterator[Item]:
-        return query(self._client, TableName=self._table, **entries_in(department_id, _list(audience_id)))
+    # For StatusChanges
+
+    def items(self, department_id: str, audience_id: str, shards: list[str]) -> dict[str, Item]:
+        keys = [_key(department_id, audience_id, shard) for shard in shards]
+        return {item["sk"]["S"]: item for item in get_all(self._client, self._table, keys)}
+
+    def foreign(self, department_id: str, audience_id: str, shards: list[str]) -> dict[str, dict[str, set[bytes]]]:
+        """The short keys of the members of nobody, by shard and the plan that they were noted with."""
+        keys = [_foreign_key(department_id, audience_id, shard) for shard in shards]
+        found: dict[str, dict[str, set[bytes]]] = {shard: {} for shard in shards}
+        for item in get_all(self._client, self._table, keys):
+            packed = bytes(item["keys"]["B"])
+            shorts = {packed[start : start + _KEY] for start in range(0, len(packed), _KEY)}
+            found[item["sk"]["S"]][item["plan"]["S"]] = shorts
+        return found
+
+    def write(self, requests: list[Request]) -> None:
+        write_all(self._client, self._table, requests)
+
+    def _head(self, department_id: str, audience_id: str) -> Head:
+        key = list_item(department_id, _head_list(audience_id), _HEAD)
+        item: Any = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        if item is None:
+            return Head()
+        return Head(item["plan"]["S"], item["in_force"]["BOOL"], parse_moment(item["at"]["S"]))
+
+    def _entries(self, department_id: str, name: str, *, consistent: bool) -> Iterator[Item]:
+        asked = {**entries_in(department_id, name), "ConsistentRead": consistent}
+        return query(self._client, TableName=self._table, **asked)
 
 
 def put_address_statuses(
     department_id: str,
     audience_id: str,
+    plan: str,
     now: Mapping[str, AddressStatus],
     planned: Mapping[str, AddressStatus] | None,
 ) -> list[Request]:
     """The requests that note a whole shard: where its addresses stand and, of a plan to be carried out, will stand."""
-    shard = member_keys.shard_of(next(iter(now)))
-    requests = [_put(department_id, audience_id, shard, _changed(b"", now))]
-    if planned is not None:
-        requests.append(_put(department_id, audience_id, _PLANNED + shard, _changed(b"", planned)))
+    if not now:
+        return []  # what an older plan noted of the shard counts no more
+    shard, foreseen = member_keys.shard_of(next(iter(now))), planned if planned is not None else now
+    foreign = {_short(key) for key, one in now.items() if one == foreseen[key] == _FOREIGN}
+    packed = _changed(b"", {key: (one, foreseen[key]) for key, one in now.items()}, without=foreign)
+    requests = []
+    if foreign:
+        requests.append(_put_foreign(department_id, audience_id, shard, plan, foreign))
+    if packed or foreign:
+        noted = Shard(packed, foreign=len(foreign))
+        requests.append(_put_shard(department_id, audience_id, shard, plan, noted))
     return requests
 
 
-def put_end_of_plan(department_id: str, audience_id: str, at: datetime, *, is_carried_out: bool) -> list[Request]:
-    """The requests that note that every shard was planned, by a run that will, or will not, carry it out."""
-    requests = [_put_as_of(department_id, audience_id, at)]
-    if is_carried_out:
-        requests.append(_put(department_id, audience_id, _PLANNED, b""))
-    return requests
+def put_end_of_plan(department_id: str, audience_id: str, plan: str, at: datetime) -> Request:
+    """The request that notes that every shard was planned."""
+    return _put_head(department_id, audience_id, Head(plan, at=at))
 
 
-def _put_as_of(department_id: str, audience_id: str, at: datetime) -> Request:
-    return put({**_key(department_id, audience_id, _AS_OF), "at": {"S": moment_text(at)}})
+def _put_head(department_id: str, audience_id: str, head: Head) -> Request:
+    key = list_item(department_id, _head_list(audience_id), _HEAD)
+    at = moment_text(head.at) if head.at is not None else ""
+    return put({**key, "plan": {"S": head.plan}, "in_force": {"BOOL": head.is_in_force}, "at": {"S": at}})
 
 
-def _put(department_id: str, audience_id: str, name: str, packed: bytes) -> Request:
-    return put({**_key(department_id, audience_id, name), "addresses": {"B": packed}})
+def _put_shard(department_id: str, audience_id: str, name: str, plan: str, shard: Shard) -> Request:
+    item = _key(department_id, audience_id, name)
+    told = {"addresses": {"B": shard.packed}, "foreign": {"N": str(shard.foreign)}, "plan": {"S": plan}}
+    return put({**item, **told})
 
 
-def _key(department_id: str, audience_id: str, name: str) -> Item:
-    return list_item(department_id, _list(audience_id), name)
+def _put_foreign(department_id: str, audience_id: str, name: str, plan: str, keys: set[bytes] | tuple[()]) -> Request:
+    item = _foreign_key(department_id, audience_id, name)
+    return put({**item, "keys": {"B": b"".join(sorted(keys))}, "plan": {"S": plan}})
 
 
-def _list(audience_id: str) -> str:
+def _key(department_id: str, audience_id: str, shard: str) -> Item:
+    return list_item(department_id, _list_of(audience_id, shard), shard)
+
+
+def _foreign_key(department_id: str, audience_id: str, shard: str) -> Item:
+    return list_item(department_id, f"foreign#{audience_id}#{shard[0]}", shard)
+
+
+def _head_list(audience_id: str) -> str:
     return f"address-status#{audience_id}"
+
+
+def _list_of(audience_id: str, shard: str) -> str:
+    return f"{_head_list(audience_id)}#{shard[0]}"
+
+
+def _lists(audience_id: str) -> list[str]:
+    return list(dict.fromkeys(_list_of(audience_id, shard) for shard in member_keys.SHARDS))
 
 
 def _by_shard_of(changes: Mapping[str, AddressStatus]) -> dict[str, dict[str, AddressStatus]]:
@@ -210,43 +379,59 @@ def _by_shard_of(changes: Mapping[str, AddressStatus]) -> dict[str, dict[str, Ad
     return parts
 
 
-def _changed(packed: bytes, changes: Mapping[str, AddressStatus]) -> bytes:
-    """A shard's addresses, sorted, so that what did not change is stored as it was."""
-    known = {
-        packed[start : start + _SHORT]: packed[start : start + _LENGTH] for start in range(0, len(packed), _LENGTH)
-    }
-    for address_key, address_status in changes.items():
+def _changed(
+    packed: bytes, changes: Mapping[str, tuple[AddressStatus, AddressStatus]], *, without: set[bytes]
+) -> bytes:
+    """A shard's addresses, sorted, so that what did not change is stored as it was; `without` are kept elsewhere."""
+    known = {packed[start : start + _KEY]: packed[start : start + _LENGTH] for start in range(0, len(packed), _LENGTH)}
+    for address_key, (now, planned) in changes.items():
         short = _short(address_key)
         known.pop(short, None)
-        if not address_status.is_nothing:
-            known[short] = short + _packed(address_status)
+        if short not in without and not (_is_nobodys(now) and _is_nobodys(planned)):
+            known[short] = short + _packed(now, planned)
     return b"".join(known[short] for short in sorted(known))
 
 
-def _packed(address_status: AddressStatus) -> bytes:
-    customer_count = min(address_status.customer_count, _MOST_SHARERS)
-    return bytes(
-        (
-            _STATUSES.index(address_status.status),
-            _REASONS.index(address_status.reason),
-            address_status.is_reached,
-            *divmod(customer_count, 256),
-        )
-    )
+def _is_nobodys(one: AddressStatus) -> bool:
+    """Whether it belongs to no customer and makes no difference: strangers who opted out, or left."""
+    return not one.customer_count and not one.reason
 
 
-def _unpacked(packed: bytes, start: int) -> AddressStatus:
+def _packed(now: AddressStatus, planned: AddressStatus) -> bytes:
+    return bytes((_byte(now), _byte(planned), *divmod(min(now.customer_count, _MOST_SHARERS), 256)))
+
+
+def _byte(one: AddressStatus) -> int:
+    return one.is_reached << 7 | _STATUSES.index(one.status) << 4 | _REASONS.index(one.reason)
+
+
+def _unpacked(packed: bytes, start: int, column: int) -> AddressStatus:
+    byte = packed[start + column]
     return AddressStatus(
-        _STATUSES[packed[start + _STATUS]],
-        _REASONS[packed[start + _REASON]],
-        bool(packed[start + _REACHED]),
+        _STATUSES[(byte >> 4) & 0x07],
+        _REASONS[byte & 0x0F],
+        byte >= 0x80,
         256 * packed[start + _MORE_SHARERS] + packed[start + _SHARERS],
     )
 
 
+def _place(packed: bytes, short: bytes) -> int:
+    """Where the entry of an address begins; -1 without one."""
+    low, high = 0, len(packed) // _LENGTH
+    while low < high:
+        middle = (low + high) // 2
+        if packed[middle * _LENGTH : middle * _LENGTH + _KEY] < short:
+            low = middle + 1
+        else:
+            high = middle
+    start = low * _LENGTH
+    return start if packed[start : start + _KEY] == short else -1
+
+
+def _columns(packed: bytes, *columns: int) -> list[bytes]:
+    return [packed[column::_LENGTH] for column in columns]
+
+
 def _short(address_key: str) -> bytes:
-    return bytes.fromhex(address_key[: 2 * _SHORT])
-
-
-def _packed_of(item: Item) -> bytes:
-    return bytes(item["addresses"]["B"])
+    """What stands for an address within its shard, whose two digits come before."""
+    return bytes.fromhex(address_key[2 : 2 + 2 * _KEY])

@@ -77,16 +77,19 @@ class MemberBatch:
     # The address status index
 
     def put_statuses(
-        self, audience_id: str, now: Mapping[str, AddressStatus], planned: Mapping[str, AddressStatus] | None
+        self,
+        audience_id: str,
+        plan: str,
+        now: Mapping[str, AddressStatus],
+        planned: Mapping[str, AddressStatus] | None,
     ) -> None:
         """A whole part of the walk: where its addresses stand and, of a plan to be carried out, will stand."""
-        for request in put_address_statuses(self._department_id, audience_id, now, planned):
+        for request in put_address_statuses(self._department_id, audience_id, plan, now, planned):
             self._writes.add(request)
 
-    def put_end_of_plan(self, audience_id: str, at: datetime, *, is_carried_out: bool) -> None:
-        """Every address was planned, by a run that will, or will not, carry it out."""
-        for request in put_end_of_plan(self._department_id, audience_id, at, is_carried_out=is_carried_out):
-            self._writes.add(request)
+    def put_end_of_plan(self, audience_id: str, plan: str, at: datetime) -> None:
+        """Every address was planned."""
+        self._writes.add(put_end_of_plan(self._department_id, audience_id, plan, at))
 
     def _item(self, address_key: str, suffix: str) -> Item:
         return address_item(self._department_id, address_key, suffix)

@@ -208,7 +208,9 @@ class Reconciliations:
             return known, known.as_of or now
         states = self._members.states(department.id, observation, department.audience_id)
         changes = {state.member.address_key: address_status_of(department, state, now) for state in states}
-        return known.with_changes(changes), now
+        statuses = self._address_statuses.changes(department.id, department.audience_id)
+        statuses.note(changes)
+        return statuses.statuses(known), now
 
     def _news(self, department: Department) -> list[str] | None:
         """The addresses of which there was news since they were looked at; None when they cannot be told or read now.

@@ -108,7 +108,7 @@ class PlanPhase:
             number = self._put_chunk(run, number, chunk)
         self._flush(run, department, tally)
         if everything and cursor == ENDED:
-            tally.statuses.put_end_of_plan(department.audience_id, self._clock(), is_carried_out=not run.dry_run)
+            tally.statuses.put_end_of_plan(department.audience_id, run.id, self._clock())
             tally.statuses.flush()
         progress.tell()
         saved = self._save_decisions(run, cursor, number, tally)
@@ -211,7 +211,7 @@ class PlanPhase:
             planned = None
             if not run.dry_run:
                 planned = {(key := s.member.address_key): address_status_after(now[key], s, d) for s, d in pairs}
-            tally.statuses.put_statuses(department.audience_id, now, planned)
+            tally.statuses.put_statuses(department.audience_id, run.id, now, planned)
         if run.dry_run:
             return
         rechecks = self._members.batch(department.id)

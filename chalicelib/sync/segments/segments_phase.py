@@ -143,7 +143,7 @@ class SegmentsPhase:
         states: dict[str, AddressState] = {}
         if not place.is_looked:
             if not run.cursor and run.type != "segments" and (run.type == "full" or department.replan_all):
-                self._address_statuses.put_in_force(department.id, department.audience_id)
+                self._address_statuses.put_in_force(department.id, department.audience_id, run.id)
             looked_at = self._clock()
             if not self._look_at(department, checks, states, remaining):
                 return self._save(run, place)
@@ -173,19 +173,25 @@ class SegmentsPhase:
         What only changed its status is done with then. Suspects are kept until the tags were dealt with. What was read
         is added to `states`: the same addresses are those that enter and leave segments.
         """
+        statuses, done = self._address_statuses.changes(department.id, department.audience_id), list[TagRecheck]()
+        is_through = True
         for start in range(0, len(checks), _CHECKS_AT_ONCE):
             if start and remaining() < ENOUGH_SECONDS:
-                return False
+                is_through = False
+                break
             part = checks[start : start + _CHECKS_AT_ONCE]
             keys = list(dict.fromkeys(check.address_key for check in part))
             read = self._members.states(department.id, keys, department.audience_id)
             found = {state.member.address_key: address_status_of(department, state, self._clock()) for state in read}
-            self._address_statuses.change(department.id, department.audience_id, found)
+            statuses.note(found)
             self._unmark(department.id, [state for state in read if state.member.status not in TAGGABLE])
             if len(states) < MOST_STATES_KEPT:
                 states.update({state.member.address_key: state for state in read})
-            self._checks.remove(department.id, [check for check in part if not check.segments])
-        return True
+            done += [check for check in part if not check.segments]
+        # A shard is written once, however many of its addresses were looked at; until then the checks stay.
+        statuses.flush()
+        self._checks.remove(department.id, done)
+        return is_through
 
     def _unmark(self, department_id: str, states: Sequence[AddressState]) -> None:
         keys = [
