@@ -133,7 +133,7 @@ def apply_observation(
         )
         return ObservationResult(replace(known, contact_id=observation.contact_id) if is_other else known)
     consent_state = replace(_status_after(known, member, ours, audience_id, observation), opt_out=opt_out)
-    kind = _kind(member, observation, no, yes_at, opt_out)
+    kind = _kind(observation, no, yes_at, opt_out)
     return ObservationResult(
         consent_state,
         kind,
@@ -151,7 +151,7 @@ def _late(known: ConsentState, member: Member, observation: Observation, no: Opt
     if no is None or (known.no_seen_at is not None and no.at <= known.no_seen_at):
         return ObservationResult(known)
     opt_out = newest_opt_out(known.opt_out, no)
-    kind = _kind(member, observation, no, None, opt_out)
+    kind = _kind(observation, no, None, opt_out)
     entry = _entry(member, observation, kind, no, None)
     consent_state = replace(known, opt_out=opt_out, no_seen_at=no.at)
     return ObservationResult(consent_state, kind, entry, _backlog(member.address_key, observation, no, None))
@@ -257,9 +257,7 @@ def _status_after(
     return replace(consent_state, before_archive=member.status)
 
 
-def _kind(
-    member: Member, observation: Observation, no: OptOut | None, yes_at: datetime | None, opt_out: OptOut | None
-) -> Kind:
+def _kind(observation: Observation, no: OptOut | None, yes_at: datetime | None, opt_out: OptOut | None) -> Kind:
     if yes_at is not None:
         return "resubscribed"
     if observation.rule in ("address-changed", "address-arrived"):

@@ -201,6 +201,12 @@ def test_the_primary_customer_is_active_then_newest_then_of_the_higher_id_in_wha
     assert {AddressCustomers.of(order).customers for order in permutations(everybody)} == {expected}
 
 
+def test_of_two_customers_too_the_order_of_reading_does_not_count() -> None:
+    older, newer = customer("1", "2026-01-01T00:00:00Z"), customer("2", "2026-02-01T00:00:00Z")
+    for order in permutations((older, newer)):
+        assert AddressCustomers.of(order).primary == newer
+
+
 @pytest.mark.parametrize(
     ("words", "strictest"),
     [

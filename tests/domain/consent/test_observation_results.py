@@ -231,6 +231,9 @@ def test_a_confirmation_that_mailchimp_asked_for_after_the_no_is_the_persons_yes
     asked = left("pending", route, asked_at=at(-20))
     assert took_back(asked, seen("subscribed")) == NOON
     assert took_back(replace(asked, asked_at=at(-40)), seen("subscribed")) == NOON
+    seen_before_the_no = replace(asked, status_at=at(-50))
+    assert took_back(seen_before_the_no, seen("subscribed")) == NOON
+    assert took_back(replace(asked, status_at=None), seen("subscribed", -40)) is None
     pushed_pending = pushed("pending", -20)
     assert took_back(replace(asked, status="unsubscribed"), seen("subscribed"), pushed_pending) == NOON
 
@@ -264,6 +267,21 @@ def test_a_late_no_counts_once_and_leaves_the_later_state() -> None:
     ended = replace(told.consent_state, opt_out=None)
     assert applied(ended, seen("unsubscribed", by="person")) == ObservationResult(ended)
     assert applied(ended, seen("unsubscribed", 1, by="person")).kind == "opted_out"
+
+
+def test_a_late_no_that_is_older_than_the_known_one_does_not_take_its_place() -> None:
+    before = known("subscribed", 10, opt_out=no_of("admin", 5))
+    told = applied(before, seen("unsubscribed", by="person"))
+    assert told.consent_state.opt_out == no_of("admin", 5)
+    assert told.entry is not None and told.entry.who == "the person"
+
+
+@pytest.mark.parametrize("known_until", [-60, 10])
+def test_the_ledger_tells_when_the_no_was_said_and_not_when_the_member_last_changed(known_until: float) -> None:
+    no = OptOut(at(-7), "person", "said so")
+    told = applied(known("subscribed", known_until), replace(seen("unsubscribed"), opt_out=no))
+    assert told.entry is not None and told.entry.at == at(-7)
+    assert told.outbox_entry is not None and told.outbox_entry.occurred_at == at(-7)
 
 
 def test_a_late_state_without_a_no_says_nothing() -> None:

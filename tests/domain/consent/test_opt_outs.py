@@ -177,6 +177,16 @@ def test_the_no_that_a_plan_reads_in_pracbill_goes_along_too() -> None:
     assert later == OptOut(BEFORE, "pracbill", sent_to_pracbill=True, customers=("1",))
 
 
+def test_a_no_in_mailchimp_that_pracbill_repeats_goes_along_as_the_persons_own() -> None:
+    earlier = said("person", BEFORE - timedelta(hours=1))
+    assert moved(earlier, left=(refuser("4"),)) == said("person", BEFORE, "1")
+
+
+def test_a_no_in_pracbill_of_nobody_knows_whom_is_none_of_who_moved_where_others_stay() -> None:
+    assert moved(said("pracbill"), left=(agreed("4"),)) is None
+    assert moved(said("pracbill")) == said("pracbill", BEFORE, "1")
+
+
 def test_a_no_in_pracbill_goes_along_with_who_said_it_alone() -> None:
     no = said("pracbill", BEFORE, "1", "2")
     assert moved(no) == said("pracbill", BEFORE, "1")
