@@ -174,7 +174,7 @@ def test_a_clock_that_is_set_back_does_not_keep_old_keys(
 def test_nobody_listens() -> None:
     server = KeySetServer()
     server.stop()
-    with pytest.raises(KeySetUnreadable):
+    with pytest.raises(KeySetUnreadable, match="ConnectionError"):
         fetch_key_set(server.url)
 
 
@@ -250,6 +250,8 @@ def test_a_server_that_answers_drop_by_drop_is_not_waited_for(start: bytes, monk
         with pytest.raises(KeySetUnreadable, match="too slow"):
             fetch_key_set(f"http://127.0.0.1:{listener.getsockname()[1]}/jwks")
         assert time.monotonic() - began < access._FETCH_TIMEOUT[1]
+        waiting = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        assert all(thread.daemon for thread in waiting), "nor by a process that wants to end"
         over.set()
 
 
@@ -304,6 +306,12 @@ def test_a_key_without_an_id_serves_tokens_without_one_while_it_is_the_only_key(
     with pytest.raises(RefuseRequest) as refusal:
         TokenVerifier(PublishedKeys(server.url), ISSUER).caller(f"Bearer {token}")
     assert refusal.value.status == 401
+
+
+@pytest.mark.parametrize(("subject", "name"), [(None, "unknown"), ("", "unknown"), ("u" * 300, "u" * 200), ("u", "u")])
+def test_a_caller_has_a_name_of_bounded_length(server: KeySetServer, subject: str | None, name: str) -> None:
+    token = jwt.encode(claims(sub=subject), RSA, algorithm="RS256", headers={"kid": "one"})
+    assert TokenVerifier(PublishedKeys(server.url), ISSUER).caller(f"Bearer {token}").subject == name
 
 
 def test_tokens_that_cannot_be_good_never_reach_pracbill(server: KeySetServer) -> None:

@@ -13,6 +13,7 @@ from chalicelib.domain.customers import Address, Customer
 from chalicelib.domain.fieldmap import (
     WANTED_FIELDS,
     FieldMap,
+    LeftOut,
     address_value,
     cut_to_bytes,
     held_fingerprint,
@@ -120,6 +121,50 @@ def test_a_value_without_a_usable_field_is_left_out_where_there_is_one() -> None
     names = FieldMap(("FNAME", "LNAME", "COMPANY"))
     assert left_out(names) == [("PHONE", "field_unusable"), ("ADDRESS", "field_unusable")]
     assert left_out(names, phone="", address=Address(country="AU")) == []
+
+
+def test_what_is_left_out_or_cut_is_named_by_field_and_part() -> None:
+    long = "x" * 256
+    texts = {"first_name": "FNAME", "last_name": "LNAME", "company_name": "COMPANY", "phone": "PHONE"}
+    for attribute, tag in texts.items():
+        changed: dict[str, Any] = {attribute: long}
+        cut = prepare(replace(ANN, **changed), FieldMap(EVERY_TAG)).left_out
+        assert cut == (LeftOut(tag, "cut"),)
+    parts = prepare(replace(ANN, address=replace(HOME, line2=long, city=long)), FieldMap(EVERY_TAG)).left_out
+    assert parts == (LeftOut("ADDRESS", "cut", ("line2", "city")),)
+    lacking = prepare(replace(ANN, address=Address("1 High St", country="US")), FieldMap(EVERY_TAG)).left_out
+    assert lacking == (LeftOut("ADDRESS", "address_incomplete", ("city", "state", "postcode")),)
+
+
+@pytest.mark.parametrize("tag", EVERY_TAG)
+def test_each_value_without_a_field_is_named_beside_what_is_cut(tag: str) -> None:
+    others = tuple(other for other in EVERY_TAG if other != tag)
+    cut = "LNAME" if tag == "FNAME" else "FNAME"
+    changed: dict[str, Any] = {"last_name" if tag == "FNAME" else "first_name": "x" * 256}
+    found = prepare(replace(ANN, **changed), FieldMap(others)).left_out
+    assert found == (LeftOut(cut, "cut"), LeftOut(tag, "field_unusable"))
+    nobody = Customer(id="1", updated_at="2026-03-01T00:00:00Z", address=Address(country="AU"))
+    assert prepare(nobody, FieldMap(others)).left_out == ()
+
+
+@pytest.mark.parametrize("part", ["line1", "line2", "city", "state", "postcode"])
+def test_any_part_but_the_country_makes_an_address(part: str) -> None:
+    one = prepare(replace(ANN, address=Address(**{part: "x", "country": "AU"})), FieldMap(EVERY_TAG)).left_out
+    assert [left.code for left in one] == ["address_incomplete"]
+
+
+@pytest.mark.parametrize("part", ["addr1", "addr2", "city", "state", "zip", "country"])
+def test_every_part_of_an_address_counts_in_the_fingerprint(part: str) -> None:
+    """Spaces around it do not, nor how the country is written."""
+    fields = FieldMap(("ADDRESS",))
+    held: Any = merge_values(ANN, fields)["ADDRESS"]
+    ours = values_fingerprint({"ADDRESS": held})
+    assert held_fingerprint({"ADDRESS": held | {part: "another"}}, fields) != ours
+    assert held_fingerprint({"ADDRESS": held | {part: f" {held[part]} "}}, fields) == ours
+    assert held_fingerprint({"ADDRESS": held | {"country": "au"}}, fields) == ours
+    alone = {part: "x", "country": "AU"} if part != "country" else {"country": "AU"}
+    is_nothing = held_fingerprint({"ADDRESS": alone}, fields) == values_fingerprint({"ADDRESS": ""})
+    assert is_nothing is (part == "country")
 
 
 def test_an_address_without_a_value_has_one_fingerprint_however_mailchimp_shows_it() -> None:

@@ -83,8 +83,10 @@ def test_a_refusal_is_explained_with_its_field() -> None:
 
 @pytest.mark.parametrize(("why", "who"), [("", "person"), (SPAM_REPORT, "spam")])
 def test_the_parts_of_the_explanation_are_told_apart_from_its_words(why: str, who: str) -> None:
-    told = explanation("opted_out", no=OptOut(LATE, "person", why))
-    assert told.params == {"who": who, "date": "2026-03-01"}
+    for zone, day in ((UTC, "2026-03-01"), (MELBOURNE, "2026-03-02")):
+        told = explanation("opted_out", no=OptOut(LATE, "person", why), zone=zone)
+        assert told.params == {"who": who, "date": day}
+    assert explanation("opted_out", no=OptOut(LATE, "admin")).params["date"] == "2026-03-01"
 
 
 def test_a_no_that_came_along_names_the_customer_who_said_it() -> None:

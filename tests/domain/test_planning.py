@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal, Status
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.fieldmap import FieldMap, values_fingerprint
+from chalicelib.domain.fieldmap import FieldMap, LeftOut, values_fingerprint
 from chalicelib.domain.planning import (
     BULK_ACTIONS,
     MAX_CHUNK_BYTES,
@@ -26,9 +26,13 @@ from chalicelib.domain.planning import (
     Held,
     Operation,
     _weight,
+    customer_ids_of,
     plan_address,
     plan_move,
     rename_of,
+    waiting_mark,
+    without_unusable,
+    without_value,
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -143,7 +147,7 @@ def test_foreign_members_are_no_news() -> None:
 
 
 def refused(operation: Operation, retry_at: datetime | None = None) -> PushRefusal:
-    return PushRefusal("invalid_email", "", NOON, 1, operation.inputs, retry_at)
+    return PushRefusal("invalid_email", "Odd", NOON, 1, operation.inputs, retry_at, field="PHONE")
 
 
 def test_a_refused_address_waits_until_its_customer_is_edited() -> None:
@@ -156,7 +160,9 @@ def test_a_refused_address_waits_until_its_customer_is_edited() -> None:
 def test_a_refused_address_is_tried_again_when_its_back_off_is_over() -> None:
     refusal = refused(planned(state(None, customer())), NOON + timedelta(minutes=5))
     again = state(member("absent", refusal=refusal), customer())
-    assert held(again).waits
+    waiting = held(again)
+    assert (waiting.waits, waiting.code, waiting.rule) == (True, "invalid_email", "yes-absent")
+    assert (waiting.words, waiting.field) == ("Odd", "PHONE")
     assert planned(again, now=NOON + timedelta(minutes=5)).action == "add"
 
 
@@ -229,6 +235,113 @@ def test_a_rename_needs_a_new_address_that_would_be_added_as_subscribed() -> Non
 def test_a_refused_new_address_is_no_target() -> None:
     refusal = refused(planned(NEW))
     assert rename(OLD, replace(NEW, member=replace(NEW.member, refusal=refusal))) is None
+
+
+def test_who_was_archived_by_us_and_brought_back_or_was_erased_is_not_renamed() -> None:
+    assert rename(replace(OLD, member=ours("subscribed", pushed_status="archived")), NEW) is None
+    assert rename(replace(OLD, member=ours("subscribed", erased=True)), NEW) is None
+
+
+def moved_between(known: AddressState, other: AddressState, *, is_other_decided: bool = True) -> Operation | Held:
+    return plan_move(known, other, is_other_decided=is_other_decided, policy=POLICY, fields=FIELDS, now=NOON)
+
+
+def test_a_rename_is_decided_at_the_old_address_and_the_new_one_waits_for_it() -> None:
+    assert moved_between(OLD, NEW) == rename(OLD, NEW)
+    waiting = Held("new", "new@clinic.test", "", "", "address-renamed", marks=("new#r1",), waits=True)
+    assert moved_between(NEW, OLD) == waiting
+    assert moved_between(NEW, OLD, is_other_decided=False) == rename(OLD, NEW)
+    assert waiting_mark("new") == "new#waits-for-rename"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (replace(OLD, moved_to="elsewhere"), NEW),
+        (OLD, replace(NEW, moved_from="elsewhere")),
+        (replace(OLD, address_customers=AddressCustomers.of((customer("2"),))), NEW),
+    ],
+)
+def test_addresses_that_do_not_belong_together_are_decided_each_for_itself(
+    old: AddressState, new: AddressState
+) -> None:
+    assert moved_between(old, new) == plan(old)
+    assert moved_between(new, old) == plan(new)
+
+
+# --------------------------------------------------------------------------------------- values that are left out
+
+
+ADDRESS: Any = {"addr1": "1 High St", "city": "Auckland", "state": "", "zip": "1010", "country": "NZ"}
+EDITED = Operation(
+    "update",
+    "key",
+    "ann@clinic.test",
+    "yes-subscribed",
+    values={"FNAME": "Ann", "PHONE": "", "ADDRESS": ADDRESS},
+    values_fingerprint="print",
+    inputs="print:update:print",
+    left_out=(LeftOut("COMPANY", "cut"),),
+)
+
+
+def test_a_field_that_the_audience_has_lost_is_left_out() -> None:
+    everything = FieldMap(("FNAME", "PHONE", "ADDRESS"))
+    assert without_unusable(EDITED, everything) == EDITED
+    kept = without_unusable(EDITED, FieldMap(("FNAME",)))
+    fingerprint = values_fingerprint({"FNAME": "Ann"})
+    assert kept == replace(
+        EDITED,
+        values={"FNAME": "Ann"},
+        values_fingerprint=fingerprint,
+        inputs=f"{fingerprint}:update:print",
+        left_out=(LeftOut("COMPANY", "cut"), LeftOut("ADDRESS", "field_unusable")),
+    )
+    bare = replace(EDITED, values=None)
+    assert without_unusable(bare, FieldMap(())) == bare
+
+
+def test_a_value_that_mailchimp_refused_is_left_out_and_the_same_is_not_sent_again() -> None:
+    """The fingerprint stays that of all values: only an edit changes it."""
+    everything = FieldMap(("FNAME", "PHONE", "ADDRESS"))
+    refused = without_value(EDITED, "FNAME", "Odd", everything)
+    assert refused == replace(
+        EDITED,
+        values={"FNAME": "", "PHONE": "", "ADDRESS": ADDRESS},
+        left_out=(LeftOut("COMPANY", "cut"), LeftOut("FNAME", "value_refused", ("Odd",))),
+    )
+    for tag in ("PHONE", "LNAME"):
+        assert without_value(EDITED, tag, "Odd", everything) == EDITED
+    assert without_value(replace(EDITED, values=None), "FNAME", "Odd", everything).values is None
+    lost = without_value(EDITED, "FNAME", "Odd", FieldMap(("FNAME",)))
+    assert (lost.values, [one.code for one in lost.left_out]) == (
+        {"FNAME": ""},
+        ["cut", "field_unusable", "value_refused"],
+    )
+
+
+@pytest.mark.parametrize(("state_sent", "code"), [("", "state_missing"), ("VIC", "value_refused")])
+def test_an_address_without_a_state_is_refused_for_that(state_sent: str, code: str) -> None:
+    values: Any = {"ADDRESS": ADDRESS | {"state": state_sent}}
+    refused = without_value(replace(EDITED, values=values), "ADDRESS", "Odd", FieldMap(("ADDRESS",)))
+    assert refused.left_out[-1].code == code
+    assert refused.left_out[-1].details == (() if code == "state_missing" else ("Odd",))
+
+
+def test_what_a_customer_lacks_goes_with_the_operation_and_with_who_is_unchanged() -> None:
+    long = customer(first_name="x" * 300)
+    cut = (LeftOut("FNAME", "cut"),)
+    assert planned(state(None, long)).left_out == cut
+    refused = (LeftOut("PHONE", "value_refused"),)
+    sent = ours("subscribed", sent=values_fingerprint({"FNAME": "x" * 255}), left_out=refused)
+    assert held(state(sent, long)).left_out == cut + refused
+
+
+def test_a_log_entry_names_the_first_ten_customers() -> None:
+    twelve = [customer(str(n), updated_at=f"2026-03-{30 - n}T00:00:00Z") for n in range(12)]
+    some = [state(), state(None, *twelve[:7]), state(None, *twelve[7:])]
+    assert customer_ids_of(some) == tuple(str(n) for n in range(10))
+    assert customer_ids_of([state()]) == ()
 
 
 # --------------------------------------------------------------------------------------------------------- chunks

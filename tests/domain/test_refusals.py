@@ -128,6 +128,7 @@ def test_the_tag_alone_tells_that_a_field_was_refused(field: str, code: str) -> 
     """Whatever words Mailchimp finds for it one day."""
     found = classify("Not accepted.", "ERROR_GENERIC", field, "Worded anew")
     assert (found.code, found.field) == (code, field if code != "unknown" else "")
+    assert found.words == "Not accepted. Worded anew"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,9 @@ def test_the_words_of_a_refusal_are_quoted_once_with_one_full_stop() -> None:
 def test_who_does_not_learn_the_field_is_sent_to_the_contacts_profile(field: str, is_hinted: bool) -> None:
     for code in ("merge_field_invalid", "merge_field_required"):
         assert ("contact's profile" in refusal(code, field=field).fix) is is_hinted
-        assert refusal(code, field=field).field == field
+        found = refusal(code, field=field, words="w")
+        assert (found.field, found.words) == (field, "w")
+        assert found.fix.startswith(("Correct ", "Enter it in PracBill"))
     assert "contact's profile" not in refusal("invalid_email").fix
 
 

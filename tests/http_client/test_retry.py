@@ -8,6 +8,7 @@ from chalicelib.http_client.retry import (
     TransientError,
     next_wait,
     transient_error_of,
+    unreadable,
 )
 
 BUSY = TransientError(429, may_have_run=False)
@@ -53,6 +54,8 @@ def test_a_fault_of_the_server_may_have_been_carried_out(status: int) -> None:
         ({"Retry-After": "Fri, 02 Jan 2026 00:00:30 GMT", "Date": "Fri, 02 Jan 2026 00:00:10 GMT"}, 20.0),
         ({"Retry-After": "Fri, 02 Jan 2026 00:00:00 GMT", "Date": "Fri, 02 Jan 2026 00:00:10 GMT"}, 0.0),
         ({"Retry-After": "Fri, 02 Jan 2026 00:00:30 GMT"}, None),
+        ({"Retry-After": "Fri, 02 Jan 2026 00:00:30", "Date": "Fri, 02 Jan 2026 00:00:10"}, None),  # of no zone
+        ({"Retry-After": "Fri, 09 Jan 2026 00:00:30 GMT", "Date": "Fri, 02 Jan 2026 00:00:10 GMT"}, 86400.0),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date_of_the_server(
@@ -80,6 +83,39 @@ def test_attempts_come_to_an_end() -> None:
 
 def test_a_wait_that_was_asked_for_is_kept_in_full() -> None:
     assert wait(TransientError(429, may_have_run=False, retry_after=20.0), jitter=0.5) == 20.5
+    longest = DEFAULT_RETRY_POLICY.longest_wait
+    assert wait(TransientError(429, may_have_run=False, retry_after=longest), jitter=0.5) == longest + 0.5
+    assert wait(TransientError(429, may_have_run=False, retry_after=longest + 1)) is None
+    assert wait(TransientError(429, may_have_run=False, retry_after=0.0), jitter=0.5) == 0.5
+
+
+def test_one_call_may_be_made_less_often_than_usual_and_never_more() -> None:
+    def tried(attempt: int, tries: int) -> bool:
+        waited = next_wait(
+            BUSY, DEFAULT_RETRY_POLICY, attempt=attempt, creates=False, time_left=300.0, jitter=0.5, tries=tries
+        )
+        return waited is not None
+
+    assert [tried(1, 1), tried(1, 2), tried(2, 2)] == [False, True, False]
+    assert [tried(4, 99), tried(5, 99)] == [True, False]
+
+
+def test_an_answer_that_cannot_be_read_may_have_been_carried_out() -> None:
+    assert unreadable(200) == TransientError(200, may_have_run=True)
+
+
+def test_a_fault_may_be_of_our_making_only_where_the_call_arrived() -> None:
+    assert (GATEWAY.may_be_ours, BUSY.may_be_ours) == (True, False)
+    assert GATEWAY.is_like(TransientError(502, may_have_run=True, retry_after=9.0))
+    assert not GATEWAY.is_like(TransientError(503, may_have_run=True))
+    assert not GATEWAY.is_like(TransientError(502, may_have_run=False))
+
+
+@pytest.mark.parametrize("is_page", [True, False])
+def test_a_web_page_is_known_as_one(is_page: bool) -> None:
+    for status in (403, 429):
+        transient = transient_error_of(status, {}, silent_403=True, is_page=is_page)
+        assert transient is not None and transient.is_page is is_page
 
 
 def test_what_does_not_fit_into_the_time_left_is_given_up() -> None:

@@ -103,6 +103,23 @@ def test_a_status_is_set_by_patch_so_that_nobody_is_created(client: MailchimpCli
     assert answer.member is not None and answer.member.status == "unsubscribed"
 
 
+def test_an_unsubscribe_that_patch_refuses_is_said_by_put(client: MailchimpClient, server: ScriptedServer) -> None:
+    """PATCH may judge what the member holds in a field that somebody made required; an opt-out must not fail by it."""
+    refused = Reply(400, {"title": "Invalid Resource", "detail": "Your merge fields were invalid."})
+    server.will(refused, Reply(200, document()))
+    assert client.set_member_status("list1", ADDRESS, "unsubscribed").outcome == "done"
+    patch, put = server.asked
+    assert (patch.method, put.method, put.path) == ("PATCH", "PUT", PATH)
+    assert put.json() == {"email_address": "ann@clinic.test", "status": "unsubscribed"}
+    assert patch.query == put.query == {"skip_merge_validation": "true"}
+    server.will(refused, Reply(400, {"title": "Other", "detail": "words"}))
+    answer = client.set_member_status("list1", ADDRESS, "unsubscribed")
+    assert answer.refused is not None and answer.refused.text.startswith("Invalid Resource")
+    server.will(refused)
+    assert client.set_member_status("list1", ADDRESS, "pending").outcome == "refused"
+    assert len(server.asked) == 5
+
+
 def test_setting_the_status_of_nobody_is_absent(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(NOT_FOUND, NOT_FOUND)
     assert client.set_member_status("list1", ADDRESS, "unsubscribed").outcome == "absent"
@@ -128,7 +145,9 @@ def test_archiving(client: MailchimpClient, server: ScriptedServer) -> None:
 
 def test_archiving_what_is_archived_or_absent_is_no_error(client: MailchimpClient, server: ScriptedServer) -> None:
     server.will(CANNOT_ARCHIVE, Reply(200, document(status="archived")))
-    assert client.archive_member("list1", ADDRESS).outcome == "done"
+    answer = client.archive_member("list1", ADDRESS)
+    assert answer.outcome == "done"
+    assert answer.member is not None and answer.member.status == "archived"
     server.will(NOT_FOUND, NOT_FOUND)
     assert client.archive_member("list1", ADDRESS).outcome == "absent"
     server.will(CANNOT_ARCHIVE, NOT_FOUND, NOT_FOUND)
@@ -152,6 +171,7 @@ def test_renaming_patches_the_old_address(client: MailchimpClient, server: Scrip
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("PATCH", PATH)
     assert asked.json() == {"email_address": "bea@clinic.test", "merge_fields": {"FNAME": "Bea"}}
+    assert asked.query == {"skip_merge_validation": "true"}
     assert answer.outcome == "done"
     assert answer.member is not None and answer.member.address == "bea@clinic.test"
 

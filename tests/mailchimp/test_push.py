@@ -196,6 +196,50 @@ def test_without_time_for_another_call_the_rest_is_left_untried(
     assert answer.unsettled == ()
 
 
+@pytest.mark.parametrize("bad", ["status_if_new", "status"])
+def test_opt_outs_go_first_and_in_a_call_of_their_own_where_the_whole_fails(
+    client: MailchimpClient, server: ScriptedServer, bad: str
+) -> None:
+    """Whatever is wrong with others, and however little time is left: a no must not wait for them."""
+    leaving = [{"email_address": f"no{n}@clinic.test", "status": "unsubscribed"} for n in range(2)]
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=False)
+    others = [member(n, **({"bad": 1} if n == 1 else {})) for n in range(4)]
+    client.push_surely("list1", [*others, *leaving], go_on=lambda: len(server.asked) < 2)
+    first, second = ([m["email_address"] for m in asked.json()["members"]] for asked in server.asked)
+    assert first[:2] == second == ["no0@clinic.test", "no1@clinic.test"]
+
+
+def test_a_spoiler_that_was_found_alone_carries_mailchimps_words(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=False)
+    (refused,) = client.push_surely("list1", [member(1, bad=1), member(2)]).refused
+    assert (refused.address, refused.text, refused.code) == ("m1@clinic.test", NOT_VALIDATED, SPOILED_CALL)
+    assert (refused.field, refused.field_message) == ("", "")
+    server.otherwise = refusing_whole(lambda m: "bad" in m, named=True)
+    (refused,) = client.push_surely("list1", [member(1, bad=1), member(2)]).refused
+    assert (refused.field, refused.field_message) == ("status", "not accepted")
+
+
+def test_a_member_for_whom_mailchimp_does_not_answer_is_told_as_such(
+    client: MailchimpClient, server: ScriptedServer
+) -> None:
+    everybody = answered
+
+    def failing(asked: Asked) -> Reply:
+        if asked.method != "POST":
+            return Reply(200, {"health_status": "Everything's Chimpy!"})
+        broken = any("bad" in one for one in asked.json()["members"])
+        return Reply(500) if broken else everybody(asked)
+
+    server.otherwise = failing
+    answer = client.push_surely("list1", [member(1, bad=1), member(2), member(3)])
+    assert [(one.address, one.text, one.code) for one in answer.refused] == [
+        ("m1@clinic.test", "HTTP 500", "FAILING_CALL")
+    ]
+    assert sorted(one.address for one in answer.created) == ["m2@clinic.test", "m3@clinic.test"]
+
+
 def test_a_late_push_makes_its_first_call_anyway(client: MailchimpClient, server: ScriptedServer) -> None:
     """A chunk that begins with little time left would otherwise come back again and again, and nobody be sent."""
     server.otherwise = answered
