@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.config import API_SECONDS
+
 if TYPE_CHECKING:
     from chalicelib.container import Container
     from chalicelib.contract.services import Services
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
     from chalicelib.store.secret_store import SecretStore
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs.sweeper import Sweeper
-
-# A request of the API must be answered within API Gateway's 29 seconds, its start on a new machine included.
-_API_SECONDS = 25.0
 
 
 def services() -> Services:
@@ -70,10 +69,10 @@ class RequestTime:
 
     def begin(self) -> None:
         """A request has come; a function answers one at a time."""
-        self._ends_at = self._clock() + _API_SECONDS
+        self._ends_at = self._clock() + API_SECONDS
 
     def left(self) -> float:
-        return _API_SECONDS if self._ends_at is None else self._ends_at - self._clock()
+        return API_SECONDS if self._ends_at is None else self._ends_at - self._clock()
 
 
 request_time = RequestTime()
@@ -83,8 +82,9 @@ request_time = RequestTime()
 def workflows() -> Container:
     from chalicelib.config import settings
     from chalicelib.container import Container
+    from chalicelib.foundations import Seams
 
-    return Container(settings(), _secrets(), lambda: request_time.left())
+    return Container(settings(), Seams(request_time=lambda: request_time.left()))
 
 
 @lru_cache(maxsize=1)

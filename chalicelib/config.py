@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+# A request of the API must be answered within API Gateway's 29 seconds, its start on a new machine included.
+API_SECONDS = 25.0
 DEFAULT_MAILCHIMP_API_URL = "https://{dc}.api.mailchimp.com/3.0"
 
 

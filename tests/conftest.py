@@ -20,7 +20,7 @@ settings.load_profile("any machine")
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
-# The tables' names follow from the stage, which is read when the modules that use them are imported.
+# The tables' names follow from the stage.
 os.environ.setdefault("STAGE", "test")
 os.environ.update(
     AWS_ACCESS_KEY_ID="testing",

@@ -8,10 +8,8 @@ from typing import Literal
 
 from chalicelib.contract.common import Params
 from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
-from chalicelib.domain.runs import ProgressPhase, RunStatus, RunType, Trigger
+from chalicelib.domain.runs import PhaseName, ProgressPhase, RunStatus, RunType, Trigger
 
-# A run's phases as staff see them: `ingest` reads PracBill's customers, `plan` decides about them.
-RunPhase = Literal["pull", "ingest", "plan", "approval", "apply", "segments", "close"]
 PhaseState = Literal["waiting", "running", "done"]
 ProgressUnit = Literal["members", "customers", "addresses", "changes"]
 
@@ -79,7 +77,7 @@ class RunView:
     trigger: Trigger
     started_by: str | None
     approved_by: str | None
-    phase: RunPhase
+    phase: PhaseName
     status: RunStatus
     started_at: datetime
     finished_at: datetime | None

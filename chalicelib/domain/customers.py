@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from unicodedata import normalize
 
+from chalicelib.domain.texts import text_of
+
 ConsentWord = Literal["subscribed", "unsubscribed"]
 
 # Part of every fingerprint: raising it makes the next full sync store and decide everything anew.
@@ -280,12 +282,10 @@ def _written(value: object) -> str:
 def _text(value: object) -> str:
     """Text of a field; numbers as PracBill wrote them, everything that is not one value as missing.
 
-    Absurdly long texts are cut, so that no record outgrows the table; half characters become `?`, so that it can be
-    stored.
+    Absurdly long texts are cut, so that no record outgrows the table.
     """
     if isinstance(value, str):
-        text = value.strip()[:_MAX_TEXT_LENGTH].strip()
-        return text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return text_of(value.strip()[:_MAX_TEXT_LENGTH].strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return str(value)

@@ -12,8 +12,8 @@ from chalicelib.domain.logs import LogTrigger, LogType
 
 RunType = Literal["incremental", "full", "segments"]
 Trigger = Literal["manual", "schedule", "retry", "selection", "segment_edit"]
-Phase = Literal["pull", "store", "decide", "approval", "apply", "segments", "close"]
-# The phases that count: `ingest` reads PracBill's customers, `plan` decides about them.
+PhaseName = Literal["pull", "ingest", "plan", "approval", "apply", "segments", "close"]
+# The phases that count. `ingest` reads PracBill's customers, `plan` decides about them.
 ProgressPhase = Literal["pull", "ingest", "plan", "apply", "segments"]
 RunStatus = Literal["running", "awaiting_approval", "success", "error", "skipped", "cancelled"]
 
@@ -85,7 +85,7 @@ class Run:
     started_at: datetime
     dry_run: bool = False
     started_by: str = ""
-    phase: Phase = "pull"
+    phase: PhaseName = "pull"
     step_number: int = 0  # counts the messages of the run's own steps: an older one is a repeat
     status: RunStatus = "running"
     progress_at: datetime | None = None
@@ -135,6 +135,11 @@ class Run:
     def has_sent(self) -> bool:
         """Whether something was sent to Mailchimp, or tried."""
         return bool(self.done or self.failed or _segment_changes(self))
+
+    @property
+    def waits_for_chunks(self) -> bool:
+        """Whether the chunks are out: then they are what the run waits for, not a step of its own."""
+        return self.phase == "apply" and self.apply_started_at is not None
 
     @property
     def last_sign_of_life(self) -> datetime:

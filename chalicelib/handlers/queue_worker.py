@@ -13,10 +13,10 @@ from typing import Any
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.handlers.heartbeat import Heartbeat
 from chalicelib.mailchimp.webhook import NotAnEvent
-from chalicelib.observability import MetricsMeter, log_failure, logger
+from chalicelib.observability import log_failure, logger
 from chalicelib.store.queue import HOLD_AGAIN_SECONDS, Step, SyncQueue, read_step
 from chalicelib.sync.consent.webhook_events import Events
-from chalicelib.sync.ports import Remaining
+from chalicelib.sync.ports import ProcessMeter, Remaining
 from chalicelib.sync.runs.orchestrator import Orchestrator
 
 Answer = dict[str, list[dict[str, str]]]
@@ -31,7 +31,7 @@ _FAULT_DELAY_SECONDS = 30.0
 
 
 class SyncWorker:
-    def __init__(self, steps: Orchestrator, queue: SyncQueue, meter: MetricsMeter) -> None:
+    def __init__(self, steps: Orchestrator, queue: SyncQueue, meter: ProcessMeter) -> None:
         self._orchestrator = steps
         self._queue = queue
         self._meter = meter
@@ -90,7 +90,7 @@ class SyncWorker:
 class EventWorker:
     """Events of Mailchimp's webhook. None is ever given up here: after the queue's last delivery it rests."""
 
-    def __init__(self, events: Events, queue: SyncQueue, meter: MetricsMeter) -> None:
+    def __init__(self, events: Events, queue: SyncQueue, meter: ProcessMeter) -> None:
         self._events = events
         self._queue = queue
         self._meter = meter
@@ -117,7 +117,7 @@ class EventWorker:
         return False
 
 
-def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: MetricsMeter) -> Answer:
+def _each(event: Mapping[str, Any], handle: Callable[[Record], bool], meter: ProcessMeter) -> Answer:
     """Handle each record; those that are not through are named, and only they come again."""
     failed = []
     for record in event["Records"]:

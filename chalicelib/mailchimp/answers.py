@@ -15,6 +15,7 @@ from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import mail_address
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.refusals import FAILING_CALL
+from chalicelib.domain.texts import text_of
 from chalicelib.http_client.calls import FailedAlike
 
 Document = Mapping[str, Any]
@@ -295,11 +296,7 @@ def _status(word: object) -> Status:
 
 
 def _text(document: Document, name: str) -> str:
-    """Half characters (lone surrogates, which JSON can bring) become `?`: no table can store them."""
-    value = document.get(name)
-    if not isinstance(value, str):
-        return ""
-    return value if value.isascii() else value.encode(errors="replace").decode()
+    return text_of(document.get(name))
 
 
 def _count(document: Document, name: str) -> int:

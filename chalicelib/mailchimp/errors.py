@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from chalicelib.domain.texts import text_of
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, ServiceError, StopRun
 from chalicelib.http_client import retry
 from chalicelib.http_client.calls import Answer, FailedAlike
@@ -53,10 +54,10 @@ def problem_of(answer: Answer) -> Problem:
     errors = fields.get("errors")
     return Problem(
         status=answer.status,
-        title=_text(fields.get("title")),
-        detail=_text(fields.get("detail")),
+        title=text_of(fields.get("title")),
+        detail=text_of(fields.get("detail")),
         errors=tuple(
-            (_text(error.get("field")), _text(error.get("message")))
+            (text_of(error.get("field")), text_of(error.get("message")))
             for error in (errors if isinstance(errors, list) else [])
             if isinstance(error, dict)
         ),
@@ -254,7 +255,3 @@ def _field_words(message: str) -> str:
 def _item_error(name: str, message: str) -> ItemError:
     item = _ITEM.match(name)
     return ItemError(int(item[1]), item[2], message) if item else ItemError(None, name, message)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

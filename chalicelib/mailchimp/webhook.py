@@ -101,13 +101,13 @@ def event_of(fields: Mapping[str, str], department_id: str) -> HookEvent | None:
     event = HookEvent(
         type=cast(EventType, kind),
         department_id=department_id,
-        audience_id=_text(fields, "list_id"),
+        audience_id=_field(fields, "list_id"),
         address=_address(fields, "new_email" if kind == "upemail" else "email"),
         fired_at=fields.get("fired_at", "").strip()[:_LONGEST_TEXT],
         old_address=_address(fields, "old_email") if kind == "upemail" else "",
-        action=_text(fields, "action"),
-        reason=_text(fields, "reason"),
-        campaign_id=_text(fields, "campaign_id"),
+        action=_field(fields, "action"),
+        reason=_field(fields, "reason"),
+        campaign_id=_field(fields, "campaign_id"),
     )
     complete = event.audience_id and event.address and (kind != "upemail" or event.old_address)
     return event if complete else None
@@ -131,7 +131,7 @@ def is_signed(body: bytes, header: str, secret: str, *, now: float) -> bool:
     return matches > 0 and abs(now - int(times[0])) <= MAX_SIGNATURE_AGE_SECONDS
 
 
-def _text(fields: Mapping[str, str], name: str) -> str:
+def _field(fields: Mapping[str, str], name: str) -> str:
     return fields.get(f"data[{name}]", "").strip()[:_LONGEST_TEXT]
 
 

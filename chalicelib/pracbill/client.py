@@ -22,6 +22,7 @@ from chalicelib.domain.customers import (
     customer_from_json,
 )
 from chalicelib.domain.moments import parse_moment
+from chalicelib.domain.texts import text_of
 from chalicelib.errors import StopRun
 from chalicelib.http_client.calls import Call, ClientOptions, HttpCalls
 from chalicelib.pracbill.errors import (
@@ -122,10 +123,10 @@ class PracBillClient:
         zone, note = _zone(document.get("timezone"))
         return Department(
             id=department_id,
-            name=_text(document.get("name")),
+            name=text_of(document.get("name")).strip(),
             timezone=zone,
-            country=_text(document.get("country")),
-            currency=_text(document.get("currency")),
+            country=text_of(document.get("country")).strip(),
+            currency=text_of(document.get("currency")).strip(),
             note=note,
         )
 
@@ -241,7 +242,7 @@ def _check_last(next_after: str, raw: list[Any], records: tuple[Customer | BadRe
 
 
 def _as_of(page: Mapping[str, Any]) -> str:
-    text = _text(page.get("as_of"))
+    text = text_of(page.get("as_of")).strip()
     if parse_moment(text) is None:
         raise ContractViolation("sent changes without a time in 'as_of'", CHANGES)
     return text
@@ -263,7 +264,7 @@ def _change_body(change: ConsentChange) -> dict[str, str]:
 
 def _zone(value: object) -> tuple[str, str]:
     """The name of a time zone that exists here, and a note when it is not the one PracBill names."""
-    name = _text(value)
+    name = text_of(value).strip()
     try:
         ZoneInfo(name)
     except (ValueError, KeyError, OSError):
@@ -282,10 +283,6 @@ def _checked(token: str) -> str:
             "Check the secret that PRACBILL_TOKEN_SECRET names."
         )
     return token.strip()
-
-
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
 
 
 def _texts(value: object) -> list[str]:

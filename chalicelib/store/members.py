@@ -29,12 +29,10 @@ from chalicelib.store.batches import Item, WriteBatch, get_all, query, query_pag
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, address_item, entries_in, list_item
-from chalicelib.store.versions import TooMuchContention
+from chalicelib.store.versions import until_written
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +119,18 @@ class MemberStore:
         Webhook, pull and sync all write this state: none of them may lose another's word.
         """
         key = address_item(department_id, address_key)
-        for _ in range(_MAX_ATTEMPTS):
+
+        def attempt() -> tuple[ConsentState, ConsentState] | None:
             item: Any = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
             before = from_document(ConsentState, item["document"]["S"]) if item else ConsentState()
             after = change(before)
             if after == before:
                 return before, after
             version = int(item["version"]["N"]) if item else 0
-            if self._replace(_consent_item(department_id, address_key, address, after, version + 1), version):
-                return before, after
-        raise TooMuchContention(address_key)
+            new = _consent_item(department_id, address_key, address, after, version + 1)
+            return (before, after) if self._replace(new, version) else None
+
+        return until_written(attempt, address_key)
 
     def add_consent_states(self, department_id: str, member_states: Sequence[tuple[str, str, ConsentState]]) -> bool:
         """Store consent states (address_key, address, state) that do not exist yet: all of them, or none.

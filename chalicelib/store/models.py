@@ -14,18 +14,30 @@ from pynamodb.indexes import AllProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
 from chalicelib.config import settings
-from chalicelib.store.aws import region as _region
-from chalicelib.store.aws import sdk_session
+from chalicelib.store.aws import region, sdk_session
 
 # PynamoDB makes a session for each table, and has no setting for it.
 pynamodb.connection.base.get_session = sdk_session  # type: ignore[attr-defined, assignment]
 
 
+class Table(type):
+    """What PynamoDB asks of a model's table. Stage and region are read when it asks, not on import."""
+
+    table: str
+    billing_mode = "PAY_PER_REQUEST"
+
+    @property
+    def table_name(cls) -> str:
+        return settings().table(cls.table)
+
+    @property
+    def region(cls) -> str:
+        return region()
+
+
 class DepartmentItem(Model):
-    class Meta:
-        table_name = settings().table("departments")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "departments"
 
     department_id = UnicodeAttribute(hash_key=True)
     document = UnicodeAttribute()
@@ -33,10 +45,8 @@ class DepartmentItem(Model):
 
 
 class SegmentItem(Model):
-    class Meta:
-        table_name = settings().table("segments")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "segments"
 
     department_id = UnicodeAttribute(hash_key=True)
     segment_id = UnicodeAttribute(range_key=True)
@@ -47,10 +57,8 @@ class SegmentItem(Model):
 class RunItem(Model):
     """A run: pk department, sk run id."""
 
-    class Meta:
-        table_name = settings().table("runs")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "runs"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -62,10 +70,8 @@ class RunItem(Model):
 class ChunkItem(Model):
     """A chunk of a run, in the runs' table: pk department#run, sk chunk#number. `operations` go when it is done."""
 
-    class Meta:
-        table_name = settings().table("runs")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "runs"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -77,10 +83,8 @@ class ChunkItem(Model):
 class PhaseItem(Model):
     """How far a phase of a run is, in the runs' table: pk department#run, sk phase#name."""
 
-    class Meta:
-        table_name = settings().table("runs")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "runs"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -102,10 +106,8 @@ class ProblemIndex(LocalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 class LogItem(Model):
     """A log entry (pk department, sk its time) or a record of a run (pk department#run, sk whose it is)."""
 
-    class Meta:
-        table_name = settings().table("logs")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "logs"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -123,10 +125,8 @@ class LogItem(Model):
 class LedgerItem(Model):
     """One change of consent: pk department#address_key, sk time#what. Written once, never changed."""
 
-    class Meta:
-        table_name = settings().table("ledger")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "ledger"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -136,10 +136,8 @@ class LedgerItem(Model):
 class EventItem(Model):
     """A webhook event that was applied: pk department, sk the event's identity."""
 
-    class Meta:
-        table_name = settings().table("events")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "events"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -149,10 +147,8 @@ class EventItem(Model):
 class RequestItem(Model):
     """A request that must be carried out once: pk department#requests, sk its key."""
 
-    class Meta:
-        table_name = settings().table("events")
-        region = _region()
-        billing_mode = "PAY_PER_REQUEST"
+    class Meta(metaclass=Table):
+        table = "events"
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)

@@ -17,7 +17,7 @@ from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store.aws import region
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
-from chalicelib.store.versions import TooMuchContention, change_document
+from chalicelib.store.versions import change_document, until_written
 
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _MAX_ATTEMPTS = 50
@@ -81,7 +81,8 @@ class RunStore:
 
         Answers the run as stored. A chunk that is closed already changes nothing.
         """
-        for _ in range(_MAX_ATTEMPTS):
+
+        def attempt() -> Run | None:
             item = self._existing(run.department_id, run.id)
             after = change(from_document(Run, item.document))
             item.document = to_document(after)
@@ -98,10 +99,11 @@ class RunStore:
                 if chunk_closed:
                     return from_document(Run, self._existing(run.department_id, run.id).document)
                 if run_changed:
-                    continue
+                    return None
                 raise
             return after
-        raise TooMuchContention(run.id)
+
+        return until_written(attempt, run.id, attempts=_MAX_ATTEMPTS)
 
     def put_phase(self, run: Run, phase: str, count: PhaseCount) -> None:
         """Note how far a phase is. The newest word counts; the run itself is left alone."""

@@ -10,6 +10,7 @@ from pynamodb.exceptions import PutError
 from chalicelib.store.documents import from_document, to_document
 
 Value = TypeVar("Value")
+Written = TypeVar("Written")
 
 _MAX_ATTEMPTS = 20
 
@@ -40,6 +41,17 @@ def is_saved(item: Versioned) -> bool:
     return True
 
 
+def until_written(attempt: Callable[[], Written | None], name: str, *, attempts: int = _MAX_ATTEMPTS) -> Written:
+    """The answer of the first attempt that was in time: read, change, write against the version that was read.
+
+    An attempt answers None when somebody was faster. Raises TooMuchContention, with the `name` of what is written.
+    """
+    for _ in range(attempts):
+        if (written := attempt()) is not None:
+            return written
+    raise TooMuchContention(name)
+
+
 def change_document(
     kind: type[Value],
     read: Callable[[], Item],
@@ -53,13 +65,14 @@ def change_document(
     `write` gets the item with the new document, the value before and after, and answers whether it was in time.
     Whatever `read` and `change` raise is passed on and nothing is stored. Raises TooMuchContention.
     """
-    for _ in range(attempts):
+
+    def attempt() -> Value | None:
         item = read()
         before = from_document(kind, item.document)
         after = change(before)
         if after == before:
             return before
         item.document = to_document(after)
-        if write(item, before, after):
-            return after
-    raise TooMuchContention(kind.__name__)
+        return after if write(item, before, after) else None
+
+    return until_written(attempt, kind.__name__, attempts=attempts)

@@ -16,7 +16,7 @@ from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connections import status_of
 from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import settings_view
-from chalicelib.sync.runs.lifecycle import Logs
+from chalicelib.sync.runs.sync_logs import Logs
 
 # The rest is one page of the Sync Logs away.
 LOG_ENTRIES = 20

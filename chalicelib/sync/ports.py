@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.consent.observations import Observation, Told
-from chalicelib.domain.departments import Department, OutboxBacklog
-from chalicelib.domain.planning import AddressState, Operation
+from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.departments import Department
+from chalicelib.domain.planning import Operation
 from chalicelib.domain.runs import Run
+from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.customer_reading import CustomerReader
@@ -40,10 +41,19 @@ class Meter(Protocol):
     def count(self, name: str, value: float = 1, unit: str = "Count") -> None: ...
 
 
-class Phase(Protocol):
-    """A phase of a run that speaks to Mailchimp: pull, segments.
+class ProcessMeter(Meter, Protocol):
+    """A meter of a whole process: also of each call to Mailchimp; written out at the end of each invocation."""
 
-    `step` does what fits into the time left. It answers the run to continue with in a new message, or None at its end.
+    def mailchimp_call(self, call: CallMade) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Phase(Protocol):
+    """One phase of a run: pull, ingest, plan, apply, segments, close.
+
+    `step` does what fits into the time left. It answers the run to go on with, or None at the phase's end. A step that
+    comes again, or twice, changes nothing that the first one has done.
     """
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None: ...
@@ -70,7 +80,7 @@ class FieldKeeper(Protocol):
 
 
 class ConsentObservations(Protocol):
-    """Stores the observations that a sync makes, and sends PracBill the consent changes it lacks."""
+    """Stores the observations that a sync makes."""
 
     def apply(
         self,
@@ -80,11 +90,5 @@ class ConsentObservations(Protocol):
         touch: bool = True,
         who: list[str] | None = None,
     ) -> Counter[str]: ...
-
-    def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told: ...
-
-    def backlog(self, department_id: str) -> OutboxBacklog | None: ...
-
-    def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None: ...
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None: ...

@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -35,9 +34,6 @@ from infra.standins.mailchimp import Latency, MailchimpStandIn
 if TYPE_CHECKING:
     from chalicelib.domain.customers import Customer
     from chalicelib.domain.departments import Department
-    from chalicelib.mailchimp.client import MailchimpClient
-    from chalicelib.store.customer_reading import CustomerReader
-    from chalicelib.sync.ports import Remaining
 
 Result = TypeVar("Result")
 CHANGED = 1_000
@@ -70,15 +66,18 @@ class Bench:
 
     def __init__(self, mailchimp: MailchimpStandIn, count: int) -> None:
         # Only now: the tables' models are made with the environment.
+        from chalicelib.foundations import Seams
         from chalicelib.store.aws import dynamodb
         from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
         from chalicelib.store.models import DepartmentItem, LogItem, RunItem, SegmentItem
+        from infra.standins.service import ConnectedService
 
         self._mailchimp, self._count, self._started = mailchimp, count, 0
         self._audience_id = str(mailchimp.control.create_audience("Bench")["audience_id"])
-        self._client = dynamodb()
-        for name, pk, sk in (("customers", HASH_KEY, RANGE_KEY), ("members", "shard", "sk")):
-            self._client.create_table(
+        self._service = ConnectedService(mailchimp, None, Seams(clock=lambda: NOON, request_time=lambda: _PLENTY))
+        customers, members = (self._service.env.table(name) for name in ("customers", "members"))
+        for name, pk, sk in ((customers, HASH_KEY, RANGE_KEY), (members, "shard", "sk")):
+            dynamodb().create_table(
                 TableName=name,
                 KeySchema=[{"AttributeName": pk, "KeyType": "HASH"}, {"AttributeName": sk, "KeyType": "RANGE"}],
                 AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in (pk, sk)],
@@ -86,7 +85,7 @@ class Bench:
             )
         for model in (DepartmentItem, SegmentItem, RunItem, LogItem):
             model.create_table(wait=False)
-        self._bench = BenchDepartment(self._client, "customers", "members", self._audience_id)
+        self._bench = BenchDepartment(dynamodb(), customers, members, self._audience_id)
 
     # ------------------------------------------------------------------------------------------------------ measuring
 
@@ -96,7 +95,7 @@ class Bench:
 
     def run_phase(self) -> list[Figure]:
         """The segments phase after a thousand changes, and once more without any."""
-        self._join()
+        self._connect()
         persons = list(islice(people(self._count), 0, self._count, max(1, self._count // CHANGED)))[:CHANGED]
         self._mirror(persons)
         changed = self._bench.change(persons)
@@ -117,18 +116,18 @@ class Bench:
 
     def ask(self) -> list[Figure]:
         """What staff wait for."""
-        reconciliation, told = _timed("reconciliation", lambda: self._reconciliations.get(DEPARTMENT))
+        reconciliation, told = _timed("reconciliation", lambda: self._service.reconciliation.get(DEPARTMENT))
         assert sum(reason.count for reason in told.reasons) == told.difference
         department = self._department()
         preview, shown = _timed(
             "preview of three rules, each alone too",
-            lambda: self._previews.preview(department, SEGMENTS["s09"], instead_of=None, per_rule=True),
+            lambda: self._service.previews.preview(department, SEGMENTS["s09"], instead_of=None, per_rule=True),
         )
         wide, reached = _timed(
             "preview of who has no recent invoice",
-            lambda: self._previews.preview(department, SEGMENTS["s02"], instead_of=None, per_rule=False),
+            lambda: self._service.previews.preview(department, SEGMENTS["s02"], instead_of=None, per_rule=False),
         )
-        counted, _ = _timed("count of a new segment", lambda: self._previews.count(department, SEGMENTS["s02"]))
+        counted, _ = _timed("count of a new segment", lambda: self._service.previews.count(department, SEGMENTS["s02"]))
         return [
             reconciliation._replace(words=f", {len(told.reasons)} reasons"),
             preview._replace(words=f", {shown.count:,} of {shown.total:,}"),
@@ -138,28 +137,13 @@ class Bench:
 
     # -------------------------------------------------------------------------------------------------------- joining
 
-    def _join(self) -> None:
+    def _connect(self) -> None:
         from chalicelib.domain.departments import Audience, Connection, Department
         from chalicelib.domain.fieldmap import FieldMap
-        from chalicelib.store.address_status import AddressStatusStore
-        from chalicelib.store.customer_tags import CustomerTags
-        from chalicelib.store.customers import CustomerStore
-        from chalicelib.store.departments import DepartmentStore
-        from chalicelib.store.logs import LogStore
-        from chalicelib.store.members import MemberStore
-        from chalicelib.store.runs import RunStore
-        from chalicelib.store.seen_addresses import SeenAddressStore
-        from chalicelib.store.segments import SegmentStore
-        from chalicelib.store.tag_rechecks import TagRecheckStore
-        from chalicelib.sync.reports.customer_report import Reconciliations
-        from chalicelib.sync.segments.previews import Previews
-        from chalicelib.sync.segments.segments_phase import SegmentsPhase
 
-        keep = timedelta(days=3650)
-        self._departments, self._runs, self._segments = DepartmentStore(), RunStore(keep=keep), SegmentStore()
         connection = Connection("connected", "account-1", "Bench", "us21", "abcd", NOON)
         audience = Audience(self._audience_id, "Bench", FieldMap(("FNAME", "LNAME", "COMPANY"), country="AU"), NOON)
-        self._departments.add(
+        self._service.stores.departments.add(
             Department(
                 id=DEPARTMENT,
                 name="Bench",
@@ -171,63 +155,11 @@ class Bench:
                 audience=audience,
             )
         )
-        customers, members = CustomerStore(self._client, "customers"), MemberStore(self._client, "members")
-        address_statuses, checks = AddressStatusStore(self._client, "members"), TagRecheckStore(self._client, "members")
-        self._phase_of_runs = SegmentsPhase(
-            segments=self._segments,
-            departments=self._departments,
-            customers=customers,
-            members=members,
-            tags=CustomerTags(self._client, "customers"),
-            checks=checks,
-            address_statuses=address_statuses,
-            seen_addresses=SeenAddressStore(self._client, "members", keep=keep),
-            runs=self._runs,
-            logs=LogStore(keep=keep),
-            reader_for=self._reader_for,
-            mailchimp_for=self._mailchimp_for,
-            clock=lambda: NOON,
-        )
-        self._previews = Previews(
-            customers=customers,
-            members=members,
-            address_statuses=address_statuses,
-            runs=self._runs,
-            reader_for=self._reader_for,
-            pracbill_for=lambda remaining: None,  # type: ignore[arg-type]  # nothing was read before: not asked
-            clock=lambda: NOON,
-        )
-        self._reconciliations = Reconciliations(
-            departments=self._departments,
-            members=members,
-            checks=checks,
-            address_statuses=address_statuses,
-            reader_for=self._reader_for,
-            mailchimp_for=self._mailchimp_for,
-            clock=lambda: NOON,
-        )
 
     def _department(self) -> Department:
-        department = self._departments.get(DEPARTMENT)
+        department = self._service.stores.departments.get(DEPARTMENT)
         assert department is not None
         return department
-
-    def _reader_for(self, department: Department) -> CustomerReader:
-        from chalicelib.store.customer_reading import CustomerReader
-
-        return CustomerReader(self._client, "customers", department.id)
-
-    def _mailchimp_for(self, department: Department, remaining: Remaining) -> MailchimpClient:
-        from chalicelib.mailchimp.client import MailchimpClient
-        from chalicelib.mailchimp.keys import parse_api_key
-
-        return MailchimpClient(
-            parse_api_key(self._mailchimp.api_key),
-            url_template=self._mailchimp.url,
-            remaining=remaining,
-            sleep=time.sleep,
-            random=lambda: 0.0,
-        )
 
     # ---------------------------------------------------------------------------------------------------------- doing
 
@@ -240,14 +172,14 @@ class Bench:
         rows = [{"email_address": person.customer.email, "status": person.status} for person in there]
         self._mailchimp.control.admin_import(rows, audience_id=self._audience_id)
         carried = {person.customer.email: tags_of(filterable(person.customer, ZONE)) for person in there}
-        client = self._mailchimp_for(self._department(), lambda: _PLENTY)
+        client = self._service.mailchimp_for(self._department(), lambda: _PLENTY)
         for segment_id, rules in SEGMENTS.items():
             made = client.create_static_segment(self._audience_id, f"Segment {segment_id}")
             tagged = [address for address, tags in carried.items() if segment_id in tags]
             for start in range(0, len(tagged), _A_CALL):
                 client.change_segment_members(self._audience_id, made.id, add=tagged[start : start + _A_CALL])
             tag = Tag(self._audience_id, made.id, made.name)
-            self._segments.add(
+            self._service.stores.segments.add(
                 Segment(DEPARTMENT, segment_id, made.name, rules, created_at=NOON, created_by="bench", tag=tag)
             )
 
@@ -258,9 +190,9 @@ class Bench:
         self._started += 1
         following: Run | None = Run(DEPARTMENT, f"run-{self._started}", "incremental", "manual", NOON, phase="segments")
         assert following is not None
-        self._runs.add(following)
+        self._service.stores.runs.add(following)
         while following is not None:
-            following = self._phase_of_runs.step(following, self._department(), lambda: _PLENTY)
+            following = self._service.segments_phase.step(following, self._department(), lambda: _PLENTY)
 
     def _compare(self, persons: list[Person], changed: list[Customer]) -> None:
         """Mailchimp's tags are what the rules say, or the figures mean nothing."""

@@ -25,8 +25,8 @@ from infra.standins.mailchimp.traffic import Latency
 _POLL_SECONDS = 0.1
 _LONGEST_RUN_SECONDS = 900.0
 _RUNS_TABLE = f"pracbill-mailchimp-{STAGE}-runs"
-# As the API names the phases, where storing and deciding together are the plan.
-_PHASES = {"store": "plan", "decide": "plan"}
+# Reading customers and deciding about them are measured together.
+_PHASES = {"ingest": "plan"}
 _BULK_CALL = ("POST", "/lists/{list_id}")
 
 

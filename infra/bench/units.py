@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 os.environ.setdefault("STAGE", "units")
 os.environ.update(
@@ -28,17 +27,13 @@ import boto3
 import yaml
 from pynamodb.models import Model
 
-from chalicelib import container
-from chalicelib.config import Settings
 from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.rules import Rule
-from chalicelib.http_client.calls import new_session
+from chalicelib.foundations import Seams
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import parse_api_key
-from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store import models, runs
 from chalicelib.store.aws import dynamodb
 from chalicelib.store.queue import Step
@@ -46,6 +41,7 @@ from infra.bench.consumption import Consumed, ConsumptionMeter
 from infra.bench.department import SALT, SEGMENTS
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
+from infra.standins.service import ConnectedService
 from tests import dynamodb_local
 
 SIZES = (2_000, 20_000)
@@ -57,7 +53,6 @@ _PLENTY = 290.0
 PREVIEW = "preview of three rules"
 _MOST_RULES = 20
 _OF_A_TABLE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes")
-_PHASES = {"store": "ingest", "decide": "plan"}
 _PLAN = ("pull", "ingest", "plan")
 
 
@@ -97,41 +92,16 @@ class Hooks:
         return department
 
 
-class Service(container.Container):
-    """The product's own wiring with other servers, queue and keys."""
+class Service(ConnectedService):
+    """The product's own wiring with another queue, and an audience that has our webhook."""
 
-    def __init__(self, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn) -> None:
-        super().__init__(Settings(dict(os.environ)), None, lambda: 25.0)  # type: ignore[arg-type]  # no secret is read
-        self._servers = mailchimp, pracbill
-        self._http = new_session()
-
-    @cached_property
-    def _queue(self) -> Any:
-        return Messages()
+    def __init__(self, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
+        super().__init__(mailchimp, pracbill, Seams(clock=clock, sleep=lambda seconds: None, random=lambda: 0.0))
+        self.messages = self.stores.queue = Messages()  # type: ignore[assignment]  # all that is asked of a queue here
 
     @cached_property
-    def _hooks(self) -> Any:
+    def hooks(self) -> Any:
         return Hooks()
-
-    def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
-        return MailchimpClient(
-            parse_api_key(self._servers[0].api_key),
-            url_template=self._servers[0].url,
-            remaining=remaining,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            session_factory=lambda: self._http,
-        )
-
-    def _pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
-        return PracBillClient(
-            self._servers[1].url,
-            lambda: self._servers[1].token,
-            remaining=remaining,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            session_factory=lambda: self._http,
-        )
 
 
 class Figure(NamedTuple):
@@ -148,7 +118,7 @@ class Practice:
         self, meter: ConsumptionMeter, clock: Clock, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn
     ) -> None:
         self._meter, self._clock, self._mailchimp, self._pracbill = meter, clock, mailchimp, pracbill
-        self._service = Service(mailchimp, pracbill)
+        self._service = Service(mailchimp, pracbill, clock)
         self.figures: list[Figure] = []
 
     def prepare(self, customers: int) -> None:
@@ -157,7 +127,7 @@ class Practice:
         self._pracbill.generate(customers, department_id=_DEPARTMENT)
         fields = FieldMap(("FNAME", "LNAME", "COMPANY", "PHONE", "ADDRESS"), country="AU")
         now = self._clock()
-        self._service._departments.add(
+        self._service.stores.departments.add(
             Department(
                 id=_DEPARTMENT,
                 name="Bench",
@@ -226,14 +196,14 @@ class Practice:
     def _drain(self, name: str) -> None:
         """Hand over messages until there are none. What a run with a name asks for is listed, and phase by phase."""
         whole, parts = Consumed(), dict[str, Consumed]()
-        queue = self._service._queue
+        queue = self._service.messages
         while queue.waiting:
             step = queue.waiting.popleft()
             phase = self._of(step).phase
             with self._meter.measuring() as consumed:
-                self._service._orchestrator.handle(step, lambda: _PLENTY)
+                self._service.orchestrator.handle(step, lambda: _PLENTY)
             whole.add(consumed)
-            parts.setdefault(_PHASES.get(phase, phase), Consumed()).add(consumed)
+            parts.setdefault(phase, Consumed()).add(consumed)
             if (run := self._of(step)).status == "awaiting_approval":
                 self._service.runs.approve(_DEPARTMENT, run.id, by="bench")
         if name:
@@ -241,7 +211,7 @@ class Practice:
             self._check(self._of(step))
 
     def _of(self, step: Step) -> Run:
-        run = self._service._runs.get(step.department_id, step.run_id)
+        run = self._service.stores.runs.get(step.department_id, step.run_id)
         assert run is not None
         return run
 
@@ -269,7 +239,6 @@ def measure(customers: int) -> list[Figure]:
         dynamodb_local.running(heap_megabytes=1024) as endpoint,
         MailchimpStandIn(latency=Latency.none(), now=clock.seconds) as mailchimp,
         PracBillStandIn(customers=0, now=clock) as pracbill,
-        patch.object(container, "now", clock),
     ):
         meter = ConsumptionMeter(make_tables(endpoint))
         with meter.running():

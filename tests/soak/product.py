@@ -6,28 +6,23 @@ Nothing else in this folder touches the product's inside.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import pytest
 
-from chalicelib import container
 from chalicelib.config import Settings
 from chalicelib.contract.account import SettingsChanges
 from chalicelib.contract.segments import SegmentRule
 from chalicelib.errors import RefuseRequest, ServiceError
-from chalicelib.handlers.queue_worker import EventWorker
+from chalicelib.foundations import Seams
 from chalicelib.handlers.webhook import EventSender, RecentRefusals, handle
-from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import ApiKey
-from chalicelib.pracbill.client import PracBillClient
+from chalicelib.store import member_keys
 from chalicelib.store.aws import secretsmanager, sqs
 from chalicelib.store.queue import SyncQueue
 from chalicelib.store.secret_store import SecretStore
+from infra.standins.service import StandInService
 from tests.soak.aws import Queues
 from tests.soak.clock import Clock
 
@@ -65,55 +60,22 @@ class _Meter:
         pass
 
 
-class _Joined(container.Container):
+class _Joined(StandInService):
     """The product's own wiring with the history's clock, queues and servers."""
 
-    def __init__(self, env: Settings, clock: Clock, queues: Queues, mailchimp_url: str, pracbill: Any) -> None:
-        super().__init__(env, SecretStore(secretsmanager(), sleep=clock.sleep), lambda: API_SECONDS)
-        self._meter = _Meter()  # type: ignore[assignment]
-        self._soak_clock, self._queues = clock, queues
-        self._mailchimp_url, self._pracbill = mailchimp_url, pracbill
-
-    @cached_property
-    def _queue(self) -> _QuickQueue:
-        return _QuickQueue(self._queues.sync, self._soak_clock)
-
-    @cached_property
-    def event_queue(self) -> _QuickQueue:
-        return _QuickQueue(self._queues.events, self._soak_clock)
-
-    @cached_property
-    def event_worker(self) -> EventWorker:
-        return EventWorker(self._events, self.event_queue, self._meter)
-
-    def _mailchimp(
-        self, key: ApiKey, remaining: Callable[[], float], retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
-    ) -> MailchimpClient:
-        return MailchimpClient(
-            key,
-            url_template=self._mailchimp_url,
-            remaining=remaining,
-            retry_policy=retry_policy,
-            sleep=self._soak_clock.sleep,
-            random=lambda: 0.5,
-            session_factory=lambda: self._session,
+    def __init__(self, env: dict[str, str], clock: Clock, queues: Queues, mailchimp: Any, pracbill: Any) -> None:
+        seams = Seams(
+            clock=clock, sleep=clock.sleep, random=lambda: 0.5, request_time=lambda: API_SECONDS, meter=_Meter()
         )
-
-    def _pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
-        return PracBillClient(
-            self._pracbill.url,
-            lambda: str(self._pracbill.token),
-            remaining=remaining,
-            sleep=self._soak_clock.sleep,
-            random=lambda: 0.5,
-            session_factory=lambda: self._session,
-        )
+        super().__init__(mailchimp, pracbill, seams, env)
+        self.sync_queue = self.stores.queue = _QuickQueue(queues.sync, clock)
+        self.stores.event_queue = _QuickQueue(queues.events, clock)
 
 
 class Product:
     """The service of one department: what staff call, what queues bring, what the webhook answers."""
 
-    def __init__(self, clock: Clock, queues: Queues, department_id: str, mailchimp_url: str, pracbill: Any, hooks: str):
+    def __init__(self, clock: Clock, queues: Queues, department_id: str, mailchimp: Any, pracbill: Any, hooks: str):
         environment = {
             **os.environ,
             "PUBLIC_URL": hooks,
@@ -122,7 +84,7 @@ class Product:
         }
         self._env = Settings(environment)
         self.id, self._clock, self._queues = department_id, clock, queues
-        self.joined = _Joined(self._env, clock, queues, mailchimp_url, pracbill)
+        self.joined = _Joined(environment, clock, queues, mailchimp, pracbill)
         self.service = self.joined  # what the routes call
         self._send = EventSender(sqs(), queues.events)
         self._other_vault = SecretStore(secretsmanager(), sleep=clock.sleep)
@@ -132,7 +94,7 @@ class Product:
 
     def handle_sync(self, event: dict[str, Any]) -> tuple[bool, bool]:
         """Hand a message to the worker; answers whether it is through, and if not whether its return was asked for."""
-        queue = self.joined._queue
+        queue = self.joined.sync_queue
         queue.delayed = False
         failed = self.joined.sync_worker.handle(event, self._clock.deadline(WORKER_SECONDS))["batchItemFailures"]
         return not failed, queue.delayed
@@ -165,12 +127,12 @@ class Product:
     # ---------------------------------------------------------------------------------------- looking, for an oracle
 
     def active_run_id(self) -> str:
-        department = self.joined._departments.get(self.id)
+        department = self.joined.stores.departments.get(self.id)
         return department.active_run_id if department is not None else ""
 
     def work_lists(self) -> dict[str, list[str]]:
         """What waits to be looked at again: nothing, when all is at rest."""
-        members = self.joined._members
+        members = self.joined.stores.members
         return {
             "marked": [f"{key}: {', '.join(marks)}" for key, marks in members.marked(self.id)],
             "outbox": [f"{word.email}: {word.status}" for word in members.outbox(self.id)],
@@ -189,15 +151,9 @@ def models_of_departments() -> Any:
 
 
 @contextmanager
-def few_shards(clock: Clock) -> Iterator[None]:
-    """Addresses in two partitions instead of 256, and the history's clock wherever the wiring names its own."""
+def few_shards() -> Iterator[None]:
+    """Addresses in two partitions instead of 256."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container, "now", clock)
-        for name, module in list(sys.modules.items()):
-            if not name.startswith("chalicelib."):
-                continue
-            if hasattr(module, "SHARDS"):
-                patch.setattr(module, "SHARDS", _SHARDS)
-            if hasattr(module, "shard_of"):
-                patch.setattr(module, "shard_of", lambda address_key: str(int(address_key[0], 16) % 2))
+        patch.setattr(member_keys, "SHARDS", _SHARDS)
+        patch.setattr(member_keys, "shard_of", lambda address_key: str(int(address_key[0], 16) % 2))
         yield

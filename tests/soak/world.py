@@ -64,7 +64,7 @@ class World:
     def open(self) -> Iterator[World]:
         """Start the servers and connect the department."""
         with ExitStack() as stack:
-            stack.enter_context(few_shards(self.clock))
+            stack.enter_context(few_shards())
             stack.enter_context(watched(self.executioner))
             bell = stack.enter_context(Doorbell())
             readings = Readings(stats_cached_seconds=0)
@@ -81,7 +81,7 @@ class World:
             server.respond = self.tap.pracbill(self._noting_customers(server.respond))
             self.pracbill.faults.clear()
             self.pracbill.add_department(self.id, name="North", timezone="Australia/Melbourne", country="AU")
-            self.product = Product(self.clock, self.queues, self.id, self.mailchimp.url, self.pracbill, bell.url)
+            self.product = Product(self.clock, self.queues, self.id, self.mailchimp, self.pracbill, bell.url)
             self.product.forget_other_departments()
             bell.function = self.product.webhook
             self.product.service.connections.connect(self.id, self.mailchimp.api_key, by="user-1")

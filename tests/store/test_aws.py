@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
 import pytest
 from botocore.loaders import JSONFileLoader
-
-os.environ.setdefault("STAGE", "test")  # read when the tables' models are imported
 
 from chalicelib.store.aws import _descriptions, dynamodb, secretsmanager, sqs
 from chalicelib.store.models import DepartmentItem, RunItem

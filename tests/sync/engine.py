@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -24,46 +24,19 @@ from chalicelib.domain.departments import Connection as AccountLink
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
 from chalicelib.domain.runs import Run, RunType
-from chalicelib.errors import KeyRejected
-from chalicelib.handlers.queue_worker import MAX_DELIVERIES, SyncWorker
-from chalicelib.http_client.calls import CallMade, new_session
+from chalicelib.foundations import Seams
+from chalicelib.handlers.queue_worker import MAX_DELIVERIES
+from chalicelib.http_client.calls import CallMade
 from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import ApiKey, parse_api_key
-from chalicelib.pracbill.client import PracBillClient
-from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
-from chalicelib.store.customer_reading import CustomerReader
-from chalicelib.store.customers import CustomerStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.members import MemberStore
 from chalicelib.store.models import DepartmentItem
-from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.store.queue import SyncQueue
-from chalicelib.store.runs import RunStore
-from chalicelib.store.schedule import ScheduleStore
-from chalicelib.store.secret_store import SecretStore
-from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.sync.account.audience_fields import AudienceFields
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.schedule import Schedule
-from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.observations import Observations
-from chalicelib.sync.runs.apply_phase import ApplyPhase
-from chalicelib.sync.runs.brake import Brake
-from chalicelib.sync.runs.ingest_phase import IngestPhase
-from chalicelib.sync.runs.lifecycle import Runs
-from chalicelib.sync.runs.orchestrator import Orchestrator
-from chalicelib.sync.runs.plan_phase import PlanPhase
+from chalicelib.store.stores import AwsClients, Retention
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
-from chalicelib.sync.runs.pull_phase import PullPhase
-from chalicelib.sync.runs.records import Records
-from chalicelib.sync.runs.sweeper import Sweeper
-from chalicelib.sync.runs.unreadable import UnreadableCounts
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
+from infra.standins.service import ConnectedService
 from tests.aws_emulator import client
 
 if TYPE_CHECKING:
@@ -73,7 +46,6 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PLENTY = 290.0
 # The emulator removes what has expired by the real clock.
 _KEEP = timedelta(days=3650)
-_MEMBERS, _CUSTOMERS, _RUNS = "engine-members", "engine-customers", "pracbill-mailchimp-test-runs"
 _VISIBILITY_SECONDS = 360
 _FIELDS = FieldMap(("FNAME", "LNAME", "COMPANY", "PHONE", "ADDRESS"), country="AU")
 Message = dict[str, Any]
@@ -144,8 +116,21 @@ class HookInPlace:
         return department
 
 
+class EngineService(ConnectedService):
+    """The service's own wiring, but for the webhook, the waiting of messages, and the phase of segments."""
+
+    def __init__(self, engine: Engine, seams: Seams) -> None:
+        super().__init__(engine.mailchimp, engine.pracbill, seams, {"SYNC_SCHEDULE": "rate(4 hours)"})
+        self.stores.queue = engine.queue
+        self.phases["segments"] = NothingToDo()
+
+    @cached_property
+    def hooks(self) -> Any:
+        return HookInPlace()
+
+
 class Engine:
-    """The workflows of runs. A message has plenty of time, or only for so many looks at it as `audience_status` says.
+    """The workflows of runs. A message has plenty of time, or only until it was asked for `looks_at_time` times.
 
     `little` are the seconds left after that; `deliveries`: how often a message is handed over that is through.
     """
@@ -153,17 +138,16 @@ class Engine:
     def __init__(self, aws: str, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
         self.clock, self.mailchimp, self.pracbill = clock, mailchimp, pracbill
         self.meter = CountingMeter()
-        self.audience_status: int | None = None
+        self.looks_at_time: int | None = None
         self.little = ENOUGH_SECONDS - 1
         self.deliveries = 1
         # Staff approve at once what the brake holds, unless a test is about that: small practices reach it soon.
         self.approves = True
         self.handled: list[tuple[str, Message]] = []  # group and body of each message, in order of delivery
-        self._session = new_session()
         self._numbers = itertools.count(1)
         self._make_queues(aws)
-        self._make_stores(aws)
-        self._join()
+        self._make_tables(aws)
+        self._join(aws)
 
     def _make_queues(self, aws: str) -> None:
         self.sqs: SQSClient = client("sqs", aws)
@@ -174,155 +158,40 @@ class Engine:
         self.queue_url = _queue(self.sqs, f"{name}.fifo", {"RedrivePolicy": redrive})
         self.queue = QuickQueue(self.sqs, self.queue_url, self.clock)
 
-    def _make_stores(self, aws: str) -> None:
+    def _make_tables(self, aws: str) -> None:
         dynamodb = client("dynamodb", aws)
-        _make_table(dynamodb, _MEMBERS, "shard", "sk")
-        _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
+        _make_table(dynamodb, "pracbill-mailchimp-test-members", "shard", "sk")
+        _make_table(dynamodb, "pracbill-mailchimp-test-customers", HASH_KEY, RANGE_KEY)
         for item in DepartmentItem.scan():
             item.delete()  # the table is shared with tests that ran before, and the schedule looks at everybody
-        self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
-        self.logs, self.ledger = LogStore(keep=_KEEP), LedgerStore()
-        self.members = MemberStore(dynamodb, _MEMBERS)
-        self.customers = CustomerStore(dynamodb, _CUSTOMERS)
-        self.secrets = client("secretsmanager", aws)
-        self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
-        self.pushed_members = PushedMemberStore(dynamodb, _RUNS, keep=_KEEP)
 
-    def _join(self) -> None:
-        clock, meter = self.clock, self.meter
-        accounts = LinkedAccounts(
-            self.departments,
-            SecretStore(self.secrets),
-            self.mailchimp_of_key,
-            secret_name=lambda department_id: department_id,
-        )
-        self.audience_looks = AudienceStatusCache(
-            self.departments, accounts, open_quickly=self.mailchimp_of_key, clock=clock
-        )
-        self.observations = Observations(
-            departments=self.departments, members=self.members, ledger=self.ledger, clock=clock
-        )
-        self.lifecycle = Runs(
-            departments=self.departments,
-            runs=self.runs,
-            logs=self.logs,
-            members=self.members,
-            queue=self.queue,
-            clock=clock,
-            entropy=lambda: f"{next(self._numbers):04x}",
-            meter=meter,
-        )
-        self.fields = AudienceFields(self.departments, self.logs, clock=clock)
-        pull_phase = PullPhase(
-            observations=self.observations,
-            members=self.members,
-            runs=self.runs,
-            logs=self.logs,
-            seen_addresses=self.seen_addresses,
-            pushed_members=self.pushed_members,
-            mailchimp_for=self.mailchimp_for,
-            pracbill_for=self.pracbill_for,
-            clock=clock,
-        )
-        self.steps = Orchestrator(
-            departments=self.departments,
-            runs=self.runs,
-            queue=self.queue,
-            lifecycle=self.lifecycle,
-            hooks=HookInPlace(),
-            fields=self.fields,
-            observations=self.observations,
-            pull_phase=pull_phase,
-            ingest_phase=IngestPhase(
-                customers=self.customers,
-                members=self.members,
-                runs=self.runs,
-                logs=self.logs,
-                unreadable=UnreadableCounts(departments=self.departments, reader_for=self.reader_for),
-                clock=clock,
-            ),
-            plan_phase=PlanPhase(
-                members=self.members,
-                runs=self.runs,
-                logs=self.logs,
-                ledger=self.ledger,
-                observations=self.observations,
-                clock=clock,
-            ),
-            brake=Brake(
-                address_statuses=AddressStatusStore(self.members._client, _MEMBERS), mailchimp_for=self.mailchimp_for
-            ),
-            apply_phase=ApplyPhase(
-                departments=self.departments,
-                members=self.members,
-                runs=self.runs,
-                logs=self.logs,
-                ledger=self.ledger,
-                pushed_members=self.pushed_members,
-                observations=self.observations,
-                fields=self.fields,
-                clock=clock,
-                meter=meter,
-            ),
-            segments=NothingToDo(),
-            audience_status=self.audience_looks,
-            mailchimp_for=self.mailchimp_for,
-            pracbill_for=self.pracbill_for,
-            clock=clock,
-        )
-        self.records = Records(runs=self.runs, logs=self.logs, customers=self.customers)
-        self.schedule = Schedule("rate(4 hours)", ScheduleStore(), clock=clock)
-        self.sweeper = Sweeper(
-            departments=self.departments,
-            runs=self.runs,
-            queue=self.queue,
-            lifecycle=self.lifecycle,
-            schedule=self.schedule,
-            clock=clock,
-            meter=meter,
-        )
-        self.worker = SyncWorker(self.steps, self.queue, meter)  # type: ignore[arg-type]
+    def _join(self, aws: str) -> None:
+        self.service = service = EngineService(self, self._seams(aws))
+        self.stores = stores = service.stores
+        self.departments, self.customers, self.members = stores.departments, stores.customers, stores.members
+        self.runs, self.logs, self.ledger = stores.runs, stores.logs, stores.ledger
+        self.observations, self.outbox = service.observations, service.outbox
+        self.lifecycle, self.staff, self.views = service.lifecycle, service.runs, service.views
+        self.phases, self.ingest_phase, self.apply_phase = service.phases, service.ingest_phase, service.apply_phase
+        self.steps, self.worker, self.sweeper = service.orchestrator, service.sync_worker, service.sweeper
+        self.records, self.schedule, self.eraser = service.records, service.schedule, service.eraser
+        self.mailchimp_for, self.pracbill_for = service.mailchimp_for, service.pracbill_for
 
-    @property
-    def eraser(self) -> Erasure:
-        return Erasure(
-            departments=self.departments,
-            customers=self.customers,
-            members=self.members,
-            ledger=self.ledger,
-            logs=self.logs,
-            mailchimp_for=self.mailchimp_for,
+    def _seams(self, aws: str) -> Seams:
+        return Seams(
             clock=self.clock,
-        )
-
-    def reader_for(self, department: Department) -> CustomerReader:
-        return CustomerReader(self.customers._client, _CUSTOMERS, department.id)
-
-    def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
-        if department.connection is None:
-            raise KeyRejected("There is no API key for this department.", code="key_rejected")
-        return self.mailchimp_of_key(parse_api_key(self.mailchimp.api_key), remaining)
-
-    def mailchimp_of_key(self, key: ApiKey, remaining: Callable[[], float] = lambda: PLENTY) -> MailchimpClient:
-        return MailchimpClient(
-            key,
-            url_template=self.mailchimp.url,
-            remaining=remaining,
+            entropy=lambda count: f"{next(self._numbers):0{2 * count}x}",
             sleep=lambda seconds: self.clock.move(seconds=seconds),
             random=lambda: 0.0,
-            session_factory=lambda: self._session,
+            request_time=lambda: PLENTY,
             retry_policy=RetryPolicy(attempts=2),
-        )
-
-    def pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
-        return PracBillClient(
-            self.pracbill.url,
-            lambda: self.pracbill.token,
-            remaining=remaining,
-            sleep=lambda seconds: self.clock.move(seconds=seconds),
-            random=lambda: 0.0,
-            session_factory=lambda: self._session,
-            retry_policy=RetryPolicy(attempts=2),
+            meter=self.meter,
+            aws=AwsClients(
+                dynamodb=lambda: client("dynamodb", aws),
+                sqs=lambda: self.sqs,
+                secretsmanager=lambda: client("secretsmanager", aws),
+            ),
+            retention=Retention(runs=_KEEP, pushed=_KEEP, logs=_KEEP),
         )
 
     # the queue
@@ -355,10 +224,8 @@ class Engine:
 
     def time_left(self) -> Callable[[], float]:
         """The time of one message."""
-        audience_status = itertools.count()
-        return lambda: (
-            PLENTY if self.audience_status is None or next(audience_status) < self.audience_status else self.little
-        )
+        looks = itertools.count()
+        return lambda: PLENTY if self.looks_at_time is None or next(looks) < self.looks_at_time else self.little
 
     def deliver_until(self, reached: Callable[[], bool]) -> None:
         """Deliver messages one by one until something is so."""
@@ -393,7 +260,7 @@ class Engine:
         for department in self.departments.each() if self.approves else ():
             run = self.runs.get(department.id, department.active_run_id) if department.active_run_id else None
             if run is not None and run.status == "awaiting_approval":
-                waiting.append(self.lifecycle.approve(department.id, run.id, by="staff"))
+                waiting.append(self.staff.approve(department.id, run.id, by="staff"))
         return bool(waiting)
 
     def work_in_random_order(self, random: Random) -> None:
@@ -562,7 +429,7 @@ class Practice:
     # runs
 
     def start(self, run_type: RunType = "incremental", *, dry_run: bool = False) -> str:
-        return self.engine.lifecycle.start(self.id, run_type, dry_run=dry_run, by="user-1").id
+        return self.engine.staff.start(self.id, run_type, dry_run=dry_run, by="user-1").id
 
     def sync(self, run_type: RunType = "incremental", *, dry_run: bool = False, **span: float) -> Run:
         """A whole run, some minutes after the last one; Mailchimp's journal starts anew with it."""

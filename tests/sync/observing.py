@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -20,34 +21,26 @@ from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry, LogEntry
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.domain.segments.filterable import Filterable, Sample
-from chalicelib.errors import KeyRejected
+from chalicelib.foundations import Seams
+from chalicelib.http_client.calls import CallMade
 from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import parse_api_key
 from chalicelib.mailchimp.webhook import HookEvent, write_event
-from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
-from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.events import EventStore
-from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.pushed_members import PushedMemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.observations import Observations, observation_of
-from chalicelib.sync.consent.webhook_events import Events, Outcome
-from chalicelib.sync.runs.pull_phase import PullPhase
+from chalicelib.store.customers import StoredCustomer
+from chalicelib.store.stores import AwsClients, Retention
+from chalicelib.sync.consent.observations import observation_of
+from chalicelib.sync.consent.webhook_events import Outcome
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.pracbill import PracBillStandIn
+from infra.standins.service import ConnectedService
 from tests.aws_emulator import client
 
 # In the years to come: what expires by our clock must not have expired by the emulator's.
 NOON = datetime(2036, 3, 3, 12, 0, tzinfo=UTC)
 ADMIN_REASON = "N/A (Unsubscribed by admin)"
 _KEEP = timedelta(days=30)
-_MEMBERS, _CUSTOMERS, _RUNS = "listening-members", "listening-customers", "pracbill-mailchimp-test-runs"
+_MEMBERS, _CUSTOMERS = "pracbill-mailchimp-test-members", "pracbill-mailchimp-test-customers"
 
 
 class Clock:
@@ -71,12 +64,43 @@ class CountingMeter:
     def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
         self.counts[name] += int(value)
 
+    def mailchimp_call(self, call: CallMade) -> None:
+        """Nobody asks for these."""
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
 
 @contextmanager
 def mailchimp_running(clock: Clock, **readings: Any) -> Iterator[MailchimpStandIn]:
     """A Mailchimp that keeps our clock's time."""
     with MailchimpStandIn(latency=Latency.none(), now=clock, readings=Readings(**readings)) as standin:
         yield standin
+
+
+class NothingToMend:
+    """The audience has its fields and our webhook: both have tests of their own."""
+
+    def look(self, run: Run, department: Department, client: MailchimpClient) -> Department:
+        return department
+
+    def look_again(self, run: Run, department: Department, client: MailchimpClient) -> Department:
+        return department
+
+    def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department:
+        return department
+
+
+class DeskService(ConnectedService):
+    """The service's own wiring, but for an audience that needs no mending."""
+
+    @cached_property
+    def fields(self) -> Any:
+        return NothingToMend()
+
+    @cached_property
+    def hooks(self) -> Any:
+        return NothingToMend()
 
 
 class Desk:
@@ -90,15 +114,14 @@ class Desk:
         dynamodb = client("dynamodb", aws)
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
-        self.departments, self.runs = DepartmentStore(), RunStore(keep=_KEEP)
-        self.logs, self.ledger, self.events = LogStore(keep=_KEEP), LedgerStore(), EventStore()
-        self.members = MemberStore(dynamodb, _MEMBERS)
-        self.customers = CustomerStore(dynamodb, _CUSTOMERS)
-        self.seen_addresses = SeenAddressStore(dynamodb, _RUNS, keep=_KEEP)
-        self.pushed_members = PushedMemberStore(dynamodb, _RUNS, keep=_KEEP)
-        self.observations = Observations(
-            departments=self.departments, members=self.members, ledger=self.ledger, clock=clock
-        )
+        self._dynamodb = dynamodb
+        self.service = service = DeskService(mailchimp, pracbill, self._seams())
+        stores = service.stores
+        self.departments, self.customers, self.members = stores.departments, stores.customers, stores.members
+        self.runs, self.logs, self.ledger = stores.runs, stores.logs, stores.ledger
+        self.observations, self.outbox, self.erasure = service.observations, service.outbox, service.eraser
+        self.pull_phase, self.event_worker = service.pull_phase, service.events
+        self.mailchimp_for, self.pracbill_for = service.mailchimp_for, service.pracbill_for
         self.department_id = f"practice-{uuid.uuid4().hex[:12]}"
         self.audience_id = self.new_audience()
         pracbill.faults.clear()
@@ -120,68 +143,16 @@ class Desk:
             members_watermark=self.clock(),
         )
 
-    # workflows, joined as in production
-
-    @property
-    def pull_phase(self) -> PullPhase:
-        return PullPhase(
-            observations=self.observations,
-            members=self.members,
-            runs=self.runs,
-            logs=self.logs,
-            seen_addresses=self.seen_addresses,
-            pushed_members=self.pushed_members,
-            mailchimp_for=self.mailchimp_for,
-            pracbill_for=self.pracbill_for,
+    def _seams(self) -> Seams:
+        return Seams(
             clock=self.clock,
-        )
-
-    @property
-    def event_worker(self) -> Events:
-        return Events(
-            departments=self.departments,
-            members=self.members,
-            events=self.events,
-            observations=self.observations,
-            logs=self.logs,
-            mailchimp_for=self.mailchimp_for,
-            pracbill_for=self.pracbill_for,
-            clock=self.clock,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            request_time=lambda: 200.0,
+            retry_policy=RetryPolicy(attempts=1),
             meter=self.meter,
-        )
-
-    @property
-    def erasure(self) -> Erasure:
-        return Erasure(
-            departments=self.departments,
-            customers=self.customers,
-            members=self.members,
-            ledger=self.ledger,
-            logs=self.logs,
-            mailchimp_for=self.mailchimp_for,
-            clock=self.clock,
-        )
-
-    def mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
-        if department.connection is None:
-            raise KeyRejected("There is no key.", code="key_rejected")
-        return MailchimpClient(
-            parse_api_key(self.mailchimp.api_key),
-            url_template=self.mailchimp.url,
-            remaining=remaining,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            retry_policy=RetryPolicy(attempts=1),
-        )
-
-    def pracbill_for(self, remaining: Callable[[], float]) -> PracBillClient:
-        return PracBillClient(
-            self.pracbill.url,
-            lambda: self.pracbill.token,
-            remaining=remaining,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            retry_policy=RetryPolicy(attempts=1),
+            aws=AwsClients(dynamodb=lambda: self._dynamodb),
+            retention=Retention(runs=_KEEP, pushed=_KEEP, logs=_KEEP),
         )
 
     # the department
@@ -324,8 +295,8 @@ class Desk:
 
     def everything_stored(self) -> str:
         """All items of the department in the tables of members and customers, as text."""
-        client = self.members._client
-        pages = [client.scan(TableName=table)["Items"] for table in (_MEMBERS, _CUSTOMERS)]
+        scan = self._dynamodb.get_paginator("scan")
+        pages = [page["Items"] for table in (_MEMBERS, _CUSTOMERS) for page in scan.paginate(TableName=table)]
         return str([item for page in pages for item in page if self.department_id in str(item)])
 
     # workflows
@@ -343,7 +314,7 @@ class Desk:
         return self.observe(self.see(address))
 
     def tell(self) -> int:
-        return self.observations.send_to_pracbill(self.department, self.pracbill_for(self.remaining)).known
+        return self.outbox.send(self.department, self.remaining).confirmed
 
     def new_run(self, run_type: RunType = "incremental", **fields: Any) -> Run:
         self.clock.move(minutes=1)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,25 +18,15 @@ import requests
 from chalicelib.contract.account import NewAudience, PostalAddress
 from chalicelib.contract.runs import RunProgress, RunView
 from chalicelib.domain.departments import Audience, Department
+from chalicelib.foundations import Seams
 from chalicelib.http_client.retry import RetryPolicy
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import ApiKey
-from chalicelib.pracbill.client import PracBillClient
-from chalicelib.store.attempts import AttemptStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.requests import RequestStore
-from chalicelib.store.schedule import ScheduleStore
 from chalicelib.store.secret_store import SecretStore
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.audiences import Audiences
-from chalicelib.sync.account.connections import Connections, RunCalls
-from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.registration import Registration
-from chalicelib.sync.account.schedule import Schedule
-from chalicelib.sync.account.settings import DepartmentSettings
-from chalicelib.sync.account.webhook_registration import WebhookRecord, WebhookRegistration, secret_hash
+from chalicelib.store.stores import AwsClients, Retention
+from chalicelib.sync.account.connections import RunCalls
+from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
+from infra.standins.service import StandInService
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -98,6 +89,45 @@ class HookAddress:
         return 200 if known and record and record.token_hash == secret_hash(token) else 404
 
 
+class OfficeService(StandInService):
+    """The service's own wiring; what is asked of runs and segments is noted, or answered, by the office."""
+
+    def __init__(self, office: Office, secrets: SecretsManagerClient) -> None:
+        seams = Seams(
+            clock=lambda: office.now,
+            sleep=lambda seconds: None,
+            random=lambda: 0.0,
+            request_time=lambda: 60.0,
+            retry_policy=RetryPolicy(attempts=2),
+            aws=AwsClients(secretsmanager=lambda: secrets),
+            retention=Retention(attempts=_KEEP),
+        )
+        super().__init__(office.mailchimp, office.pracbill, seams, {"SYNC_SCHEDULE": "cron(30 10 * * ? *)"})
+        self._office = office
+
+    @cached_property
+    def run_calls(self) -> RunCalls:
+        office = self._office
+        return RunCalls(
+            active=office.active_run,
+            last_failed=lambda department: office.failed,
+            stop=lambda *stop: office.stopped.append(stop),
+            first_plan=lambda *plan: office.planned.append(plan),
+        )
+
+    def segment_count(self, department_id: str) -> int:
+        return 3
+
+    def key_secret(self, department_id: str) -> str:
+        return self._office.key_secret(department_id)
+
+    def hook_secret(self, department_id: str) -> str:
+        return self._office.hook_secret(department_id)
+
+    def public_url(self) -> str:
+        return self._office.public_url
+
+
 class Office:
     """One department's workflows. `now` is the time they see; `stopped` and `planned` what they asked of runs,
     `failed` the last run if it failed."""
@@ -112,55 +142,20 @@ class Office:
         self.department_id = f"practice {uuid.uuid4().hex[:12]}"
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
         self.mailchimp, self.pracbill, self.hook_address = mailchimp, pracbill, hook_address
-        self.public_url = hook_address.url
+        self.public_url = hook_address.url  # may be changed
         self.stopped: list[tuple[str, str]] = []
         self.planned: list[tuple[str, str]] = []
         self.failed: RunView | None = None
         pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
-        self.departments = DepartmentStore()
-        self.secret_store = SecretStore(secrets, sleep=lambda seconds: None)
-        self.attempts = AttemptStore(keep=_KEEP)
-        self.accounts = LinkedAccounts(self.departments, self.secret_store, self.client, secret_name=self.key_secret)
-        self.hooks = WebhookRegistration(
-            self.departments,
-            self.secret_store,
-            secret_name=self.hook_secret,
-            public_url=lambda: self.public_url,
-            clock=lambda: self.now,
+        self.service = service = OfficeService(self, secrets)
+        self.departments, self.attempts, self.secret_store = (
+            service.stores.departments,
+            service.stores.attempts,
+            service.stores.secrets,
         )
-        self.registration = Registration(self.departments, self.pracbill_client())
-        self.audience_status = AudienceStatusCache(
-            self.departments, self.accounts, open_quickly=self.client, clock=lambda: self.now
-        )
-        self.connections = Connections(
-            self.departments,
-            self.accounts,
-            self.hooks,
-            registration=self.registration,
-            audience_status=self.audience_status,
-            open_mailchimp=self.client,
-            attempts=self.attempts,
-            runs=RunCalls(
-                active=self.active_run,
-                last_failed=lambda department: self.failed,
-                stop=lambda *stop: self.stopped.append(stop),
-            ),
-            schedule=Schedule("cron(30 10 * * ? *)", ScheduleStore(), clock=lambda: self.now),
-            clock=lambda: self.now,
-        )
-        self.audiences = Audiences(
-            self.departments,
-            self.accounts,
-            self.hooks,
-            audience_status=self.audience_status,
-            active_run=self.active_run,
-            last_failed=lambda department: self.failed,
-            segment_count=lambda department_id: 3,
-            first_plan=lambda *plan: self.planned.append(plan),
-            requests=RequestStore(keep=timedelta(days=1)),
-            clock=lambda: self.now,
-        )
-        self.settings = DepartmentSettings(self.departments, registration=self.registration)
+        self.accounts, self.hooks, self.registration = service.accounts, service.hooks, service.registration
+        self.audience_status, self.connections = service.audience_status, service.connections
+        self.audiences, self.settings = service.audiences, service.settings
         # Another process than ours, which remembers nothing.
         self.other_secret_store = SecretStore(secrets)
         hook_address.record_of = lambda department_id: WebhookRecord.from_secret(
@@ -174,26 +169,6 @@ class Office:
 
     def hook_secret(self, department_id: str) -> str:
         return f"pracbill-mailchimp/test/hooks/{department_id.replace(' ', '-')}"
-
-    def client(self, key: ApiKey) -> MailchimpClient:
-        return MailchimpClient(
-            key,
-            url_template=self.mailchimp.url,
-            remaining=lambda: 60.0,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            retry_policy=RetryPolicy(attempts=2),
-        )
-
-    def pracbill_client(self) -> PracBillClient:
-        return PracBillClient(
-            self.pracbill.url,
-            lambda: self.pracbill.token,
-            remaining=lambda: 60.0,
-            sleep=lambda seconds: None,
-            random=lambda: 0.0,
-            retry_policy=RetryPolicy(attempts=2),
-        )
 
     def active_run(self, department: Department) -> RunView:
         return RunView(

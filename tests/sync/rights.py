@@ -37,12 +37,13 @@ from chalicelib.sync.reports.customer_search import CustomerSearch
 from chalicelib.sync.reports.history import Histories
 from chalicelib.sync.runs.apply_phase import ApplyPhase
 from chalicelib.sync.runs.ingest_phase import IngestPhase
-from chalicelib.sync.runs.lifecycle import Logs, Runs
 from chalicelib.sync.runs.orchestrator import Orchestrator
 from chalicelib.sync.runs.plan_phase import PlanPhase
 from chalicelib.sync.runs.pull_phase import PullPhase
 from chalicelib.sync.runs.records import Records
+from chalicelib.sync.runs.runs import Runs
 from chalicelib.sync.runs.sweeper import Sweeper
+from chalicelib.sync.runs.sync_logs import Logs
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from infra.deploy.package import PROJECT
@@ -57,8 +58,9 @@ _ENTRANCES: list[tuple[type, str, str]] = [
     (Orchestrator, "handle", "sync_worker"),
     (Orchestrator, "give_up", "dead_letters"),
     (PullPhase, "step", "sync_worker"),
-    (IngestPhase, "store", "sync_worker"),
-    (PlanPhase, "decide", "sync_worker"),
+    (IngestPhase, "step", "sync_worker"),
+    (PlanPhase, "step", "sync_worker"),
+    (ApplyPhase, "step", "sync_worker"),
     (ApplyPhase, "apply", "sync_worker"),
     (ApplyPhase, "fail", "dead_letters"),
     (SegmentsPhase, "step", "sync_worker"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +9,7 @@ from chalicelib.contract.segments import SegmentPreview, SegmentRule, SegmentVie
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.address_status import AddressStatusStore
-from chalicelib.store.customer_reading import CustomerReader
-from chalicelib.store.customer_tags import CustomerTags
-from chalicelib.store.segments import SegmentStore
-from chalicelib.store.tag_rechecks import TagRecheckStore
-from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
-from chalicelib.sync.segments.management import Segments
-from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from tests.sync.engine import Engine, Practice
 
@@ -44,64 +34,15 @@ class SegmentOffice:
         self.engine, self.practice, self.id = engine, practice, practice.id
         self.control = practice.control
         self.by = "user-1"
-        self._join()
-
-    def _join(self) -> None:
-        engine = self.engine
-        client, customers_table = engine.customers._client, engine.customers._table
-        members_table = engine.members._table
-        numbers = itertools.count(1)
-        self.store = SegmentStore()
-        self.tags = CustomerTags(client, customers_table)
-        self.checks = TagRecheckStore(client, members_table)
-        self.address_statuses = AddressStatusStore(client, members_table)
-        self.sync_phase = SegmentsPhase(
-            segments=self.store,
-            departments=engine.departments,
-            customers=engine.customers,
-            members=engine.members,
-            tags=self.tags,
-            checks=self.checks,
-            address_statuses=self.address_statuses,
-            seen_addresses=engine.seen_addresses,
-            runs=engine.runs,
-            logs=engine.logs,
-            reader_for=self.reader_for,
-            mailchimp_for=engine.mailchimp_for,
-            clock=engine.clock,
-        )
-        engine.steps._segments = self.sync_phase
-        self.previews = Previews(
-            customers=engine.customers,
-            members=engine.members,
-            address_statuses=self.address_statuses,
-            runs=engine.runs,
-            reader_for=self.reader_for,
-            pracbill_for=engine.pracbill_for,
-            clock=engine.clock,
-        )
-        self.service = Segments(
-            segments=self.store,
-            departments=engine.departments,
-            registration=Registration(engine.departments, engine.pracbill_for(lambda: 20.0)),
-            reader_for=self.reader_for,
-            previews=self.previews,
-            runs=engine.lifecycle,
-            mailchimp_for=self._mailchimp_for,
-            clock=engine.clock,
-            entropy=lambda: f"{next(numbers):04x}",
-        )
-
-    def reader_for(self, department: Department) -> CustomerReader:
-        customers = self.engine.customers
-        return CustomerReader(customers._client, customers._table, department.id)
-
-    def _mailchimp_for(self, department: Department, remaining: Callable[[], float]) -> MailchimpClient:
-        return self.engine.mailchimp_for(department, remaining)
+        service = engine.service
+        self.sync_phase, self.previews, self.service = service.segments_phase, service.previews, service.segments
+        engine.phases["segments"] = self.sync_phase
+        self.store, self.tags, self.checks = engine.stores.segments, engine.stores.tags, engine.stores.rechecks
+        self.address_statuses, self.reader_for = engine.stores.address_statuses, engine.service.reader_for
 
     def be_short_of_time(self, *, short: bool = True) -> None:
         """From now on no step of the segments phase has time for more than it must do."""
-        self.engine.steps._segments = ShortOfTime(self.sync_phase) if short else self.sync_phase
+        self.engine.phases["segments"] = ShortOfTime(self.sync_phase) if short else self.sync_phase
 
     # customers
 

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.logs import LogEntry
 from chalicelib.sync.panels import LOG_ENTRIES, Panels
-from chalicelib.sync.runs.lifecycle import Logs
+from chalicelib.sync.runs.sync_logs import Logs
 from tests.sync.engine import Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -17,7 +17,7 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 def panels(engine: Engine, *segments: SegmentView) -> Panels:
     return Panels(
         departments=engine.departments,
-        runs=engine.lifecycle,
+        runs=engine.staff,
         logs=Logs(engine.logs),
         segments=lambda department_id: segments,
         schedule=engine.schedule,

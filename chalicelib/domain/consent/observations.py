@@ -89,10 +89,10 @@ class OutboxEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What PracBill was told: `known` words were about customers of its own, `backlog` wait still."""
+class OutboxResult:
+    """What PracBill has got: `confirmed` changes are about customers of its own, `backlog` waits still."""
 
-    known: int = 0
+    confirmed: int = 0
     backlog: OutboxBacklog | None = None
 
 

@@ -32,7 +32,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account.audience_fields import CompletedFields, create_missing, traits_of, with_look
 from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.connections import ActiveRun, for_another_audience
+from chalicelib.sync.account.connections import RunCalls, for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
 from chalicelib.sync.account.webhook_registration import WebhookRegistration
 
@@ -57,12 +57,7 @@ _FORM_FIELDS = {
 
 
 class Audiences:
-    """`active_run` gives a department's active run as a view, `last_failed` its last sync if that failed,
-    `segment_count` the number of its segments.
-
-    `first_plan(department_id, by)` has a first plan made for a newly selected audience: a full dry run, unless a run
-    is active. None leaves that to somebody else.
-    """
+    """`segment_count` gives the number of a department's segments."""
 
     def __init__(
         self,
@@ -71,10 +66,8 @@ class Audiences:
         hooks: WebhookRegistration,
         *,
         audience_status: AudienceStatusCache,
-        active_run: ActiveRun,
-        last_failed: ActiveRun,
+        runs: RunCalls,
         segment_count: Callable[[str], int],
-        first_plan: Callable[[str, str], object] | None,
         requests: RequestStore,
         clock: Callable[[], datetime],
     ) -> None:
@@ -82,10 +75,8 @@ class Audiences:
         self._accounts = accounts
         self._hooks = hooks
         self._audience_status = audience_status
-        self._active_run = active_run
-        self._last_failed = last_failed
+        self._runs = runs
         self._segment_count = segment_count
-        self._first_plan = first_plan
         self._requests = requests
         self._clock = clock
 
@@ -181,8 +172,8 @@ class Audiences:
             department = self._departments.change(department_id, partial(self._selected, remote, found, checked))
             self._hooks.repair(department, linked.client)
         logger.info("Audience %s was selected for department %s by %s", audience_id, department_id, by)
-        if is_other and self._first_plan is not None:
-            self._first_plan(department_id, by)
+        if is_other:
+            self._runs.first_plan(department_id, by)
         return self._panel(self._audience_status.fresh(self._departments.get(department_id) or department))
 
     def overview(self, department_id: str) -> AudienceOverview:
@@ -230,7 +221,7 @@ class Audiences:
             "A sync is running for this department. Wait for it to end, or cancel it, before another audience is "
             "selected.",
             code="run-active",
-            extra={"run": self._active_run(department)},
+            extra={"run": self._runs.active(department)},
         )
 
     def _panel(self, department: Department) -> AudienceOverview:
@@ -240,8 +231,8 @@ class Audiences:
             department,
             department.audience,
             segments=self._segment_count(department.id),
-            run=self._active_run(department) if department.active_run_id else None,
-            failed=self._last_failed(department),
+            run=self._runs.active(department) if department.active_run_id else None,
+            failed=self._runs.last_failed(department),
             now=self._clock(),
         )
 

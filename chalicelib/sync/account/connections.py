@@ -47,12 +47,14 @@ ActiveRun = Callable[[Department], RunView | None]
 
 @dataclass(frozen=True, slots=True)
 class RunCalls:
-    """What the connection needs of runs: the department's active one and its last one if that failed, as views, and
-    `stop(department_id, reason)`."""
+    """What connection and audience need of runs: the department's active one and its last one if that failed, as views;
+    `stop(department_id, reason)`; and `first_plan(department_id, by)`, a full dry run for a newly selected audience,
+    unless a run is active."""
 
     active: ActiveRun
     last_failed: ActiveRun
     stop: Callable[[str, str], None]
+    first_plan: Callable[[str, str], object]
 
 
 class Connections:

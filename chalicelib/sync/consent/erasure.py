@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.config import API_SECONDS
 from chalicelib.contract.customers import ErasureReceipt
 from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.opt_outs import newest_opt_out
@@ -26,9 +27,6 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.sync.ports import Clock, MailchimpFor
-
-# A request of the API; the gateway ends it after 29 seconds.
-_SECONDS = 25.0
 
 
 class Erasure:
@@ -134,7 +132,7 @@ class Erasure:
         addresses = [state.member.address for state in states if state.member.address]
         if not addresses:
             return True
-        mailchimp = self._mailchimp_for(department, lambda: _SECONDS)
+        mailchimp = self._mailchimp_for(department, lambda: API_SECONDS)
         for address in addresses:
             if mailchimp.delete_permanently(audience_id, address).outcome == "refused":
                 raise conflict(

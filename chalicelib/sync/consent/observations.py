@@ -1,4 +1,4 @@
-"""The one way by which an observation changes what we know, and how PracBill is updated.
+"""The one way by which an observation changes what we know.
 
 Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes.
 For each address the writes come in an order that loses nothing when the function dies in between: first the word for
@@ -13,22 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut, Push, with_values_held
-from chalicelib.domain.consent.observations import Observation, ObservationResult, OutboxEntry, Told, apply_observation
-from chalicelib.domain.customers import address_in_letters, address_key, mail_address
-from chalicelib.domain.departments import Department, OutboxBacklog
+from chalicelib.domain.consent.members import ConsentState, OptOut, Push, with_values_held
+from chalicelib.domain.consent.observations import Observation, ObservationResult, apply_observation
+from chalicelib.domain.customers import address_key
+from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import Route
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.planning import AddressState, Operation
-from chalicelib.errors import RetryLater, StopRun
+from chalicelib.domain.planning import Operation
 from chalicelib.iteration import map_concurrently, slices
 from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
-from chalicelib.pracbill.errors import ConsentRefused
-from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.sync.ports import Clock
 
 _NEWS_AT_ONCE = 1000
 _FACETS_A_TRANSACTION = 100  # what DynamoDB takes
@@ -37,9 +32,6 @@ _ADMIN_REASON = "n/a (unsubscribed by admin)"
 _LONGEST_REASON = 200
 # The mark of an address whose fields were changed in Mailchimp.
 VALUES_MARK = "values"
-# Finding one word among 500 that PracBill refuses takes ten refused calls.
-_MOST_REFUSED_CALLS = 30
-_OTHERS_TELL = "They are being sent now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +44,10 @@ class Change:
     applied: ObservationResult
 
 
-@dataclass(slots=True)
-class _Telling:
-    words: int = 0
-    known: int = 0
-    refused_calls: int = 0
-    refusal: ConsentRefused | None = None
-
-
 class Observations:
-    def __init__(
-        self, *, departments: DepartmentStore, members: MemberStore, ledger: LedgerStore, clock: Clock
-    ) -> None:
-        self._departments = departments
+    def __init__(self, *, members: MemberStore, ledger: LedgerStore) -> None:
         self._members = members
         self._ledger = ledger
-        self._clock = clock
-
-    # ------------------------------------------------------------------------------------------------- applying
 
     def apply(
         self,
@@ -174,108 +152,6 @@ class Observations:
 
         self._members.change_consent_state(department.id, change.address_key, change.observation.address, consent_state)
 
-    # ------------------------------------------------------------------------------------------- telling PracBill
-
-    def send_to_pracbill(self, department: Department, pracbill: PracBillClient) -> Told:
-        """Send PracBill every consent change it has not confirmed.
-
-        Telling twice changes nothing there. A word that was replaced while it was told stays for the next time, and so
-        does one that PracBill refuses: it keeps none of the others back. Raises what PracBillClient raises for other
-        failures, after everything that was told is noted; what waits is noted with the department either way.
-        """
-        telling = _Telling()
-        try:
-            for words in slices(self._members.outbox(department.id), MOST_CHANGES_A_CALL):
-                self._tell(department, pracbill, words, telling)
-        except (RetryLater, StopRun) as failed:
-            self.note_backlog(department.id, failed.message)
-            raise
-        if telling.refusal is None and not telling.words and department.backlog is None:
-            return Told()
-        why = telling.refusal.message if telling.refusal is not None else ""
-        return Told(telling.known, self.note_backlog(department.id, why))
-
-    def note_backlog(self, department_id: str, why: str) -> OutboxBacklog | None:
-        """Count what PracBill has not been told and note it with the department, for its health; `why` it is so."""
-        count, now = self._members.outbox_count(department_id), self._clock()
-
-        def noted(known: Department) -> Department:
-            since = known.backlog.since if known.backlog is not None else now
-            return replace(known, backlog=OutboxBacklog(count, since, why or _OTHERS_TELL) if count else None)
-
-        return self._departments.change(department_id, noted).backlog
-
-    def backlog(self, department_id: str) -> OutboxBacklog | None:
-        """What PracBill has not been told, as last noted."""
-        department = self._departments.get(department_id)
-        return department.backlog if department is not None else None
-
-    def _tell(
-        self, department: Department, pracbill: PracBillClient, words: Sequence[OutboxEntry], telling: _Telling
-    ) -> None:
-        """Tell some words; where PracBill refuses them, half and half, until it is known which ones it means."""
-        if telling.refused_calls >= _MOST_REFUSED_CALLS:
-            return
-        changes = [change for word in words for change in self._changes_of(department, word)]
-        middle = len(words) // 2
-        if len(changes) > MOST_CHANGES_A_CALL and middle:
-            self._tell(department, pracbill, words[:middle], telling)
-            self._tell(department, pracbill, words[middle:], telling)
-            return
-        telling.words += len(words)
-        try:
-            written = pracbill.write_consent(department.id, changes)
-        except ConsentRefused as refused:
-            telling.refusal, telling.refused_calls = refused, telling.refused_calls + 1
-            for part in (words[:middle], words[middle:]) if middle else ():
-                self._tell(department, pracbill, part, telling)
-            return
-        unknown = {email.strip().lower() for email in written.unknown}
-        known = {mail_address(change.email) for change in changes if change.email.strip().lower() not in unknown}
-        told = [word for word in words if mail_address(word.email) in known]
-        map_concurrently(lambda word: self._note_told(department.id, word), told)
-        map_concurrently(lambda word: self._members.drop_outbox_entry(department.id, word.address_key, word), words)
-        telling.known += len(told)
-
-    def _changes_of(self, department: Department, word: OutboxEntry) -> list[ConsentChange]:
-        """What PracBill is told of a word: in its own spelling of the address, in both where nobody has it."""
-        in_letters = address_in_letters(word.email)
-        if in_letters == word.email:
-            return [_change_of(word)]
-        state = self._members.state(department.id, word.address_key, department.audience_id)
-        own = (
-            {customer.email for customer in state.address_customers.customers}
-            if state.address_customers is not None
-            else set()
-        )
-        return [_change_of(replace(word, email=email)) for email in sorted(own or {word.email, in_letters})]
-
-    def owe_pracbill(self, department: Department, states: Iterable[AddressState]) -> None:
-        """Queue for PracBill the opt-outs that were observed before it had this customer with the address."""
-        for state in states:
-            opt_out, member = state.member.opt_out, state.member
-            if state.address_customers is None or opt_out is None or member.erased:
-                continue
-            if opt_out.route == "pracbill" or state.address_customers.consent == "unsubscribed":
-                continue
-            if opt_out.customers and not state.address_customers.ids <= {*opt_out.customers}:
-                continue  # PracBill would write it down for everybody who has the address
-            if opt_out.sent_to_pracbill and not _was_never_told(state.address_customers, opt_out):
-                continue
-            word = OutboxEntry(
-                member.address_key, member.address, "unsubscribed", opt_out.at, "mailchimp", opt_out.reason
-            )
-            self._members.keep_outbox_entry(department.id, word)
-
-    def _note_told(self, department_id: str, word: OutboxEntry) -> None:
-        def told(consent_state: ConsentState) -> ConsentState:
-            opt_out = consent_state.opt_out
-            if word.status != "unsubscribed" or opt_out is None or opt_out.at > word.occurred_at:
-                return consent_state
-            return replace(consent_state, opt_out=replace(opt_out, sent_to_pracbill=True))
-
-        self._members.change_consent_state(department_id, word.address_key, word.email, told)
-
 
 def observation_of(
     member: RemoteMember,
@@ -348,16 +224,6 @@ def _observation_of_refusal(operation: Operation, code: str, at: datetime) -> Ob
     return Observation(operation.address, "unsubscribed", at, at, "sync", f"refused-{code}", opt_out)
 
 
-def _was_never_told(address_customers: AddressCustomers, no: OptOut) -> bool:
-    """Whether PracBill, once told of the no, must have entered the customer anew: what it says now is older than that.
-
-    A yes without a time is left alone: it may be later.
-    """
-    if address_customers.consent is None:
-        return True
-    return address_customers.consent_at is not None and address_customers.consent_at <= no.at
-
-
 def _one_an_address(observation: Sequence[Observation]) -> Iterator[list[Observation]]:
     """The observations by time, in parts without a repeated address: each is applied after the one before."""
     rest = sorted(observation, key=lambda one: one.rank)
@@ -369,13 +235,3 @@ def _one_an_address(observation: Sequence[Observation]) -> Iterator[list[Observa
                 later.append(one)
         yield list(first.values())
         rest = later
-
-
-def _change_of(word: OutboxEntry) -> ConsentChange:
-    return ConsentChange(
-        email=word.email,
-        status=word.status,
-        occurred_at=word.occurred_at,
-        source=word.source,
-        reason=word.reason,
-    )

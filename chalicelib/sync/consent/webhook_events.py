@@ -30,7 +30,8 @@ from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
-from chalicelib.sync.ports import Clock, MailchimpFor, Meter, PracBillFor, Remaining
+from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
 
 Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
 
@@ -67,9 +68,9 @@ class Events:
         members: MemberStore,
         events: EventStore,
         observations: Observations,
+        outbox: PracBillOutbox,
         logs: LogStore,
         mailchimp_for: MailchimpFor,
-        pracbill_for: PracBillFor,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -77,10 +78,10 @@ class Events:
         self._members = members
         self._events = events
         self._observations = observations
+        self._outbox = outbox
         self._address_changes = AddressChanges(members, observations)
         self._logs = logs
         self._mailchimp_for = mailchimp_for
-        self._pracbill_for = pracbill_for
         self._clock = clock
         self._meter = meter
 
@@ -156,16 +157,16 @@ class Events:
         write = self._entry_of(event, department, observed)
         write("")
         try:
-            told = self._observations.send_to_pracbill(department, self._pracbill_for(remaining))
+            sent = self._outbox.send(department, remaining)
         except (RetryLater, StopRun):
-            backlog = self._observations.backlog(department.id)
+            backlog = self._outbox.backlog(department.id)
             write(f" {backlog.message}" if backlog is not None else "", backlog)
             raise
-        if told.backlog is not None:
-            write(f" {told.backlog.message}", told.backlog)
-        elif told.known:
+        if sent.backlog is not None:
+            write(f" {sent.backlog.message}", sent.backlog)
+        elif sent.confirmed:
             write(" PracBill has been updated.")
-        if not observed and told.known:
+        if not observed and sent.confirmed:
             entry = LogEntry(
                 date=self._clock(),
                 direction="pull",
@@ -174,10 +175,10 @@ class Events:
                 status="success",
                 message=(
                     "1 waiting update has been sent to PracBill."
-                    if told.known == 1
-                    else f"{told.known} waiting updates have been sent to PracBill."
+                    if sent.confirmed == 1
+                    else f"{sent.confirmed} waiting updates have been sent to PracBill."
                 ),
-                counts={"told": told.known},
+                counts={"told": sent.confirmed},
                 code="pracbill_told",
             )
             self._logs.add(department.id, entry, key=f"{event.identity}:told")

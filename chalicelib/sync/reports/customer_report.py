@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from chalicelib.config import API_SECONDS
 from chalicelib.contract.common import DifferenceReason
 from chalicelib.contract.customers import (
     CustomerView,
@@ -42,8 +43,6 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.segments.segments_phase import address_status_of
-
-_API_SECONDS = 25.0
 
 _MEMBER_WORDS: dict[Status, str] = {
     "subscribed": "In the audience and subscribed.",
@@ -173,7 +172,7 @@ class Reconciliations:
         """
         department = _selected(self._departments, department_id)
         audience, now = _audience(department), self._clock()
-        theirs = self._mailchimp_for(department, lambda: _API_SECONDS).subscribed_count(audience.id)
+        theirs = self._mailchimp_for(department, lambda: API_SECONDS).subscribed_count(audience.id)
         ours, without_address = self._count(department)
         address_statuses, as_of = self._up_to_date(department, now)
         reasons = address_statuses.reasons

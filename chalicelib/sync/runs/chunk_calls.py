@@ -13,8 +13,8 @@ from datetime import datetime
 from chalicelib.domain.consent.members import Member
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.departments import Department
-from chalicelib.domain.fieldmap import values_fingerprint
-from chalicelib.domain.planning import Operation
+from chalicelib.domain.fieldmap import WANTED_FIELDS, values_fingerprint
+from chalicelib.domain.planning import Operation, without_value
 from chalicelib.domain.push_results import (
     MOST_OPT_OUT_TRIES,
     PushResult,
@@ -24,6 +24,7 @@ from chalicelib.domain.push_results import (
     told_apart,
 )
 from chalicelib.domain.refusals import Refusal, classify, refusal
+from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
@@ -31,7 +32,7 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import gone, observation_of
-from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.ports import Clock, FieldKeeper, Remaining
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
 
 # The halves of a refused bulk call take their time as well.
@@ -78,11 +79,22 @@ class Sending:
 
 
 class ChunkCalls:
-    def __init__(self, address_changes: AddressChanges, clock: Clock) -> None:
+    def __init__(self, *, address_changes: AddressChanges, fields: FieldKeeper, clock: Clock) -> None:
         self._address_changes = address_changes
+        self._fields = fields
         self._clock = clock
 
-    def send(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+    def send(
+        self, run: Run, sending: Sending, operations: Sequence[Operation]
+    ) -> tuple[list[PushResult], RetryLater | None]:
+        """Carry out the operations, in part where a value of a field is refused.
+
+        What interrupted that is answered too: what is done must be kept first.
+        """
+        sent, interruption = self._send(sending, operations)
+        return (sent, interruption) if interruption is not None else self._send_in_part(run, sending, sent)
+
+    def _send(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
         """Carry out the operations. What interrupted that is answered too: what is done must be kept first."""
         results = self._unsubscribed_since(sending, [o for o in operations if o.action == "subscribe"])
         held = frozenset(one.operation.address_key for one in results)
@@ -93,6 +105,37 @@ class ChunkCalls:
             results += singles
         results, unasked = self._find_moved(sending, results)
         return results, interruption or unasked
+
+    def _send_in_part(
+        self, run: Run, sending: Sending, sent: list[PushResult]
+    ) -> tuple[list[PushResult], RetryLater | None]:
+        """Send again, without the value, whom Mailchimp refused for a field of ours: one value costs nobody the rest.
+
+        The audience is looked at before that, since its fields may have changed after the plan. Whom an interruption
+        leaves out goes with the repeat.
+        """
+        interruption: RetryLater | None = None
+        audience = sending.department.audience
+        for number in range(len(WANTED_FIELDS)):
+            refused = [one for one in sent if refused_value(one)]
+            if not refused or interruption is not None:
+                break
+            sent = [one for one in sent if not refused_value(one)]
+            if sending.remaining() < SECONDS_FOR_A_BULK_CALL:
+                return sent, RetryLater(REST_FOLLOWS)
+            if number == 0:
+                try:
+                    audience = self._fields.look_again(run, sending.department, sending.mailchimp).audience
+                except RetryLater as later:
+                    return sent, later
+            assert audience is not None
+            again = [
+                without_value(one.operation, refused_value(one), _refusal_words(one), audience.fields)
+                for one in refused
+            ]
+            more, interruption = self._send(sending, again)
+            sent += more
+        return sent, interruption
 
     def _unsubscribed_since(self, sending: Sending, operations: Sequence[Operation]) -> list[PushResult]:
         """Who is to be subscribed and was unsubscribed since the pull: what an admin did, the call would undo."""
@@ -365,6 +408,10 @@ def _contact_before(one: PushResult, sending: Sending) -> str:
         return ""
     before = sending.member(operation.old_address_key or operation.address_key).contact_id
     return before if before != one.contact_id else ""
+
+
+def _refusal_words(one: PushResult) -> str:
+    return one.refusal.words if one.refusal is not None else ""
 
 
 def _classified(refused: RefusedMember) -> Refusal:

@@ -34,11 +34,12 @@ from chalicelib.errors import StopRun
 from chalicelib.iteration import prefetch
 from chalicelib.pracbill.client import BadRecord, PracBillClient
 from chalicelib.store.customers import CustomerStore, StoredCustomer
+from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.consent.erasure import erased_among
-from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.ports import Clock, PracBillFor, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
 from chalicelib.sync.runs.unreadable import UnreadableCounts
@@ -67,29 +68,44 @@ class IngestPhase:
     def __init__(
         self,
         *,
+        departments: DepartmentStore,
         customers: CustomerStore,
         members: MemberStore,
         runs: RunStore,
         logs: LogStore,
         unreadable: UnreadableCounts,
+        pracbill_for: PracBillFor,
         clock: Clock,
     ) -> None:
+        self._departments = departments
         self._customers = customers
         self._members = members
         self._runs = runs
         self._logs = logs
         self._unreadable = unreadable
+        self._pracbill_for = pracbill_for
         self._clock = clock
 
-    def store(self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining) -> Run | None:
-        """Store pages until they end or time does. Answers the run to continue with, or None when all is stored.
-
-        The answered or saved run holds the cursor; a page that is stored twice changes nothing.
-        """
+    def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Store pages until they end or time does; a page that is stored twice changes nothing."""
+        pracbill = self._pracbill_for(remaining)
+        if not run.cursor:
+            department = self._refresh(department, pracbill)
+        if run.type == "full" and not department.replan_all:
+            # From here on fingerprints may be ahead of what was decided: should this run die, the next one decides all.
+            department = self._departments.change(department.id, lambda d: replace(d, replan_all=True))
         unfinished = self._store_pages(run, department, pracbill, remaining)
         if unfinished is None:
             self._unreadable.recount(department.id, always=run.type == "full")
         return unfinished
+
+    def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:
+        """The department with PracBill's present name, time zone, country and currency."""
+        now = pracbill.department(department.id)
+        return self._departments.change(
+            department.id,
+            lambda d: replace(d, name=now.name, timezone=now.timezone, country=now.country, currency=now.currency),
+        )
 
     def _store_pages(
         self, run: Run, department: Department, pracbill: PracBillClient, remaining: Remaining

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib.contract.runs import PhaseProgress, PhaseState, ProgressUnit, RunPhase, RunProgress
+from chalicelib.contract.runs import PhaseProgress, PhaseState, ProgressUnit, RunProgress
 from chalicelib.domain.runs import PhaseCount, ProgressPhase, Run, rate_and_finish
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock
@@ -18,16 +18,6 @@ from chalicelib.sync.ports import Clock
 # Nobody sees a number change faster.
 _TOLD_EVERY = timedelta(seconds=1)
 
-# A run's phases as staff see them.
-SHOWN_PHASES: Mapping[str, RunPhase] = {
-    "pull": "pull",
-    "store": "ingest",
-    "decide": "plan",
-    "approval": "approval",
-    "apply": "apply",
-    "segments": "segments",
-    "close": "close",
-}
 _UNITS: Mapping[ProgressPhase, ProgressUnit] = {
     "pull": "members",
     "ingest": "customers",
@@ -65,10 +55,7 @@ class PhaseReporter:
 
 def progress_of(run: Run, phases: Mapping[str, PhaseCount], now: datetime) -> RunProgress:
     """A run's progress: of the phase it is in, and of each phase it has."""
-    shown = SHOWN_PHASES[run.phase]
-    current: ProgressPhase = "apply"
-    if run.is_open and shown in _UNITS:
-        current = shown  # type: ignore[assignment]
+    current: ProgressPhase = next((phase for phase in _ORDER if run.is_open and phase == run.phase), "apply")
     own = _phases_of(run)
     counts = {phase: _count(run, phase, phases) for phase in own}
     count = counts.get(current) or _count(run, current, phases)
@@ -118,14 +105,13 @@ def _count(run: Run, phase: ProgressPhase, phases: Mapping[str, PhaseCount]) -> 
 
 
 def _state(run: Run, phase: ProgressPhase) -> PhaseState:
-    shown = SHOWN_PHASES[run.phase]
-    if shown == phase:
+    if run.phase == phase:
         if run.is_open:
             return "running"
         # A plan that was shown, as by a dry run, has come to its end; what was cancelled or failed has not.
         return "done" if run.status in ("success", "skipped") else "waiting"
     order = [*_ORDER[:3], "approval", "apply", "segments", "close"]
-    return "done" if order.index(phase) < order.index(shown) else "waiting"
+    return "done" if order.index(phase) < order.index(run.phase) else "waiting"
 
 
 def _rate_and_finish(count: PhaseCount, now: datetime) -> tuple[float | None, datetime | None]:

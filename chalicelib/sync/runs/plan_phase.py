@@ -31,14 +31,16 @@ from chalicelib.domain.planning import (
     plan_move,
 )
 from chalicelib.domain.push_results import partly_sent_record
-from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
+from chalicelib.domain.runs import PARTLY_UNCHANGED, BrakeReason, Run
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.iteration import map_concurrently, prefetch, slices
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, ConsentObservations, Remaining
+from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, has_ended, summed
 
@@ -66,23 +68,52 @@ class PlanPhase:
         runs: RunStore,
         logs: LogStore,
         ledger: LedgerStore,
-        observations: ConsentObservations,
+        outbox: PracBillOutbox,
+        brake: Brake,
         clock: Clock,
     ) -> None:
         self._members = members
         self._runs = runs
         self._logs = logs
         self._ledger = ledger
-        self._observations = observations
+        self._outbox = outbox
+        self._brake = brake
         self._clock = clock
 
-    def decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
-        """Decide until every address concerned is decided or time is over; answers as `store` does.
+    def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """Decide until every address concerned is decided or time is over. At the end the brake may stop the run."""
+        unfinished = self._decide(run, department, remaining) if not has_ended(run.cursor) else None
+        if unfinished is not None:
+            return unfinished
+        return self._conclude(self._runs.get(run.department_id, run.id) or run, department, remaining)
 
-        A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
-        """
-        if has_ended(run.cursor):
+    def _conclude(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """The plan is complete: shown where it is not carried out at once, and held where the brake says so."""
+        reason = None if run.dry_run else self._brake.reason(run, department, remaining)
+        if reason is None and not run.dry_run:
             return None
+        unfinished = self._show_plan(run, remaining)
+        if unfinished is None and reason is not None:
+            self._hold(run, reason)
+        return unfinished
+
+    def _hold(self, run: Run, reason: BrakeReason) -> None:
+        self._runs.change(
+            run.department_id,
+            run.id,
+            lambda stored: replace(
+                stored,
+                phase="approval",
+                status="awaiting_approval",
+                brake=reason.message,
+                brake_code=reason.code,
+                brake_params=reason.params,
+                progress_at=self._clock(),
+            ),
+        )
+
+    def _decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
+        """A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones."""
         everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
         writer, number = ChunkWriter.empty(), run.chunks_total
@@ -119,10 +150,10 @@ class PlanPhase:
         cleared.flush()
         return None if cursor == ENDED else saved
 
-    def show_plan(self, run: Run, remaining: Remaining) -> Run | None:
+    def _show_plan(self, run: Run, remaining: Remaining) -> Run | None:
         """Record every planned operation, for those who look at a dry run or are asked to approve a run.
 
-        Answers as `decide`: the run to continue with when time is over, chunk by chunk.
+        Answers the run to go on with when time is over, chunk by chunk.
         """
         now, first = self._clock(), int(run.cursor.get(_SHOWN, "0"))
         for number in range(first, run.chunks_total):
@@ -180,7 +211,7 @@ class PlanPhase:
                 tally.records.append(partly_sent_record(unchanged_record(one, now), one.left_out))
         self._note_address_statuses(run, department, batch, decisions, tally)
         if not run.dry_run:
-            self._observations.owe_pracbill(department, batch)
+            self._outbox.add_opt_outs(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
             waiting = self._members.batch(department.id)

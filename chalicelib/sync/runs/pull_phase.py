@@ -40,7 +40,9 @@ from chalicelib.store.runs import RunStore
 from chalicelib.store.seen_addresses import SeenAddressStore
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
-from chalicelib.sync.ports import Clock, MailchimpFor, PracBillFor, Remaining
+from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.audience_opening import AudienceOpener
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 
@@ -157,24 +159,24 @@ class PullPhase:
         self,
         *,
         observations: Observations,
+        outbox: PracBillOutbox,
+        opener: AudienceOpener,
         members: MemberStore,
         runs: RunStore,
         logs: LogStore,
         seen_addresses: SeenAddressStore,
         pushed_members: PushedMemberStore,
-        mailchimp_for: MailchimpFor,
-        pracbill_for: PracBillFor,
         clock: Clock,
     ) -> None:
         self._observations = observations
+        self._outbox = outbox
+        self._opener = opener
         self._address_changes = AddressChanges(members, observations)
         self._members = members
         self._runs = runs
         self._logs = logs
         self._seen_addresses = seen_addresses
         self._pushed_members = pushed_members
-        self._mailchimp_for = mailchimp_for
-        self._pracbill_for = pracbill_for
         self._clock = clock
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
@@ -201,6 +203,7 @@ class PullPhase:
         return None
 
     def _open(self, run: Run, department: Department, remaining: Remaining) -> Pull:
+        department, mailchimp = self._opener.open(run, department, remaining)
         assert department.audience is not None
         place, seen_addresses = PullCursor.of(run.cursor), None
         if _is_whole(run, department, department.audience):
@@ -208,7 +211,6 @@ class PullPhase:
             if seen_addresses is None:
                 # Who was seen is not known any more: the listing begins again; what was applied before changes nothing.
                 place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
-        mailchimp = self._mailchimp_for(department, remaining)
         progress = PhaseReporter(self._runs, run, "pull", self._clock)
         audience_id = department.audience.id
         pull = Pull(run, department, audience_id, mailchimp, remaining, place, seen_addresses, progress)
@@ -314,17 +316,17 @@ class PullPhase:
 
     def _tell(self, pull: Pull) -> bool:
         if pull.run.dry_run:
-            pull.backlog = self._observations.note_backlog(pull.department.id, _DRY)
+            pull.backlog = self._outbox.note_backlog(pull.department.id, _DRY)
         else:
             try:
-                told = self._observations.send_to_pracbill(pull.department, self._pracbill_for(pull.remaining))
+                sent = self._outbox.send(pull.department, pull.remaining)
             except (RetryLater, StopRun):
                 # The end of another try replaces the entry; should the run be given up, it stays.
-                pull.backlog = self._observations.backlog(pull.department.id)
+                pull.backlog = self._outbox.backlog(pull.department.id)
                 self._log(pull, status="error")
                 raise
-            pull.place.counts["told"] += told.known
-            pull.backlog = told.backlog
+            pull.place.counts["told"] += sent.confirmed
+            pull.backlog = sent.backlog
         pull.place.move("end")
         return True
 

@@ -13,7 +13,7 @@ from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore, started_at_of
 from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.ports import Clock, Meter
-from chalicelib.sync.runs.lifecycle import Runs
+from chalicelib.sync.runs.lifecycle import Lifecycle
 
 
 class Sweeper:
@@ -23,7 +23,7 @@ class Sweeper:
         departments: DepartmentStore,
         runs: RunStore,
         queue: SyncQueue,
-        lifecycle: Runs,
+        lifecycle: Lifecycle,
         schedule: Schedule,
         clock: Clock,
         meter: Meter,

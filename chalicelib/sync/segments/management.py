@@ -21,7 +21,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.segments import ID_PREFIX, NameTaken, SegmentStore
 from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
-from chalicelib.sync.runs.lifecycle import Runs
+from chalicelib.sync.runs.runs import Runs
 from chalicelib.sync.segments.builder import field_descriptions, segment_templates
 from chalicelib.sync.segments.choices import CHOICE_FIELDS, choices_of, texts_of
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours

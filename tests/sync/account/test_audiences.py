@@ -11,7 +11,6 @@ from chalicelib.contract.account import AudienceSummary
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account import audiences
-from chalicelib.sync.account.audiences import Audiences
 from tests.sync.office import NEW_AUDIENCE, Office
 
 
@@ -419,25 +418,6 @@ def test_a_disconnection_during_the_pre_flight_wins(office: Office, monkeypatch:
     assert refusal(lambda: select(office, audience_id)).code == "not-connected"
     assert office.department.audience is None
     assert office.hooks_at_mailchimp(audience_id) == []
-
-
-def test_the_first_plan_may_be_left_to_others(office: Office) -> None:
-    office.connect()
-    own = Audiences(
-        office.departments,
-        office.accounts,
-        office.hooks,
-        audience_status=office.audience_status,
-        active_run=office.active_run,
-        last_failed=lambda department: None,
-        segment_count=lambda department_id: 0,
-        first_plan=None,
-        requests=RequestStore(keep=timedelta(days=1)),
-        clock=lambda: office.now,
-    )
-    overview = own.select(office.department_id, office.new_audience(), by="user-1")
-    assert overview.segments == 0
-    assert office.planned == []
 
 
 # -------------------------------------------------------------------------------------------------------- overview

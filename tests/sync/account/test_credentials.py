@@ -60,9 +60,9 @@ def test_a_remembered_key_gives_way_to_one_that_another_process_stored(office: O
     with office.accounts.open(office.department_id):
         pass  # this process remembers the key now
     new_key = office.mailchimp.control.create_key()["api_key"]
-    remembering = office.accounts._secret_store._known.copy()
+    remembering = office.secret_store._known.copy()
     office.connect(new_key)
-    office.accounts._secret_store._known = remembering
+    office.secret_store._known = remembering
     with office.accounts.open(office.department_id) as linked:
         assert linked.key.value == new_key
 

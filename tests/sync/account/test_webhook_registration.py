@@ -19,7 +19,7 @@ def die(*args: object, **options: object) -> Any:
 
 def repair(office: Office) -> list[str]:
     """Look at the webhook; answers the codes of the audience's findings after it."""
-    client = office.client(parse_api_key(office.mailchimp.api_key))
+    client = office.service.mailchimp_of_key(parse_api_key(office.mailchimp.api_key))
     repaired = office.hooks.repair(office.department, client)
     assert repaired == office.department
     return [finding.code for finding in office.audience.findings]
@@ -190,7 +190,7 @@ def test_an_address_that_anybody_could_listen_at_is_never_given_to_mailchimp(off
 
 def attempts_of_three_syncs(office: Office) -> int:
     """How often the syncs of a day ask Mailchimp for the hook."""
-    client = office.client(parse_api_key(office.mailchimp.api_key))
+    client = office.service.mailchimp_of_key(parse_api_key(office.mailchimp.api_key))
     before = office.calls().count(("POST", "/lists/{list_id}/webhooks"))
     for _ in range(3):
         office.hooks.repair(office.department, client, patient=True)
@@ -266,6 +266,6 @@ def test_a_refused_key_and_a_deleted_audience_are_for_the_caller_to_judge(office
 
 def test_a_department_without_an_audience_needs_no_hook(office: Office) -> None:
     office.connect()
-    client = office.client(parse_api_key(office.mailchimp.api_key))
+    client = office.service.mailchimp_of_key(parse_api_key(office.mailchimp.api_key))
     assert office.hooks.repair(office.department, client) == office.department
     assert office.hook_record() is None

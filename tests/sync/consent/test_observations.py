@@ -668,11 +668,11 @@ def test_a_customer_who_comes_later_is_told_of_as_well(desk: Desk) -> None:
     desk.customer("1", ANN)
     state = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
 
-    desk.observations.owe_pracbill(desk.department, [state])
+    desk.outbox.add_opt_outs(desk.department, [state])
     assert desk.tell() == 1
     desk.customer("1", ANN, "unsubscribed")  # as the next plan reads it
     told = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
-    desk.observations.owe_pracbill(desk.department, [told])
+    desk.outbox.add_opt_outs(desk.department, [told])
     assert desk.backlog() == []
 
 
@@ -698,7 +698,7 @@ def test_pracbill_hears_again_of_an_opt_out_when_it_enters_the_customer_anew(
     state = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
     record = {"id": "2", "updated_at": "2099-01-01T00:00:00Z", "email": ANN, "marketing_consent": consent}
     anew = replace(state, address_customers=AddressCustomers((customer_from_json(record),)))
-    desk.observations.owe_pracbill(desk.department, [anew])
+    desk.outbox.add_opt_outs(desk.department, [anew])
     assert [word.email for word in desk.backlog()] == ([ANN] if owed else [])
 
 
@@ -706,7 +706,7 @@ def test_pracbill_is_not_told_its_own_no(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.know(ANN, status="subscribed", opt_out=OptOut(NOON, "pracbill"))
     state = desk.members.state(desk.department_id, desk.key(ANN), desk.audience_id)
-    desk.observations.owe_pracbill(desk.department, [state])
+    desk.outbox.add_opt_outs(desk.department, [state])
     assert desk.backlog() == []
 
 

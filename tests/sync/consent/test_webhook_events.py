@@ -34,10 +34,8 @@ def unsubscribed(desk: Desk, address: str = ANN, **fields: Any) -> Any:
 
 
 def reject_the_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def rejected(*args: object) -> Any:
-        raise KeyRejected("The key was revoked.", code="key_rejected")
-
-    monkeypatch.setattr(desk, "mailchimp_for", rejected)
+    rejection = KeyRejected("The key was revoked.", code="key_rejected")
+    monkeypatch.setattr(desk.service, "rejection", rejection)
 
 
 # ------------------------------------------------------------------------------------------------------ event by event

@@ -364,7 +364,7 @@ def test_a_full_sync_that_was_cancelled_foresees_nothing(office: SegmentOffice) 
     office.practice.start("full")
     office.engine.deliver_until(lambda: office.practice.latest().phase == "apply")
     assert counts(reconcile(office)) == {"not_yet": 4}
-    office.engine.lifecycle.cancel(office.id, office.practice.latest().id, by="user-1")
+    office.engine.staff.cancel(office.id, office.practice.latest().id, by="user-1")
     office.engine.work()
     assert counts(reconcile(office)) == {"not_yet": 4}
     office.sync()

@@ -191,7 +191,7 @@ def test_parts_of_a_refused_call_that_do_not_fit_into_the_time_go_in_the_next_de
     run_id = practice.start("full")
     engine.deliver_until(lambda: practice.run(run_id).phase == "apply")
     practice.fail(method="POST", times=3, status=400, title="Invalid Resource")
-    engine.audience_status, engine.little = 6, 55.0
+    engine.looks_at_time, engine.little = 6, 55.0
     engine.work()
     run = practice.run(run_id)
     assert (run.status, run.counts, run.failed) == ("success", {"add": 8}, 0)
@@ -271,7 +271,7 @@ def test_retry_sends_what_failed(practice: Practice) -> None:
     outage(practice)
     failed = practice.sync()
     assert (failed.status, failed.failed) == ("error", 1)
-    view = practice.engine.lifecycle.retry(practice.id, failed.id, by="user-1")
+    view = practice.engine.staff.retry(practice.id, failed.id, by="user-1")
     practice.engine.work()
     assert practice.run(view.id).counts == {"update": 1}
 
@@ -282,7 +282,7 @@ def test_single_calls_that_do_not_fit_into_the_time_go_on_in_the_next_delivery(
     practice.customers(4)
     practice.sync("full")
     practice.remove("1", "2", "3")
-    engine.audience_status, engine.little = 2, 19.0
+    engine.looks_at_time, engine.little = 2, 19.0
     run = practice.sync()
     assert (run.status, run.counts, run.failed) == ("success", {"archive": 3}, 0)
     assert [method for method, _ in practice.writes()] == ["DELETE"] * 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.hold_reasons import HELD
-from chalicelib.sync.runs.lifecycle import Logs
+from chalicelib.sync.runs.sync_logs import Logs
 from tests.sync.engine import Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -23,14 +23,14 @@ def test_a_run_and_its_log_entry_say_how_it_ended(practice: Practice) -> None:
     practice.customers(2)
     for code, dry_run in (("dry_run", True), ("synced", False), ("nothing_to_do", False)):
         run = practice.sync("full", dry_run=dry_run)
-        view = practice.engine.lifecycle.get(practice.id, run.id)
+        view = practice.engine.staff.get(practice.id, run.id)
         assert (view.code, view.params) == (code, {})
         assert ("push", code) in said(practice)
 
 
 def test_a_run_that_goes_on_says_that(practice: Practice) -> None:
     practice.customers(1)
-    view = practice.engine.lifecycle.start(practice.id, "full", dry_run=False, by="user-1")
+    view = practice.engine.staff.start(practice.id, "full", dry_run=False, by="user-1")
     assert (view.code, view.params) == ("running", {})
     practice.engine.work()
 
@@ -38,7 +38,7 @@ def test_a_run_that_goes_on_says_that(practice: Practice) -> None:
 def test_a_cancelled_run_says_by_whom_and_what_was_done(practice: Practice) -> None:
     practice.customers(1)
     run_id = practice.start("full")
-    view = practice.engine.lifecycle.cancel(practice.id, run_id, by="user-7")
+    view = practice.engine.staff.cancel(practice.id, run_id, by="user-7")
     assert (view.code, view.params) == ("cancelled", {"by": "user-7", "done": 0, "planned": 0})
 
 
@@ -47,13 +47,13 @@ def test_a_brake_says_its_figures(practice: Practice) -> None:
     practice.sync("full")
     practice.change_brake(removals=0, removals_percent=0)
     practice.remove("1", "2")
-    view = practice.engine.lifecycle.get(practice.id, practice.sync().id)
+    view = practice.engine.staff.get(practice.id, practice.sync().id)
     assert view.code == "awaiting_approval"
     assert view.brake is not None
     assert (view.brake.code, view.brake.params["planned"], view.brake.params["limit"]) == ("removals", 2, 0)
-    practice.engine.lifecycle.cancel(practice.id, view.id, by="user-1")
+    practice.engine.staff.cancel(practice.id, view.id, by="user-1")
     practice.remove("3", "4")
-    view = practice.engine.lifecycle.get(practice.id, practice.sync().id)
+    view = practice.engine.staff.get(practice.id, practice.sync().id)
     assert view.brake is not None
     assert (view.brake.code, view.brake.params) == ("share", {"planned": 4, "members": 7})
 

@@ -74,7 +74,7 @@ def test_the_log_has_one_entry_a_run_in_plain_words(practice: Practice) -> None:
 def test_the_view_tells_progress_counts_and_who_started_it(practice: Practice) -> None:
     practice.customers(2)
     run = practice.sync("full")
-    view = practice.engine.lifecycle.get(practice.id, run.id)
+    view = practice.engine.staff.get(practice.id, run.id)
     assert (view.status, view.phase, view.started_by, view.trigger) == ("success", "close", "user-1", "manual")
     assert (view.progress.planned, view.progress.done, view.progress.failed) == (2, 2, 0)
     assert view.counts == {"add": 2}
@@ -120,7 +120,7 @@ def test_the_watermark_stays_after_a_run_that_did_not_come_to_a_good_end(practic
         practice.engine.pracbill.inject("status", status=401, path="customers")
         assert practice.sync().status == "error"
     elif end == "cancel":
-        practice.engine.lifecycle.cancel(practice.id, practice.start(), by="user-2")
+        practice.engine.staff.cancel(practice.id, practice.start(), by="user-2")
         practice.engine.work()
     else:
         practice.sync(dry_run=True)
@@ -163,7 +163,7 @@ def test_records_say_why_something_was_done_or_is_planned(practice: Practice) ->
 
 
 def last_failed(practice: Practice) -> str | None:
-    view = practice.engine.lifecycle.last_failed(practice.department)
+    view = practice.engine.staff.last_failed(practice.department)
     return view.id if view else None
 
 
@@ -179,7 +179,7 @@ def test_a_failed_sync_is_told_of_until_one_comes_to_a_good_end(practice: Practi
     practice.engine.clock.move(minutes=1)
     practice.sync(dry_run=True)
     practice.engine.clock.move(minutes=1)
-    practice.engine.lifecycle.cancel(practice.id, practice.start(), by="user-2")
+    practice.engine.staff.cancel(practice.id, practice.start(), by="user-2")
     practice.engine.work()
     assert last_failed(practice) == failed.id
     practice.engine.clock.move(minutes=1)
@@ -202,7 +202,7 @@ def test_a_dry_run_sends_nothing_and_the_next_run_sends_it(practice: Practice, r
     dry = practice.sync(run_type, dry_run=True)  # type: ignore[arg-type]
     assert (dry.status, dry.planned_counts, dry.done, practice.writes()) == ("success", wanted, 0, [])
     assert dry.message.startswith("Dry run, nothing was sent.")
-    assert practice.engine.lifecycle.view(dry).counts == wanted
+    assert practice.engine.views.of(dry).counts == wanted
     assert Counter(record.action for record in practice.records(dry, "planned")) == wanted
     run = practice.sync()
     assert run.counts == wanted
@@ -233,7 +233,7 @@ def removal_beyond_the_brake(practice: Practice) -> Run:
 def test_a_plan_that_removes_many_waits_for_approval_with_nothing_sent(practice: Practice) -> None:
     run = removal_beyond_the_brake(practice)
     assert (run.status, run.phase, practice.writes()) == ("awaiting_approval", "approval", [])
-    view = practice.engine.lifecycle.get(practice.id, run.id)
+    view = practice.engine.staff.get(practice.id, run.id)
     assert view.brake is not None
     assert view.brake.planned_counts == {"archive": 3}
     assert "unsubscribe or archive 3 of the department's 6 members" in view.brake.reason
@@ -242,21 +242,21 @@ def test_a_plan_that_removes_many_waits_for_approval_with_nothing_sent(practice:
 
 def test_an_approved_run_goes_on_to_its_end(practice: Practice) -> None:
     run = removal_beyond_the_brake(practice)
-    practice.engine.lifecycle.approve(practice.id, run.id, by="user-2")
+    practice.engine.staff.approve(practice.id, run.id, by="user-2")
     practice.engine.work()
     after = practice.run(run.id)
     assert (after.status, after.counts, after.approved_by) == ("success", {"archive": 3}, "user-2")
     assert [record.outcome for record in practice.records(after)] == ["done"] * 3
     assert practice.log()[0].message.endswith("Approved by user-2.")
-    assert practice.engine.lifecycle.view(after).approved_by == "user-2"
+    assert practice.engine.views.of(after).approved_by == "user-2"
     with pytest.raises(RefuseRequest) as refused:
-        practice.engine.lifecycle.approve(practice.id, run.id, by="user-2")
+        practice.engine.staff.approve(practice.id, run.id, by="user-2")
     assert refused.value.status == 409
 
 
 def test_a_cancelled_run_sends_nothing_and_the_next_one_brakes_again(practice: Practice) -> None:
     run = removal_beyond_the_brake(practice)
-    view = practice.engine.lifecycle.cancel(practice.id, run.id, by="user-2")
+    view = practice.engine.staff.cancel(practice.id, run.id, by="user-2")
     assert (view.status, view.message) == (
         "cancelled",
         "Cancelled by user-2. Nothing was sent to Mailchimp.",
@@ -273,7 +273,7 @@ def test_only_scheduled_additions_brake(practice: Practice) -> None:
     practice.customers(3, start=10)
     braked = practice.scheduled()
     assert (braked.status, braked.planned_counts, practice.writes()) == ("awaiting_approval", {"add": 3}, [])
-    practice.engine.lifecycle.cancel(practice.id, braked.id, by="user-2")
+    practice.engine.staff.cancel(practice.id, braked.id, by="user-2")
     assert practice.sync().counts == {"add": 3}
 
 
@@ -348,7 +348,7 @@ def test_a_second_run_is_refused_with_the_one_that_is_active(practice: Practice)
         practice.start()
     assert (refused.value.status, refused.value.code) == (409, "run-active")
     assert refused.value.extra["run"].id == active  # type: ignore[attr-defined]
-    view = practice.engine.lifecycle.active(practice.department)
+    view = practice.engine.staff.active(practice.department)
     assert view is not None and view.id == active
 
 
@@ -413,7 +413,7 @@ def test_cancelling_between_chunks_keeps_what_is_done(engine: Engine, practice: 
     practice.remove("2")
     run_id = practice.start()
     engine.deliver_until(lambda: practice.run(run_id).chunks_done == 1)
-    view = engine.lifecycle.cancel(practice.id, run_id, by="user-2")
+    view = engine.staff.cancel(practice.id, run_id, by="user-2")
     engine.work()
     assert (
         view.message == "Cancelled by user-2. Stopped after 1 of 2 changes. The next sync makes the remaining changes."
@@ -436,7 +436,7 @@ def test_a_run_that_is_cancelled_while_a_chunk_is_in_flight_tells_what_came_of_i
     push, seen = PushCalls.push, list[Any]()
 
     def cancel() -> None:
-        seen.append(engine.lifecycle.cancel(practice.id, run_id, by="user-2"))
+        seen.append(engine.staff.cancel(practice.id, run_id, by="user-2"))
         seen.append(len(practice.log()))
         with pytest.raises(RefuseRequest, match="just ending") as refused:
             practice.start()
@@ -478,7 +478,7 @@ def test_a_cancelled_run_whose_chunk_never_ends_is_closed_by_the_sweeper(
         lambda: practice.run(run_id).phase == "apply" and practice.run(run_id).apply_started_at is not None
     )
     engine.runs.change(practice.id, run_id, lambda run: replace(run, in_flight=(0,)))
-    engine.lifecycle.cancel(practice.id, run_id, by="user-2")
+    engine.staff.cancel(practice.id, run_id, by="user-2")
     engine.lose()
     engine.sweep(minutes=5)
     assert (practice.log(), practice.department.active_run_id) == ([], run_id)
@@ -489,7 +489,7 @@ def test_a_cancelled_run_whose_chunk_never_ends_is_closed_by_the_sweeper(
 def test_an_ended_run_cannot_be_cancelled(practice: Practice) -> None:
     run = practice.sync("full")
     with pytest.raises(RefuseRequest) as refused:
-        practice.engine.lifecycle.cancel(practice.id, run.id, by="user-2")
+        practice.engine.staff.cancel(practice.id, run.id, by="user-2")
     assert refused.value.status == 409
 
 
@@ -509,7 +509,7 @@ def test_retry_sends_refused_addresses_at_once(practice: Practice) -> None:
     run = practice.sync("full")
     assert run.counts == {"add": 2, "refused": 1}
     practice.control.throttle("busy@clinic.test", audience_id=practice.audience_id, active=False)
-    view = practice.engine.lifecycle.retry(practice.id, run.id, by="user-1")
+    view = practice.engine.staff.retry(practice.id, run.id, by="user-1")
     practice.engine.work()
     retried = practice.run(view.id)
     assert (retried.trigger, retried.counts) == ("retry", {"add": 1})
@@ -521,15 +521,15 @@ def test_retry_is_refused_while_the_run_is_active_and_where_nothing_failed(pract
     practice.customers(1)
     run_id = practice.start("full")
     with pytest.raises(RefuseRequest, match="still active"):
-        practice.engine.lifecycle.retry(practice.id, run_id, by="user-1")
+        practice.engine.staff.retry(practice.id, run_id, by="user-1")
     practice.engine.work()
     with pytest.raises(RefuseRequest, match="Nothing failed"):
-        practice.engine.lifecycle.retry(practice.id, run_id, by="user-1")
+        practice.engine.staff.retry(practice.id, run_id, by="user-1")
 
 
 def test_unknown_runs_and_departments_are_not_found(practice: Practice) -> None:
     with pytest.raises(RefuseRequest) as refused:
-        practice.engine.lifecycle.get(practice.id, "nothing")
+        practice.engine.staff.get(practice.id, "nothing")
     assert refused.value.status == 404
     with pytest.raises(RefuseRequest) as refused:
         practice.engine.lifecycle.first_plan("nobody", "user-1")

@@ -12,7 +12,6 @@ from botocore.client import BaseClient
 from chalicelib.domain.customers import customer_key
 from chalicelib.http_client.calls import HttpCalls
 from chalicelib.mailchimp.webhook import HookEvent, write_event
-from chalicelib.store.events import EventStore
 from chalicelib.sync.consent.webhook_events import Events
 from tests.sync.engine import Engine, Killed, Practice
 
@@ -181,17 +180,7 @@ def killed_before(write: int) -> Iterator[list[str]]:
 
 
 def worker_of(engine: Engine) -> Events:
-    return Events(
-        departments=engine.departments,
-        members=engine.members,
-        events=EventStore(),
-        observations=engine.observations,
-        logs=engine.logs,
-        mailchimp_for=engine.mailchimp_for,
-        pracbill_for=engine.pracbill_for,
-        clock=engine.clock,
-        meter=engine.meter,
-    )
+    return engine.service.events
 
 
 def event(practice: Practice, type: Any, address: str, **fields: str) -> HookEvent:

@@ -13,6 +13,7 @@ import pytest
 from chalicelib.store.logs import LogStore
 from chalicelib.store.member_batch import MemberBatch
 from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.runs.chunk_results import ChunkResults
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import SegmentOffice
 
@@ -219,7 +220,7 @@ def test_a_rename_that_was_carried_out_before_the_function_died_is_not_taken_for
     synced: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced.edit("1", email=NEW)
-    die_once(monkeypatch, ApplyPhase, "_keep")
+    die_once(monkeypatch, ChunkResults, "_keep")
     synced.sync()
     assert synced.audience() == {NEW: "subscribed", "c2@clinic.test": "subscribed"}
     assert (synced.known(ANN).opt_out, synced.known(NEW).opt_out, synced.told()) == (None, None, [])
@@ -281,7 +282,7 @@ def test_a_no_during_a_tag_call_is_heard(engine: Engine, synced: Practice, momen
 
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(ApplyPhase, "_apply_observations"), (ApplyPhase, "_keep"), (LogStore, "add_records"), (MemberBatch, "flush")],
+    [(ChunkResults, "_apply_observations"), (ChunkResults, "_keep"), (LogStore, "add_records"), (MemberBatch, "flush")],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
 @pytest.mark.parametrize("is_new", [False, True])
@@ -307,14 +308,14 @@ def test_a_no_is_heard_although_the_function_dies_between_answer_and_storing(
 
 def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     practice.customers(2)
-    keep = ApplyPhase._apply_observations
+    keep = ChunkResults._apply_observations
 
     def killed(self: Any, *arguments: Any) -> None:
-        monkeypatch.setattr(ApplyPhase, "_apply_observations", keep)
+        monkeypatch.setattr(ChunkResults, "_apply_observations", keep)
         practice.act("unsubscribe", ANN)
         raise Killed
 
-    monkeypatch.setattr(ApplyPhase, "_apply_observations", killed)
+    monkeypatch.setattr(ChunkResults, "_apply_observations", killed)
     practice.sync("full")
     check_heard(practice)
 

@@ -146,9 +146,9 @@ def test_a_chunk_over_which_functions_die_is_closed_and_the_run_goes_on(
 ) -> None:
     small_pages(monkeypatch)
     practice.customers(4)
-    apply = engine.steps._apply_phase.apply
+    apply = engine.apply_phase.apply
     with monkeypatch.context() as patch:
-        patch.setattr(engine.steps._apply_phase, "apply", lambda *a: dies() if a[2] == 0 else apply(*a))
+        patch.setattr(engine.apply_phase, "apply", lambda *a: dies() if a[2] == 0 else apply(*a))
         run = practice.sync("full")
     assert (run.status, run.chunks_done, run.chunks_failed, run.done, run.failed) == ("error", 1, 1, 2, 2)
     assert len(practice.audience()) == 2
@@ -161,7 +161,7 @@ def test_a_step_over_which_functions_die_ends_the_run(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     practice.customers(2)
-    monkeypatch.setattr(engine.steps._ingest_phase, "store", dies)
+    monkeypatch.setattr(engine.ingest_phase, "step", dies)
     run = practice.sync("full")
     assert (run.status, practice.audience()) == ("error", {})
     assert run.message.startswith(
@@ -173,7 +173,7 @@ def test_a_step_over_which_functions_die_ends_the_run(
 def test_a_dead_letter_of_a_step_that_was_done_after_all_ends_nothing(engine: Engine, practice: Practice) -> None:
     practice.customers(2)
     run_id = practice.start("full")
-    engine.deliver_until(lambda: practice.run(run_id).phase == "decide")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "plan")
     engine.steps.give_up(Step("step", practice.id, run_id, 0), "It failed.")
     engine.steps.give_up(Step("chunk", practice.id, run_id, 77), "It failed.")
     engine.work()

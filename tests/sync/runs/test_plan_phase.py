@@ -337,8 +337,8 @@ def test_a_no_at_the_old_address_goes_along_although_the_customer_was_edited_sin
     practice.sync("full")
     move(practice, "1", "new@clinic.test")
     run_id = practice.start()
-    engine.deliver_until(lambda: practice.run(run_id).phase == "decide")
-    engine.lifecycle.cancel(practice.id, run_id, by="user-1")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "plan")
+    engine.staff.cancel(practice.id, run_id, by="user-1")
     engine.work()
     practice.act("unsubscribe", "c1@clinic.test")
     practice.edit("1", first_name="Anna")
@@ -584,7 +584,7 @@ def test_a_plan_goes_on_in_a_new_message_when_time_runs_out(
 ) -> None:
     monkeypatch.setattr("chalicelib.pracbill.client.PAGE_SIZE", 3)
     addresses = practice.customers(11)
-    engine.audience_status = 1
+    engine.looks_at_time = 1
     run = practice.sync("full")
     assert (run.status, run.counts, run.customers_read) == ("success", {"add": 11}, 11)
     assert set(practice.audience()) == set(addresses)
@@ -603,7 +603,7 @@ def test_decisions_that_are_made_in_several_messages_put_no_address_in_two_chunk
     engine.clock.move(minutes=10)
     for number in range(1, 10):
         practice.edit(str(number), first_name="Changed")
-    engine.audience_status = 1
+    engine.looks_at_time = 1
     run = practice.sync()
     assert (run.counts, run.chunks_total) == ({"update": 9}, 3)
     assert practice.pushed() == 9
@@ -617,8 +617,8 @@ def test_after_a_full_run_that_died_the_next_one_decides_everything(engine: Engi
     practice.edit("1", first_name="Anna")
     practice.remove("2")
     run_id = practice.start("full")
-    engine.deliver_until(lambda: practice.run(run_id).phase == "decide")
-    engine.lifecycle.cancel(practice.id, run_id, by="user-1")
+    engine.deliver_until(lambda: practice.run(run_id).phase == "plan")
+    engine.staff.cancel(practice.id, run_id, by="user-1")
     engine.work()
     assert practice.department.replan_all
     assert practice.sync().counts == {"update": 1, "archive": 1}
@@ -631,8 +631,9 @@ def test_after_a_full_run_that_died_the_next_one_decides_everything(engine: Engi
 class ListOf:
     """A PracBill with given pages of customers."""
 
-    def __init__(self, *pages: list[str]) -> None:
+    def __init__(self, engine: Engine, *pages: list[str]) -> None:
         self._pages = pages
+        self.department = engine.pracbill_for(lambda: PLENTY).department
 
     def customers(self, department_id: str, *, after: str | None = None) -> Iterator[CustomerPage]:
         start = next((i + 1 for i, page in enumerate(self._pages) if page[-1] == after), 0)
@@ -647,11 +648,13 @@ class ListOf:
 def store(engine: Engine, practice: Practice, *pages: list[str]) -> None:
     """Have a full listing stored, a message a page."""
     run_id = practice.start("full")
-    run: Any = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="store"))
-    pracbill: Any = ListOf(*pages)
-    while run is not None:
-        run = engine.steps._ingest_phase.store(practice.run(run_id), practice.department, pracbill, lambda: 1.0)
-    engine.lifecycle.cancel(practice.id, run_id, by="user-1")
+    run: Any = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="ingest"))
+    pracbill: Any = ListOf(engine, *pages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.service, "other_pracbill", pracbill)
+        while run is not None:
+            run = engine.ingest_phase.step(practice.run(run_id), practice.department, lambda: 1.0)
+    engine.staff.cancel(practice.id, run_id, by="user-1")
 
 
 @pytest.mark.parametrize(
@@ -679,8 +682,9 @@ def test_nobody_who_is_listed_is_taken_for_removed_in_whatever_order_names_and_n
 class ChangesOf:
     """A PracBill with given pages of changes."""
 
-    def __init__(self, *pages: list[Customer]) -> None:
+    def __init__(self, engine: Engine, *pages: list[Customer]) -> None:
         self._pages = pages
+        self.department = engine.pracbill_for(lambda: PLENTY).department
 
     def changes(self, department_id: str, *, since: str, cursor: str | None = None) -> Iterator[ChangePage]:
         for number, page in enumerate(self._pages, 1):
@@ -693,12 +697,14 @@ def test_a_customer_that_changes_while_the_list_is_read_is_left_at_its_last_addr
     practice.customers(3)
     practice.sync("full")
     run_id = practice.start()
-    run = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="store"))
+    run = engine.runs.change(practice.id, run_id, lambda stored: replace(stored, phase="ingest"))
     record = practice.engine.pracbill.customer("1", department_id=practice.id)
     first = replace(customer_from_json(record), email="first@clinic.test")
     other = replace(customer_from_json(record), id="2", email="c2@clinic.test", first_name="Changed")
-    pracbill: Any = ChangesOf([first, other], [replace(first, email="second@clinic.test")])
-    engine.steps._ingest_phase.store(run, practice.department, pracbill, lambda: PLENTY)
+    pracbill: Any = ChangesOf(engine, [first, other], [replace(first, email="second@clinic.test")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.service, "other_pracbill", pracbill)
+        engine.ingest_phase.step(run, practice.department, lambda: PLENTY)
     holders = {
         address: engine.members.state(practice.id, practice.key(address), practice.audience_id).address_customers
         for address in ("c1@clinic.test", "first@clinic.test", "second@clinic.test")

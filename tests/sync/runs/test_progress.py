@@ -25,7 +25,7 @@ def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def views(practice: Practice, run_id: str) -> Iterator[RunView]:
     """The run after each message, up to its end."""
     engine = practice.engine
-    while (view := engine.lifecycle.get(practice.id, run_id)).finished_at is None:
+    while (view := engine.staff.get(practice.id, run_id)).finished_at is None:
         yield view
         message = engine.receive()
         assert message is not None
@@ -59,7 +59,7 @@ def test_at_the_end_every_phase_is_done_and_says_how_much_it_did(practice: Pract
     practice.join("a@clinic.test", "b@clinic.test")
     practice.customers(3)
     run = practice.sync("full")
-    phases = by_phase(practice.engine.lifecycle.get(practice.id, run.id).progress)
+    phases = by_phase(practice.engine.staff.get(practice.id, run.id).progress)
     assert [(phase.phase, phase.state) for phase in phases.values()] == [
         ("pull", "done"), ("ingest", "done"), ("plan", "done"), ("apply", "done"), ("segments", "done"),
     ]  # fmt: skip
@@ -90,15 +90,15 @@ def test_a_full_run_expects_as_many_customers_as_the_last_one_read(engine: Engin
     practice.customers(3)
     practice.sync("full")
     assert practice.department.customer_count == 3
-    engine.audience_status = 1  # a step stores one page and goes on in another message
+    engine.looks_at_time = 1  # a step stores one page and goes on in another message
     run_id = practice.start("full")
-    engine.deliver_until(lambda: practice.run(run_id).phase == "store")
-    progress = engine.lifecycle.get(practice.id, run_id).progress
+    engine.deliver_until(lambda: practice.run(run_id).phase == "ingest")
+    progress = engine.staff.get(practice.id, run_id).progress
     assert (progress.phase, progress.done) == ("ingest", 0)
     # The step itself says how many it expects, so at its very beginning nobody knows.
     assert progress.planned is None
     phase_progress.PhaseReporter(engine.runs, practice.run(run_id), "ingest", engine.clock).expect_more(3)
-    progress = engine.lifecycle.get(practice.id, run_id).progress
+    progress = engine.staff.get(practice.id, run_id).progress
     assert (progress.planned, progress.estimated) == (3, True)
 
 
@@ -108,21 +108,21 @@ def test_a_guess_that_was_passed_is_shown_no_longer(engine: Engine, practice: Pr
     reporter.expect_more(10)
     reporter.add(4)
     reporter.tell()
-    progress = engine.lifecycle.get(practice.id, run_id).progress
+    progress = engine.staff.get(practice.id, run_id).progress
     assert (progress.planned, progress.done) == (10, 4)
     assert progress.rate is not None and progress.eta is not None
     reporter.add(7)
     reporter.tell()
-    progress = engine.lifecycle.get(practice.id, run_id).progress
+    progress = engine.staff.get(practice.id, run_id).progress
     assert (progress.planned, progress.done, progress.eta) == (None, 11, None)
 
 
 def test_a_dry_run_and_a_run_for_segments_have_the_phases_they_need(practice: Practice) -> None:
     practice.customers(1)
     run = practice.sync("full", dry_run=True)
-    phases = practice.engine.lifecycle.get(practice.id, run.id).progress.phases
+    phases = practice.engine.staff.get(practice.id, run.id).progress.phases
     assert [(phase.phase, phase.state) for phase in phases] == [("pull", "done"), ("ingest", "done"), ("plan", "done")]
     practice.engine.lifecycle.start_segments(practice.id, by="user-1")
-    shown = practice.engine.lifecycle.view(practice.latest()).progress
+    shown = practice.engine.views.of(practice.latest()).progress
     assert [phase.phase for phase in shown.phases] == ["segments"]
     assert (shown.phase, shown.planned) == ("segments", None)

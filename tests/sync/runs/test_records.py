@@ -75,7 +75,7 @@ def test_who_may_read_the_customer_reads_the_address(practice: Practice) -> None
 
 def test_a_run_counts_its_records_by_outcome(practice: Practice) -> None:
     run_id = mixed_run(practice)
-    view = practice.engine.lifecycle.get(practice.id, run_id)
+    view = practice.engine.staff.get(practice.id, run_id)
     assert view.record_counts == {"failed": 0, "refused": 0, "held": 3, "partly_sent": 0, "planned": 0, "done": 3}
 
 

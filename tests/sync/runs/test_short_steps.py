@@ -15,7 +15,7 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 def hurried(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> Practice:
     """A practice whose chunks hold two customers, and whose messages have time for one look at the clock."""
     monkeypatch.setattr(planning, "MAX_CHUNK_OPERATIONS", 2)
-    practice.engine.audience_status = 1
+    practice.engine.looks_at_time = 1
     return practice
 
 
@@ -52,7 +52,7 @@ def test_a_plan_to_approve_is_shown_chunk_by_chunk_and_then_carried_out(hurried:
     assert (run.status, run.phase) == ("awaiting_approval", "approval")
     assert records(hurried, run, "planned") == [str(number) for number in range(1, 8)]
 
-    hurried.engine.lifecycle.approve(hurried.id, run.id, by="staff")
+    hurried.engine.staff.approve(hurried.id, run.id, by="staff")
     hurried.engine.work()
     run = hurried.run(run.id)
     assert (run.status, run.done, run.failed) == ("success", 7, 0)

@@ -14,7 +14,7 @@ from tests.sync.engine import Engine, Practice
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
 
-@pytest.mark.parametrize("phase", ["pull", "store", "decide", "apply", "segments", "close"])
+@pytest.mark.parametrize("phase", ["pull", "ingest", "plan", "apply", "segments", "close"])
 def test_a_message_that_was_lost_is_sent_again(engine: Engine, practice: Practice, phase: str) -> None:
     practice.customers(2)
     run_id = practice.start("full")
@@ -100,7 +100,7 @@ def test_a_run_that_waits_for_approval_may_wait(engine: Engine, practice: Practi
         engine.sweep(days=1)
     assert engine.work() == 0
     assert practice.run(run.id).status == "awaiting_approval"
-    engine.lifecycle.approve(practice.id, run.id, by="user-2")
+    engine.staff.approve(practice.id, run.id, by="user-2")
     engine.lose()
     engine.sweep(minutes=7)
     engine.work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.contract.runs import LogEntryView
-from chalicelib.sync.runs.lifecycle import Logs
+from chalicelib.sync.runs.sync_logs import Logs
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import SegmentOffice
 
@@ -52,7 +52,7 @@ def test_each_entry_says_what_started_it_and_its_type_is_incremental_or_full(
 def test_a_cancelled_run_says_so_in_a_field_of_its_own(practice: Practice, type: str) -> None:
     practice.customers(1)
     run_id = practice.start(type)  # type: ignore[arg-type]
-    practice.engine.lifecycle.cancel(practice.id, run_id, by="user-1")
+    practice.engine.staff.cancel(practice.id, run_id, by="user-1")
     practice.engine.work()
     (entry,) = entries(practice, trigger="staff")
     assert (entry.run_id, entry.type, entry.cancelled) == (run_id, "full", True)

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.health import health
 from chalicelib.domain.segments.rules import Rule
+from chalicelib.store.customer_reading import CustomerReader
 from chalicelib.store.customers import CustomerBatch
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.reports.test_customer_report import Segment, explain
@@ -94,6 +95,10 @@ def test_nothing_is_counted_where_everything_can_be_read(
     practice.customers(3)
     practice.sync("full")
     assert findings(practice) == {}
-    monkeypatch.setattr(engine.steps._ingest_phase._unreadable, "_reader_for", None)  # would fail if it were asked
+
+    def asked(*arguments: object) -> None:
+        raise AssertionError("customers were counted")
+
+    monkeypatch.setattr(CustomerReader, "walk", asked)
     practice.edit("1", first_name="Changed")
     assert practice.sync().status == "success"

@@ -29,7 +29,7 @@ def test_a_run_under_a_rate_limit_says_when_it_goes_on_and_then_says_nothing_mor
     assert run.status == "running"
     assert run.message.startswith("Rate limit exceeded: Mailchimp asks this service to slow down. ")
     assert run.message.endswith(f"The sync continues automatically at {engine.clock():%H:%M:%S} UTC.")
-    assert engine.lifecycle.view(run).message == run.message
+    assert engine.views.of(run).message == run.message
     deliver_one(engine)
     assert "Rate limit" not in practice.run(run_id).message
     engine.work()
@@ -44,7 +44,7 @@ def test_a_run_that_waits_for_a_server_names_it(engine: Engine, practice: Practi
     if side == "Mailchimp":
         practice.control.inject_fault(path="/**", times=2, status=503)
     else:
-        engine.deliver_until(lambda: practice.run(run_id).phase == "store")
+        engine.deliver_until(lambda: practice.run(run_id).phase == "ingest")
         engine.pracbill.inject("status", status=503, calls=2)
     deliver_one(engine)
     run = practice.run(run_id)

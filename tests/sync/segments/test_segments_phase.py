@@ -50,7 +50,7 @@ def test_a_sync_need_not_wait_for_the_run_of_a_new_segment_and_does_its_work(syn
 
 def test_a_dry_run_in_the_place_of_a_new_segments_run_only_puts_it_off(synced: SegmentOffice) -> None:
     synced.create()
-    dry = synced.engine.lifecycle.start(synced.id, "incremental", dry_run=True, by="user-1")
+    dry = synced.engine.staff.start(synced.id, "incremental", dry_run=True, by="user-1")
     run = synced.run()
     assert synced.practice.run(dry.id).status in ("success", "skipped")
     assert (run.type, run.status) == ("segments", "success")
@@ -129,7 +129,7 @@ def test_an_edit_while_a_run_waits_for_approval_waits_with_it(synced: SegmentOff
     synced.create()
     synced.engine.work()
     assert synced.tagged() == []
-    synced.engine.lifecycle.cancel(synced.id, waiting.id, by="user-1")
+    synced.engine.staff.cancel(synced.id, waiting.id, by="user-1")
     synced.engine.work()
     assert "ben" in synced.tagged()
 

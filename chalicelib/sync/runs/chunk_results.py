@@ -1,0 +1,247 @@
+"""Keeping what became of a chunk's operations, each answer where it belongs.
+
+Consent first, then records, then what was sent, change markers last: whoever reads a part of it finds nothing that is
+not so, and a repeat writes the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain.consent.members import ConsentState, Member, Push
+from chalicelib.domain.departments import Department
+from chalicelib.domain.logs import LogEntry
+from chalicelib.domain.planning import Operation
+from chalicelib.domain.push_results import (
+    CONSENT_REFUSALS,
+    PushResult,
+    consent_news,
+    consent_state_after,
+    is_newer,
+    ledger_entry,
+    left_archived,
+    new_members,
+    next_refusal,
+    pushed_prints,
+    record_of,
+    refused_values,
+    renamed,
+    status_foreseen,
+)
+from chalicelib.domain.runs import Run
+from chalicelib.iteration import map_concurrently
+from chalicelib.store.departments import DepartmentStore
+from chalicelib.store.logs import LedgerStore, LogStore
+from chalicelib.store.member_batch import MemberBatch
+from chalicelib.store.members import MemberStates, MemberStore
+from chalicelib.store.pushed_members import PushedMemberStore
+from chalicelib.sync.consent.erasure import erased_among
+from chalicelib.sync.ports import ConsentObservations, Meter
+from chalicelib.sync.runs.chunk_calls import Sending
+from chalicelib.sync.runs.pull_phase import pull_message
+
+# The change marker of an address that the next run takes up by itself.
+RETRY_MARK = "retry"
+
+
+class ChunkResults:
+    def __init__(
+        self,
+        *,
+        departments: DepartmentStore,
+        members: MemberStore,
+        logs: LogStore,
+        ledger: LedgerStore,
+        pushed_members: PushedMemberStore,
+        observations: ConsentObservations,
+        meter: Meter,
+    ) -> None:
+        self._departments = departments
+        self._members = members
+        self._logs = logs
+        self._ledger = ledger
+        self._pushed_members = pushed_members
+        self._observations = observations
+        self._meter = meter
+
+    def keep(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> list[PushResult]:
+        """Keep the results of one delivery of a chunk; answers them as they were kept."""
+        # Who was erased while the call ran may be there by it: the erasure came too early to find them.
+        erased = self._erased(sending.department, results)
+        results = [PushResult(o, "held") if (o := one.operation).address_key in erased else one for one in results]
+        self._apply_observations(run, number, sending, results)
+        self._keep(run, sending.department, results, sending.known.member_states, sending.asked_at)
+        for address in {one.operation.address for one in results if one.operation.address_key in erased}:
+            sending.mailchimp.delete_permanently(sending.audience_id, address)
+        self._remember_pushed(run, number, sending, results)
+        return results
+
+    def _remember_pushed(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
+        """Spare the next pull to read what this chunk wrote. Last of all: whoever dies before is read as ever."""
+        prints = pushed_prints(results)
+        self._pushed_members.add(run.department_id, sending.audience_id, f"{run.id}-{number}", prints, sending.asked_at)
+
+    def keep_undelivered(self, run: Run, results: Sequence[PushResult], now: datetime) -> None:
+        """Keep whom a chunk left out that could not be delivered to its end: they go with a later run."""
+        later = [one for one in results if one.result in ("held", "unsettled")]
+        self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in later])
+        batch = self._members.batch(run.department_id)
+        for one in later:
+            _mark(batch, one)
+        batch.flush()
+
+    def _apply_observations(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
+        """Take what Mailchimp's answers show and we did not ask for as the pull does: it is somebody else's word."""
+        for one in results:
+            if one.shown is not None and one.operation.action == "ask" and one.result == "held":
+                # The person was asked all the same, and has answered already.
+                asked = replace(one, result="done", status="pending")
+                self._keep_consent(run, sending.department, asked, sending.known.member_states, sending.asked_at)
+        counts = self._observations.apply(sending.department, [one.shown for one in results if one.shown is not None])
+        told = {name: count for name, count in counts.items() if name != "status"}
+        if not told:
+            return
+        self._meter.count("OptOutsHeard", counts["opted_out"] + counts["bounced"] + counts["deleted"])
+        entry = LogEntry(
+            date=sending.asked_at,
+            direction="pull",
+            type=run.log_type,
+            trigger=run.log_trigger,
+            status="success",
+            message=pull_message(told),
+            run_id=run.id,
+            counts=told,
+        )
+        self._logs.add(run.department_id, entry, key=f"{run.id}:heard-{number}")
+
+    def _erased(self, department: Department, results: Sequence[PushResult]) -> frozenset[str]:
+        """Whose data were erased by now, of those to whom more was to be done than archiving."""
+        now = self._departments.get(department.id)
+        if now is None or not now.has_erasures:
+            return frozenset()
+        keys = [one.operation.address_key for one in results if one.operation.action != "archive"]
+        return erased_among(self._members, department.id, keys)
+
+    def _keep(
+        self,
+        run: Run,
+        department: Department,
+        results: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        now: datetime,
+    ) -> None:
+        """Write what became of each address: consent first, then records, then what was sent, marks last."""
+        audience_id = department.audience_id
+        new = [one for one in results if not one.is_kept]
+        moved = [left for one in new if (left := left_archived(one))]
+        self._note_new_members(run, department, new_members(new), known, now)
+        map_concurrently(lambda one: self._keep_consent(run, department, one, known, now), consent_news(new + moved))
+        map_concurrently(lambda one: self._keep_leaving(department, one.operation, now), renamed(new))
+        self._logs.add_records(run.department_id, run.id, [record_of(one, now) for one in new])
+        batch = self._members.batch(department.id)
+        for one in new + moved:
+            _put_delivery(batch, audience_id, one, known, now)
+        batch.flush()
+        for one in results:
+            _mark(batch, one)
+        batch.flush()
+
+    def _keep_consent(
+        self, run: Run, department: Department, one: PushResult, known: dict[str, MemberStates], now: datetime
+    ) -> None:
+        """What an outcome means for the consent state and the ledger."""
+        operation = one.operation
+        if one.refusal is not None and one.refusal.code in CONSENT_REFUSALS:
+            self._observations.refused(department, operation, one.refusal.code, now)
+            return
+        audience_id = department.audience_id
+        member_states = known.get(operation.address_key)
+        was = member_states.member(audience_id).status if member_states else "absent"
+        if was != one.status:
+            # Before the facet, by which a repeat would take the change for known. The time is the same in a repeat.
+            self._ledger.append(department.id, operation.address_key, ledger_entry(run, one, was, now))
+
+        def consent_state(state: ConsentState) -> ConsentState:
+            return consent_state_after(state, operation, one.status, audience_id, now)
+
+        self._members.change_consent_state(department.id, operation.address_key, operation.address, consent_state)
+
+    def _note_new_members(
+        self,
+        run: Run,
+        department: Department,
+        added: Sequence[PushResult],
+        known: dict[str, MemberStates],
+        now: datetime,
+    ) -> None:
+        """The ledger's entries for those who were not in the audience: subscribed now, or non-subscribed."""
+        entries = []
+        for one in added:
+            states = known.get(one.operation.address_key)
+            was = states.member(department.audience_id).status if states else "absent"
+            if was != one.status:
+                entries.append((one.operation.address_key, ledger_entry(run, one, was, now)))
+        self._ledger.append_all(department.id, entries)
+
+    def _keep_leaving(self, department: Department, operation: Operation, now: datetime) -> None:
+        """A member was renamed: its old address is in the audience no longer, and nobody opted out."""
+
+        def left(state: ConsentState) -> ConsentState:
+            if state.audience_id != department.audience_id or is_newer(state, now):
+                return state
+            return replace(state, status="absent", observed_at=now, contact_id="")
+
+        self._members.change_consent_state(department.id, operation.old_address_key, operation.old_address, left)
+
+
+def _mark(batch: MemberBatch, one: PushResult) -> None:
+    """Finalised addresses lose their change markers; what is to be tried again by itself keeps one."""
+    if one.is_owed or one.result in ("held", "unsettled") or (one.refusal is not None and one.refusal.retry.delays):
+        batch.mark(one.operation.address_key, RETRY_MARK)
+        return
+    for marker in one.operation.marks:
+        batch.unmark(marker)
+
+
+def _put_delivery(
+    batch: MemberBatch, audience_id: str, one: PushResult, known: dict[str, MemberStates], now: datetime
+) -> None:
+    operation = one.operation
+    before = known.get(operation.address_key)
+    member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
+    if one.result == "done":
+        push = Push(
+            audience_id=audience_id,
+            status=one.status,
+            pushed_at=now,
+            owner=operation.customer_id,
+            sent=operation.values_fingerprint if operation.values is not None else member.sent,
+            held=one.held if operation.values is not None else member.held,
+            left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
+            rule=operation.rule,
+            contact_id=one.contact_id or member.contact_id,
+        )
+        batch.put_delivery(operation.address_key, operation.address, push)
+        if one.old == "absent":
+            batch.remove_delivery(operation.old_address_key)
+        if one.shown is not None or one.status != status_foreseen(operation, member):
+            batch.recheck(operation.address_key)
+    elif one.result == "refused" and one.refusal is not None:
+        push = Push(
+            audience_id=audience_id,
+            status=member.status,
+            pushed_at=member.pushed_at,
+            owner=member.owner or operation.customer_id,
+            sent=member.sent,
+            held=member.held,
+            left_out=member.left_out,
+            refusal=next_refusal(member, one.refusal, operation.inputs, now),
+            contact_id=member.contact_id,
+        )
+        batch.put_delivery(operation.address_key, operation.address, push)
+        # The plan took it for granted that campaigns would reach this one.
+        batch.recheck(operation.address_key)
+    elif one.shown is not None:
+        batch.recheck(operation.address_key)
