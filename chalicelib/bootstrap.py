@@ -6,7 +6,7 @@ Nothing heavy is imported here before it is needed: the webhook's function must 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.contract.services import Services
     from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
     from chalicelib.handlers.webhook import EventSender, RecentRefusals
+    from chalicelib.store.hook_records import HookRecordStore
     from chalicelib.store.secret_store import SecretStore
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs.sweeper import Sweeper
@@ -41,14 +42,9 @@ def sweeper() -> Sweeper:
 
 def webhook(event: dict[str, Any]) -> dict[str, Any]:
     """Answer one call of Mailchimp's webhook. Builds only what that function needs and may use."""
-    from chalicelib.config import settings
     from chalicelib.handlers.webhook import handle
 
-    def hook_of(department_id: str) -> Mapping[str, str]:
-        # Read anew: Mailchimp probes a hook while its record is being written, and a retired one must not live on.
-        return _secrets().fields_now(settings().secret("hooks", department_id))
-
-    return handle(event, hook_of=hook_of, send=_event_sender(), now=time.time, refusals=_refusals())
+    return handle(event, hook_of=_hook_records().open, send=_event_sender(), now=time.time, refusals=_refusals())
 
 
 def time_left(context: Any) -> Remaining:
@@ -85,6 +81,15 @@ def workflows() -> Container:
     from chalicelib.foundations import Seams
 
     return Container(settings(), Seams(request_time=lambda: request_time.left()))
+
+
+@lru_cache(maxsize=1)
+def _hook_records() -> HookRecordStore:
+    from chalicelib.config import settings
+    from chalicelib.store.aws import dynamodb, kms
+    from chalicelib.store.hook_records import HookRecordStore
+
+    return HookRecordStore(dynamodb(), kms, table=settings().table("hooks"), key=settings().hook_key)
 
 
 @lru_cache(maxsize=1)

@@ -91,6 +91,11 @@ class Settings:
         """The full name of one of our tables: `table("customers")`."""
         return f"pracbill-mailchimp-{self.stage}-{name}"
 
+    @property
+    def hook_key(self) -> str:
+        """The alias of the key that encrypts what webhooks are signed with."""
+        return f"alias/pracbill-mailchimp-{self.stage}-webhook"
+
     def secret(self, *parts: str) -> str:
         """The full name of one of our secrets: `secret("departments", department_id)`."""
         return "/".join((f"pracbill-mailchimp/{self.stage}", *parts))

@@ -75,10 +75,6 @@ class Foundations:
         """The name of the secret that holds a department's API key."""
         return self.env.secret("departments", department_id)
 
-    def hook_secret(self, department_id: str) -> str:
-        """The name of the secret that holds what calls of a department's webhook are checked with."""
-        return self.env.secret("hooks", department_id)
-
     def public_url(self) -> str:
         return self.env.public_url
 
@@ -193,8 +189,7 @@ class Foundations:
     def hooks(self) -> WebhookRegistration:
         return WebhookRegistration(
             self.stores.departments,
-            self.stores.secrets,
-            secret_name=self.hook_secret,
+            self.stores.hook_records,
             public_url=self.public_url,
             clock=self.seams.clock,
         )

@@ -114,6 +114,22 @@ def _bytes(value: str | bytes | None) -> bytes:
     return value.encode() if isinstance(value, str) else value or b""
 
 
+def create_hook_records(endpoint: str, *, stage: str) -> None:
+    """The table of the webhooks' records, and the key that seals them."""
+    table, dynamodb = f"pracbill-mailchimp-{stage}-hooks", client("dynamodb", endpoint)
+    if table in dynamodb.list_tables()["TableNames"]:
+        return
+    dynamodb.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "department_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "department_id", "KeyType": "HASH"}],
+    )
+    keys = client("kms", endpoint)
+    key_id = keys.create_key()["KeyMetadata"]["KeyId"]
+    keys.create_alias(AliasName=f"alias/pracbill-mailchimp-{stage}-webhook", TargetKeyId=key_id)
+
+
 # For all sessions of the SDK that are made from now on; tests/conftest.py imports this module before any is made. Last:
 # the product's own handlers of this event write the body.
 BUILTIN_HANDLERS.append(("before-call", _answer, REGISTER_LAST))

@@ -19,6 +19,7 @@ from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -71,6 +72,14 @@ def sqs() -> SQSClient:
     # Nothing here waits for messages. A call that hangs would hold up the end of a step: its heartbeat is waited for.
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
     client: SQSClient = _boto3().client("sqs", region_name=region(), config=config)
+    return client
+
+
+@lru_cache(maxsize=1)
+def kms() -> KMSClient:
+    # Mailchimp waits for the webhook's answer meanwhile.
+    config = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "max_attempts": 3})
+    client: KMSClient = _boto3().client("kms", region_name=region(), config=config)
     return client
 
 

@@ -19,6 +19,7 @@ from chalicelib.store.customer_tags import CustomerTags
 from chalicelib.store.customers import CustomerStore
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.events import EventStore
+from chalicelib.store.hook_records import HookRecordStore
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.pushed_members import PushedMemberStore
@@ -33,6 +34,7 @@ from chalicelib.store.tag_rechecks import TagRecheckStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -42,6 +44,7 @@ class AwsClients:
     """What opens a client of each service of AWS."""
 
     dynamodb: Callable[[], DynamoDBClient] = aws.dynamodb
+    kms: Callable[[], KMSClient] = aws.kms
     sqs: Callable[[], SQSClient] = aws.sqs
     secretsmanager: Callable[[], SecretsManagerClient] = aws.secretsmanager
 
@@ -147,6 +150,11 @@ class Stores:
     @cached_property
     def event_queue(self) -> SyncQueue:
         return SyncQueue(self._clients.sqs(), self._env.event_queue_url)
+
+    @cached_property
+    def hook_records(self) -> HookRecordStore:
+        table = self._env.table("hooks")
+        return HookRecordStore(self._clients.dynamodb(), self._clients.kms, table=table, key=self._env.hook_key)
 
     @cached_property
     def secrets(self) -> SecretStore:

@@ -25,7 +25,7 @@ ABI = "cp313"
 MACHINE = "aarch64"
 NEWEST_GLIBC_MINOR = 34
 # botocore describes some 400 services in 20 MB; these are the ones that chalicelib talks to.
-AWS_SERVICES = frozenset({"dynamodb", "secretsmanager", "sqs", "sts"})
+AWS_SERVICES = frozenset({"dynamodb", "kms", "secretsmanager", "sqs", "sts"})
 # Chalice puts its two runtime modules into the zip itself; the rest of it, and what that needs, stays out.
 ADDED_BY_CHALICE = "chalice"
 # Environment markers are judged for Lambda, not for this machine.

@@ -62,7 +62,7 @@ def _resources(parameters: Mapping[str, Any]) -> list[str]:
         return list(parameters["RequestItems"])
     if "QueueUrl" in parameters:
         return [parameters["QueueUrl"].rpartition("/")[2]]
-    names = [parameters[key] for key in ("TableName", "SecretId", "Name") if key in parameters]
+    names = [parameters[key] for key in ("TableName", "SecretId", "KeyId", "Name") if key in parameters]
     return names[:1] or ["*"]
 
 
@@ -102,14 +102,20 @@ def _patterns(resource: Any, resources: Mapping[str, Any], stage: str) -> Iterat
         if "Fn::If" in entry:
             yield from _patterns(entry["Fn::If"][2], resources, stage)  # locally no such parameter is set
         elif "Fn::GetAtt" in entry:
-            yield _name(resources[entry["Fn::GetAtt"][0]]["Properties"], stage)
+            yield _name(entry["Fn::GetAtt"][0], resources, stage)
         else:
             yield _text(entry, stage).rpartition(":secret:")[2]
 
 
-def _name(properties: Mapping[str, Any], stage: str) -> str:
-    named = next(properties[key] for key in ("TableName", "QueueName", "LogGroupName") if key in properties)
-    return _text(named, stage)
+def _name(logical_name: str, resources: Mapping[str, Any], stage: str) -> str:
+    """What a resource is called by; a key is called by its alias."""
+    alias_of = {"Ref": logical_name}
+    properties = next(
+        (r["Properties"] for r in resources.values() if r.get("Properties", {}).get("TargetKeyId") == alias_of),
+        resources[logical_name]["Properties"],
+    )
+    kinds = ("TableName", "QueueName", "LogGroupName", "AliasName")
+    return _text(next(properties[kind] for kind in kinds if kind in properties), stage)
 
 
 def _text(value: Any, stage: str) -> str:

@@ -16,7 +16,9 @@ def prefixed(function: str) -> str:
 
 
 ALLOWED = [
-    ("webhook", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/hooks/melbourne"),
+    ("webhook", "dynamodb:GetItem", "pracbill-mailchimp-dev-hooks"),
+    ("webhook", "kms:Decrypt", "alias/pracbill-mailchimp-dev-webhook"),
+    ("sync_worker", "kms:Encrypt", "alias/pracbill-mailchimp-dev-webhook"),
     ("webhook", "sqs:SendMessage", "pracbill-mailchimp-dev-events.fifo"),
     ("sync_worker", "dynamodb:PutItem", "pracbill-mailchimp-dev-ledger"),
     ("sync_worker", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/pracbill-token"),
@@ -29,8 +31,13 @@ ALLOWED = [
 ]
 DENIED = [
     ("webhook", "secretsmanager:GetSecretValue", "pracbill-mailchimp/dev/departments/melbourne"),
-    ("webhook", "secretsmanager:GetSecretValue", "pracbill-mailchimp/prod/hooks/melbourne"),
-    ("webhook", "secretsmanager:PutSecretValue", "pracbill-mailchimp/dev/hooks/melbourne"),
+    ("webhook", "dynamodb:GetItem", "pracbill-mailchimp-prod-hooks"),
+    ("webhook", "dynamodb:PutItem", "pracbill-mailchimp-dev-hooks"),
+    ("webhook", "kms:Encrypt", "alias/pracbill-mailchimp-dev-webhook"),
+    ("webhook", "kms:Decrypt", "alias/pracbill-mailchimp-prod-webhook"),
+    ("api_handler", "kms:Decrypt", "alias/pracbill-mailchimp-dev-webhook"),
+    ("sync_worker", "kms:Decrypt", "alias/pracbill-mailchimp-dev-webhook"),
+    ("event_worker", "dynamodb:GetItem", "pracbill-mailchimp-dev-hooks"),
     ("webhook", "sqs:SendMessage", "pracbill-mailchimp-dev-sync.fifo"),
     ("webhook", "dynamodb:GetItem", "pracbill-mailchimp-dev-departments"),
     ("sync_worker", "dynamodb:UpdateItem", "pracbill-mailchimp-dev-ledger"),

@@ -55,6 +55,7 @@ TABLE_KEYS = {
     "runs": ["pk", "sk"],
     "logs": ["pk", "sk"],
     "ledger": ["pk", "sk"],
+    "hooks": ["department_id"],
     "events": ["pk", "sk"],
 }
 PROTECTED_TABLES = {"departments", "segments", "members", "ledger"}
@@ -63,7 +64,6 @@ EXPIRING_TABLES = {"runs", "logs", "events"}
 _SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
 WILDCARDS = {
     f"{_SECRET}pracbill-mailchimp/${{Stage}}/departments/*": "departments come and go without a deployment",
-    f"{_SECRET}pracbill-mailchimp/${{Stage}}/hooks/*": "the same",
     f"{_SECRET}pracbill-mailchimp/${{Stage}}/pracbill-token-??????": "AWS ends names of secrets with six characters",
     f"{_SECRET}${{PracBillTokenSecret}}-??????": "the same",
     "ApiGatewayLogsRole: arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs": (
@@ -389,6 +389,36 @@ class TestPermissions:
                 if resource.startswith("arn:") and "PracBillTokenSecret" not in resource:
                     assert "pracbill-mailchimp/${Stage}/" in resource
 
+    def test_the_key_of_webhooks_is_left_to_the_roles_and_changed_every_year(self, template: Template) -> None:
+        key = template["Resources"]["WebhookKey"]["Properties"]
+        root = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+        (statement,) = key["KeyPolicy"]["Statement"]
+        assert (statement["Principal"], statement["Action"], statement["Resource"]) == ({"AWS": root}, "kms:*", "*")
+        assert key["EnableKeyRotation"] is True
+
+    def test_records_of_webhooks_are_for_the_webhook_and_for_those_who_register_it(
+        self, statements: dict[str, list[dict[str, Any]]]
+    ) -> None:
+        """Who registers may encrypt and never decrypt, the webhook the other way round; nobody else may do either."""
+        granted = {
+            (role, action)
+            for role, allowed in statements.items()
+            for statement in allowed
+            for action in listed(statement["Action"])
+            if {"HooksTable.Arn", "WebhookKey.Arn"} & set(targets(statement))
+        }
+        assert granted == {
+            ("WebhookRole", "dynamodb:GetItem"),
+            ("WebhookRole", "kms:Decrypt"),
+            ("ApiHandlerRole", "dynamodb:GetItem"),
+            ("ApiHandlerRole", "dynamodb:PutItem"),
+            ("ApiHandlerRole", "dynamodb:DeleteItem"),
+            ("ApiHandlerRole", "kms:Encrypt"),
+            ("SyncWorkerRole", "dynamodb:GetItem"),
+            ("SyncWorkerRole", "dynamodb:PutItem"),
+            ("SyncWorkerRole", "kms:Encrypt"),
+        }
+
     def test_the_webhook_may_read_hooks_and_queue_events_and_nothing_else(
         self, statements: dict[str, list[dict[str, Any]]]
     ) -> None:
@@ -398,14 +428,11 @@ class TestPermissions:
             for action in listed(statement["Action"])
             for target in targets(statement)
         }
-        hooks = (
-            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
-            "pracbill-mailchimp/${Stage}/hooks/*"
-        )
         assert granted == {
             ("logs:CreateLogStream", "WebhookLogs.Arn"),
             ("logs:PutLogEvents", "WebhookLogs.Arn"),
-            ("secretsmanager:GetSecretValue", hooks),
+            ("dynamodb:GetItem", "HooksTable.Arn"),
+            ("kms:Decrypt", "WebhookKey.Arn"),
             ("sqs:SendMessage", "EventQueue.Arn"),
         }
 

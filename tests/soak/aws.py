@@ -16,7 +16,7 @@ from pynamodb.models import Model
 from chalicelib.config import Settings
 from chalicelib.store import models
 from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
-from tests.aws_emulator import emulator_running
+from tests.aws_emulator import create_hook_records, emulator_running
 
 # Tables that PynamoDB does not look after: name, partition key, sort key.
 _LEAN_TABLES = (("members", "shard", "sk"), ("customers", HASH_KEY, RANGE_KEY))
@@ -62,6 +62,7 @@ def make_tables(endpoint: str) -> None:
         if name not in made:
             table.create_table(wait=True)
         _let_nothing_expire(dynamodb, name)
+    create_hook_records(endpoint, stage=Settings(dict(os.environ)).stage)
     for name, partition, sort in _LEAN_TABLES:
         full = Settings(dict(os.environ)).table(name)
         if full not in made:

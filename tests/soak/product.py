@@ -19,9 +19,9 @@ from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.foundations import Seams
 from chalicelib.handlers.webhook import EventSender, RecentRefusals, handle
 from chalicelib.store import member_keys
-from chalicelib.store.aws import secretsmanager, sqs
+from chalicelib.store.aws import dynamodb, kms, sqs
+from chalicelib.store.hook_records import HookRecordStore
 from chalicelib.store.queue import SyncQueue
-from chalicelib.store.secret_store import SecretStore
 from infra.standins.service import StandInService
 from tests.soak.aws import Queues
 from tests.soak.clock import Clock
@@ -87,7 +87,7 @@ class Product:
         self.joined = _Joined(environment, clock, queues, mailchimp, pracbill)
         self.service = self.joined  # what the routes call
         self._send = EventSender(sqs(), queues.events)
-        self._other_vault = SecretStore(secretsmanager(), sleep=clock.sleep)
+        self._hook_records = HookRecordStore(dynamodb(), kms, table=self._env.table("hooks"), key=self._env.hook_key)
         self._refusals = RecentRefusals()
 
     # ------------------------------------------------------------------------------------------------ functions
@@ -108,10 +108,9 @@ class Product:
 
     def webhook(self, event: dict[str, Any]) -> int:
         """Answer a call of Mailchimp's webhook, given as API Gateway passes it on."""
-        record = self._env.secret
         answer = handle(
             event,
-            hook_of=lambda department_id: self._other_vault.fields_now(record("hooks", department_id)),
+            hook_of=self._hook_records.open,
             send=self._send,
             now=self._clock.seconds,
             refusals=self._refusals,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from chalicelib.store.hook_records import HookRecordStore
 from infra.local import verify
 from infra.local.journey import NEW_AUDIENCE, Api, Journey
 from infra.local.stack import LocalStack
@@ -128,9 +129,13 @@ def webhook_url(stack: LocalStack) -> str:
 
 def secrets_of(stack: LocalStack) -> dict[str, str]:
     """Everything that opens something, by what it is."""
-    secret_store = stack.client("secretsmanager")
-    name = f"pracbill-mailchimp/local/hooks/{stack.department_id}"
-    hook = json.loads(secret_store.get_secret_value(SecretId=name)["SecretString"])
+    records = HookRecordStore(
+        stack.client("dynamodb"),
+        lambda: stack.client("kms"),
+        table="pracbill-mailchimp-local-hooks",
+        key="alias/pracbill-mailchimp-local-webhook",
+    )
+    hook = records.open(stack.department_id)
     found = {
         "Mailchimp's key": stack.mailchimp["api_key"],
         "its secret part": stack.mailchimp["api_key"].partition("-")[0],

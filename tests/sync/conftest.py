@@ -23,7 +23,7 @@ from chalicelib.store.models import (
 )
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
-from tests.aws_emulator import emulator_running
+from tests.aws_emulator import create_hook_records, emulator_running
 from tests.sync.office import HookAddress, Office
 from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here
 
@@ -54,6 +54,7 @@ def lasting_aws() -> tuple[str, Connections]:
         for model in {model.Meta.table_name: model for model in _MODELS}.values():
             model.create_table(wait=True)
             _let_nothing_expire(model.Meta.table_name, endpoint)
+        create_hook_records(endpoint, stage="test")
         connections = {model: model._get_connection() for model in _MODELS}
         for connection in connections.values():
             assert connection.connection.client.meta.endpoint_url == endpoint  # it is made when first asked for

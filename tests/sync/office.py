@@ -20,6 +20,8 @@ from chalicelib.contract.runs import RunProgress, RunView
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.foundations import Seams
 from chalicelib.http_client.retry import RetryPolicy
+from chalicelib.store.aws import dynamodb, kms
+from chalicelib.store.hook_records import HookRecordStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.stores import AwsClients, Retention
 from chalicelib.sync.account.connections import RunCalls
@@ -89,6 +91,12 @@ class HookAddress:
         return 200 if known and record and record.token_hash == secret_hash(token) else 404
 
 
+def hook_records() -> HookRecordStore:
+    return HookRecordStore(
+        dynamodb(), kms, table="pracbill-mailchimp-test-hooks", key="alias/pracbill-mailchimp-test-webhook"
+    )
+
+
 class OfficeService(StandInService):
     """The service's own wiring; what is asked of runs and segments is noted, or answered, by the office."""
 
@@ -120,9 +128,6 @@ class OfficeService(StandInService):
 
     def key_secret(self, department_id: str) -> str:
         return self._office.key_secret(department_id)
-
-    def hook_secret(self, department_id: str) -> str:
-        return self._office.hook_secret(department_id)
 
     def public_url(self) -> str:
         return self._office.public_url
@@ -158,17 +163,15 @@ class Office:
         self.audiences, self.settings = service.audiences, service.settings
         # Another process than ours, which remembers nothing.
         self.other_secret_store = SecretStore(secrets)
-        hook_address.record_of = lambda department_id: WebhookRecord.from_secret(
-            self.other_secret_store.fields_now(self.hook_secret(department_id))
+        self.hook_records, self.other_hook_records = service.stores.hook_records, hook_records()
+        hook_address.record_of = lambda department_id: WebhookRecord.from_fields(
+            self.other_hook_records.open(department_id)
         )
 
     # joining
 
     def key_secret(self, department_id: str) -> str:
         return f"pracbill-mailchimp/test/departments/{department_id.replace(' ', '-')}"
-
-    def hook_secret(self, department_id: str) -> str:
-        return f"pracbill-mailchimp/test/hooks/{department_id.replace(' ', '-')}"
 
     def active_run(self, department: Department) -> RunView:
         return RunView(
@@ -228,7 +231,7 @@ class Office:
         return self.other_secret_store.fields_now(self.key_secret(self.department_id))
 
     def hook_record(self) -> WebhookRecord | None:
-        return WebhookRecord.from_secret(self.other_secret_store.fields_now(self.hook_secret(self.department_id)))
+        return WebhookRecord.from_fields(self.other_hook_records.open(self.department_id))
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of Mailchimp's API by somebody else."""

@@ -1,8 +1,9 @@
 """Our webhook at Mailchimp: registered, looked after, removed.
 
 Its address is `{PUBLIC_URL}/webhooks/mailchimp/{department_id}/{token}`. Of the token only the SHA-256 is kept, in the
-hook record: a secret that the webhook's function reads to know its callers. Hooks are ours when the record names them
-or their address begins with ours; a copy of this service under another PUBLIC_URL therefore never touches them.
+hook record (store/hook_records.py), which the webhook's function reads to know its callers. Hooks are ours when the
+record names them or their address begins with ours; a copy of this service under another PUBLIC_URL therefore never
+touches them.
 
 Registering writes the record before it asks Mailchimp, because Mailchimp calls the address while it creates the hook
 and wants to be answered. Until the hook's id is added the record counts as unfinished, so whatever a crash leaves
@@ -29,7 +30,7 @@ from chalicelib.mailchimp.answers import Webhook
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, WebhookRefused
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.secret_store import SecretStore
+from chalicelib.store.hook_records import HookRecordStore
 
 logger = logging.getLogger("pracbill-mailchimp.hooks")
 
@@ -61,8 +62,8 @@ class WebhookRecord:
     refused_prefix: str = ""
 
     @classmethod
-    def from_secret(cls, stored: dict[str, str]) -> WebhookRecord | None:
-        """The record in a secret's fields; None for the empty fields of a secret that is not there."""
+    def from_fields(cls, stored: dict[str, str]) -> WebhookRecord | None:
+        """The record of stored fields; None for the empty fields of one that is not there."""
         return cls(**{name.name: stored.get(name.name, "") for name in fields(cls)}) if stored else None
 
 
@@ -76,21 +77,19 @@ class _StillRefused(Exception):
 
 
 class WebhookRegistration:
-    """`public_url` is asked for when a hook is looked at; `secret_name` names the secret of a hook record."""
+    """`public_url` is asked for when a hook is looked at."""
 
     def __init__(
         self,
         departments: DepartmentStore,
-        secret_store: SecretStore,
+        records: HookRecordStore,
         *,
-        secret_name: Callable[[str], str],
         public_url: Callable[[], str],
         clock: Callable[[], datetime],
         new_token: Callable[[], str] = lambda: secrets.token_urlsafe(_TOKEN_BYTES),
     ) -> None:
         self._departments = departments
-        self._secret_store = secret_store
-        self._secret_name = secret_name
+        self._records = records
         self._public_url = public_url
         self._clock = clock
         self._new_token = new_token
@@ -131,7 +130,7 @@ class WebhookRegistration:
         Our own record goes first: that must not wait for Mailchimp. `client` is None when there is no usable key.
         """
         record = self._record(department.id)
-        self._secret_store.remove(self._secret_name(department.id))
+        self._records.remove(department.id)
         audiences = {record.audience_id} if record else set()
         if department.audience is not None:
             audiences.add(department.audience.id)
@@ -225,11 +224,11 @@ class WebhookRegistration:
         return f"{self._public_url().rstrip('/')}/webhooks/mailchimp/{quote(department_id, safe='')}/"
 
     def _record(self, department_id: str) -> WebhookRecord | None:
-        """As stored now: a record of a minute ago would make us replace a hook that another process has just made."""
-        return WebhookRecord.from_secret(self._secret_store.fields_now(self._secret_name(department_id)))
+        """Without what Mailchimp signs with: only the webhook's function can read that."""
+        return WebhookRecord.from_fields(self._records.read(department_id))
 
     def _put(self, department_id: str, record: WebhookRecord) -> None:
-        self._secret_store.put(self._secret_name(department_id), asdict(record))
+        self._records.put(department_id, asdict(record))
 
 
 def _with_hook(audience_id: str, hook_id: str, finding: Finding | None, department: Department) -> Department:

@@ -27,7 +27,7 @@ Charge = tuple[str, int, list[int], bool, bool]
 
 def named(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a call's parameters that says on what it is made; no contents."""
-    kept = {key: parameters[key] for key in ("TableName", "QueueUrl", "SecretId", "Name") if key in parameters}
+    kept = {key: parameters[key] for key in ("TableName", "QueueUrl", "SecretId", "KeyId", "Name") if key in parameters}
     if "RequestItems" in parameters:
         kept["RequestItems"] = sorted(parameters["RequestItems"])
     if "TransactItems" in parameters:

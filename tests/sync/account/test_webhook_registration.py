@@ -8,6 +8,7 @@ import pytest
 from chalicelib.errors import KeyRejected
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.mailchimp.keys import parse_api_key
+from chalicelib.store.aws import dynamodb
 from chalicelib.sync.account.webhook_registration import secret_hash
 from tests.sync.office import Office
 
@@ -43,6 +44,12 @@ def test_the_hook_hears_of_people_but_not_of_our_own_writes(office: Office) -> N
     assert hook["signing_enabled"]
 
 
+def stored_hook(office: Office) -> dict[str, Any]:
+    """The record as anybody would see it who can read the table."""
+    key = {"department_id": {"S": office.department_id}}
+    return dict(dynamodb().get_item(TableName="pracbill-mailchimp-test-hooks", Key=key)["Item"])
+
+
 def test_its_address_holds_a_long_token_of_which_only_the_hash_is_kept(office: Office) -> None:
     (hook,) = office.hooks_at_mailchimp(office.connect_and_select())
     start, _, token = hook["url"].rpartition("/")
@@ -51,7 +58,7 @@ def test_its_address_holds_a_long_token_of_which_only_the_hash_is_kept(office: O
     record = office.hook_record()
     assert record is not None
     assert (record.token_hash, record.url_hash) == (secret_hash(token), secret_hash(hook["url"]))
-    assert token not in str(office.other_secret_store.fields_now(office.hook_secret(office.department_id)))
+    assert token not in str(stored_hook(office))
     assert token not in str(office.department)
 
 
@@ -65,6 +72,7 @@ def test_the_record_names_account_audience_and_hook_and_holds_the_signing_secret
     assert office.audience.hook_id == hook["id"]
     assert len(record.signing_secret) == 64
     assert record.signing_secret not in repr(record)
+    assert record.signing_secret not in str(stored_hook(office))
 
 
 def test_the_token_is_known_before_mailchimp_tries_the_address(office: Office) -> None:
@@ -123,7 +131,7 @@ def test_a_copy_of_the_service_under_another_address_leaves_our_hook_alone(offic
     audience_id = office.connect_and_select()
     (ours,) = office.hooks_at_mailchimp(audience_id)
     office.public_url = office.public_url.replace("127.0.0.1", "localhost")
-    office.secret_store.remove(office.hook_secret(office.department_id))  # a copy has a vault of its own
+    office.other_hook_records.remove(office.department_id)  # a copy has a table of its own
     repair(office)
     ids = [hook["id"] for hook in office.hooks_at_mailchimp(audience_id)]
     assert ours["id"] in ids
@@ -140,9 +148,9 @@ def test_what_a_crash_leaves_behind_is_cleared_away_at_the_next_look(
         if dies_in == "create_webhook":
             patch.setattr("chalicelib.mailchimp.client.MailchimpClient.create_webhook", die)
         else:
-            put = office.secret_store.put
+            put = office.hook_records.put
             patch.setattr(
-                office.secret_store, "put", lambda name, fields: die() if fields["hook_id"] else put(name, fields)
+                office.hook_records, "put", lambda name, fields: die() if fields["hook_id"] else put(name, fields)
             )
         office.audiences.select(office.department_id, audience_id, by="user-1")
     record = office.hook_record()
