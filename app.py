@@ -1,17 +1,20 @@
-"""The Chalice application: routes are registered here, event handlers live here.
+"""The Chalice application: routes are registered here, and Chalice learns here which functions there are.
 
-Event handlers stay in this file because Lambda imports `app` for them. Each translates in, calls one thing, translates
-out. Nothing but the logger is made at import: the module is imported on build machines, too.
+Lambda enters here for the API alone. For queues, schedules and the webhook it enters by chalicelib/entrances
+(functions.py, webhook.py), since they would import all of the API for nothing; the template says so. Outside
+Lambda nothing but the logger is made at import: the module is imported on build machines, too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response, SQSEvent
 
 from chalicelib import api, bootstrap
+from chalicelib.entrances import functions
 from chalicelib.observability import MetricsMeter, logger
 
 logger()  # gives all loggers of the service one form: JSON lines
@@ -35,34 +38,38 @@ api.register(app, services=bootstrap.services)  # after the middleware above, wh
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-sync.fifo", batch_size=1)
 def sync_worker(event: SQSEvent) -> dict[str, Any]:
     """One step of a run, or one chunk of it."""
-    return bootstrap.sync_worker().handle(event.to_dict(), bootstrap.time_left(event.context))
+    return functions.sync_worker(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-events.fifo", batch_size=1)
 def event_worker(event: SQSEvent) -> dict[str, Any]:
     """One event that Mailchimp's webhook brought."""
-    return bootstrap.event_worker().handle(event.to_dict(), bootstrap.time_left(event.context))
+    return functions.event_worker(event.to_dict(), event.context)
 
 
 @app.on_sqs_message(queue_arn="arn:aws:sqs:eu-central-1:000000000000:placeholder-sync-dlq.fifo", batch_size=1)
 def dead_letters(event: SQSEvent) -> dict[str, Any]:
     """A step that failed too often: close its chunk, or its run."""
-    return bootstrap.sync_worker().handle_dead(event.to_dict())
+    return functions.dead_letters(event.to_dict(), event.context)
 
 
 @app.schedule("rate(4 hours)")
 def dispatcher(event: CloudWatchEvent) -> None:
     """Queue an incremental run for every department that is due."""
-    bootstrap.sweeper().dispatch(event.to_dict()["time"])
+    functions.dispatcher(event.to_dict(), event.context)
 
 
 @app.schedule("rate(5 minutes)")
 def sweeper(event: CloudWatchEvent) -> None:
     """Nudge runs that lost their message, close those without progress."""
-    bootstrap.sweeper().sweep()
+    functions.sweeper(event.to_dict(), event.context)
 
 
 @app.lambda_function(name="webhook")
 def webhook(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Mailchimp's webhook, behind the same REST API but a function of its own with rights of its own."""
     return bootstrap.webhook(event)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    bootstrap.prepare()

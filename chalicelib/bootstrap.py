@@ -5,6 +5,7 @@ Nothing heavy is imported here before it is needed: the webhook's function must 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -45,6 +46,26 @@ def webhook(event: dict[str, Any]) -> dict[str, Any]:
     from chalicelib.handlers.webhook import handle
 
     return handle(event, hook_of=_hook_records().open, send=_event_sender(), now=time.time, refusals=_refusals())
+
+
+def prepare() -> None:
+    """Make what the first call needs, clients of AWS above all: for a function that starts."""
+    from chalicelib.config import MissingSetting
+    from chalicelib.store import aws
+
+    with contextlib.suppress(MissingSetting):  # it is named by the first call that needs it
+        workflows()
+        aws.dynamodb()
+        aws.sqs()
+
+
+def prepare_webhook() -> None:
+    """The same for the webhook, which needs less."""
+    from chalicelib.config import MissingSetting
+
+    with contextlib.suppress(MissingSetting):
+        _hook_records()
+        _event_sender()
 
 
 def time_left(context: Any) -> Remaining:

@@ -10,7 +10,6 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.loaders import Loader
 from botocore.session import Session, get_session
@@ -18,6 +17,8 @@ from botocore.session import Session, get_session
 from chalicelib.store.wire import pass_items_through
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -47,8 +48,9 @@ def sdk_session() -> Session:
 
 
 @lru_cache(maxsize=1)
-def _boto3() -> boto3.session.Session:
-    return boto3.session.Session(botocore_session=sdk_session())
+def _session() -> Any:
+    """The SDK's lower half: boto3 would add resources and transfers of files, which nobody here uses, to each start."""
+    return sdk_session()
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +64,7 @@ def dynamodb() -> DynamoDBClient:
         max_pool_connections=16,
         retries={"mode": "standard", "max_attempts": 8},
     )
-    client: DynamoDBClient = _boto3().client("dynamodb", region_name=region(), config=config)
+    client: DynamoDBClient = _session().create_client("dynamodb", region_name=region(), config=config)
     pass_items_through(client)
     return client
 
@@ -71,7 +73,7 @@ def dynamodb() -> DynamoDBClient:
 def sqs() -> SQSClient:
     # Nothing here waits for messages. A call that hangs would hold up the end of a step: its heartbeat is waited for.
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 4})
-    client: SQSClient = _boto3().client("sqs", region_name=region(), config=config)
+    client: SQSClient = _session().create_client("sqs", region_name=region(), config=config)
     return client
 
 
@@ -79,11 +81,11 @@ def sqs() -> SQSClient:
 def kms() -> KMSClient:
     # Mailchimp waits for the webhook's answer meanwhile.
     config = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "max_attempts": 3})
-    client: KMSClient = _boto3().client("kms", region_name=region(), config=config)
+    client: KMSClient = _session().create_client("kms", region_name=region(), config=config)
     return client
 
 
 @lru_cache(maxsize=1)
 def secretsmanager() -> SecretsManagerClient:
-    client: SecretsManagerClient = _boto3().client("secretsmanager", region_name=region())
+    client: SecretsManagerClient = _session().create_client("secretsmanager", region_name=region())
     return client

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.store.queue import LANES
+from infra.bench import starts
 from infra.bench.lanes import best_seconds
 from infra.bench.rivals import MEMBERS_A_CALL, THREADS, Rival, bulk_in_sequence, put_each
 from infra.bench.stackrun import BenchStack, Measured, bench_stack
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sections = _measure(sizes, latency)
     print(_heading(sizes, latency))
     print(to_text(sections))
+    print(to_text([starts.section(starts.measure())]))
     if not options.no_segments:
         print(f"\nSegments ({sizes.segments:,} customers, DynamoDB Local)")
         print(_apart(_SEGMENTS, sizes.segments))

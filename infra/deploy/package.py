@@ -45,6 +45,7 @@ from chalice.package import (
 from chalice.policy import AppPolicyGenerator
 from chalice.utils import UI, OSUtils
 
+from infra.deploy.bytecode import NO_PYTHON, add_byte_code, find_python
 from infra.deploy.page import PageFailed
 from infra.deploy.page import build as build_page
 from infra.deploy.page_package import write_page_package
@@ -96,7 +97,7 @@ class NamedFunctionSwagger(CFNSwaggerGenerator):
 
 
 class ZipBuilder(LambdaDeploymentPackager):
-    """Chalice's zip, built anew each time, without byte code.
+    """Chalice's zip, built anew each time, without this machine's byte code (bytecode.py adds that of Lambda's).
 
     Chalice names its cached zips after the sources and the requirements, not after the kind of package, and a
     package made for the local stack would be found again for AWS.
@@ -184,6 +185,11 @@ def build_package(*, out: Path, stage: str = "dev", sources_only: bool = False) 
         (out / "package.zip").unlink(missing_ok=True)  # Chalice copies it to deployment.zip
     if not sources_only:
         check_imports(out / "deployment.zip")
+        python = find_python()
+        if python is None:
+            print(NO_PYTHON, file=sys.stderr)
+        else:
+            add_byte_code(out / "deployment.zip", python=python)
         check_size(out / "deployment.zip")
     return out / "sam.yaml"
 

@@ -100,10 +100,9 @@ def install_wheels(requirements: list[str], *, constraints: Path, target: Path) 
 
 def trim(site: Path) -> None:
     """Drop what no function needs: other AWS services' descriptions, scripts, pip's own records."""
-    for data in (site / "botocore" / "data", site / "boto3" / "data"):
-        for entry in data.iterdir():
-            if entry.is_dir() and entry.name not in AWS_SERVICES:
-                shutil.rmtree(entry)
+    for entry in (site / "botocore" / "data").iterdir():
+        if entry.is_dir() and entry.name not in AWS_SERVICES:
+            shutil.rmtree(entry)
     for folder in (site / "bin", *site.rglob("__pycache__")):
         shutil.rmtree(folder, ignore_errors=True)
     for record in site.glob("*.dist-info/RECORD"):

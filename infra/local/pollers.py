@@ -250,7 +250,7 @@ def load_handler(dotted: str, code: str) -> Handler:
     module, _, name = dotted.rpartition(".")
     handler: Handler = getattr(importlib.import_module(module), name)
     # The workers are forked from this process: what it has imported, none of them has to import at its first message.
-    parts = [str(Path(code) / "chalicelib")] if module == "app" else []
+    parts = [str(Path(code) / "chalicelib")] if module.split(".")[0] in {"app", "chalicelib"} else []
     for part in pkgutil.walk_packages(parts, "chalicelib."):
         importlib.import_module(part.name)
     return handler

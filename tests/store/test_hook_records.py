@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.store.aws import dynamodb, kms
 from chalicelib.store.hook_records import HookRecordStore
-from tests.sync.conftest import aws as aws
+from tests.sync.conftest import aws as aws  # first: it names the stage
+from tests.sync.conftest import lasting_aws as lasting_aws
 
 TABLE, KEY = "pracbill-mailchimp-test-hooks", "alias/pracbill-mailchimp-test-webhook"
 SIGNED = {"token_hash": "0a" * 32, "account_id": "account-1", "signing_secret": "0f" * 32}
