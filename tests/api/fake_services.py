@@ -56,6 +56,7 @@ from chalicelib.contract.segments import (
 from chalicelib.contract.services import Services, Slice
 from chalicelib.domain.departments import BrakeLimits, Finding
 from chalicelib.domain.limits import Allowance
+from chalicelib.mailchimp.keys import parse_api_key
 
 # Not UTC on purpose: the edge must turn it into UTC.
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
@@ -119,7 +120,8 @@ class FakeConnections(Fake):
 
     def connect(self, department_id: str, api_key: str, *, by: str) -> ConnectionStatus:
         self.note("connect", department_id, api_key, by)
-        return ConnectionStatus("connected", "Acme Ltd", "us21", api_key[-4:], None, None, None, ())
+        key = parse_api_key(api_key)  # the whole key is in hand here, as it is in the product
+        return ConnectionStatus("connected", "Acme Ltd", key.server_prefix, key.hint, None, None, None, ())
 
     def disconnect(self, department_id: str, *, by: str) -> ConnectionStatus:
         self.note("disconnect", department_id, by)

@@ -291,9 +291,15 @@ def test_connecting_and_disconnecting_answer_the_access_as_well(call: Api, write
 
 
 def test_a_key_is_never_answered(call: Api, writer: str) -> None:
+    secret = KEY.partition("-")[0]
     response = call("PUT", f"{D}/connection", body={"api_key": KEY}, token=writer)
-    assert response.json_body["key_hint"] == KEY[-4:]
-    assert KEY.encode() not in response.body
+    assert response.json_body["key_hint"] == secret[-4:]
+    assert secret[:-4].encode() not in response.body
+    bad: tuple[Any, ...] = ([KEY], {"key": KEY}, f"{KEY}x", f"x{KEY}")
+    for body in (*({"api_key": one} for one in bad), {"api_key": KEY, "surprise": KEY}, [KEY], KEY):
+        refused = call("PUT", f"{D}/connection", body=body, token=writer)
+        assert refused.status_code == 400, body
+        assert secret[:-4].encode() not in refused.body
 
 
 def test_pages_of_a_list_join_without_gap_or_repeat(call: Api, reader: str) -> None:
@@ -384,6 +390,8 @@ def test_the_key_of_a_request_is_handed_on_where_a_second_audience_would_hurt(
 
 def test_each_route_is_told_to_pracbills_developers() -> None:
     told = (PROJECT / "docs" / "pracbill-developers.md").read_text(encoding="utf-8")
-    for endpoint in api.endpoints():
+    endpoints = list(api.endpoints())
+    assert len(endpoints) > 20
+    for endpoint in endpoints:
         path = endpoint.path.replace("/departments/{department_id}", "D").replace(__version__, "<version>")
         assert f"`{endpoint.method} {path}`" in told

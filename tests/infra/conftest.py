@@ -38,4 +38,5 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if resource["Type"] == "AWS::Serverless::Function":
             handler = resource["Properties"]["Handler"].rpartition(".")[2]
             found["api_handler" if handler == "app" else handler] = resource["Properties"]
+    assert found
     return found

@@ -310,6 +310,7 @@ class TestTables:
         assert keys == TABLE_KEYS
 
     def test_what_would_hurt_to_lose_is_protected(self, tables: dict[str, dict[str, Any]]) -> None:
+        assert tables.keys() >= PROTECTED_TABLES
         for name, table in tables.items():
             kept = name in PROTECTED_TABLES
             assert table["Properties"].get("DeletionProtectionEnabled", False) is kept
@@ -358,8 +359,8 @@ class TestApi:
 class TestPermissions:
     @pytest.fixture
     def statements(self, template: Template) -> dict[str, list[dict[str, Any]]]:
-        """Statements by role."""
-        return {
+        """Statements by role, none of which is without any."""
+        found = {
             name: [
                 statement
                 for policy in role["Properties"]["Policies"]
@@ -369,6 +370,8 @@ class TestPermissions:
             for name, role in resources(template, "AWS::IAM::Role").items()
             if name != "ApiGatewayLogsRole"  # no function's, and it has a policy of AWS's own
         }
+        assert len(found) == len(FUNCTION_NAMES) and all(found.values())
+        return found
 
     def test_each_function_has_a_role_of_its_own(self, functions: Functions) -> None:
         roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
@@ -384,10 +387,9 @@ class TestPermissions:
         assert found == WILDCARDS.keys()
 
     def test_every_name_is_of_this_stage(self, statements: dict[str, list[dict[str, Any]]]) -> None:
-        for granted in statements.values():
-            for resource in (target for statement in granted for target in targets(statement)):
-                if resource.startswith("arn:") and "PracBillTokenSecret" not in resource:
-                    assert "pracbill-mailchimp/${Stage}/" in resource
+        every = {target for granted in statements.values() for statement in granted for target in targets(statement)}
+        named = [one for one in every if one.startswith("arn:") and "PracBillTokenSecret" not in one]
+        assert named and all("pracbill-mailchimp/${Stage}/" in resource for resource in named)
 
     def test_the_key_of_webhooks_is_left_to_the_roles_and_changed_every_year(self, template: Template) -> None:
         key = template["Resources"]["WebhookKey"]["Properties"]
@@ -438,10 +440,15 @@ class TestPermissions:
 
     def test_nobody_may_change_or_remove_a_ledger_entry(self, statements: dict[str, list[dict[str, Any]]]) -> None:
         harmful = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
-        for role, granted in statements.items():
-            for statement in granted:
-                if "LedgerTable.Arn" in targets(statement):
-                    assert not harmful & set(listed(statement["Action"])), role
+        of_the_ledger = [
+            (role, statement)
+            for role, granted in statements.items()
+            for statement in granted
+            if "LedgerTable.Arn" in targets(statement)
+        ]
+        assert of_the_ledger
+        for role, statement in of_the_ledger:
+            assert not harmful & set(listed(statement["Action"])), role
 
     def test_each_function_writes_its_own_logs_only(self, statements: dict[str, list[dict[str, Any]]]) -> None:
         for role, granted in statements.items():

@@ -51,7 +51,9 @@ def counted_metrics() -> set[str]:
 class TestAlarms:
     @pytest.fixture
     def alarms(self, template: Template) -> dict[str, Properties]:
-        return of_type(template, "AWS::CloudWatch::Alarm")
+        found = of_type(template, "AWS::CloudWatch::Alarm")
+        assert found
+        return found
 
     def test_each_tells_the_topic_and_says_what_it_means(self, alarms: dict[str, Properties]) -> None:
         for name, alarm in alarms.items():
@@ -208,8 +210,11 @@ class TestGateway:
 
 def test_everything_with_a_name_carries_the_stage(template: Template) -> None:
     """Two stages live side by side in one account."""
-    for name, resource in template["Resources"].items():
-        properties = resource.get("Properties", {})
-        for key in NAME_PROPERTIES & properties.keys():
-            if resource["Type"] != "AWS::Lambda::Permission" and not isinstance(properties[key].get("Ref"), str):
-                assert "${Stage}" in properties[key]["Fn::Sub"], (name, key)
+    named = [
+        (name, key, resource["Properties"][key])
+        for name, resource in template["Resources"].items()
+        for key in NAME_PROPERTIES & resource.get("Properties", {}).keys()
+        if resource["Type"] != "AWS::Lambda::Permission" and not isinstance(resource["Properties"][key].get("Ref"), str)
+    ]
+    assert {key for _, key, _ in named} >= {"TableName", "FunctionName"}
+    assert [(name, key) for name, key, value in named if "${Stage}" not in value["Fn::Sub"]] == []

@@ -395,7 +395,13 @@ def members() -> list[Member]:
 @pytest.fixture(scope="module")
 def every_case() -> list[tuple[PracBillConsent, Member, ConsentPolicy, Verdict]]:
     settings = [policy for policy in policies() if policy.on_removed == "archive"]  # of which `decide` knows nothing
-    return [(c, m, p, decide(c, m, p)) for c, m, p in product(consents(), members(), settings)]
+    cases = [(c, m, p, decide(c, m, p)) for c, m, p in product(consents(), members(), settings)]
+    # Whoever looks at some of them finds some: each thing that may be done, and people of each kind.
+    assert {verdict.act for *_, verdict in cases} == set(Act) - {Act.ARCHIVE}
+    assert {(known.status, latest_word_is_no(c, known)) for c, known, *_ in cases} == set(
+        product(get_args(Status), (True, False))
+    )
+    return cases
 
 
 def test_the_table_has_a_row_for_each_rule_that_can_occur_and_no_other(every_case: list[Any]) -> None:
@@ -469,9 +475,9 @@ def test_every_opt_out_can_end_by_a_later_yes_or_the_report_names_another_way() 
 
 
 def test_nobody_without_customers_is_subscribed_and_only_ours_are_archived() -> None:
-    for known, policy in product(members(), policies()):
-        verdict = decide_removed(known, policy)
-        assert verdict.act in (Act.LEAVE, Act.ARCHIVE, Act.UNSUBSCRIBE)
+    decided = [(known, policy, decide_removed(known, policy)) for known, policy in product(members(), policies())]
+    assert {verdict.act for *_, verdict in decided} == {Act.LEAVE, Act.ARCHIVE, Act.UNSUBSCRIBE}
+    for known, policy, verdict in decided:
         if verdict.act is Act.ARCHIVE:
             assert known.is_ours
             assert policy.on_removed == "archive"

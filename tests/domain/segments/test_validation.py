@@ -23,6 +23,15 @@ from chalicelib.errors import RefuseRequest
 from tests.domain.messy_customers import rule_lists
 
 
+def test_faults_of_the_rules_alone_and_of_the_name_alone_are_refused() -> None:
+    """Also where the form of the body was looked at before: nothing may pass the second check."""
+    good: list[dict[str, object]] = [{"field": "city", "operator": "is_empty"}]
+    for name, rules, faulty in (("Good", [{"field": "city"}], "rules[0].operator"), ("", good, "name")):
+        with pytest.raises(RefuseRequest) as refused:
+            check_definition(name, rules)
+        assert (refused.value.status, [error.field for error in refused.value.errors]) == (400, [faulty])
+
+
 def faults(raw: Any) -> list[str]:
     return [fault.field for fault in read_rules(raw)[1]]
 
