@@ -123,3 +123,23 @@ def test_the_check_sees_messages_and_no_keys(source: str, found: int) -> None:
 @pytest.mark.parametrize(("source", "found"), [("self._heardFacet = 1", 1), ("def settle(run): ...", 1), ("x.told", 0)])
 def test_the_check_sees_identifiers(source: str, found: int) -> None:
     assert len(banned_identifiers(source)) == found
+
+
+_TEXTS = sorted((_PRODUCT.parent / "web" / "src" / "text" / "en").glob("*.ts"))
+_TS_LITERAL = re.compile(r"'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`")
+
+
+@pytest.mark.parametrize("file", _TEXTS, ids=lambda file: file.stem)
+def test_the_page_speaks_plainly_as_well(file: Path) -> None:
+    lines = [
+        line
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith(("//", "*", "/*"))
+    ]
+    found = []
+    for number, line in enumerate(lines, 1):
+        for literal in _TS_LITERAL.finditer(line):
+            text = re.sub(r"\$\{[^}]*\}", "…", literal[1] or literal[2] or "")
+            if _SENTENCE.search(text) and _BANNED_PHRASE.search(text):
+                found.append(f"{number}: {text}")
+    assert found == []

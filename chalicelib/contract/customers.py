@@ -78,6 +78,9 @@ class CustomerView:
     """Why a customer is, or is not, in the audience; `verdict` says it in plain words, with what would change it.
 
     `in_audience` counts whoever Mailchimp shows there, unsubscribed people too; `member_status` tells who gets mail.
+    `verdict_code` is why the address is held back, `will_` and what the next sync does, or its status in the audience;
+    `verdict_params` have `status`, and where they apply `left_out`, the codes of values that Mailchimp does not get,
+    and `shared_with`, `shared_more`, `shared_consent`: whose consent counts instead of the customer's own.
     `shared_with` are the ids of other customers with the same address: together they are one member.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -33,6 +34,11 @@ def someone(department: Department) -> dict[str, Any]:
     return dict(next(one for one in items if one["email"]))
 
 
+def gist(verdict: str) -> str:
+    """What the service's verdict begins with; the page goes on in words of its own."""
+    return re.split(r"[:.]", verdict)[0]
+
+
 def test_a_customer_is_found_by_address_and_by_name(page: Page, stack: LocalStack, synced: Department) -> None:
     customer = someone(synced)
     known = synced.call("GET", f"/customers/{quote(customer['customer_id'])}")
@@ -45,7 +51,7 @@ def test_a_customer_is_found_by_address_and_by_name(page: Page, stack: LocalStac
 
     search.fill(customer["email"])
     search.press("Enter")
-    expect(shown).to_contain_text(known["verdict"])
+    expect(shown).to_contain_text(gist(known["verdict"]))
     expect(shown).to_contain_text(customer["email"])
     expect(shown.get_by_role("heading", name="History of consent")).to_be_visible()
     assert f"item={quote(customer['customer_id'])}" in page.url
@@ -55,7 +61,7 @@ def test_a_customer_is_found_by_address_and_by_name(page: Page, stack: LocalStac
     found = shown.get_by_role("list", name="Customers found")
     expect(found.get_by_role("listitem").filter(has_text=customer["email"])).to_have_count(1)
     found.get_by_role("listitem").filter(has_text=customer["email"]).get_by_role("button").click()
-    expect(shown).to_contain_text(known["verdict"])
+    expect(shown).to_contain_text(gist(known["verdict"]))
     expect(shown.get_by_role("heading", name=TITLE)).to_be_focused()
 
     search.fill("nobody-of-this-name")
@@ -112,7 +118,7 @@ def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
     customer = someone(synced)["customer_id"]
     show_beside(page, own_host, synced, customer)
     shown = panel(page, TITLE)
-    expect(shown).to_contain_text(synced.call("GET", f"/customers/{quote(customer)}")["verdict"])
+    expect(shown).to_contain_text(gist(synced.call("GET", f"/customers/{quote(customer)}")["verdict"]))
     expect(shown.get_by_role("searchbox")).to_have_count(0)
 
     shown.get_by_role("button", name="Erase this customer").click()

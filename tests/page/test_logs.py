@@ -67,3 +67,16 @@ def test_the_entries_that_fit_the_filters_are_read_as_a_file(
     assert lines[0].startswith("date,direction,type,trigger,status")
     assert len(lines) >= count + 1
     assert all(",push," in line for line in lines[1:] if line.startswith("20"))
+
+
+def test_entries_are_filtered_by_what_started_them(page: Page, stack: LocalStack, connected: Department) -> None:
+    connected.call("POST", "/syncs", {"type": "full"})
+    connected.rest()
+    open_page(page, stack, view="logs")
+    logs = panel(page, "Sync Logs")
+    with page.expect_request("**/logs?*trigger=staff*"):
+        logs.get_by_role("combobox", name="Started").select_option("by staff")
+    expect(logs.get_by_role("row").nth(1)).to_contain_text("by staff")
+    with page.expect_request("**/logs?*trigger=erasure*"):
+        logs.get_by_role("combobox", name="Started").select_option("by an erasure")
+    expect(logs.get_by_role("cell").filter(has_text="by staff")).to_have_count(0)

@@ -52,7 +52,7 @@ def test_subscribing_without_consent_is_asked_about(page: Page, stack: LocalStac
     shown = panel(page, "Settings")
     shown.get_by_role("radio", name="Subscribe", exact=True).check()
     shown.get_by_role("button", name="Save settings").click()
-    dialog = page.get_by_role("dialog", name="Subscribe customers who never said yes?")
+    dialog = page.get_by_role("dialog", name="Subscribe customers without recorded consent?")
     expect(dialog.get_by_role("button", name="Go back")).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

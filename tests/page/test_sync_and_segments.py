@@ -104,6 +104,31 @@ def test_a_segment_is_built_with_a_live_preview_edited_and_deleted(
     connected.rest()
 
 
+def test_a_ready_made_segment_is_a_beginning_beside_others_and_an_edit_names_who_enters(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    rules = [{"field": "state", "operator": "equals", "value": "VIC"}]
+    made = connected.call("POST", "/segments", {"name": "Beside others", "rules": rules})
+    connected.rest()
+    open_page(page, stack, view="segments")
+    segments = panel(page, "Segments")
+    segments.get_by_role("button", name="Edit Beside others").click()
+    editor = panel(page, "Edit the segment")
+    editor.get_by_role("combobox", name="Operator").select_option("Does Not Equal")
+    preview = editor.get_by_role("group", name="Preview")
+    expect(preview).to_contain_text(re.compile(r"\d+ would enter \(.+\) · \d+ would leave \(.+\)"), timeout=30_000)
+    editor.get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+
+    segments.get_by_text("Begin with a ready-made segment").click()
+    template = connected.stack.call("GET", "/segment-templates").json()["items"][0]
+    segments.get_by_role("button", name=template["name"], exact=True).click()
+    name = panel(page, "Create a segment").get_by_role("textbox", name="Segment Name")
+    expect(name).to_have_value(template["name"])
+    connected.call("DELETE", f"/segments/{made['id']}")
+    connected.rest()
+
+
 def test_without_the_fields_the_segments_stay_and_trying_again_brings_the_builder(
     page: Page, stack: LocalStack, connected: Department
 ) -> None:

@@ -114,7 +114,7 @@ class Customers:
         state = self._members.state(department_id, stored.address_key, _audience(department).id)
         ledger = self._ledger.entries(department_id, stored.address_key)
         in_audience, verdict = verdict_of(department, state, customer_id, ledger, self._clock())
-        code, params = verdict_code_of(department, state, ledger, self._clock())
+        code, params = verdict_code_of(department, state, customer_id, ledger, self._clock())
         return CustomerView(
             customer_id=customer_id,
             in_audience=in_audience,
@@ -244,16 +244,23 @@ def verdict_of(
 
 
 def verdict_code_of(
-    department: Department, state: AddressState, ledger: Sequence[LedgerEntry], now: datetime
+    department: Department, state: AddressState, customer_id: str, ledger: Sequence[LedgerEntry], now: datetime
 ) -> tuple[str, dict[str, str | int]]:
-    """What the verdict says: `will_` and an action, why the address is held back, or its status in the audience."""
+    """What the verdict says: `will_` and an action, why the address is held back, or its status in the audience.
+
+    Beside it: whose consent counts where it is not the customer's own, and which values Mailchimp does not get.
+    """
     decision = plan_address(state, policy=department.settings.consent, fields=_audience(department).fields, now=now)
+    params: dict[str, str | int] = {"status": state.member.status, **_sharing(state.address_customers, customer_id)}
+    if decision.left_out:
+        params["left_out"] = ",".join(one.code for one in decision.left_out)
     if not isinstance(decision, Held):
-        return f"will_{decision.action}", {"status": state.member.status}
-    if decision.code:
-        told = _explanation(department, state.member, decision, ledger)
-        return decision.code, {"status": state.member.status, **told.params}
-    return state.member.status, {"status": state.member.status}
+        return f"will_{decision.action}", params
+    if not decision.code:
+        return state.member.status, params
+    told = _explanation(department, state.member, decision, ledger)
+    code = "address_changed" if told is _ADDRESS_CHANGED else decision.code
+    return code, {**params, **told.params}
 
 
 def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:
@@ -271,16 +278,28 @@ def _planned_words(action: Action, there: str | None) -> str:
 
 def _sharing_words(address_customers: AddressCustomers | None, customer_id: str) -> str:
     """Why another customer's consent counts, where it is not the customer's own."""
-    own = next((c for c in address_customers.customers if c.id == customer_id), None) if address_customers else None
-    if address_customers is None or own is None or own.consent == address_customers.consent:
+    shared = _sharing(address_customers, customer_id)
+    if not shared:
         return ""
-    others = [c.id for c in address_customers.customers if c.consent == address_customers.consent]
-    named = ", ".join(others[:_MOST_NAMED]) + (" and others" if len(others) > _MOST_NAMED else "")
-    said = "opted out" if address_customers.consent == "unsubscribed" else "has no consent recorded"
+    named = f"{shared['shared_with']}{' and others' if shared['shared_more'] else ''}"
+    said = "opted out" if shared["shared_consent"] == "unsubscribed" else "has no consent recorded"
     return (
         f" The customer shares this address with {named}, who {said}: together they are one member, and the strictest "
         "consent counts."
     )
+
+
+def _sharing(address_customers: AddressCustomers | None, customer_id: str) -> dict[str, str | int]:
+    """Whose consent counts, where it is not the customer's own; empty where it is."""
+    own = next((c for c in address_customers.customers if c.id == customer_id), None) if address_customers else None
+    if address_customers is None or own is None or own.consent == address_customers.consent:
+        return {}
+    others = [c.id for c in address_customers.customers if c.consent == address_customers.consent]
+    return {
+        "shared_with": ", ".join(others[:_MOST_NAMED]),
+        "shared_more": max(0, len(others) - _MOST_NAMED),
+        "shared_consent": address_customers.consent or "unknown",
+    }
 
 
 def _planned(action: str) -> str:

@@ -196,7 +196,10 @@ def test_where_another_customers_consent_counts_that_customer_is_named(
     practice.customer("1", "both@clinic.test")
     practice.customer("2", "both@clinic.test", other)
     practice.sync("full")
-    verdict = explain(practice, "1").verdict
+    told = explain(practice, "1")
+    verdict = told.verdict
+    assert (told.verdict_params["shared_with"], told.verdict_params["shared_more"]) == ("2", 0)
+    assert (told.verdict_params["shared_consent"] == "unsubscribed") == (other == "unsubscribed")
     assert f"The customer shares this address with 2, {said}" in verdict
     assert "shares" not in explain(practice, "2").verdict
 

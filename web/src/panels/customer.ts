@@ -6,7 +6,7 @@ import type { Failure } from '../api/failure.ts';
 import type { Customer, FoundCustomer, FoundCustomers, LedgerEntry, SegmentVerdict } from '../api/types.ts';
 import { detailsOf, lookUp, nameOf } from '../model/customer.ts';
 import { ready, type State } from '../model/state.ts';
-import { fieldWordsOf } from '../text/said.ts';
+import { fieldWordsOf, verdictOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
@@ -123,7 +123,7 @@ export class CustomerPanel extends Panel<Shown> {
     if (this.found !== null) return this.#results(this.found);
     if (customer === null) return html`<p class="quiet">${this.page.texts.customer.intro}</p>`;
     return html`${this.erased === '' ? nothing : notice({ kind: 'good', words: this.erased })}
-      ${notice({ kind: customer.in_audience ? 'good' : 'info', words: customer.verdict })}
+      ${notice({ kind: customer.in_audience ? 'good' : 'info', words: verdictOf(customer, this.page.texts) })}
       ${this.#facts(customer)} ${this.#refusal(customer)} ${this.#segments(customer.segments)}
       ${this.#ledger(customer.consent_ledger)} ${this.mayChange ? this.#eraseButton(customer) : nothing}`;
   }

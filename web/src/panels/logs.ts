@@ -20,9 +20,10 @@ interface Filters {
   readonly direction: '' | 'push' | 'pull';
   readonly type: '' | 'incremental' | 'full';
   readonly status: '' | 'success' | 'error' | 'skipped';
+  readonly trigger: '' | LogEntry['trigger'];
 }
 
-const ALL: Filters = { direction: '', type: '', status: '' };
+const ALL: Filters = { direction: '', type: '', status: '', trigger: '' };
 const SIGNS: Readonly<Record<LogEntry['status'], [Icon, string]>> = {
   success: ['check', 'good'],
   error: ['cross', 'bad'],
@@ -119,6 +120,7 @@ export class LogsPanel extends Panel<Found> {
       });
     return html`<div class="filters">
       ${choice('direction', words.directions)} ${choice('type', words.types)} ${choice('status', words.statuses)}
+      ${choice('trigger', words.triggers)}
       ${button({ label: words.csv, icon: 'download', busy: this.doing === 'csv', onPress: () => void this.#csv() })}
     </div>`;
   }

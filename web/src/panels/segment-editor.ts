@@ -43,6 +43,8 @@ type Body = components['schemas']['PreviewBody'];
 // How long nobody may have typed before the count is asked for, and before each rule alone is counted too.
 const COUNT_AFTER_MS = 400;
 const PER_RULE_AFTER_MS = 1500;
+// Of those who would enter or leave so many are named.
+const MOST_NAMED = 3;
 
 @element('pbm-segment-editor')
 export class SegmentEditor extends Panel<SegmentFields> {
@@ -260,14 +262,12 @@ export class SegmentEditor extends Panel<SegmentFields> {
     const { texts, format } = this.page;
     const words = texts.segments.editor;
     const n = (value: number): string => format.number(value);
-    const named = preview.sample.map(
-      (one) => one.company_name || [one.first_name, one.last_name].filter(Boolean).join(' ') || one.email || one.id,
-    );
+    const named = preview.sample.map(called);
     return html`<div class="answer stack">
       <p class="strong">${words.counted(n(preview.count), n(preview.total))} · ${words.canBeMailed(n(preview.reachable_count))}</p>
       ${
         preview.entering && preview.leaving
-          ? html`<p>${words.entering(n(preview.entering.count))} · ${words.leaving(n(preview.leaving.count))}</p>`
+          ? html`<p>${words.entering(n(preview.entering.count), this.#names(preview.entering))} · ${words.leaving(n(preview.leaving.count), this.#names(preview.leaving))}</p>`
           : nothing
       }
       ${
@@ -284,6 +284,11 @@ export class SegmentEditor extends Panel<SegmentFields> {
           : nothing
       }
     </div>`;
+  }
+
+  #names({ count, sample }: NonNullable<SegmentPreview['entering']>): string {
+    const names = sample.slice(0, MOST_NAMED).map(called).join(', ');
+    return count > MOST_NAMED && names !== '' ? this.page.texts.segments.editor.andOthers(names) : names;
   }
 
   #conflict(theirs: Segment): TemplateResult {
@@ -463,6 +468,10 @@ export class SegmentEditor extends Panel<SegmentFields> {
     await this.updateComplete;
     if (!focusFirstError(this.renderRoot)) this.renderRoot.querySelector<HTMLElement>('#rules-error')?.focus();
   }
+}
+
+function called({ id, email, company_name, first_name, last_name }: SegmentPreview['sample'][number]): string {
+  return company_name || [first_name, last_name].filter(Boolean).join(' ') || email || id;
 }
 
 declare global {

@@ -27,6 +27,7 @@ export class SegmentsPanel extends Panel<PanelData> {
       :host { --reserved: 12em; }
       ul { list-style: none; padding: 0; margin: 0; display: grid; gap: 0.75em; }
       li { display: flex; flex-wrap: wrap; gap: 0.5em 1em; justify-content: space-between; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
+      summary { cursor: pointer; padding-block: 0.5em; color: var(--_accent); font-weight: 600; }
       h4 { margin: 0; overflow-wrap: anywhere; }
       .what { display: grid; gap: 0.25em; min-inline-size: 0; flex: 1 1 18em; }
     `,
@@ -84,7 +85,7 @@ export class SegmentsPanel extends Panel<PanelData> {
     return html`<p class="quiet">${words.intro}</p>
       ${this.mayChange ? nothing : html`<p class="quiet">${this.page.texts.common.readOnly}</p>`}
       ${builder === undefined ? this.#builderFailure() : this.mayChange ? this.#createButton() : nothing}
-      ${data.segments.length === 0 ? this.#templates(builder) : this.#list(data.segments, builder?.fields)}`;
+      ${data.segments.length === 0 ? this.#none(builder) : this.#list(data.segments, builder)}`;
   }
 
   /** Why there is no builder, and no rule in words. */
@@ -119,21 +120,32 @@ export class SegmentsPanel extends Panel<PanelData> {
     ></pbm-segment-editor>`;
   }
 
-  #templates(builder: Builder | undefined): TemplateResult | typeof nothing {
-    if (!this.mayChange || builder === undefined) return nothing;
-    return html`<p>${this.page.texts.segments.empty}</p>
-      <div class="row">${builder.templates.map((one) =>
-        button({
-          label: one.name,
-          onPress: () => {
-            this.draft = { id: null, version: null, name: one.name, rules: one.rules.map(fromAnswer) };
-          },
-        }),
-      )}</div>`;
+  #templates(builder: Builder): TemplateResult {
+    return html`<div class="row">${builder.templates.map((one) =>
+      button({
+        label: one.name,
+        onPress: () => {
+          this.draft = { id: null, version: null, name: one.name, rules: one.rules.map(fromAnswer) };
+        },
+      }),
+    )}</div>`;
   }
 
-  #list(segments: readonly Segment[], fields: SegmentFields | undefined): TemplateResult {
-    return html`<ul>${segments.map((one) => this.#segment(one, fields))}</ul>`;
+  #none(builder: Builder | undefined): TemplateResult | typeof nothing {
+    if (!this.mayChange || builder === undefined) return nothing;
+    return html`<p>${this.page.texts.segments.empty}</p>${this.#templates(builder)}`;
+  }
+
+  #list(segments: readonly Segment[], builder: Builder | undefined): TemplateResult {
+    return html`${
+      this.mayChange && builder !== undefined
+        ? html`<details>
+            <summary>${this.page.texts.segments.templates}</summary>
+            ${this.#templates(builder)}
+          </details>`
+        : nothing
+    }
+      <ul>${segments.map((one) => this.#segment(one, builder?.fields))}</ul>`;
   }
 
   #segment(one: Segment, fields: SegmentFields | undefined): TemplateResult {

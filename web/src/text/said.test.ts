@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RunRecord } from '../api/types.ts';
+import type { Customer, RunRecord } from '../api/types.ts';
 import { en } from './en.ts';
 import { Format } from './format.ts';
-import { caseOf, fieldWordsOf, messageOf } from './said.ts';
+import { caseOf, fieldWordsOf, messageOf, verdictOf } from './said.ts';
 
 const format = new Format('en-AU');
 const run = { code: '', params: {}, counts: {}, held_by_reason: {}, message: 'The API says so.' };
@@ -74,4 +74,21 @@ test('field errors stand at their fields, in our words where there are any', () 
     'rules[0].value': 'Give a whole number from 1 to 36,500.',
     name: 'As the API says.',
   });
+});
+
+test('a verdict says where the customer is, what the next sync does, and whose consent counts', () => {
+  const of = (verdict_code: string, verdict_params: Customer['verdict_params'] = {}) =>
+    verdictOf({ verdict_code, verdict_params, verdict: 'As the API says.' } as Customer, en);
+  assert.equal(of('subscribed', { status: 'subscribed' }), 'In the audience and subscribed.');
+  assert.match(of('absent'), /nothing is planned/);
+  assert.match(of('will_add', { status: 'absent' }), /^Not in the audience yet/);
+  assert.equal(
+    of('will_update', { status: 'subscribed' }),
+    'In the audience and subscribed. The next sync updates the data.',
+  );
+  assert.match(of('no_email'), /^No e-mail address.*Add an e-mail address/);
+  const shared = { status: 'unsubscribed', shared_with: '7, 9', shared_more: 0, shared_consent: 'unsubscribed' };
+  assert.match(of('unsubscribed', shared), /never mailed\. The customer shares this address with 7, 9, who opted out/);
+  assert.equal(of('will_update', { status: 'subscribed', left_out: 'cut' }), 'As the API says.');
+  assert.equal(of('brand_new'), 'As the API says.');
 });

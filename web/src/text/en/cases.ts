@@ -90,6 +90,10 @@ export const cases: Readonly<Record<string, (params: Params) => CaseWords>> = {
     'Archived in Mailchimp: a user archived this contact there, so the sync does not change it.',
     'Restore the contact in Mailchimp if that was a mistake.',
   ),
+  address_changed: plain(
+    'Address changed: the person changed the e-mail address in Mailchimp, so this one is no longer there and no sync adds it again.',
+    'Ask the customer for the new address and enter it in PracBill.',
+  ),
   erased: plain(
     'Erased: this person’s data was erased at their request. No sync adds this address again.',
     `${NOTHING} the person may sign up again with a Mailchimp form of this audience.`,

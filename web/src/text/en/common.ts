@@ -32,5 +32,5 @@ export const common = {
     fix: 'Sign in again to go on. What you have typed stays.',
     action: 'Sign in again',
   },
-  misplaced: 'The page was not told which department to show, where the service is, or how to sign in.',
+  misplaced: 'The page does not know which department to show, where the service is, or how to sign in.',
 };

@@ -9,6 +9,26 @@ export const customer = {
   none: 'No customer fits. Try another part of the name, the whole e-mail address, or the id.',
   incomplete: 'There may be more customers. Type more letters to find them.',
   shown: (id: string) => `Customer ${id} is shown.`,
+  /** The verdict where nothing holds the customer back, by the status in the audience. */
+  there: {
+    subscribed: 'In the audience and subscribed.',
+    transactional: 'In the audience as non-subscribed: no consent is recorded, so no campaign reaches this person.',
+    pending: 'In the audience, waiting for the person to confirm by e-mail.',
+    unsubscribed: 'In the audience as unsubscribed: this person is never mailed.',
+  } as Readonly<Record<string, string>>,
+  notThere: 'Not in the audience.',
+  nothingPlanned: 'Not in the audience, and nothing is planned for this address.',
+  will: {
+    will_add: 'Not in the audience yet: the next sync adds this customer.',
+    will_rename: 'Not in the audience yet: the next sync adds this customer.',
+    will_update: 'The next sync updates the data.',
+    will_subscribe: 'The next sync subscribes the customer.',
+    will_unsubscribe: 'The next sync unsubscribes the customer.',
+    will_ask: 'The next sync has Mailchimp ask the person to confirm.',
+    will_archive: 'The next sync archives the customer.',
+  } as Readonly<Record<string, string>>,
+  sharing: (ids: string, more: boolean, optedOut: boolean) =>
+    `The customer shares this address with ${ids}${more ? ' and others' : ''}, who ${optedOut ? 'opted out' : 'has no consent recorded'}: together they are one member, and the strictest consent counts.`,
   id: 'Customer',
   address: 'E-mail address',
   noAddress: 'None',
@@ -59,7 +79,7 @@ export const customer = {
     } as Readonly<Record<string, string>>,
     routes: {
       pracbill: 'Read from PracBill',
-      webhook: 'Told by Mailchimp at once',
+      webhook: 'Reported by Mailchimp at once',
       pull: 'Read from Mailchimp',
       admin: 'Done by staff',
       sync: 'Sent to Mailchimp',

@@ -11,7 +11,7 @@ export const failures: {
   readonly byCode: Readonly<Record<string, FailureWords>>;
   readonly byStatus: Readonly<Record<number, FailureWords>>;
 } = {
-  unknown: { words: 'Something went wrong.', fix: 'Try again. If it stays so, tell your administrator.' },
+  unknown: { words: 'Something went wrong.', fix: 'Try again. If it happens again, contact your administrator.' },
   later: (wait) => `Try again in ${wait}.`,
   byCode: {
     unreachable: {
@@ -30,7 +30,7 @@ export const failures: {
     },
     internal: {
       words: 'Something went wrong in the service.',
-      fix: 'Try again. If it stays so, tell your administrator.',
+      fix: 'Try again. If it happens again, contact your administrator.',
     },
     upstream: {
       words: 'PracBill or Mailchimp answered something that cannot be used.',
@@ -38,7 +38,7 @@ export const failures: {
     },
     'not-found': {
       words: 'What you ask for is not there any more.',
-      fix: 'Somebody may have deleted it meanwhile. Load the page again to see what there is.',
+      fix: 'Somebody may have deleted it. Load the page again to see what there is.',
     },
     'bad-input': { words: 'Some fields are not valid.', fix: 'Correct them and try again.' },
     'no-audience': { words: 'No audience is selected.', fix: 'Choose one in the Audience Overview panel.' },
@@ -58,14 +58,14 @@ export const failures: {
     },
     'webhook-refused': {
       words: 'Mailchimp does not accept the webhook.',
-      fix: 'Nothing is lost: each sync reads opt-outs. If it stays so, tell your administrator.',
+      fix: 'Nothing is lost: each sync reads opt-outs. If it happens again, contact your administrator.',
     },
     'not-deleted': {
       words: 'Mailchimp did not delete the contact. No sync adds it again.',
       fix: 'Delete it in Mailchimp by hand, then erase the customer here again.',
     },
     'changed-meanwhile': {
-      words: 'Somebody else has changed this meanwhile.',
+      words: 'Somebody else has changed this in the meantime.',
       fix: 'Load the page again to see the change.',
     },
     'not-connected': {

@@ -67,18 +67,18 @@ export const findings: Readonly<Record<string, (params: Params, format: Format) 
   paused: () => ({
     words:
       'Scheduled syncs are paused. Unsubscribes in Mailchimp still arrive; everything else waits for a manual sync.',
-    fix: 'Switch scheduled syncs on again in the settings when the department is to be synced by itself.',
+    fix: 'Switch scheduled syncs on again in the settings to sync this department on schedule.',
   }),
   mailchimp_away: () => ({
     words: 'Mailchimp could not be asked just now. The member count is the one from before, if there is one.',
-    fix: 'Wait a few minutes and look again.',
+    fix: 'Wait a few minutes and load the page again.',
   }),
   no_recent_sync: (params, format) => ({
     words:
       params.since === undefined
         ? 'No sync has succeeded yet, though syncs are scheduled.'
         : `No sync has succeeded since ${format.moment(String(params.since))}, though syncs are scheduled.`,
-    fix: 'Look at the Sync Logs for the cause. When it is mended, press Sync Now.',
+    fix: 'Look at the Sync Logs for the cause. Once it is fixed, press Sync Now.',
   }),
   last_sync_failed: ({ type, at }, format) => ({
     words: `The last ${SYNCS[String(type)] ?? 'sync'} ended in an error${at === undefined ? '' : ` on ${format.moment(String(at))}`}.`,

@@ -16,7 +16,7 @@ export const logs = {
   statuses: { success: 'Success', error: 'Error', skipped: 'Skipped' } as Readonly<Record<string, string>>,
   cancelled: 'Cancelled',
   csv: 'Download as CSV',
-  filters: { direction: 'Direction', type: 'Type', status: 'Status', all: 'All' },
+  filters: { direction: 'Direction', type: 'Type', status: 'Status', trigger: 'Started', all: 'All' },
   empty: 'Nothing has been synced yet.',
   noHit: 'No entry fits these filters.',
   clear: 'Clear the filters',

@@ -12,7 +12,7 @@ export const reconciliation = {
   pracbill: 'Customers in PracBill',
   mailchimp: 'Subscribed members in Mailchimp',
   records: 'Show the last full sync',
-  from: 'Who is behind a reason is told by the full sync of',
+  from: 'The customers behind a reason are those of the full sync of',
   behind: (reason: string, count: string) => `Show: ${reason} (${count})`,
   reasons: {
     no_address: 'Customers without a usable e-mail address.',

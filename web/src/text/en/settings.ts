@@ -5,27 +5,27 @@ export const settings = {
   notConnected: 'Connect the department to Mailchimp first.',
   unknownConsent: {
     legend: 'Unknown consent',
-    hint: 'For new customers of whom PracBill has recorded neither a yes nor a no. Members who are there already keep their status.',
+    hint: 'For new customers without a recorded consent and without an opt-out. Members who are in the audience already keep their status.',
     choices: {
       skip: { label: 'Leave out', does: 'They are not added to the audience.' },
       transactional: { label: 'Non-subscribed', does: 'They are in the audience, but campaigns do not reach them.' },
       subscribe: {
         label: 'Subscribe',
-        does: 'They are mailed like those who said yes. Only if your customers agreed in a way that PracBill does not record.',
+        does: 'Campaigns reach them like customers who have agreed. Only if your customers agreed in a way that PracBill does not record.',
       },
     },
   },
   onRemoved: {
     legend: 'Customers removed from PracBill',
     choices: {
-      archive: { label: 'Archive', does: 'The next sync archives them in Mailchimp. A no stays known.' },
+      archive: { label: 'Archive', does: 'The next sync archives them in Mailchimp. An opt-out still counts.' },
       keep: { label: 'Keep', does: 'They stay in the audience as they are.' },
     },
   },
   askAgain: {
     legend: 'When somebody agrees again',
     label: 'Ask again',
-    does: 'When PracBill has a yes that is later than a person’s own no, Mailchimp mails the person one request to confirm. Without it nobody is asked, and the customer is reported.',
+    does: 'When PracBill has a consent that is later than a person’s own opt-out, Mailchimp sends the person one e-mail that asks for a confirmation. Otherwise nobody is asked, and the customer is held back.',
   },
   brake: {
     legend: 'Stop for approval',
@@ -41,7 +41,7 @@ export const settings = {
   paused: {
     legend: 'Scheduled syncs',
     label: 'Pause scheduled syncs',
-    does: 'No sync starts by itself until you take this back. Opt-outs in Mailchimp still count.',
+    does: 'No sync starts on schedule until you switch this off. Opt-outs in Mailchimp still count.',
   },
   on: 'On',
   off: 'Off',
@@ -50,7 +50,7 @@ export const settings = {
   saved: 'The settings have been saved. The next sync follows them.',
   unchanged: 'Nothing has changed.',
   confirm: {
-    title: 'Subscribe customers who never said yes?',
+    title: 'Subscribe customers without recorded consent?',
     body: 'The next sync subscribes new customers without recorded consent, and campaigns reach them. In many countries mailing without consent is against the law.',
     yes: 'Subscribe them',
     no: 'Go back',

@@ -2,7 +2,7 @@
 
 export const sync = {
   title: 'Sync',
-  intro: 'Customer data is synced to Mailchimp by itself. You can also start a sync here.',
+  intro: 'Customer data is synced to Mailchimp on schedule. You can also start a sync here.',
   now: 'Sync Now',
   nowHint: 'Sends what changed since the last sync.',
   full: 'Full Sync',
