@@ -100,7 +100,7 @@ def test_a_segment_is_built_with_a_live_preview_edited_and_deleted(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("permanent and cannot be undone")
     dialog.get_by_role("button", name="Delete", exact=True).click()
-    expect(segments.get_by_role("heading", name="Victoria")).to_have_count(0)
+    expect(segments.get_by_role("heading", name="Victoria <img onerror=alert(1)>")).to_have_count(0)
     connected.rest()
 
 

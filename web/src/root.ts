@@ -139,8 +139,13 @@ export class PracBillMailchimp extends PageElement {
     if (!document.hidden && isDue && !this.signedOut && this.all.state.is !== 'forbidden') void this.refresh();
   };
 
+  /** However its end became known, the host is told of it once. */
   #see(run: Run): void {
-    this.run = newerRun(this.run, run);
+    const before = this.run;
+    this.run = newerRun(before, run);
+    if (before !== null && isActive(before) && before.id === this.run?.id && !isActive(this.run)) {
+      this.tell('pbm-sync-finished', { run: before.id, status: this.run.status });
+    }
     if (this.run !== null && isActive(this.run) && !this.#poll.isRunning) this.#poll.start();
   }
 
@@ -153,9 +158,8 @@ export class PracBillMailchimp extends PageElement {
         calls.GET('/departments/{department_id}/syncs/{run_id}', { params: { path } }),
       );
       this.runFailure = null;
-      this.run = newerRun(this.run, seen);
+      this.#see(seen);
       if (isActive(seen)) return true;
-      this.tell('pbm-sync-finished', { run: seen.id, status: seen.status });
       void this.refresh();
       return this.run !== null && isActive(this.run);
     } catch (error) {

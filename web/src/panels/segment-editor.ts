@@ -56,7 +56,7 @@ export class SegmentEditor extends Panel<SegmentFields> {
       /* Beside the control, not beside its label. */
       .rule .take-away { justify-self: end; padding-block-start: 1.5em; }
       .preview { min-block-size: 6em; }
-      .preview[aria-busy='true'] .answer { opacity: 0.6; }
+      .preview[aria-busy='true'] .answer { color: var(--_quiet); }
       h4 { margin: 0; }
       ul { margin: 0; padding-inline-start: 1.25em; }
     `,
