@@ -282,6 +282,8 @@ class PullPhase:
                 if pull.is_short_of_time:
                     return False
             place.shard = next_part
+            if pull.is_short_of_time:
+                return False
         place.move("tell")
         return True
 

@@ -68,3 +68,18 @@ def test_a_whole_run_ends_right_however_short_its_steps(hurried: Practice) -> No
     assert hurried.audience() == {f"c{number}@clinic.test": "subscribed" for number in range(1, 8)} | {
         "foreign@clinic.test": "subscribed"
     }
+
+
+def test_the_members_of_a_large_audience_are_held_against_the_listing_part_by_part(hurried: Practice) -> None:
+    """Nobody is missing, so nothing but reading takes the time."""
+    hurried.customers(7)
+    hurried.sync("full")
+    hurried.engine.clock.move(minutes=10)
+    run_id = hurried.start("full")
+    parts: list[str] = []
+    while (run := hurried.run(run_id)).phase == "pull" and (message := hurried.engine.receive()):
+        parts += [run.cursor.get("shard", "")] if run.cursor.get("part") == "missing" else []
+        hurried.engine.deliver(message)
+    assert len(dict.fromkeys(parts)) > 1
+    hurried.engine.work()
+    assert hurried.run(run_id).status == "skipped"
