@@ -124,7 +124,6 @@ class Container(RunMachinery):
             departments=self.stores.departments,
             runs=self.stores.runs,
             logs=self.stores.logs,
-            members=self.stores.members,
             lifecycle=self.lifecycle,
             views=self.views,
             clock=self.seams.clock,

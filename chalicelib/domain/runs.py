@@ -85,6 +85,8 @@ class Run:
     started_at: datetime
     dry_run: bool = False
     started_by: str = ""
+    retry_of: str = ""  # the run whose failures are still to be marked, and up to where they are
+    retry_after: str = ""
     phase: PhaseName = "pull"
     step_number: int = 0  # counts the messages of the run's own steps: an older one is a repeat
     status: RunStatus = "running"

@@ -47,7 +47,14 @@ class Lifecycle:
     # ---------------------------------------------------------------------------------------------- beginning
 
     def begin(
-        self, department: Department, run_type: RunType, *, trigger: Trigger, dry_run: bool = False, by: str = ""
+        self,
+        department: Department,
+        run_type: RunType,
+        *,
+        trigger: Trigger,
+        dry_run: bool = False,
+        by: str = "",
+        retry_of: str = "",
     ) -> Run:
         """Open a run and queue its first step. Raises RefuseRequest (409) while another one is active.
 
@@ -66,6 +73,7 @@ class Lifecycle:
             started_at=now,
             dry_run=dry_run,
             started_by=by,
+            retry_of=retry_of,
             phase="segments" if run_type == "segments" else "pull",
         )
         self._claim(department.id, run)

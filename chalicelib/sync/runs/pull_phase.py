@@ -45,6 +45,7 @@ from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.audience_opening import AudienceOpener
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
+from chalicelib.sync.runs.retries import Retries
 
 Part = Literal["live", "archived", "missing", "tell", "end"]
 # Members that change in the run's first seconds are still read: whoever changes something and then starts a sync
@@ -172,6 +173,7 @@ class PullPhase:
         self._outbox = outbox
         self._opener = opener
         self._address_changes = AddressChanges(members, observations)
+        self._retries = Retries(members=members, runs=runs, logs=logs, clock=clock)
         self._members = members
         self._runs = runs
         self._logs = logs
@@ -186,6 +188,10 @@ class PullPhase:
         """
         if run.cursor == ENDED or department.audience is None:
             return None
+        if run.retry_of:
+            run = self._retries.take_up(run, remaining)
+            if run.retry_of or remaining() < ENOUGH_SECONDS:
+                return run
         pull = self._open(run, department, remaining)
         try:
             while self._do(pull):

@@ -11,14 +11,12 @@ from chalicelib.domain.runs import Run, RunStatus, RunType
 from chalicelib.errors import conflict, not_found
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock
-from chalicelib.sync.runs.chunk_results import RETRY_MARK
 from chalicelib.sync.runs.lifecycle import Lifecycle
+from chalicelib.sync.runs.retries import FAILED
 from chalicelib.sync.runs.views import RunViews
 
-_RECORDS_A_PAGE = 100
 # Among so many a sync that ended is found, unless nothing but first plans and segments were run for a while.
 _RUNS_LOOKED_AT = 10
 
@@ -30,7 +28,6 @@ class Runs:
         departments: DepartmentStore,
         runs: RunStore,
         logs: LogStore,
-        members: MemberStore,
         lifecycle: Lifecycle,
         views: RunViews,
         clock: Clock,
@@ -38,7 +35,6 @@ class Runs:
         self._departments = departments
         self._runs = runs
         self._logs = logs
-        self._members = members
         self._lifecycle = lifecycle
         self._views = views
         self._clock = clock
@@ -122,37 +118,12 @@ class Runs:
         run = self._run(department_id, run_id)
         if run.is_open:
             raise conflict("This run is still active. Wait for its end, or cancel it.")
-        found = self._mark_failed(department, run)
-        if not found:
+        failed, after = self._logs.records(department_id, run_id, limit=1, after=None, outcomes=FAILED)
+        if not failed and after is None:
             raise conflict("Nothing failed in this run, so there is nothing to try again.")
-        return self._views.of(self._lifecycle.begin(department, "incremental", trigger="retry", by=by))
+        return self._views.of(self._lifecycle.begin(department, "incremental", trigger="retry", by=by, retry_of=run_id))
 
     # ------------------------------------------------------------------------------------------------- inside
-
-    def _mark_failed(self, department: Department, run: Run) -> int:
-        found, after = 0, None
-        while True:
-            records, after = self._logs.records(
-                department.id, run.id, limit=_RECORDS_A_PAGE, after=after, outcomes=("failed", "refused")
-            )
-            keys = [record.key for record in records]
-            self._release_refusals(department, keys)
-            batch = self._members.batch(department.id)
-            for key in keys:
-                batch.mark(key, RETRY_MARK)
-            batch.flush()
-            found += len(keys)
-            if after is None:
-                return found
-
-    def _release_refusals(self, department: Department, keys: Sequence[str]) -> None:
-        """Let refused addresses be tried again at once."""
-        member_states = self._members.member_states(department.id, keys)
-        batch = self._members.batch(department.id)
-        for key, known in member_states.items():
-            if known.push is not None and known.push.refusal is not None:
-                batch.put_delivery(key, known.address, replace(known.push, refusal=None))
-        batch.flush()
 
     def _ready(self, department_id: str) -> Department:
         """The department, if it can be synced now."""

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.domain import planning
 from chalicelib.domain.runs import Run
+from chalicelib.sync.runs import retries
 from tests.sync.engine import Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -83,3 +84,25 @@ def test_the_members_of_a_large_audience_are_held_against_the_listing_part_by_pa
     assert len(dict.fromkeys(parts)) > 1
     hurried.engine.work()
     assert hurried.run(run_id).status == "skipped"
+
+
+def test_a_retry_of_many_marks_them_page_by_page(hurried: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "_RECORDS_A_PAGE", 2)
+    hurried.customer("8", "fine@clinic.test")  # a run in which nothing went well leaves its customers to a full one
+    for address in hurried.customers(7):
+        hurried.control.throttle(address, audience_id=hurried.audience_id)
+    failed = hurried.sync("full")
+    assert failed.counts == {"add": 1, "refused": 7}
+    for address in (f"c{number}@clinic.test" for number in range(1, 8)):
+        hurried.control.throttle(address, audience_id=hurried.audience_id, active=False)
+    marked = []
+    run_id = hurried.engine.lifecycle.retry(hurried.id, failed.id, by="user-1").id
+    while hurried.run(run_id).retry_of and (message := hurried.engine.receive()):
+        hurried.engine.deliver(message)
+        marked.append(len(hurried.marks()))
+    assert marked[-1] == 7
+    assert len(marked) > 1
+    hurried.engine.work()
+    run = hurried.run(run_id)
+    assert (run.status, run.trigger, run.counts) == ("success", "retry", {"add": 7})
+    assert hurried.marks() == {}
