@@ -40,10 +40,8 @@ from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import ConsentObservations, Meter
 from chalicelib.sync.runs.chunk_calls import Sending
+from chalicelib.sync.runs.progress import RETRY_MARK
 from chalicelib.sync.runs.pull_phase import pull_message
-
-# The change marker of an address that the next run takes up by itself.
-RETRY_MARK = "retry"
 
 
 class ChunkResults:

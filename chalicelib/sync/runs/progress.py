@@ -11,6 +11,8 @@ from chalicelib.domain.logs import Record
 ENOUGH_SECONDS = 45.0
 # Changes are read again from a little before the last run's start: clocks differ, transactions commit late.
 OVERLAP = timedelta(minutes=5)
+# The change marker of an address that the next run takes up by itself.
+RETRY_MARK = "retry"
 # The cursor of a phase that came to its end: a step that comes again must not begin anew.
 ENDED = {"end": "yes"}
 

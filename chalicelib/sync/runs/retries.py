@@ -14,8 +14,7 @@ from chalicelib.store.logs import LogStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock, Remaining
-from chalicelib.sync.runs.chunk_results import RETRY_MARK
-from chalicelib.sync.runs.progress import ENOUGH_SECONDS
+from chalicelib.sync.runs.progress import ENOUGH_SECONDS, RETRY_MARK
 
 FAILED = ("failed", "refused")
 _RECORDS_A_PAGE = 500

@@ -96,7 +96,7 @@ def test_a_retry_of_many_marks_them_page_by_page(hurried: Practice, monkeypatch:
     for address in (f"c{number}@clinic.test" for number in range(1, 8)):
         hurried.control.throttle(address, audience_id=hurried.audience_id, active=False)
     marked = []
-    run_id = hurried.engine.lifecycle.retry(hurried.id, failed.id, by="user-1").id
+    run_id = hurried.engine.staff.retry(hurried.id, failed.id, by="user-1").id
     while hurried.run(run_id).retry_of and (message := hurried.engine.receive()):
         hurried.engine.deliver(message)
         marked.append(len(hurried.marks()))
