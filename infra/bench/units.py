@@ -255,6 +255,8 @@ def make_tables(endpoint: str) -> dict[str, str]:
     client: Any = boto3.client("dynamodb")
     keys = {}
     for resource in yaml.load(_TABLES.read_text(), _Template)["Resources"].values():  # noqa: S506 - a safe loader
+        if resource["Type"] != "AWS::DynamoDB::Table":
+            continue
         wanted = {key: value for key, value in resource["Properties"].items() if key in _OF_A_TABLE}
         wanted["TableName"] = wanted["TableName"].replace("${Stage}", os.environ["STAGE"])
         client.create_table(**wanted)
@@ -263,10 +265,10 @@ def make_tables(endpoint: str) -> dict[str, str]:
 
 
 class _Template(yaml.SafeLoader):
-    """Reads !Sub as the text it is."""
+    """Reads CloudFormation's own tags as what they stand before."""
 
 
-_Template.add_constructor("!Sub", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
+_Template.add_multi_constructor("!", lambda loader, tag, node: node.value)  # type: ignore[no-untyped-call]
 
 
 def _forget_clients() -> None:
