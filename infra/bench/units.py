@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ import yaml
 from pynamodb.models import Model
 
 from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.runs import Run
@@ -35,6 +37,7 @@ from chalicelib.domain.segments.rules import Rule
 from chalicelib.foundations import Seams
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store import models, runs
+from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.aws import dynamodb
 from chalicelib.store.queue import Step
 from infra.bench.consumption import Consumed, ConsumptionMeter
@@ -50,6 +53,7 @@ _TABLES = Path(__file__).parent.parent / "deploy" / "resources" / "tables.yaml"
 _DEPARTMENT = "bench"
 _CHANGED = 100  # one customer in a hundred
 _PLENTY = 290.0
+HEAD = ("operation", "calls", "read units", "write units", "least time", "in table")
 PREVIEW = "preview of three rules"
 _MOST_RULES = 20
 _OF_A_TABLE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes")
@@ -225,7 +229,9 @@ def main(arguments: Sequence[str]) -> None:
     measured = {customers: measure(customers) for customers in sizes}
     for customers, figures in measured.items():
         print(f"\n{customers:,} customers, ten segments")
-        print_table(["operation", "calls", "read units", "write units", "least time", "in table"], map(_row, figures))
+        print_table(HEAD, map(_row, figures))
+    print(f"\nWhere {RECKONED:,} addresses stand (store/address_status.py)")
+    print_table(HEAD, map(_row, measure_statuses()))
     largest = max(measured)
     print(f"\nReckoned for {RECKONED:,} customers from {largest:,}, at AWS's limits for a partition key")
     print_table(["operation", "least time", "target", ""], _reckoned(measured[largest], RECKONED / largest))
@@ -248,6 +254,26 @@ def measure(customers: int) -> list[Figure]:
     return practice.figures
 
 
+def measure_statuses() -> list[Figure]:
+    """What the index of addresses costs at the largest size, which needs no customers."""
+    print(f"{RECKONED:,} addresses ...", file=sys.stderr, flush=True)
+    keys = [blake2b(str(number).encode(), digest_size=16).hexdigest() for number in range(RECKONED)]
+    with dynamodb_local.running(heap_megabytes=1024) as endpoint:
+        meter = ConsumptionMeter(make_tables(endpoint))
+        table = f"pracbill-mailchimp-{os.environ['STAGE']}-members"
+        store, figures = AddressStatusStore(dynamodb(), table), []
+        with meter.running():
+            for name, changed in (("all noted for the first time", keys), ("1 % changed", keys[::_CHANGED])):
+                status = AddressStatus("subscribed", "", is_reached=True, customer_count=1 + (changed is keys))
+                with meter.measuring() as consumed:
+                    store.change(_DEPARTMENT, "audience", dict.fromkeys(changed, status))
+                figures.append(Figure(name, consumed))
+            with meter.measuring() as consumed:
+                store.load(_DEPARTMENT, "audience", consistent=False)
+            figures.append(Figure("read by a preview", consumed))
+    return figures
+
+
 def make_tables(endpoint: str) -> dict[str, str]:
     """The tables as they are deployed; answers the names of their partition keys by table."""
     os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
@@ -268,7 +294,7 @@ class _Template(yaml.SafeLoader):
     """Reads CloudFormation's own tags as what they stand before."""
 
 
-_Template.add_multi_constructor("!", lambda loader, tag, node: node.value)  # type: ignore[no-untyped-call]
+_Template.add_multi_constructor("!", lambda loader, tag, node: node.value)
 
 
 def _forget_clients() -> None:

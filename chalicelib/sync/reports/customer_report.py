@@ -201,7 +201,7 @@ class Reconciliations:
 
     def _up_to_date(self, department: Department, now: datetime) -> tuple[AddressStatuses, datetime]:
         """Where addresses stand, and as of when."""
-        known = self._address_statuses.load(department.id, department.audience_id)
+        known = self._address_statuses.load(department.id, department.audience_id, consistent=False)
         observation = self._news(department)
         if observation is None:
             return known, known.as_of or now

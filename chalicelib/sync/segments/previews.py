@@ -94,7 +94,7 @@ class Previews:
         self, department: Department, rules: tuple[Rule, ...], *, instead_of: tuple[Rule, ...] | None, per_rule: bool
     ) -> SegmentPreview:
         """Who matches the rules; with `instead_of`, a segment's present rules, also who enters and who leaves it."""
-        address_statuses = self._address_statuses.load(department.id, department.audience_id)
+        address_statuses = self._address_statuses.load(department.id, department.audience_id, consistent=False)
         fresh = self._fresh(department)
         counts = PreviewCounts(
             rules, self._today(department), instead_of=instead_of, per_rule=per_rule, sample_size=SAMPLE_SIZE
