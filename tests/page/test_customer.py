@@ -115,9 +115,11 @@ def test_signed_in_again_the_look_up_goes_on(page: Page, own_host: OwnHost, sync
 def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
     page: Page, own_host: OwnHost, synced: Department
 ) -> None:
-    customer = someone(synced)["customer_id"]
+    known = someone(synced)
+    customer = known["customer_id"]
     show_beside(page, own_host, synced, customer)
     shown = panel(page, TITLE)
+    expect(shown).to_contain_text(known["email"])
     expect(shown).to_contain_text(gist(synced.call("GET", f"/customers/{quote(customer)}")["verdict"]))
     expect(shown.get_by_role("searchbox")).to_have_count(0)
 
@@ -133,3 +135,8 @@ def test_beside_a_customer_of_the_host_and_erased_only_when_typed(
     expect(dialog).to_be_hidden()
     expect(shown.get_by_role("status")).to_contain_text("erased")
     expect(shown.get_by_role("heading", name=TITLE)).to_be_focused()
+    expect(shown).not_to_contain_text(known["email"])
+    page.goto("about:blank")
+    show_beside(page, own_host, synced, customer)
+    expect(shown.get_by_role("alert")).to_contain_text("Check the id. A customer who is new")
+    expect(shown.get_by_role("alert")).to_contain_text("erased is no longer stored")

@@ -16,6 +16,11 @@ test('without access nothing is shown, whatever was known', () => {
   assert.deepEqual(afterFailure(ready(7), failureOf(403, 'forbidden')), { is: 'forbidden' });
 });
 
+test('what is gone is not shown any more', () => {
+  const gone = failureOf(404, 'not-found');
+  assert.deepEqual(afterFailure(ready(7), gone), { is: 'failed', failure: gone });
+});
+
 test('a part of the data has the state of the whole', () => {
   const half = (whole: number): number => whole / 2;
   assert.deepEqual(part(ready(8), half), ready(4));

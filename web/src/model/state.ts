@@ -15,10 +15,11 @@ export function ready<Data>(data: Data): State<Data> {
   return { is: 'ready', data };
 }
 
-/** The state after a failed call: the last data stay where there are any; without access there is nothing to show. */
+/** The state after a failed call: the last data stay where there are any. Without access there is nothing to show, and
+ *  what is not there any more is not shown as if it were. */
 export function afterFailure<Data>(before: State<Data>, failure: Failure): State<Data> {
   if (failure.status === 403) return { is: 'forbidden' };
-  const data = dataOf(before);
+  const data = failure.status === 404 ? undefined : dataOf(before);
   return data === undefined ? { is: 'failed', failure } : { is: 'stale', data, failure };
 }
 

@@ -57,7 +57,8 @@ export class CustomerPanel extends Panel<Shown> {
   }
 
   protected override get data(): State<Shown> {
-    return this.found !== null || this.page.item === null ? ready(null) : this.#customer.state;
+    const hasNobody = this.found !== null || this.erased !== '' || this.page.item === null;
+    return hasNobody ? ready(null) : this.#customer.state;
   }
 
   protected override willUpdate(changed: PropertyValues): void {
@@ -78,7 +79,7 @@ export class CustomerPanel extends Panel<Shown> {
   }
 
   protected override pageRead(): void {
-    if (this.found === null && this.doing === null) this.reload();
+    if (this.found === null && this.erased === '' && this.doing === null) this.reload();
   }
 
   /** Nobody of this id: what to check, and what may have become of the customer. */
@@ -121,9 +122,9 @@ export class CustomerPanel extends Panel<Shown> {
 
   protected override draw(customer: Shown): TemplateResult {
     if (this.found !== null) return this.#results(this.found);
+    if (this.erased !== '') return notice({ kind: 'good', words: this.erased });
     if (customer === null) return html`<p class="quiet">${this.page.texts.customer.intro}</p>`;
-    return html`${this.erased === '' ? nothing : notice({ kind: 'good', words: this.erased })}
-      ${notice({ kind: customer.in_audience ? 'good' : 'info', words: verdictOf(customer, this.page.texts) })}
+    return html`${notice({ kind: customer.in_audience ? 'good' : 'info', words: verdictOf(customer, this.page.texts) })}
       ${this.#facts(customer)} ${this.#refusal(customer)} ${this.#segments(customer.segments)}
       ${this.#ledger(customer.consent_ledger)} ${this.mayChange ? this.#eraseButton(customer) : nothing}`;
   }
@@ -270,6 +271,8 @@ export class CustomerPanel extends Panel<Shown> {
 
   #choose(id: string): void {
     this.found = null;
+    this.erased = '';
+    if (id === this.page.item) void this.#load(id, true); // the same again, as it is by now
     this.page.actions.show('customer', id);
     void this.focusOn('#heading');
   }
@@ -301,6 +304,7 @@ export class CustomerPanel extends Panel<Shown> {
     const [only, another] = found.items;
     if (only !== undefined && another === undefined && found.complete) return this.#choose(only.customer_id);
     this.found = found;
+    this.erased = '';
     this.announce(format.count(found.items.length, texts.customer.found));
   }
 
@@ -328,7 +332,6 @@ export class CustomerPanel extends Panel<Shown> {
     if (receipt === undefined) return;
     this.erased = receipt.message;
     this.announce(receipt.message);
-    await this.#load(customer_id, false);
     await this.focusOn('#heading');
   }
 }
