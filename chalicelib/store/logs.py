@@ -219,6 +219,11 @@ class LedgerStore:
         distinct = {(item.pk, item.sk): item.to_dynamodb_dict() for item in items}
         write_all(dynamodb(), LedgerItem.Meta.table_name, [put(item) for item in distinct.values()])
 
+    def all_entries(self, department_id: str) -> Iterator[tuple[str, LedgerEntry]]:
+        """The whole ledger of a department: keys of addresses and their entries. Reads the table of all departments."""
+        for item in LedgerItem.scan(LedgerItem.pk.startswith(f"{department_id}#")):
+            yield item.pk.rpartition("#")[2], from_document(LedgerEntry, item.document)
+
     def entries(self, department_id: str, address_key: str, *, most: int = 200) -> list[LedgerEntry]:
         """The ledger of an address, newest first."""
         items = LedgerItem.query(

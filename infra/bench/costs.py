@@ -16,7 +16,8 @@ from chalicelib.mailchimp.push import MOST_MEMBERS_A_CALL
 from infra.standins.mailchimp.traffic import Latency
 
 # List prices in US dollars. Check them before you rely on the sum: AWS changes them, and other regions cost more.
-PRICES_OF = "us-east-1, list prices as commonly known in November 2025; not read from AWS when this was written"
+PRICES_DATE, PRICES_REGION = "November 2025", "us-east-1"
+PRICES_OF = f"{PRICES_REGION}, {PRICES_DATE}, list prices as commonly known then; not read from AWS"
 WRITE_UNIT = 0.625e-6  # DynamoDB on demand, 1 KB
 READ_UNIT = 0.125e-6  # DynamoDB on demand, 4 KB strongly consistent
 GB_STORED = 0.25 + 0.20  # DynamoDB, a month: the table, and its continuous backup
@@ -26,6 +27,8 @@ QUEUE_REQUEST = 0.50e-6  # SQS FIFO
 API_REQUEST = 3.50e-6  # API Gateway, REST
 SECRET = 0.40  # Secrets Manager, a month
 SECRET_READ = 5.0e-6
+KEY = 1.00  # KMS, a month: the one that seals what webhooks are signed with
+KEY_CALL = 3.0e-6
 GB_LOGGED = 0.50  # CloudWatch Logs, written
 METRIC = 0.30  # CloudWatch, a month
 ALARM = 0.10
@@ -82,13 +85,20 @@ FULL = Job(
     each_read=2.28,
     each_cpu_seconds=0.0007,
 )
+# Segments are reckoned in one reading of all customers, as small items and eventually consistent, whatever their number
+# (python -m infra.bench.units). It is counted for each run, though a run without changes needs it only once a day.
+READING = Job(each_read=0.07, each_cpu_seconds=0.00006)
+# A segment costs each run one question to Mailchimp at most; a changed customer goes in or out of one of them.
+EACH_SEGMENT = Job(reads=1, writes=1, short_calls=1)
+MEMBERSHIP = Job(each_write=2.0, each_read=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month of a department, and what all share. The first seven are assumptions; change them to yours."""
+    """A month of a department, and what all share. The first eight are assumptions; change them to yours."""
 
     customers: int = 10_000
+    segments: int = 10
     changed_a_day: float = 0.01  # of the customers
     incremental_runs: int = 180  # SYNC_SCHEDULE rate(4 hours), thirty days
     full_runs: int = 1
@@ -102,17 +112,15 @@ MONTH = Month()
 STEP_SECONDS = 0.3  # what a step takes beside its calls
 API_SECONDS = 0.25
 EVENT_SECONDS = 1.0  # asks Mailchimp for the member, tells PracBill
-EVENT_WRITES, EVENT_READS = (
-    8,
-    8,
-)  # consent state, ledger, log entry, the event itself, in whole units; state and department
+# In whole units: consent state, ledger, log entry, the event itself; state, department, the webhook's record.
+EVENT_WRITES, EVENT_READS = 8, 9
 LOG_BYTES_A_CALL = 1_500  # Lambda's own three lines, and one or two of ours
 # Lambda watches a queue with five long polls of 20 s (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
 POLLS_A_MONTH = 3 * 5 * 3 * 60 * 24 * 30
 SWEEPS_A_MONTH = 12 * 24 * 30
 DEPARTMENT_BYTES = 1_300
 ALARMS = 18
-METRICS = 14  # names that the service counts, and the two that filters count for the stage
+METRICS = 15  # names that the service counts, and the three that filters count for the stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +165,20 @@ def bill(departments: int, month: Month = MONTH) -> list[Line]:
     changed = month.customers * month.changed_a_day * month.days
     runs = month.incremental_runs * job_cost(UNCHANGED, 0) + job_cost(CHANGED, changed)
     runs += month.full_runs * job_cost(FULL, month.customers)
+    all_runs = month.incremental_runs + month.full_runs
+    segments = 0.0
+    if month.segments:
+        segments = all_runs * (job_cost(READING, month.customers) + month.segments * job_cost(EACH_SEGMENT, 0))
+        segments += job_cost(MEMBERSHIP, changed)
     stored = STORED_BYTES / MEASURED_CUSTOMERS * month.customers / 1e9
     return [
-        Line("secrets kept", (2 * departments + 1) * SECRET, "a key and a hook record a department, PracBill's token"),
+        Line("secrets kept", (departments + 1) * SECRET, "a key for Mailchimp a department, our token for PracBill"),
         Line("runs", departments * runs, f"{month.incremental_runs} incremental, {month.full_runs} full"),
+        Line("segments", departments * segments, f"{month.segments} of them, looked at by each run"),
         Line("tables", departments * stored * GB_STORED, "stored, with point-in-time recovery"),
         Line("webhook events", departments * month.webhook_events * _event_cost(), f"{month.webhook_events} each"),
         Line("API", departments * month.api_requests * _request_cost(), f"{month.api_requests:,} requests each"),
+        Line("KMS key", KEY, "seals what webhooks are signed with"),
         Line("watching queues", POLLS_A_MONTH * QUEUE_REQUEST, "Lambda's polls of three queues, used or not"),
         Line("sweeper", SWEEPS_A_MONTH * _sweep_cost(departments), "every five minutes, all departments"),
         Line("alarms, metrics", ALARMS * ALARM + METRICS * METRIC, "the first three dashboards are free"),
@@ -179,7 +194,8 @@ def _event_cost() -> float:
         API_REQUEST
         + functions
         + 4 * QUEUE_REQUEST
-        + 2 * SECRET_READ
+        + KEY_CALL  # the record is opened once a process
+        + SECRET_READ  # the department's key, once a minute and process
         + EVENT_WRITES * WRITE_UNIT
         + EVENT_READS * READ_UNIT
     )
@@ -196,6 +212,22 @@ def _sweep_cost(departments: int) -> float:
     return read + FUNCTION_CALL + LOG_BYTES_A_CALL * GB_LOGGED / 1e9 + 0.5 * seconds * FUNCTION_GB_SECOND
 
 
+def of_one_more(month: Month = MONTH) -> list[Line]:
+    """What a department adds to the bill, the dearest first."""
+    lines = [
+        Line(more.what, more.dollars - less.dollars, more.why)
+        for less, more in zip(bill(1, month), bill(2, month), strict=True)
+    ]
+    return sorted((line for line in lines if line.dollars), key=lambda line: -line.dollars)
+
+
+def _what_dominates() -> str:
+    lines = of_one_more()
+    together = sum(line.dollars for line in lines)
+    shares = ", ".join(f"{line.what} {line.dollars / together:.0%}" for line in lines[:3])
+    return f"A department more costs {together:.2f} dollars a month: {shares}."
+
+
 def table(sizes: Iterable[int] = (1, 50, 1_000)) -> str:
     """The bills side by side, as a Markdown table."""
     numbers = list(sizes)
@@ -208,7 +240,8 @@ def table(sizes: Iterable[int] = (1, 50, 1_000)) -> str:
     totals = " | ".join(f"**{sum(line.dollars for line in lines):,.2f}**" for lines in bills)
     return "\n".join(
         [
-            f"US dollars a month, {MONTH.customers:,} customers a department, {MONTH.changed_a_day:.0%} changed a day.",
+            f"US dollars a month, {MONTH.customers:,} customers and {MONTH.segments} segments a department, "
+            f"{MONTH.changed_a_day:.0%} of them changed a day, {MONTH.incremental_runs // MONTH.days} runs a day.",
             f"Prices: {PRICES_OF}.",
             "",
             f"| | {heads} | |",
@@ -216,6 +249,7 @@ def table(sizes: Iterable[int] = (1, 50, 1_000)) -> str:
             *rows,
             f"| **together** | {totals} | |",
             "",
+            _what_dominates(),
             f"A department's first sync costs {first_sync():.3f} dollars, once.",
             "",
         ]

@@ -52,6 +52,13 @@ def redrive_events(sqs: SQSClient, *, stage: str) -> int:
     return moved
 
 
+def waiting_events(sqs: SQSClient, *, stage: str) -> int:
+    """About how many dead events rest."""
+    queue = sqs.get_queue_url(QueueName=f"pracbill-mailchimp-{stage}-events-dlq.fifo")["QueueUrl"]
+    counted = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(counted["Attributes"]["ApproximateNumberOfMessages"])
+
+
 def _receive(sqs: SQSClient, queue: str) -> list[Any]:
     answer = sqs.receive_message(
         QueueUrl=queue,

@@ -15,13 +15,14 @@ from datetime import datetime
 
 from chalicelib.config import API_SECONDS
 from chalicelib.contract.customers import ErasureReceipt
+from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.opt_outs import newest_opt_out
-from chalicelib.domain.customers import customer_key
+from chalicelib.domain.customers import address_key, customer_key, mail_address
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry, LogEntry
 from chalicelib.domain.planning import AddressState
-from chalicelib.errors import conflict, not_found
+from chalicelib.errors import FieldError, bad_input, conflict, not_found
 from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore, LogStore
@@ -82,6 +83,48 @@ class Erasure:
         customers.remove(stored.customer_key)
         customers.flush()
         return ErasureReceipt(customer_id, now, _message(states, customer_id, deleted=deleted))
+
+    def key_of(self, department_id: str, address: str) -> str:
+        """What an address is filed under. Raises RefuseRequest for what is no address or no department."""
+        _, state = self._of_address(department_id, address)
+        return state.member.address_key
+
+    def customers_of(self, department_id: str, address: str) -> tuple[str, ...]:
+        """The ids of the customers whose address this is now. Raises RefuseRequest as `key_of` does."""
+        _, state = self._of_address(department_id, address)
+        return tuple(customer.id for customer in state.address_customers.customers) if state.address_customers else ()
+
+    def erase_address(self, department_id: str, address: str, *, by: str) -> tuple[ErasureReceipt, ...]:
+        """Erase whoever has an address: each of its customers, or else the address alone, in Mailchimp and here.
+
+        A person may ask to be forgotten whom PracBill does not list any more, or never did. Raises as `erase` does.
+        """
+        ids = self.customers_of(department_id, address)
+        if ids:
+            return tuple(self.erase(department_id, customer_id, by=by) for customer_id in ids)
+        department, state = self._of_address(department_id, address)
+        state = replace(state, member=replace(state.member, address=mail_address(address)))
+        now, audience_id = self._clock(), department.audience_id
+        self._departments.change(department_id, lambda known: replace(known, has_erasures=True))
+        self._note(department_id, state, audience_id, now)
+        deleted = self._delete_in_mailchimp(department, audience_id, [state])
+        self._record(department_id, state, by, now)
+        key = state.member.address_key
+        self._members.drop_outbox_entry(department_id, key)
+        batch = self._members.batch(department_id)
+        batch.remove_delivery(key)
+        batch.flush()
+        self._log(department_id, now)
+        return (ErasureReceipt("", now, _message_of_address(deleted=deleted)),)
+
+    def _of_address(self, department_id: str, address: str) -> tuple[Department, AddressState]:
+        usable, department = usable_address(address), self._departments.get(department_id)
+        if usable is None:
+            raise bad_input(FieldError("address", "must be an e-mail address", "bad_form"))
+        if department is None:
+            raise not_found("This department is not known here.")
+        key = address_key(department.salt, usable)
+        return department, self._members.state(department_id, key, department.audience_id)
 
     def _stored(self, department_id: str, customer_id: str) -> StoredCustomer | None:
         key = customer_key(customer_id)
@@ -189,6 +232,11 @@ def erased_among(members: MemberStore, department_id: str, address_keys: Iterabl
         for key, member_states in known.items()
         if member_states.consent_state is not None and member_states.consent_state.erased
     )
+
+
+def _message_of_address(*, deleted: bool) -> str:
+    done = "deleted in Mailchimp for good" if deleted else "not deleted in Mailchimp, since no audience is connected"
+    return f"No customer here has this address. It is noted as erased, so that no sync adds it, and {done}."
 
 
 def _message(states: list[AddressState], customer_id: str, *, deleted: bool) -> str:

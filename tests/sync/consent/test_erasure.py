@@ -246,3 +246,28 @@ def test_after_an_erasure_neither_webhook_nor_pull_bring_the_person_back(ann: De
     ann.pull("full")
     assert ann.member(ANN).erased
     assert ANN not in ann.everything_stored()
+
+
+def test_by_address_every_customer_who_has_it_is_erased(ann: Desk) -> None:
+    ann.customer("2", ANN)
+    assert sorted(ann.erasure.customers_of(ann.department_id, " Ann@Clinic.test ")) == ["1", "2"]
+    receipts = ann.erasure.erase_address(ann.department_id, ANN, by="operator kim")
+    assert sorted(receipt.customer_id for receipt in receipts) == ["1", "2"]
+    assert ann.at_mailchimp(ANN) is None
+    assert ANN not in ann.everything_stored()
+
+
+def test_by_address_a_member_whom_pracbill_does_not_know_is_erased_too(desk: Desk) -> None:
+    desk.mailchimp.control.admin_import([{"email_address": BOB, "status": "subscribed"}])
+    (receipt,) = desk.erasure.erase_address(desk.department_id, BOB, by="operator kim")
+    assert receipt.customer_id == ""
+    assert desk.at_mailchimp(BOB) is None
+    assert desk.member(BOB).erased
+    assert BOB not in desk.everything_stored()
+
+
+@pytest.mark.parametrize("address", ["", "bob", "bob@", "bob@clinic"])
+def test_what_is_no_address_is_refused(desk: Desk, address: str) -> None:
+    with pytest.raises(RefuseRequest) as refused:
+        desk.erasure.erase_address(desk.department_id, address, by="operator kim")
+    assert refused.value.status == 400
