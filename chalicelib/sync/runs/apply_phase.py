@@ -20,8 +20,9 @@ from chalicelib.store.members import MemberStore
 from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
-from chalicelib.sync.runs.chunk_calls import ChunkCalls, Known, Sending
+from chalicelib.sync.runs.chunk_calls import ChunkCalls
 from chalicelib.sync.runs.chunk_results import ChunkResults
+from chalicelib.sync.runs.sending import Known, Sending
 
 
 class ApplyPhase:

@@ -7,12 +7,9 @@ contact) is somebody else's doing, in the moments since the pull: it is kept apa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from chalicelib.domain.consent.members import Member
-from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.departments import Department
 from chalicelib.domain.fieldmap import WANTED_FIELDS, values_fingerprint
 from chalicelib.domain.planning import Operation, without_value
 from chalicelib.domain.push_results import (
@@ -28,61 +25,20 @@ from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.members import MemberStates
-from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
-from chalicelib.sync.consent.observations import gone, observation_of
-from chalicelib.sync.ports import Clock, FieldKeeper, Remaining
+from chalicelib.sync.consent.address_changes import AddressChanges
+from chalicelib.sync.ports import Clock, FieldKeeper
+from chalicelib.sync.runs.moved_contacts import MovedContacts
+from chalicelib.sync.runs.sending import Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
 
 # The halves of a refused bulk call take their time as well.
 SECONDS_FOR_A_BULK_CALL = 60.0
-# New contacts are rare; should an audience get many at once, the next full pull finds who moved.
-_MOST_CONTACTS_ASKED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was known of a chunk's addresses before its calls."""
-
-    audience_id: str
-    member_states: dict[str, MemberStates]
-
-    def member(self, address_key: str, address: str = "") -> Member:
-        member_states = self.member_states.get(address_key)
-        return member_states.member(self.audience_id) if member_states else Member(address_key, address)
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """The circumstances of a chunk's calls.
-
-    `pulled_at` is up to when Mailchimp's changes are known, `asked_at` our clock before the first of the calls.
-    """
-
-    department: Department
-    mailchimp: MailchimpClient
-    remaining: Remaining
-    known: Known
-    pulled_at: datetime
-    asked_at: datetime
-
-    @property
-    def audience_id(self) -> str:
-        return self.known.audience_id
-
-    def member(self, address_key: str) -> Member:
-        return self.known.member(address_key)
-
-    def observation(self, shown: RemoteMember) -> Observation:
-        return observation_of(shown, self.asked_at, "sync")
 
 
 class ChunkCalls:
     def __init__(self, *, address_changes: AddressChanges, fields: FieldKeeper, clock: Clock) -> None:
-        self._address_changes = address_changes
+        self._moved = MovedContacts(address_changes, clock)
         self._fields = fields
-        self._clock = clock
 
     def send(
         self, run: Run, sending: Sending, operations: Sequence[Operation]
@@ -103,7 +59,7 @@ class ChunkCalls:
         if interruption is None:
             singles, interruption = self._singles(sending, [o for o in operations if not o.is_bulk])
             results += singles
-        results, unasked = self._find_moved(sending, results)
+        results, unasked = self._moved.find(sending, results)
         return results, interruption or unasked
 
     def _send_in_part(
@@ -188,7 +144,7 @@ class ChunkCalls:
             member = good.get(operation.address)
             moved = elsewhere.get(sending.member(operation.address_key).contact_id)
             if member is None and operation.address not in refused and moved is not None:
-                self._apply_address_change(sending, operation.address, moved, sending.asked_at)
+                self._moved.apply(sending, operation.address, moved, sending.asked_at)
                 results.append(PushResult(operation, "held"))
                 continue
             is_new = operation.address in created
@@ -227,7 +183,7 @@ class ChunkCalls:
             return refused
         known = sending.member(operation.address_key)
         if answer.outcome == "absent":
-            return self._missing(sending, operation, operation.address, known.contact_id)
+            return self._moved.missing(sending, operation, operation.address, known.contact_id)
         result = PushResult(operation, "done", status="unsubscribed")
         return _told_apart(sending, result, answer.member, known) if answer.member is not None else result
 
@@ -248,12 +204,12 @@ class ChunkCalls:
         known = sending.member(operation.address_key)
         before = sending.mailchimp.member(sending.audience_id, operation.address)
         if before is None:
-            return self._missing(sending, operation, operation.address, known.contact_id)
+            return self._moved.missing(sending, operation, operation.address, known.contact_id)
         if before.status not in (known.status, "archived"):
             return PushResult(operation, "held", shown=sending.observation(before))
         answer = sending.mailchimp.archive_member(sending.audience_id, operation.address)
         if answer.outcome == "absent":
-            return self._missing(sending, operation, operation.address, known.contact_id)
+            return self._moved.missing(sending, operation, operation.address, known.contact_id)
         if answer.outcome == "done" or answer.refused is None:
             return PushResult(operation, "done", status="archived")
         if answer.member is not None and answer.member.status != known.status:
@@ -275,7 +231,7 @@ class ChunkCalls:
         if old is None:
             new = mailchimp.member(audience_id, operation.address)
             if new is None or (contact_id and new.contact_id not in ("", contact_id)):
-                return self._missing(sending, operation, operation.old_address, contact_id)
+                return self._moved.missing(sending, operation, operation.old_address, contact_id)
             # An earlier delivery of the chunk renamed it.
             return replace(self._push_one(sending, operation), old="absent")
         refused = refusal.code if refusal is not None else ""
@@ -298,65 +254,13 @@ class ChunkCalls:
         result = replace(result, contact_id=member.contact_id, held=_held(operation, member))
         if member.address not in ("", operation.address):
             # The person has changed it once more.
-            self._apply_address_change(sending, operation.address, member, sending.asked_at)
+            self._moved.apply(sending, operation.address, member, sending.asked_at)
             return result
         return _told_apart(sending, result, member, sending.member(operation.address_key), pre_existing=False)
 
     def _push_one(self, sending: Sending, operation: Operation) -> PushResult:
         answer = sending.mailchimp.push_surely(sending.audience_id, [member_object(operation)])
         return self._read_answer(sending, answer, [operation])[0]
-
-    # ------------------------------------------------------------------------------------- who is somewhere else
-
-    def _find_moved(
-        self, sending: Sending, results: Sequence[PushResult]
-    ) -> tuple[list[PushResult], RetryLater | None]:
-        """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
-
-        Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
-        """
-        kept: list[PushResult] = []
-        asked = 0
-        interruption: RetryLater | None = None
-        for one in results:
-            before = _contact_before(one, sending)
-            if not before or asked == _MOST_CONTACTS_ASKED:
-                kept.append(one)
-            elif interruption is None:
-                asked += 1
-                try:
-                    kept.append(self._moved_unheard(sending, one, before))
-                except RetryLater as later:
-                    # Also where only this call fails: until it is known where the person is, the write must not count.
-                    interruption = later
-        return kept, interruption
-
-    def _moved_unheard(self, sending: Sending, one: PushResult, before: str) -> PushResult:
-        """When the contact we knew is found under another address, the person changed it without our noticing, and the
-        write made a new member of the old address. It goes again, and a no goes to where the person is.
-        """
-        operation, audience_id = one.operation, sending.audience_id
-        asked_at = self._clock()
-        found = sending.mailchimp.contact(audience_id, before)
-        if found is None or found.address in ("", operation.address):
-            return one
-        sending.mailchimp.archive_member(audience_id, operation.address)
-        self._apply_address_change(sending, operation.old_address or operation.address, found, asked_at)
-        return PushResult(operation, "held")
-
-    def _apply_address_change(self, sending: Sending, address: str, found: RemoteMember, asked_at: datetime) -> None:
-        change = AddressChange(address, found.address, found, found.last_changed or asked_at, asked_at, "sync")
-        self._address_changes.apply(sending.department, sending.mailchimp, change, was_there=True)
-
-    def _missing(self, sending: Sending, operation: Operation, address: str, contact_id: str) -> PushResult:
-        """Nobody is there any more under an address that we knew: the person changed it, or the contact was deleted."""
-        asked_at = self._clock()
-        sending.mailchimp.audience(sending.audience_id)  # all are missing where the audience itself was deleted
-        found = sending.mailchimp.contact(sending.audience_id, contact_id) if contact_id else None
-        if found is not None and found.address not in ("", address):
-            self._apply_address_change(sending, address, found, asked_at)
-            return PushResult(operation, "held")
-        return PushResult(operation, "held", shown=gone(address, asked_at, asked_at, "sync"))
 
 
 def _bulk_result(
@@ -399,15 +303,6 @@ def _told_apart(
 def _made_calls_fail(operation: Operation, sending: Sending) -> bool:
     kept = sending.member(operation.address_key).refusal
     return kept is not None and kept.code == "no_answer"
-
-
-def _contact_before(one: PushResult, sending: Sending) -> str:
-    """The id of the contact that we knew under the address, if the write met another one; else nothing."""
-    operation = one.operation
-    if operation.action == "add" or one.action == "add" or not one.contact_id:
-        return ""
-    before = sending.member(operation.old_address_key or operation.address_key).contact_id
-    return before if before != one.contact_id else ""
 
 
 def _refusal_words(one: PushResult) -> str:

@@ -39,9 +39,9 @@ from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import ConsentObservations, Meter
-from chalicelib.sync.runs.chunk_calls import Sending
 from chalicelib.sync.runs.progress import RETRY_MARK
 from chalicelib.sync.runs.pull_phase import pull_message
+from chalicelib.sync.runs.sending import Sending
 
 
 class ChunkResults:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.address_status import address_status, address_status_after
-from chalicelib.domain.addresses import mask_address
-from chalicelib.domain.consent.members import ConsentState, Member, OptOut
-from chalicelib.domain.consent.observations import SPEAKERS
-from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact, pracbill_opt_out
+from chalicelib.domain.consent.members import Member, OptOut
+from chalicelib.domain.consent.opt_outs import pracbill_opt_out
 from chalicelib.domain.departments import Department
-from chalicelib.domain.hold_reasons import Explanation, explanation
-from chalicelib.domain.logs import LedgerEntry, Record
-from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import (
     RENAMED,
     WAITING,
@@ -33,7 +28,7 @@ from chalicelib.domain.planning import (
 from chalicelib.domain.push_results import partly_sent_record
 from chalicelib.domain.runs import PARTLY_UNCHANGED, BrakeReason, Run
 from chalicelib.domain.segments.segment import TAGGABLE
-from chalicelib.iteration import map_concurrently, prefetch, slices
+from chalicelib.iteration import prefetch
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStore
@@ -42,13 +37,14 @@ from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
 from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.phase_progress import PhaseReporter
+from chalicelib.sync.runs.plan_opt_outs import PlannedOptOuts
+from chalicelib.sync.runs.plan_records import held_record, planned_record, unchanged_record
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, has_ended, summed
 
 _SHOWN = "shown"  # in the cursor of a plan that is complete: how many of its chunks have their records
 _STATES_AT_ONCE = 200
 _RECORDS_AT_ONCE = 500
 _WRITES_AT_ONCE = 25  # what one write of DynamoDB takes
-_OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
 
 
 @dataclass(slots=True)
@@ -75,7 +71,7 @@ class PlanPhase:
         self._members = members
         self._runs = runs
         self._logs = logs
-        self._ledger = ledger
+        self._opt_outs = PlannedOptOuts(members=members, ledger=ledger, clock=clock)
         self._outbox = outbox
         self._brake = brake
         self._clock = clock
@@ -194,7 +190,7 @@ class PlanPhase:
         self, run: Run, department: Department, batch: Sequence[AddressState], tally: PlanTally
     ) -> list[Operation]:
         now = self._clock()
-        batch = [self._with_no_of_a_move(run, department, state, now) for state in batch]
+        batch = [self._opt_outs.with_no_of_a_move(run, department, state, now) for state in batch]
         decisions = [self._decide_one(run, department, state, now) for state in batch]
         operations = [decision for decision in decisions if isinstance(decision, Operation)]
         for operation in operations:
@@ -251,21 +247,6 @@ class PlanPhase:
                 rechecks.recheck(s.member.address_key)
         rechecks.flush()
 
-    def _with_no_of_a_move(self, run: Run, department: Department, state: AddressState, now: datetime) -> AddressState:
-        """The state with an opt-out that a customer said at the address before, or says at the one after."""
-        others = {arrival.from_key for arrival in state.arrivals} | ({state.moved_to} - {""})
-        for other_key in sorted(others):
-            other = self._members.state(department.id, other_key, department.audience_id)
-            no = no_along_a_move(state, other, now)
-            if no is None:
-                continue
-            member = state.member
-            if not run.dry_run:
-                self._ledger.append(department.id, member.address_key, _moved_along_entry(member, no, now))
-                self._remember(department, member, no)
-            state = replace(state, member=replace(member, opt_out=no))
-        return state
-
     def _decide_one(self, run: Run, department: Department, state: AddressState, now: datetime) -> Operation | Held:
         """One address; a customer's move from one address to another is decided once for both."""
         assert department.audience is not None
@@ -283,54 +264,13 @@ class PlanPhase:
         is_other_decided = _decides_all(run, department) or bool(other.marks)
         return plan_move(state, other, is_other_decided=is_other_decided, policy=policy, fields=fields, now=now)
 
-    def _remember_opt_outs(self, department: Department, tally: PlanTally) -> None:
-        """Remember PracBill's own opt-outs: they must stand when the customer is removed, or comes back silent."""
-        now, told = self._clock(), tally.opt_outs
-        for member, said in told:
-            self._follow(department, member, said, now)
-        for part in slices(told, _OPT_OUTS_AT_ONCE):
-            # Before the facet, by which a repeat would take the opt-out for known.
-            self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
-            unheard = [
-                (m.address_key, m.address, ConsentState(opt_out=said)) for m, said in part if not m.has_consent_state
-            ]
-            if not unheard or not self._members.add_consent_states(department.id, unheard):
-                unheard = []
-            added = {key for key, _, _ in unheard}
-            rest = [(m, said) for m, said in part if m.address_key not in added]
-            map_concurrently(lambda one: self._remember(department, *one), rest)
-        tally.opt_outs.clear()
-
-    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
-        def consent_state(known: ConsentState) -> ConsentState:
-            return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
-
-        self._members.change_consent_state(department.id, member.address_key, member.address, consent_state)
-
-    def _follow(self, department: Department, member: Member, said: OptOut, now: datetime) -> None:
-        """A no said to PracBill by who left the address in Mailchimp holds for the address they moved to.
-
-        No customer has that one, so nothing else would bring the no there.
-        """
-        followed, audience_id = {member.address_key}, department.audience_id
-        while member.successor_key and member.successor_key not in followed:
-            left, there = self._members.states(department.id, [member.address_key, member.successor_key], audience_id)
-            if not there.member.address or no_of_a_contact(said, left, there) is None:
-                return
-            member = there.member
-            followed.add(member.address_key)
-            self._ledger.append(department.id, member.address_key, _moved_along_entry(member, said, now))
-            self._remember(department, member, said)
-            batch = self._members.batch(department.id)
-            batch.mark(member.address_key, "no-moved-along")
-            batch.flush()
-
     def _put_chunk(self, run: Run, number: int, chunk: tuple[Operation, ...]) -> int:
         self._runs.put_chunk(run, number, chunk)
         return number + 1
 
     def _flush(self, run: Run, department: Department, tally: PlanTally) -> None:
-        self._remember_opt_outs(department, tally)
+        self._opt_outs.remember(department, tally.opt_outs)
+        tally.opt_outs.clear()
         self._logs.add_records(run.department_id, run.id, tally.records)
         tally.statuses.flush()
         tally.records.clear()
@@ -364,69 +304,3 @@ def may_leave(state: AddressState, decision: Operation | Held) -> bool:
     if state.address_customers is None or not (state.member.has_consent_state or state.member.pushed_at):
         return False
     return state.member.status not in TAGGABLE or (isinstance(decision, Operation) and decision.action == "unsubscribe")
-
-
-def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
-    return LedgerEntry(
-        at=opt_out.at,
-        recorded_at=now,
-        was=member.status,
-        became="unsubscribed",
-        who="PracBill",
-        route="pracbill",
-        rule="no-recorded",
-        evidence={"customers": ", ".join(opt_out.customers)} if opt_out.customers else {},
-    )
-
-
-def _moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
-    entry = _pracbill_entry(member, no, now)
-    return replace(entry, who=SPEAKERS[no.route], rule="no-moved-along")
-
-
-def planned_record(operation: Operation, at: datetime) -> Record:
-    """The record of an operation that is not carried out yet; applying it replaces the record."""
-    words = explain_partly_sent(operation.left_out) if operation.left_out else Explanation("", "")
-    return Record(
-        key=operation.address_key,
-        customer_id=operation.customer_id,
-        address=mask_address(operation.address),
-        action=operation.action,
-        outcome="planned",
-        code=operation.rule,
-        cause=words.cause,
-        fix=words.fix,
-        at=at,
-    )
-
-
-def unchanged_record(held: Held, at: datetime) -> Record:
-    """The record of an address with which all is well and nothing to do; it is kept only with more to say."""
-    return Record(
-        key=held.address_key,
-        customer_id=held.customer_id,
-        address=mask_address(held.address),
-        action="none",
-        outcome="done",
-        code=held.rule,
-        cause="",
-        fix="",
-        at=at,
-    )
-
-
-def held_record(held: Held, at: datetime, *, no: OptOut | None, zone: tzinfo) -> Record:
-    """The record of an address for which nothing was sent; `no` is its last known opt-out, `zone` the department's."""
-    words = explanation(held.code, held.words, field=held.field, no=no, zone=zone)
-    return Record(
-        key=held.address_key,
-        customer_id=held.customer_id,
-        address=mask_address(held.address),
-        action="none",
-        outcome="held",
-        code=held.code,
-        cause=words.cause,
-        fix=words.fix,
-        at=at,
-        params=words.params,
-    )

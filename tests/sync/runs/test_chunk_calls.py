@@ -21,7 +21,8 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.runs.apply_phase import _sort_out
-from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls, Known, Sending
+from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls
+from chalicelib.sync.runs.sending import Known, Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
