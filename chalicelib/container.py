@@ -13,7 +13,8 @@ from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
 from chalicelib.run_machinery import RunMachinery
 from chalicelib.sync.account.audiences import Audiences
 from chalicelib.sync.account.call_limits import CallLimits
-from chalicelib.sync.account.connections import Connections, RunCalls
+from chalicelib.sync.account.connection_panel import ConnectionPanel, RunCalls
+from chalicelib.sync.account.connections import Connections
 from chalicelib.sync.account.settings import DepartmentSettings
 from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.consent.webhook_events import Events
@@ -57,12 +58,9 @@ class Container(RunMachinery):
     @cached_property
     def events(self) -> Events:
         return Events(
-            departments=self.stores.departments,
-            members=self.stores.members,
-            events=self.stores.events,
+            stores=self.stores,
             observations=self.observations,
             outbox=self.outbox,
-            logs=self.stores.logs,
             mailchimp_for=self.mailchimp_for,
             clock=self.seams.clock,
             meter=self.seams.meter,
@@ -81,20 +79,25 @@ class Container(RunMachinery):
             self.accounts,
             self.hooks,
             registration=self.registration,
-            audience_status=self.audience_status,
-            open_mailchimp=self.mailchimp_of_key,
             attempts=self.stores.attempts,
-            runs=self.run_calls,
-            schedule=self.schedule,
+            panel=ConnectionPanel(
+                audience_status=self.audience_status,
+                runs=self.run_calls,
+                schedule=self.schedule,
+                clock=self.seams.clock,
+            ),
+            stop_run=self.stop_run,
             clock=self.seams.clock,
         )
+
+    def stop_run(self, department_id: str, reason: str) -> None:
+        self.lifecycle.stop_active(department_id, reason)
 
     @cached_property
     def run_calls(self) -> RunCalls:
         return RunCalls(
             active=self.runs.active,
             last_failed=self.runs.last_failed,
-            stop=self.lifecycle.stop_active,
             first_plan=self.lifecycle.first_plan,
         )
 

@@ -72,11 +72,7 @@ class RunMachinery(Foundations):
             observations=self.observations,
             outbox=self.outbox,
             opener=AudienceOpener(mailchimp_for=self.mailchimp_for, fields=self.fields, hooks=self.hooks),
-            members=self.stores.members,
-            runs=self.stores.runs,
-            logs=self.stores.logs,
-            seen_addresses=self.stores.seen_addresses,
-            pushed_members=self.stores.pushed_members,
+            stores=self.stores,
             clock=self.seams.clock,
         )
 

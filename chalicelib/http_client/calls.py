@@ -149,43 +149,46 @@ class ClientOptions(TypedDict):
     retry_policy: NotRequired[RetryPolicy]
 
 
-class HttpCalls:
-    """Calls to one server with one authorization.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Whom the calls go to, and how it is spoken to and of.
 
-    `side` is the server's name for staff; `authorization` gives the header's value for each call; `explain` gives the
-    words for staff of an error that may pass; `silent_403`: see `retry.transient_error_of`; `only_json`: the body of a
-    success is JSON, if there is one; the others: see ClientOptions.
+    `name` is for staff; `authorization` gives the header's value for each call; `explain` gives the words for staff of
+    an error that may pass; `silent_403`: see `retry.transient_error_of`; `only_json`: the body of a success is JSON, if
+    there is one.
     """
+
+    url: str
+    name: str
+    authorization: Callable[[], str] = field(repr=False)
+    explain: Callable[[TransientError], str]
+    silent_403: bool = False
+    only_json: bool = False
+
+
+class HttpCalls:
+    """Calls to one server with one authorization; the options are those of ClientOptions."""
 
     def __init__(
         self,
-        base_url: str,
+        server: Server,
         *,
-        side: str,
-        authorization: Callable[[], str],
-        explain: Callable[[TransientError], str],
         remaining: Callable[[], float],
         sleep: Callable[[float], None],
         random: Callable[[], float],
         on_call: Callable[[CallMade], None] = ignore_call,
         session_factory: Callable[[], requests.Session] = new_session,
         retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
-        silent_403: bool = False,
-        only_json: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._side = side
-        self._authorization = authorization
-        self._explain = explain
+        self._server = server
+        self._base_url = server.url.rstrip("/")
         self._remaining = remaining
         self._sleep = sleep
         self._random = random
         self._on_call = on_call
         self._session = session_factory()
         self._retry_policy = retry_policy
-        self._silent_403 = silent_403
-        self._only_json = only_json
         self._clock = clock
 
     def send(self, call: Call) -> Answer:
@@ -196,7 +199,7 @@ class HttpCalls:
         the address of the server is unusable: nothing is sent where anybody could listen.
         """
         if is_plain_http(self._base_url):
-            raise StopRun(f"The configured address of {self._side} must begin with https://.")
+            raise StopRun(f"The configured address of {self._server.name} must begin with https://.")
         faults: list[TransientError] = []
         for attempt in itertools.count(1):
             started = self._clock()
@@ -207,7 +210,7 @@ class HttpCalls:
                 return outcome
             faults.append(transient)
             if call.divisible and transient.may_be_ours and self._clock() - started >= SLOW_SECONDS:
-                raise FailedAlike(self._explain(transient), transient)
+                raise FailedAlike(self._server.explain(transient), transient)
             self._wait_or_give_up(call, faults, attempt)
         raise AssertionError("unreachable")
 
@@ -215,9 +218,9 @@ class HttpCalls:
         self._session.close()
 
     def _transient_error_of(self, answer: Answer) -> TransientError | None:
-        if self._only_json and answer.is_success and answer.body.strip() and answer.document() is None:
+        if self._server.only_json and answer.is_success and answer.body.strip() and answer.document() is None:
             return unreadable(answer.status)
-        silent = self._silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
+        silent = self._server.silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
         is_page = answer.body.lstrip()[:1] == b"<"
         return transient_error_of(answer.status, answer.headers, silent_403=silent, is_page=is_page)
 
@@ -236,16 +239,17 @@ class HttpCalls:
             self._sleep(wait)
             return
         if call.creates and transient.may_have_run:
-            raise UncertainCreation(self._explain(transient), after_seconds=transient.retry_after)
+            raise UncertainCreation(self._server.explain(transient), after_seconds=transient.retry_after)
         if transient.may_be_ours and all(transient.is_like(earlier) for earlier in faults):
-            raise FailedAlike(self._explain(transient), transient)
-        raise RetryLater(self._explain(transient), after_seconds=transient.retry_after)
+            raise FailedAlike(self._server.explain(transient), transient)
+        raise RetryLater(self._server.explain(transient), after_seconds=transient.retry_after)
 
     def _try_once(self, call: Call) -> Answer | TransientError:
         read_seconds = min(call.read_seconds, self._remaining() - self._retry_policy.reserve)
         if read_seconds < SHORTEST_CALL_SECONDS:
+            name = self._server.name
             raise RetryLater(
-                f"{self._side} did not answer in time. A sync continues automatically; anything else can be repeated."
+                f"{name} did not answer in time. A sync continues automatically; anything else can be repeated."
             )
         started = self._clock()
         outcome = self._exchange(call, read_seconds)
@@ -253,7 +257,7 @@ class HttpCalls:
         return outcome
 
     def _exchange(self, call: Call, read_seconds: float) -> Answer | TransientError:
-        headers = {"Authorization": self._authorization(), "Accept": "application/json"}
+        headers = {"Authorization": self._server.authorization(), "Accept": "application/json"}
         body = None
         if call.body is not None:
             headers["Content-Type"] = "application/json"
@@ -269,10 +273,12 @@ class HttpCalls:
                 allow_redirects=False,  # a redirect would carry the key elsewhere
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
-            raise StopRun(f"The configured address of {self._side} is not a web address.") from None
+            raise StopRun(f"The configured address of {self._server.name} is not a web address.") from None
         except requests.exceptions.InvalidHeader:
             # `from None`: the original message quotes the header, and with it the key.
-            raise StopRun(f"The configured key or token for {self._side} has characters that cannot be sent.") from None
+            raise StopRun(
+                f"The configured key or token for {self._server.name} has characters that cannot be sent."
+            ) from None
         except requests.RequestException as broken:
             return TransientError(None, may_have_run=not _never_connected(broken))
         return Answer(answer.status_code, answer.headers, answer.content)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from chalicelib.errors import RetryLater
-from chalicelib.http_client.calls import Answer, Call, ClientOptions, HttpCalls
+from chalicelib.http_client.calls import Answer, Call, ClientOptions, HttpCalls, Server
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
 from chalicelib.mailchimp.keys import ApiKey
@@ -32,15 +32,15 @@ class MailchimpApi:
     def __init__(self, key: ApiKey, *, url_template: str, **client_options: Unpack[ClientOptions]) -> None:
         # Any user name will do beside the key (Marketing API, "Authentication").
         authorization = "Basic " + b64encode(f"pracbill:{key.value}".encode()).decode()
-        self._calls = HttpCalls(
-            url_template.replace("{dc}", key.server_prefix),
-            side="Mailchimp",
+        server = Server(
+            url=url_template.replace("{dc}", key.server_prefix),
+            name="Mailchimp",
             authorization=lambda: authorization,
             explain=explain_fault,
             silent_403=True,
             only_json=True,
-            **client_options,
         )
+        self._calls = HttpCalls(server, **client_options)
 
     def send(self, call: Call) -> Answer:
         """The answer, whatever its status; raises RetryLater for faults that may pass."""

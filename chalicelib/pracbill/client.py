@@ -24,7 +24,7 @@ from chalicelib.domain.customers import (
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.texts import text_of
 from chalicelib.errors import StopRun
-from chalicelib.http_client.calls import Call, ClientOptions, HttpCalls
+from chalicelib.http_client.calls import Call, ClientOptions, HttpCalls, Server
 from chalicelib.pracbill.errors import (
     CHANGES,
     CONSENT,
@@ -109,13 +109,13 @@ class PracBillClient:
     """
 
     def __init__(self, base_url: str, token: Callable[[], str], **client_options: Unpack[ClientOptions]) -> None:
-        self._calls = HttpCalls(
-            base_url,
-            side="PracBill",
+        server = Server(
+            url=base_url,
+            name="PracBill",
             authorization=lambda: f"Bearer {_checked(token())}",
             explain=explain_fault,
-            **client_options,
         )
+        self._calls = HttpCalls(server, **client_options)
 
     def department(self, department_id: str) -> Department:
         """The department. A time zone that is missing or unknown becomes UTC, and `note` says so."""

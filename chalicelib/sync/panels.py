@@ -13,7 +13,7 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audiences import overview_of
-from chalicelib.sync.account.connections import status_of
+from chalicelib.sync.account.connection_panel import status_of
 from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import settings_view
 from chalicelib.sync.runs.sync_logs import Logs

@@ -5,19 +5,25 @@ import socket
 import pytest
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.http_client.calls import Call, CallMade, FailedAlike, HttpCalls, KeptSession, UncertainCreation
+from chalicelib.http_client.calls import Call, CallMade, FailedAlike, HttpCalls, KeptSession, Server, UncertainCreation
 from tests.http_client.scripted import BREAK_OFF, HANG_UP, SILENCE, Reply, ScriptedServer, Waiting
 
 READ = Call("GET", "/things/{thing}", {"thing": "7"})
 CREATE = Call("POST", "/things", body={"name": "x"}, creates=True)
 
 
-def calls_to(url: str, waiting: Waiting, *, token: str = "t-1") -> HttpCalls:
-    return HttpCalls(
-        url,
-        side="Mailchimp",
+def mailchimp_at(url: str, token: str = "t-1") -> Server:
+    return Server(
+        url=url,
+        name="Mailchimp",
         authorization=lambda: f"Bearer {token}",
         explain=lambda transient: f"fault {transient.status}",
+    )
+
+
+def calls_to(url: str, waiting: Waiting, *, token: str = "t-1") -> HttpCalls:
+    return HttpCalls(
+        mailchimp_at(url, token),
         remaining=waiting.remaining,
         sleep=waiting.sleep,
         random=waiting.random,
@@ -236,10 +242,7 @@ def test_a_call_may_be_limited_to_fewer_tries(calls: HttpCalls, server: Scripted
 def test_a_slow_call_that_can_be_divided_is_not_repeated_as_it_is(server: ScriptedServer, waiting: Waiting) -> None:
     now = iter(range(0, 10_000, 30))
     calls = HttpCalls(
-        server.url,
-        side="Mailchimp",
-        authorization=lambda: "Bearer t-1",
-        explain=lambda transient: f"fault {transient.status}",
+        mailchimp_at(server.url),
         remaining=waiting.remaining,
         sleep=waiting.sleep,
         random=waiting.random,

@@ -24,7 +24,7 @@ from chalicelib.store.aws import dynamodb, kms
 from chalicelib.store.hook_records import HookRecordStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.stores import AwsClients, Retention
-from chalicelib.sync.account.connections import RunCalls
+from chalicelib.sync.account.connection_panel import RunCalls
 from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
@@ -119,9 +119,11 @@ class OfficeService(StandInService):
         return RunCalls(
             active=office.active_run,
             last_failed=lambda department: office.failed,
-            stop=lambda *stop: office.stopped.append(stop),
             first_plan=lambda *plan: office.planned.append(plan),
         )
+
+    def stop_run(self, department_id: str, reason: str) -> None:
+        self._office.stopped.append((department_id, reason))
 
     def segment_count(self, department_id: str) -> int:
         return 3

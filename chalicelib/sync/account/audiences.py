@@ -32,7 +32,8 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account.audience_fields import CompletedFields, create_missing, traits_of, with_look
 from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.connections import RunCalls, for_another_audience
+from chalicelib.sync.account.connection_panel import RunCalls
+from chalicelib.sync.account.connections import for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
 from chalicelib.sync.account.webhook_registration import WebhookRegistration
 

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from chalicelib.contract.account import AudienceSummary, ConnectionStatus
-from chalicelib.contract.runs import RunView
-from chalicelib.domain.departments import Audience, Connection, Department, Finding
-from chalicelib.domain.health import HOOK_LEFT_BEHIND, health, seen_in_mailchimp, worst_first
+from chalicelib.contract.account import ConnectionStatus
+from chalicelib.domain.departments import Connection, Department
+from chalicelib.domain.health import HOOK_LEFT_BEHIND
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, bad_input, conflict
 from chalicelib.mailchimp.answers import Account
 from chalicelib.mailchimp.client import MailchimpClient
@@ -28,10 +27,9 @@ from chalicelib.mailchimp.errors import AudienceGone, NotPermitted
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
 from chalicelib.store.attempts import AttemptStore
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
+from chalicelib.sync.account.connection_panel import ConnectionPanel
+from chalicelib.sync.account.credentials import LinkedAccounts
 from chalicelib.sync.account.registration import Registration
-from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.webhook_registration import WebhookRegistration, without_hook
 
 logger = logging.getLogger("pracbill-mailchimp.connect")
@@ -42,23 +40,9 @@ ATTEMPTS_WINDOW = timedelta(minutes=15)
 # Mailchimp's user levels that may look at audiences and change nothing ("User levels").
 _READ_ONLY_ROLES = frozenset({"viewer", "author"})
 
-ActiveRun = Callable[[Department], RunView | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RunCalls:
-    """What connection and audience need of runs: the department's active one and its last one if that failed, as views;
-    `stop(department_id, reason)`; and `first_plan(department_id, by)`, a full dry run for a newly selected audience,
-    unless a run is active."""
-
-    active: ActiveRun
-    last_failed: ActiveRun
-    stop: Callable[[str, str], None]
-    first_plan: Callable[[str, str], object]
-
 
 class Connections:
-    """A department's link to a Mailchimp account."""
+    """A department's link to a Mailchimp account. `stop_run(department_id, reason)` ends its active run."""
 
     def __init__(
         self,
@@ -67,22 +51,18 @@ class Connections:
         hooks: WebhookRegistration,
         *,
         registration: Registration,
-        audience_status: AudienceStatusCache,
-        open_mailchimp: OpenMailchimp,
         attempts: AttemptStore,
-        runs: RunCalls,
-        schedule: Schedule,
+        panel: ConnectionPanel,
+        stop_run: Callable[[str, str], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._departments = departments
         self._accounts = accounts
         self._hooks = hooks
         self._registration = registration
-        self._audience_status = audience_status
-        self._open_mailchimp = open_mailchimp
         self._attempts = attempts
-        self._runs = runs
-        self._schedule = schedule
+        self._panel = panel
+        self._stop_run = stop_run
         self._clock = clock
 
     def status(self, department_id: str) -> ConnectionStatus:
@@ -90,7 +70,7 @@ class Connections:
 
         A department that was never connected is simply not connected, whether PracBill knows it or not.
         """
-        return self._view(self._departments.get(department_id))
+        return self._panel.of(self._departments.get(department_id))
 
     def connect(self, department_id: str, api_key: str, *, by: str) -> ConnectionStatus:
         """Verify a key with Mailchimp, then store it. A key of the connected account takes the place of the old one.
@@ -103,13 +83,13 @@ class Connections:
         department = self._registration.department(department_id)
         attempt = self._begin_attempt(department_id)
         try:
-            department = self._link(department, key, self._open_mailchimp(key))
+            department = self._link(department, key, self._accounts.client_of(key))
         except RetryLater:
             self._attempts.remove(department_id, attempt)
             raise
         self._attempts.clear(department_id)
         logger.info("Department %s was connected by %s", department_id, by)
-        return self._view(department)
+        return self._panel.of(department)
 
     def disconnect(self, department_id: str, *, by: str) -> ConnectionStatus:
         """Remove the key and our webhook and stop the active run; everything else stays for a reconnection.
@@ -118,15 +98,15 @@ class Connections:
         does no harm.
         """
         if self._departments.get(department_id) is None:
-            return self._view(None)
+            return self._panel.of(None)
         department = self._departments.change(department_id, _disconnected)
         if department.active_run_id:
-            self._runs.stop(department_id, "The department was disconnected from Mailchimp.")
+            self._stop_run(department_id, "The department was disconnected from Mailchimp.")
         key = self._accounts.last_key(department_id)
         self._accounts.remove_key(department_id)
-        all_gone = self._hooks.retire(department, self._open_mailchimp(key) if key else None)
+        all_gone = self._hooks.retire(department, self._accounts.client_of(key) if key else None)
         logger.info("Department %s was disconnected by %s", department_id, by)
-        return self._view(self._departments.get(department_id), () if all_gone else (HOOK_LEFT_BEHIND,))
+        return self._panel.of(self._departments.get(department_id), () if all_gone else (HOOK_LEFT_BEHIND,))
 
     def _begin_attempt(self, department_id: str) -> str:
         """Count an attempt before it is made, so that attempts side by side are limited, too."""
@@ -160,50 +140,6 @@ class Connections:
             return self._hooks.repair(department, client)
         except (KeyRejected, AudienceGone):
             return department
-
-    def _view(self, department: Department | None, more: tuple[Finding, ...] = ()) -> ConnectionStatus:
-        department = self._audience_status.refreshed(department) if department is not None else None
-        connected = department if department is not None and department.connection is not None else None
-        run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
-        failed = self._runs.last_failed(connected) if connected is not None else None
-        next_sync_at = self._schedule.next_sync_at(department)
-        return status_of(department, run=run, failed=failed, next_sync_at=next_sync_at, now=self._clock(), more=more)
-
-
-def status_of(
-    department: Department | None,
-    *,
-    run: RunView | None,
-    failed: RunView | None,
-    next_sync_at: datetime | None,
-    now: datetime,
-    more: tuple[Finding, ...] = (),
-) -> ConnectionStatus:
-    """The status panel from what is stored."""
-    connection = department.connection if department else None
-    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department), *more)
-    return ConnectionStatus(
-        state=connection.state if connection else "not_connected",
-        account_name=connection.account_name if connection else None,
-        server_prefix=connection.server_prefix if connection else None,
-        key_hint=connection.key_hint if connection else None,
-        audience=_summary(department.audience) if department and department.audience else None,
-        last_synced_at=department.last_synced_at if department else None,
-        next_sync_at=next_sync_at,
-        active_run=run,
-        health=worst_first(findings),
-    )
-
-
-def _summary(audience: Audience) -> AudienceSummary:
-    """The selected audience, which stays selected while the department is disconnected."""
-    status = audience.status
-    return AudienceSummary(
-        audience.id,
-        audience.name,
-        member_count=status.member_count if status else None,
-        counted_at=status.counted_at if status else None,
-    )
 
 
 def for_another_audience(department: Department) -> Department:

@@ -24,10 +24,7 @@ from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.mailchimp.webhook import HookEvent, read_event
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.events import EventStore
-from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
+from chalicelib.store.stores import Stores
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
@@ -64,23 +61,18 @@ class Events:
     def __init__(
         self,
         *,
-        departments: DepartmentStore,
-        members: MemberStore,
-        events: EventStore,
+        stores: Stores,
         observations: Observations,
         outbox: PracBillOutbox,
-        logs: LogStore,
         mailchimp_for: MailchimpFor,
         clock: Clock,
         meter: Meter,
     ) -> None:
-        self._departments = departments
-        self._members = members
-        self._events = events
+        self._departments, self._members = stores.departments, stores.members
+        self._events, self._logs = stores.events, stores.logs
         self._observations = observations
         self._outbox = outbox
-        self._address_changes = AddressChanges(members, observations)
-        self._logs = logs
+        self._address_changes = AddressChanges(stores.members, observations)
         self._mailchimp_for = mailchimp_for
         self._clock = clock
         self._meter = meter

@@ -40,7 +40,7 @@ from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.ports import ConsentObservations, Meter
 from chalicelib.sync.runs.progress import RETRY_MARK
-from chalicelib.sync.runs.pull_phase import pull_message
+from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.sending import Sending
 
 

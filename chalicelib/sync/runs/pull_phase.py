@@ -12,19 +12,16 @@ and hears nothing twice.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal, cast, get_args
 
 from chalicelib.domain.consent.members import Member, Status
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department, OutboxBacklog
 from chalicelib.domain.fieldmap import held_fingerprint
-from chalicelib.domain.logs import MOST_NAMED, LogEntry, LogStatus, customers_in_words
-from chalicelib.domain.moments import moment_text, parse_moment
+from chalicelib.domain.logs import MOST_NAMED, LogEntry, LogStatus
 from chalicelib.domain.planning import customer_ids_of
 from chalicelib.domain.pushed_members import PushedMembers, pushed_print
 from chalicelib.domain.runs import Run
@@ -33,11 +30,7 @@ from chalicelib.errors import RetryLater, StopRun
 from chalicelib.iteration import prefetch
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.pushed_members import PushedMemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SeenAddressStore
+from chalicelib.store.stores import Stores
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
@@ -45,9 +38,10 @@ from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.audience_opening import AudienceOpener
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
+from chalicelib.sync.runs.pull_cursor import Part, PullCursor
+from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.retries import Retries
 
-Part = Literal["live", "archived", "missing", "tell", "end"]
 # Members that change in the run's first seconds are still read: whoever changes something and then starts a sync
 # expects to find it. Later changes belong to the next run, so that the listing has an end.
 _GRACE = timedelta(seconds=2)
@@ -58,51 +52,6 @@ MOST_LOOK_UPS = 1000
 _NOT_THERE: frozenset[Status] = frozenset({"absent", "forgotten"})
 
 _DRY = "A dry run sends nothing to PracBill; the next sync does."
-
-_WORDS = {
-    "opted_out": "unsubscribed",
-    "bounced": "bounced",
-    "deleted": "deleted in Mailchimp",
-    "resubscribed": "subscribed again",
-    "not_accepted": "subscribed in Mailchimp despite an opt-out, which still counts",
-    "address_changed": "changed their address in Mailchimp",
-}
-
-
-@dataclass(slots=True)
-class PullCursor:
-    """Where a pull stands, and what it has counted. `since` and `shard` belong to the part it is in."""
-
-    part: Part = "live"
-    since: datetime | None = None
-    shard: int = 0
-    look_ups: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    who: list[str] = field(default_factory=list)  # the first addresses of which there was news, for the log entry
-
-    @classmethod
-    def of(cls, cursor: dict[str, str]) -> PullCursor:
-        counts = {name[1:]: int(value) for name, value in cursor.items() if name.startswith("#")}
-        part = cursor.get("part", "live")
-        return cls(
-            part=cast(Part, part) if part in get_args(Part) else "live",
-            since=parse_moment(cursor.get("since", "")),
-            shard=int(cursor.get("shard", "0")),
-            look_ups=int(cursor.get("look_ups", "0")),
-            counts=Counter(counts),
-            who=cursor["who"].split(",") if cursor.get("who") else [],
-        )
-
-    def cursor(self) -> dict[str, str]:
-        place = {"part": self.part, "shard": str(self.shard), "look_ups": str(self.look_ups)}
-        if self.who:
-            place["who"] = ",".join(self.who[:MOST_NAMED])
-        if self.since is not None:
-            place["since"] = moment_text(self.since)
-        return place | {f"#{name}": str(count) for name, count in self.counts.items()}
-
-    def move(self, part: Part) -> None:
-        self.part, self.since, self.shard = part, None, 0
 
 
 @dataclass(slots=True)
@@ -162,23 +111,16 @@ class PullPhase:
         observations: Observations,
         outbox: PracBillOutbox,
         opener: AudienceOpener,
-        members: MemberStore,
-        runs: RunStore,
-        logs: LogStore,
-        seen_addresses: SeenAddressStore,
-        pushed_members: PushedMemberStore,
+        stores: Stores,
         clock: Clock,
     ) -> None:
         self._observations = observations
         self._outbox = outbox
         self._opener = opener
-        self._address_changes = AddressChanges(members, observations)
-        self._retries = Retries(members=members, runs=runs, logs=logs, clock=clock)
-        self._members = members
-        self._runs = runs
-        self._logs = logs
-        self._seen_addresses = seen_addresses
-        self._pushed_members = pushed_members
+        self._address_changes = AddressChanges(stores.members, observations)
+        self._retries = Retries(members=stores.members, runs=stores.runs, logs=stores.logs, clock=clock)
+        self._members, self._runs, self._logs = stores.members, stores.runs, stores.logs
+        self._seen_addresses, self._pushed_members = stores.seen_addresses, stores.pushed_members
         self._clock = clock
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
@@ -389,16 +331,6 @@ class PullPhase:
         """The customers of the first addresses of which there was news."""
         keys = list(dict.fromkeys(pull.place.who))[:MOST_NAMED]
         return customer_ids_of(self._members.states(pull.department.id, keys, pull.audience_id))
-
-
-def pull_message(counts: dict[str, int], customer_ids: Sequence[str] = ()) -> str:
-    """What was read from Mailchimp and sent to PracBill, in a sentence or two."""
-    observed = ", ".join(f"{counts[name]} {words}" for name, words in _WORDS.items() if counts.get(name))
-    told = counts.get("told", 0)
-    sent = "1 update" if told == 1 else f"{told} updates"
-    who = f" ({customers_in_words(customer_ids)})" if customer_ids else ""
-    parts = [f"From Mailchimp: {observed}{who}." if observed else "", f"{sent} sent to PracBill." if told else ""]
-    return " ".join(part for part in parts if part)
 
 
 def _is_whole(run: Run, department: Department, audience: Audience) -> bool:
