@@ -97,11 +97,6 @@ def prepare(customer: Customer, fields: FieldMap) -> Prepared:
     return Prepared(values, tuple(left_out))
 
 
-def merge_values(customer: Customer, fields: FieldMap) -> MergeValues:
-    """The merge fields a member should hold for this customer; every tag of `fields` is present."""
-    return prepare(customer, fields).values
-
-
 def values_fingerprint(values: Mapping[str, object]) -> str:
     """Tells whether Mailchimp holds these values: the same for ours and for what it answers, where nothing differs."""
     normal = {tag: _normal(value) for tag, value in values.items()}
@@ -186,12 +181,6 @@ def _address(address: Address, default_country: str) -> tuple[MergeValue, LeftOu
     value = {theirs: cut_to_bytes(getattr(address, ours)) for ours, theirs in _ADDRESS_PARTS.items()}
     cut = tuple(ours for ours, theirs in _ADDRESS_PARTS.items() if value[theirs] != getattr(address, ours))
     return value | {"country": country}, LeftOut("ADDRESS", "cut", cut) if cut else None
-
-
-def address_value(address: Address, default_country: str) -> dict[str, str] | None:
-    """Mailchimp's address object, or None when a part that it requires is missing."""
-    value, _ = _address(address, default_country)
-    return value if isinstance(value, dict) else None
 
 
 def us_phone(phone: str) -> str:

@@ -62,7 +62,6 @@ _ACTION_WORDS = {
 _HELD_WORDS = {"invalid_email": "Invalid email", "compliance_state": "Compliance state"}
 # Reasons that say themselves what has to be done; with others it is to check that the other side works.
 _SAYS_WHAT_TO_DO = ("Rate limit exceeded", "Access blocked")
-WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,8 @@ from chalicelib.domain.fieldmap import (
     WANTED_FIELDS,
     FieldMap,
     LeftOut,
-    address_value,
     cut_to_bytes,
     held_fingerprint,
-    merge_values,
     prepare,
     us_phone,
     values_fingerprint,
@@ -34,6 +32,16 @@ ANN = Customer(
     phone="03 9123 4567",
     address=HOME,
 )
+
+
+def merge_values(customer: Customer, fields: FieldMap) -> Any:
+    return prepare(customer, fields).values
+
+
+def address_value(address: Address, default_country: str) -> Any:
+    """Mailchimp's address object, or None where none is sent."""
+    fields = FieldMap(("ADDRESS",), country=default_country)
+    return merge_values(replace(ANN, address=address), fields)["ADDRESS"] or None
 
 
 def test_each_field_goes_where_the_guide_says() -> None:

@@ -56,14 +56,6 @@ def check_rules(raw: object) -> tuple[Rule, ...]:
     return rules
 
 
-def check_name(raw: object) -> str:
-    """A segment's name, trimmed; RefuseRequest (400) with its fault."""
-    name, faults = read_name(raw)
-    if faults:
-        raise bad_input(*faults)
-    return name
-
-
 def name_key(name: str) -> str:
     """Equal for names that staff, and Mailchimp, would take for the same: case and composed accents do not count."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())

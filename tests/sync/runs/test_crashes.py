@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib.domain.runs import WRITES, Run
+from chalicelib.domain.runs import Run
 from chalicelib.http_client.calls import HttpCalls
 from chalicelib.mailchimp.push import PushCalls
 from tests.sync.engine import Engine, Killed, Practice
@@ -26,6 +26,8 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 POINTS_OF_A_FIRST_SYNC = 64
 POINTS_OF_A_DAY = 80
 _DAYS_A_TEST = 3
+# The counts of a run that each stand for something written to Mailchimp.
+WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename")
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "SendMessageBatch"})
 
 
