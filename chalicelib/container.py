@@ -192,8 +192,7 @@ class Container(RunMachinery):
     @cached_property
     def segments(self) -> Segments:
         return Segments(
-            segments=self.stores.segments,
-            departments=self.stores.departments,
+            stores=self.stores,
             registration=self.registration,
             reader_for=self.reader_for,
             previews=self.previews,

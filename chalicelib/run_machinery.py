@@ -139,16 +139,7 @@ class RunMachinery(Foundations):
     @cached_property
     def segments_phase(self) -> SegmentsPhase:
         return SegmentsPhase(
-            segments=self.stores.segments,
-            departments=self.stores.departments,
-            customers=self.stores.customers,
-            members=self.stores.members,
-            tags=self.stores.tags,
-            checks=self.stores.rechecks,
-            address_statuses=self.stores.address_statuses,
-            seen_addresses=self.stores.seen_addresses,
-            runs=self.stores.runs,
-            logs=self.stores.logs,
+            stores=self.stores,
             reader_for=self.reader_for,
             mailchimp_for=self.mailchimp_for,
             clock=self.seams.clock,

@@ -98,7 +98,7 @@ class Records(Protocol):
 class Logs(Protocol):
     """The Sync Logs; a filter that is None lets everything through."""
 
-    def list(
+    def list(  # noqa: PLR0913 - each is a filter of the list
         self,
         department_id: str,
         *,

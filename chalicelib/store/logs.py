@@ -57,7 +57,7 @@ class LogStore:
         found = LogItem.query(f"{department_id}{_HISTORY}", LogItem.sk >= moment_text(since), consistent_read=True)
         return (from_document(Moment, item.document) for item in found)
 
-    def entries(
+    def entries(  # noqa: PLR0913 - each is a filter of the list
         self,
         department_id: str,
         *,

@@ -72,7 +72,7 @@ class LocalStack:
     functions. `trace_calls`: note the functions' AWS calls, for `denied_calls`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of who starts a stack
         self,
         folder: Path,
         *,

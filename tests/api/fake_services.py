@@ -206,7 +206,7 @@ class FakeRecords(Fake):
 
 
 class FakeLogs(Fake):
-    def list(
+    def list(  # noqa: PLR0913 - as its service has it
         self,
         department_id: str,
         *,

@@ -492,7 +492,7 @@ def _refused(known: AddressState, policy: ConsentPolicy) -> AddressState:
     marked=st.tuples(st.booleans(), st.booleans()),
     everything=st.booleans(),
 )
-def test_nobody_waits_for_an_address_that_decides_otherwise(
+def test_nobody_waits_for_an_address_that_decides_otherwise(  # noqa: PLR0913 - each is drawn
     old: Member,
     new: Member,
     consent: dict[str, Any],

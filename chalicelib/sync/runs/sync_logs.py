@@ -16,7 +16,7 @@ class Logs:
     def __init__(self, store: LogStore) -> None:
         self._store = store
 
-    def list(
+    def list(  # noqa: PLR0913 - each is a filter of the list
         self,
         department_id: str,
         *,

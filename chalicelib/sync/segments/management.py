@@ -17,8 +17,8 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
 from chalicelib.domain.segments.validation import check_definition, check_rules, name_key
 from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.segments import ID_PREFIX, NameTaken, SegmentStore
+from chalicelib.store.segments import ID_PREFIX, NameTaken
+from chalicelib.store.stores import Stores
 from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.runs.runs import Runs
@@ -39,8 +39,7 @@ class Segments:
     def __init__(
         self,
         *,
-        segments: SegmentStore,
-        departments: DepartmentStore,
+        stores: Stores,
         registration: Registration,
         reader_for: ReaderFor,
         previews: Previews,
@@ -49,8 +48,7 @@ class Segments:
         clock: Clock,
         entropy: Callable[[], str],
     ) -> None:
-        self._segments = segments
-        self._departments = departments
+        self._segments, self._departments = stores.segments, stores.departments
         self._registration = registration
         self._reader_for = reader_for
         self._previews = previews

@@ -23,16 +23,9 @@ from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
-from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
-from chalicelib.store.customer_tags import CustomerTags
-from chalicelib.store.customers import CustomerStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.store.seen_addresses import SeenAddressStore
-from chalicelib.store.segments import SegmentStore
-from chalicelib.store.tag_rechecks import TagRecheck, TagRecheckStore
+from chalicelib.store.address_status import AddressStatuses
+from chalicelib.store.stores import Stores
+from chalicelib.store.tag_rechecks import TagRecheck
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS
@@ -93,37 +86,15 @@ class SegmentsCursor:
 class SegmentsPhase:
     """The phase as sync/ports.py wants it."""
 
-    def __init__(
-        self,
-        *,
-        segments: SegmentStore,
-        departments: DepartmentStore,
-        customers: CustomerStore,
-        members: MemberStore,
-        tags: CustomerTags,
-        checks: TagRecheckStore,
-        address_statuses: AddressStatusStore,
-        seen_addresses: SeenAddressStore,
-        runs: RunStore,
-        logs: LogStore,
-        reader_for: ReaderFor,
-        mailchimp_for: MailchimpFor,
-        clock: Clock,
-    ) -> None:
-        self._segments = segments
-        self._departments = departments
-        self._customers = customers
-        self._members = members
-        self._tags = tags
-        self._checks = checks
-        self._address_statuses = address_statuses
-        self._seen_addresses = seen_addresses
-        self._runs = runs
-        self._logs = logs
+    def __init__(self, *, stores: Stores, reader_for: ReaderFor, mailchimp_for: MailchimpFor, clock: Clock) -> None:
+        self._departments, self._segments, self._customers = stores.departments, stores.segments, stores.customers
+        self._members, self._tags, self._checks = stores.members, stores.tags, stores.rechecks
+        self._address_statuses, self._seen_addresses = stores.address_statuses, stores.seen_addresses
+        self._runs, self._logs = stores.runs, stores.logs
         self._reader_for = reader_for
         self._mailchimp_for = mailchimp_for
         self._clock = clock
-        self._differences = Differences(members=members, tags=tags, note=self._note)
+        self._differences = Differences(members=stores.members, tags=stores.tags, note=self._note)
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
         """Bring segments to Mailchimp as long as there is time. Answers the run to continue with, or None at the end.
