@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chalicelib.domain.address_status import AddressStatus
-from chalicelib.domain.consent.members import Push
+from chalicelib.domain.consent.members import DeliveryState
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import Arrival
 from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
@@ -67,9 +67,9 @@ class MemberBatch:
 
     # The delivery state
 
-    def put_delivery(self, address_key: str, address: str, push: Push) -> None:
+    def put_delivery(self, address_key: str, address: str, delivery: DeliveryState) -> None:
         item = self._item(address_key, "#p")
-        self._put(item | {"address": {"S": address}, "document": {"S": to_document(push)}})
+        self._put(item | {"address": {"S": address}, "document": {"S": to_document(delivery)}})
 
     def remove_delivery(self, address_key: str) -> None:
         self._delete(self._item(address_key, "#p"))

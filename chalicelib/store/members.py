@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.consent.members import AddressCustomers, ConsentState, Member, Push, merge
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, DeliveryState, Member, merge
 from chalicelib.domain.consent.observations import OutboxEntry
 from chalicelib.domain.customers import Customer, customer_from_document, mail_address
 from chalicelib.domain.moments import moment_text, parse_moment
@@ -42,10 +42,10 @@ class MemberStates:
     address_key: str
     address: str
     consent_state: ConsentState | None = None
-    push: Push | None = None
+    delivery: DeliveryState | None = None
 
     def member(self, audience_id: str) -> Member:
-        return merge(self.address_key, self.address, audience_id, self.consent_state, self.push)
+        return merge(self.address_key, self.address, audience_id, self.consent_state, self.delivery)
 
 
 class MemberStore:
@@ -243,14 +243,14 @@ def _address_key(item: Item) -> str:
 
 
 def _member_states(address_key: str, items: Sequence[Item]) -> MemberStates:
-    consent_state, push, address = None, None, ""
+    consent_state, delivery, address = None, None, ""
     for item in items:
         address = address or item.get("address", {}).get("S", "")
         if _sk(item) == address_key:
             consent_state = from_document(ConsentState, item["document"]["S"])
         elif _sk(item).endswith("#p"):
-            push = from_document(Push, item["document"]["S"])
-    return MemberStates(address_key, address, consent_state, push)
+            delivery = from_document(DeliveryState, item["document"]["S"])
+    return MemberStates(address_key, address, consent_state, delivery)
 
 
 def _state(address_key: str, items: Sequence[Item], audience_id: str) -> AddressState:
@@ -263,7 +263,11 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     member = member_states.member(audience_id)
     if customers and not member.address:
         member = merge(
-            address_key, mail_address(customers[0].email), audience_id, member_states.consent_state, member_states.push
+            address_key,
+            mail_address(customers[0].email),
+            audience_id,
+            member_states.consent_state,
+            member_states.delivery,
         )
     moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
     arrivals = tuple(

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 os.environ.setdefault("STAGE", "bench")
 
 from chalicelib.domain.address_status import AddressStatus
-from chalicelib.domain.consent.members import Push, Status
+from chalicelib.domain.consent.members import DeliveryState, Status
 from chalicelib.domain.customers import (
     Address,
     Customer,
@@ -167,7 +167,7 @@ class BenchDepartment:
         return [customer for _, customer in pairs]
 
     def _put_delivery(self, batch: MemberBatch, person: Person, status: Status) -> None:
-        push = Push(
+        push = DeliveryState(
             self._audience_id, status, NOON - timedelta(days=1), person.customer.id, "f" * 32, "consent-subscribed"
         )
         batch.put_delivery(key_of(person.customer), person.customer.email, push)

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from chalicelib.domain.consent.members import ConsentState, Member, Push, Status
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member, Status
 from chalicelib.domain.consent.observations import Observation, OutboxEntry
 from chalicelib.domain.customers import address_key, customer_from_json, customer_key, customer_to_document
 from chalicelib.domain.departments import Audience, Connection, Department
@@ -244,7 +244,7 @@ class Desk:
         if in_mailchimp:
             body = {"email_address": address, "status": status, "status_if_new": status}
             self.api("PUT", f"/members/{address}", body)
-        push = Push(self.audience_id, status, self.clock(), owner="1", sent="print")
+        push = DeliveryState(self.audience_id, status, self.clock(), owner="1", sent="print")
         batch = self.members.batch(self.department_id)
         batch.put_delivery(self.key(address), address, push)
         batch.flush()

@@ -4,7 +4,7 @@ Knowledge comes in two states that are written by different hands and never over
 
 - `ConsentState`: what Mailchimp (pull, webhook) and PracBill told about the person's consent. It is sticky: an opt-out
   stays known when the member is archived, deleted or the audience changes.
-- `Push`: what we last sent and what Mailchimp answered.
+- `DeliveryState`: what we last sent and what Mailchimp answered.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class PushRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class DeliveryState:
     """The delivery state of an address in one audience."""
 
     audience_id: str
@@ -122,16 +122,16 @@ class Member:
 
 
 _NO_CONSENT_STATE = ConsentState()
-_NOTHING_SENT = Push(audience_id="", status="absent", pushed_at=None)
+_NOTHING_SENT = DeliveryState(audience_id="", status="absent", pushed_at=None)
 
 
 def merge(
-    address_key: str, address: str, audience_id: str, consent_state: ConsentState | None, push: Push | None
+    address_key: str, address: str, audience_id: str, consent_state: ConsentState | None, delivery: DeliveryState | None
 ) -> Member:
     """Join the two states for one audience; facts of another audience count only where they belong to the person."""
     person = consent_state if consent_state is not None else _NO_CONSENT_STATE
     here = person if person.audience_id == audience_id else _NO_CONSENT_STATE
-    sent = push if push is not None and push.audience_id == audience_id else _NOTHING_SENT
+    sent = delivery if delivery is not None and delivery.audience_id == audience_id else _NOTHING_SENT
     is_newest = sent.pushed_at is not None and (here.observed_at is None or sent.pushed_at > here.observed_at)
     return Member(
         address_key=address_key,
@@ -158,20 +158,22 @@ def merge(
     )
 
 
-def with_values_held(push: Push, held: str, asked_at: datetime, *, retry_refused: bool = False) -> Push:
+def with_values_held(
+    delivery: DeliveryState, held: str, asked_at: datetime, *, retry_refused: bool = False
+) -> DeliveryState:
     """The delivery state after Mailchimp showed what it holds in our fields; `asked_at` is our clock before that.
 
     What somebody changed there takes the place of what we sent, so that the plan compares with it. `retry_refused`: the
     plan is to send again, too, what Mailchimp refused the last time.
     """
-    is_newer = push.pushed_at is not None and push.pushed_at > asked_at
-    is_same = held == (push.held or push.sent) and not (retry_refused and push.left_out)
-    if is_newer or not push.sent or is_same:
-        return push
-    return replace(push, sent=held, held=held, left_out=())
+    is_newer = delivery.pushed_at is not None and delivery.pushed_at > asked_at
+    is_same = held == (delivery.held or delivery.sent) and not (retry_refused and delivery.left_out)
+    if is_newer or not delivery.sent or is_same:
+        return delivery
+    return replace(delivery, sent=held, held=held, left_out=())
 
 
-def _contact_id(here: ConsentState, sent: Push, *, is_newest: bool) -> str:
+def _contact_id(here: ConsentState, sent: DeliveryState, *, is_newest: bool) -> str:
     """Mailchimp's id of the member as the newer state knows it; the other's where that one knows none."""
     pushed = sent.contact_id if sent.pushed_at is not None else ""
     return pushed or here.contact_id if is_newest else here.contact_id or pushed

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.domain.consent.members import ConsentState, Member, OptOut, OptOutRoute, Push, Status, merge
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member, OptOut, OptOutRoute, Status, merge
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import ConsentWord
 from chalicelib.domain.departments import OutboxBacklog
@@ -108,14 +108,14 @@ class ObservationResult:
 
 
 def apply_observation(
-    address_key: str, known: ConsentState, push: Push | None, audience_id: str, observation: Observation
+    address_key: str, known: ConsentState, delivery: DeliveryState | None, audience_id: str, observation: Observation
 ) -> ObservationResult:
     """What the observation changes of what is known of an address in this audience."""
     same = known.audience_id == audience_id
     if known.erased:
         return ObservationResult(known)
-    ours = push if push is not None and push.audience_id == audience_id else None
-    member = merge(address_key, observation.address, audience_id, known, push)
+    ours = delivery if delivery is not None and delivery.audience_id == audience_id else None
+    member = merge(address_key, observation.address, audience_id, known, delivery)
     no = _new_no(known, member, ours, observation)
     if same and known.status_at is not None and observation.rank < _rank(known.status_at, known.status):
         return _late(known, member, observation, no)
@@ -162,7 +162,7 @@ def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
     return at.replace(microsecond=0), _STRICTNESS.index(status)
 
 
-def _new_no(known: ConsentState, member: Member, ours: Push | None, observation: Observation) -> OptOut | None:
+def _new_no(known: ConsentState, member: Member, ours: DeliveryState | None, observation: Observation) -> OptOut | None:
     """The no that was not known before; None for the same one read again, and for the echo of our own unsubscribing."""
     no = observation.opt_out
     if no is None:
@@ -193,7 +193,7 @@ def _with_no(known: ConsentState, no: OptOut, *, same_audience: bool) -> OptOut:
 
 
 def _yes_at(
-    known: ConsentState, member: Member, ours: Push | None, audience_id: str, observation: Observation
+    known: ConsentState, member: Member, ours: DeliveryState | None, audience_id: str, observation: Observation
 ) -> datetime | None:
     """When the person took the known no back, if `subscribed` shows that; None otherwise.
 
@@ -214,7 +214,7 @@ def _yes_at(
     return observation.status_at
 
 
-def _only_the_person_can(known: ConsentState, ours: Push | None, no: OptOut) -> bool:
+def _only_the_person_can(known: ConsentState, ours: DeliveryState | None, no: OptOut) -> bool:
     """Mailchimp lets nobody else resubscribe who unsubscribed by themselves, or was deleted for good.
 
     An address that its person left is in the audience no longer, but anybody may add it again.
@@ -227,7 +227,7 @@ def _only_the_person_can(known: ConsentState, ours: Push | None, no: OptOut) -> 
 
 
 def _status_after(
-    known: ConsentState, member: Member, ours: Push | None, audience_id: str, observation: Observation
+    known: ConsentState, member: Member, ours: DeliveryState | None, audience_id: str, observation: Observation
 ) -> ConsentState:
     consent_state = known
     if known.audience_id != audience_id:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import ConsentState, OptOut, Push, with_values_held
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, with_values_held
 from chalicelib.domain.consent.observations import Observation, ObservationResult, apply_observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
@@ -96,22 +96,22 @@ class Observations:
     ) -> None:
         """Take what Mailchimp holds in our fields, where it differs, for what was sent: the plan mends it then."""
         retry_refused = department.values_unsure_since is not None
-        changed: list[tuple[MemberStates, Push]] = []
+        changed: list[tuple[MemberStates, DeliveryState]] = []
         for key, one in by_key.items():
             states = known.get(key)
-            if states is None or states.push is None or not one.held:
+            if states is None or states.delivery is None or not one.held:
                 continue
-            if states.push.audience_id == department.audience_id:
-                push = with_values_held(states.push, one.held, one.observed_at, retry_refused=retry_refused)
-                changed += [(states, push)] if push != states.push else []
+            if states.delivery.audience_id == department.audience_id:
+                delivery = with_values_held(states.delivery, one.held, one.observed_at, retry_refused=retry_refused)
+                changed += [(states, delivery)] if delivery != states.delivery else []
         batch = self._members.batch(department.id)
         if touch:
             # Before the states: once they are written, the difference is not seen again.
             for states, _ in changed:
                 batch.mark(states.address_key, VALUES_MARK)
             batch.flush()
-        for states, push in changed:
-            batch.put_delivery(states.address_key, states.address, push)
+        for states, delivery in changed:
+            batch.put_delivery(states.address_key, states.address, delivery)
         batch.flush()
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
@@ -147,8 +147,8 @@ class Observations:
 
     def _change(self, department: Department, change: Change) -> None:
         def consent_state(known: ConsentState) -> ConsentState:
-            push, audience_id = change.member_states.push, department.audience_id
-            return apply_observation(change.address_key, known, push, audience_id, change.observation).consent_state
+            delivery, audience_id = change.member_states.delivery, department.audience_id
+            return apply_observation(change.address_key, known, delivery, audience_id, change.observation).consent_state
 
         self._members.change_consent_state(department.id, change.address_key, change.observation.address, consent_state)
 
@@ -211,7 +211,7 @@ def _changes(
     for key, one in by_key.items():
         member_states = known.get(key) or MemberStates(key, one.address)
         consent_state = member_states.consent_state or ConsentState()
-        applied = apply_observation(key, consent_state, member_states.push, department.audience_id, one)
+        applied = apply_observation(key, consent_state, member_states.delivery, department.audience_id, one)
         if applied.kind is not None or applied.consent_state != consent_state:
             found.append(Change(key, one, member_states, applied))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.consent.members import ConsentState, Member, Push
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.planning import Operation
@@ -210,7 +210,7 @@ def _put_delivery(
     before = known.get(operation.address_key)
     member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
     if one.result == "done":
-        push = Push(
+        delivery = DeliveryState(
             audience_id=audience_id,
             status=one.status,
             pushed_at=now,
@@ -221,13 +221,13 @@ def _put_delivery(
             rule=operation.rule,
             contact_id=one.contact_id or member.contact_id,
         )
-        batch.put_delivery(operation.address_key, operation.address, push)
+        batch.put_delivery(operation.address_key, operation.address, delivery)
         if one.old == "absent":
             batch.remove_delivery(operation.old_address_key)
         if one.shown is not None or one.status != status_foreseen(operation, member):
             batch.recheck(operation.address_key)
     elif one.result == "refused" and one.refusal is not None:
-        push = Push(
+        delivery = DeliveryState(
             audience_id=audience_id,
             status=member.status,
             pushed_at=member.pushed_at,
@@ -238,7 +238,7 @@ def _put_delivery(
             refusal=next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
         )
-        batch.put_delivery(operation.address_key, operation.address, push)
+        batch.put_delivery(operation.address_key, operation.address, delivery)
         # The plan took it for granted that campaigns would reach this one.
         batch.recheck(operation.address_key)
     elif one.shown is not None:

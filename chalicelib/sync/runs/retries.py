@@ -49,9 +49,9 @@ class Retries:
     def _mark(self, department_id: str, address_keys: Sequence[str]) -> None:
         batch = self._members.batch(department_id)
         for key, known in self._members.member_states(department_id, address_keys).items():
-            if known.push is not None and known.push.refusal is not None:
+            if known.delivery is not None and known.delivery.refusal is not None:
                 # Refused ones may be tried again at once.
-                batch.put_delivery(key, known.address, replace(known.push, refusal=None))
+                batch.put_delivery(key, known.address, replace(known.delivery, refusal=None))
         for key in address_keys:
             batch.mark(key, RETRY_MARK)
         batch.flush()

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.domain.consent.members import (
     AddressCustomers,
     ConsentState,
+    DeliveryState,
     Member,
     OptOut,
-    Push,
     PushRefusal,
     Status,
     merge,
@@ -92,7 +92,7 @@ class World:
     contacts: dict[str, Contact] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     consent_state: dict[str, ConsentState] = field(default_factory=dict)
-    pushes: dict[str, Push] = field(default_factory=dict)
+    pushes: dict[str, DeliveryState] = field(default_factory=dict)
     backlog: dict[str, OutboxEntry] = field(default_factory=dict)
     stored: dict[str, Customer] = field(default_factory=dict)
     given: dict[str, datetime] = field(default_factory=dict)  # when the stored words were really given
@@ -402,7 +402,7 @@ class World:
 
     def _keep_refusal(self, operation: Operation, member: Member, answer: Refused, asked_at: datetime) -> None:
         refusal = PushRefusal(answer.code, "", asked_at, 1, operation.inputs)
-        self.pushes[operation.address] = Push(
+        self.pushes[operation.address] = DeliveryState(
             audience_id=AUDIENCE,
             status=member.status,
             pushed_at=member.pushed_at,
@@ -421,7 +421,9 @@ class World:
             known = self.consent_state.get(operation.address, ConsentState())
             self.consent_state[operation.address] = consent_state_after(known, operation, status, AUDIENCE, asked_at)
         sent = operation.values_fingerprint if operation.values is not None else member.sent
-        self.pushes[operation.address] = Push(AUDIENCE, status, asked_at, operation.customer_id, sent, operation.rule)
+        self.pushes[operation.address] = DeliveryState(
+            AUDIENCE, status, asked_at, operation.customer_id, sent, operation.rule
+        )
         self.pushes.pop(operation.old_address, None)
 
     def plan(self) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from chalicelib.domain.consent.members import (
     AddressCustomers,
     ConsentState,
+    DeliveryState,
     Member,
     OptOut,
-    Push,
     PushRefusal,
     merge,
     with_values_held,
@@ -30,7 +30,7 @@ LATER = NOON + timedelta(minutes=1)
 NO = OptOut(NOON, "person")
 
 
-def known(consent_state: ConsentState | None = None, push: Push | None = None) -> Member:
+def known(consent_state: ConsentState | None = None, push: DeliveryState | None = None) -> Member:
     return merge("key", "a@clinic.test", HERE, consent_state, push)
 
 
@@ -43,26 +43,28 @@ def test_an_address_of_which_nothing_is_known_is_absent() -> None:
 
 
 def test_what_we_pushed_after_we_heard_is_the_status() -> None:
-    member = known(ConsentState(HERE, "subscribed", observed_at=NOON), Push(HERE, "unsubscribed", LATER))
+    member = known(ConsentState(HERE, "subscribed", observed_at=NOON), DeliveryState(HERE, "unsubscribed", LATER))
     assert (member.status, member.pushed_status) == ("unsubscribed", "unsubscribed")
 
 
 @pytest.mark.parametrize("pushed_at", [NOON, NOON - timedelta(minutes=1)])
 def test_what_was_heard_after_the_push_or_at_the_same_instant_is_the_status(pushed_at: datetime) -> None:
     member = known(
-        ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), Push(HERE, "subscribed", pushed_at)
+        ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), DeliveryState(HERE, "subscribed", pushed_at)
     )
     assert (member.status, member.pushed_status, member.opt_out) == ("unsubscribed", "subscribed", NO)
 
 
 def test_a_push_never_makes_an_opt_out_forgotten() -> None:
-    member = known(ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), Push(HERE, "subscribed", LATER))
+    member = known(
+        ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), DeliveryState(HERE, "subscribed", LATER)
+    )
     assert (member.status, member.opt_out) == ("subscribed", NO)
 
 
 def test_of_another_audience_only_the_persons_words_count() -> None:
     consent_state = ConsentState(ELSEWHERE, "subscribed", NOON, NOON, NO, "subscribed", True, True, NOON, False)
-    member = known(consent_state, Push(ELSEWHERE, "subscribed", LATER, owner="7", sent="print"))
+    member = known(consent_state, DeliveryState(ELSEWHERE, "subscribed", LATER, owner="7", sent="print"))
     assert (member.status, member.opt_out, member.asked_at, member.has_consent_state) == ("absent", NO, NOON, True)
     assert (member.before_archive, member.archived_by_us, member.pre_existing) == (None, False, False)
     assert (member.sent, member.owner, member.pushed_at) == ("", "", None)
@@ -87,7 +89,7 @@ def test_all_that_is_known_here_comes_from_the_state_to_which_it_belongs() -> No
     )
     refusal = PushRefusal("unknown", "words", NOON, 1, "inputs")
     left_out = (LeftOut("PHONE", "us_phone"),)
-    push = Push(HERE, "subscribed", NOON, "7", "print", "held", left_out, "yes-absent", refusal, "c0")
+    push = DeliveryState(HERE, "subscribed", NOON, "7", "print", "held", left_out, "yes-absent", refusal, "c0")
     assert known(state, push) == Member(
         address_key="key",
         address="a@clinic.test",
@@ -115,8 +117,8 @@ def test_all_that_is_known_here_comes_from_the_state_to_which_it_belongs() -> No
 
 def test_who_was_pushed_to_since_has_no_successor() -> None:
     moved = ConsentState(HERE, "forgotten", observed_at=NOON, successor_key="next")
-    assert known(moved, Push(HERE, "subscribed", NOON)).successor_key == "next"
-    assert known(moved, Push(HERE, "subscribed", LATER)).successor_key == ""
+    assert known(moved, DeliveryState(HERE, "subscribed", NOON)).successor_key == "next"
+    assert known(moved, DeliveryState(HERE, "subscribed", LATER)).successor_key == ""
 
 
 @pytest.mark.parametrize(
@@ -134,13 +136,13 @@ def test_the_contact_is_the_one_that_the_newer_state_names(
     heard: str, pushed: str, pushed_at: datetime | None, contact: str
 ) -> None:
     state = ConsentState(HERE, "subscribed", observed_at=NOON, contact_id=heard)
-    assert known(state, Push(HERE, "subscribed", pushed_at, contact_id=pushed)).contact_id == contact
+    assert known(state, DeliveryState(HERE, "subscribed", pushed_at, contact_id=pushed)).contact_id == contact
 
 
 # ------------------------------------------------------------------------------------- what Mailchimp holds by now
 
 LEFT_OUT = (LeftOut("PHONE", "value_refused"),)
-SENT = Push(HERE, "subscribed", NOON, sent="ours", held="theirs", left_out=LEFT_OUT)
+SENT = DeliveryState(HERE, "subscribed", NOON, sent="ours", held="theirs", left_out=LEFT_OUT)
 
 
 @pytest.mark.parametrize("retry_refused", [True, False])
@@ -179,12 +181,12 @@ def test_erasure_is_known_in_every_audience() -> None:
 
 def test_a_refused_address_was_never_pushed() -> None:
     refusal = PushRefusal("invalid_email", "", NOON, 1, "inputs")
-    member = known(None, Push(HERE, "absent", None, refusal=refusal))
+    member = known(None, DeliveryState(HERE, "absent", None, refusal=refusal))
     assert (member.status, member.refusal, member.is_ours) == ("absent", refusal, False)
 
 
 def test_only_members_that_we_put_there_are_ours() -> None:
-    pushed = Push(HERE, "subscribed", LATER)
+    pushed = DeliveryState(HERE, "subscribed", LATER)
     assert known(None, pushed).is_ours
     assert not known(ConsentState(HERE, "subscribed", pre_existing=True), pushed).is_ours
     assert not known(ConsentState(HERE, "subscribed")).is_ours

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.consent.members import ConsentState, OptOut, OptOutRoute, Push, Status
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, OptOutRoute, Status
 from chalicelib.domain.consent.observations import (
     Observation,
     ObservationResult,
@@ -38,12 +38,12 @@ def known(status: Status = "subscribed", minutes: float = -60, **fields: Any) ->
     return ConsentState(HERE, status, **told)
 
 
-def applied(before: ConsentState, observation: Observation, push: Push | None = None) -> ObservationResult:
+def applied(before: ConsentState, observation: Observation, push: DeliveryState | None = None) -> ObservationResult:
     return apply_observation("key", before, push, HERE, observation)
 
 
-def pushed(status: Status = "subscribed", minutes: float = -30, audience: str = HERE, **fields: Any) -> Push:
-    return Push(audience, status, at(minutes), **fields)
+def pushed(status: Status = "subscribed", minutes: float = -30, audience: str = HERE, **fields: Any) -> DeliveryState:
+    return DeliveryState(audience, status, at(minutes), **fields)
 
 
 def no_of(route: OptOutRoute, minutes: float = -40, **fields: Any) -> OptOut:
@@ -161,7 +161,7 @@ def test_a_later_no_after_another_ones_is_new_unless_the_status_was_known(before
 # ------------------------------------------------------------------------------------------------ a yes of their own
 
 
-def took_back(before: ConsentState, observation: Observation, push: Push | None = None) -> datetime | None:
+def took_back(before: ConsentState, observation: Observation, push: DeliveryState | None = None) -> datetime | None:
     """When the no ended with a yes, by all that is told of it; None where it stands."""
     told = applied(before, observation, push)
     if told.consent_state.opt_out is not None:
@@ -360,7 +360,7 @@ def test_the_first_meeting_in_an_audience_keeps_of_another_one_the_persons_no_al
     ],
 )
 def test_who_was_here_before_any_push_of_ours_is_never_archived_by_us(
-    push: Push | None, says: bool | None, is_pre_existing: bool
+    push: DeliveryState | None, says: bool | None, is_pre_existing: bool
 ) -> None:
     told = applied(ConsentState(), seen("pending", pre_existing=says), push)
     assert told.consent_state.pre_existing is is_pre_existing
@@ -404,7 +404,7 @@ def test_mailchimps_spelling_is_the_one_seen_last() -> None:
     ],
 )
 def test_who_is_archived_was_something_before(
-    before: ConsentState, push: Push | None, expected: tuple[bool, Status | None]
+    before: ConsentState, push: DeliveryState | None, expected: tuple[bool, Status | None]
 ) -> None:
     state = applied(before, seen("archived", by="person"), push).consent_state
     assert (state.status, state.archived_by_us, state.before_archive) == ("archived", *expected)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from chalicelib.domain.consent.members import ConsentState, OptOut, Push, Status
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, Status
 from chalicelib.domain.consent.observations import Observation, apply_observation
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ def observation(status: Status, minutes: float, *, by: str = "", rule: str = "to
     return replace(told, **fields)  # type: ignore[arg-type]
 
 
-def observe(known: ConsentState, *told: Observation, push: Push | None = None) -> ConsentState:
+def observe(known: ConsentState, *told: Observation, push: DeliveryState | None = None) -> ConsentState:
     for one in told:
         known = apply_observation("key", known, push, HERE, one).consent_state
     return known

@@ -425,7 +425,7 @@ def test_who_is_erased_while_the_call_runs_is_not_there_by_it(
     member_states = engine.members.member_states(practice.id, [practice.key("c1@clinic.test")])[
         practice.key("c1@clinic.test")
     ]
-    assert (member_states.address, member_states.push) == ("", None)
+    assert (member_states.address, member_states.delivery) == ("", None)
     assert practice.run(run_id).status == "success"
     practice.sync("full")
     assert practice.audience() == {"c2@clinic.test": "subscribed"}

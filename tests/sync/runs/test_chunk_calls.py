@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.domain.consent.members import ConsentState, Push, PushRefusal, Status
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, PushRefusal, Status
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import Action, Operation
 from chalicelib.domain.push_results import PushResult
@@ -41,7 +41,7 @@ def operation(action: Action, address: str = ANN, status: Status | None = "subsc
 
 def known_as(status: Status, contact_id: str = "", **push: Any) -> MemberStates:
     state = ConsentState(HERE, status, observed_at=NOON - timedelta(hours=1), contact_id=contact_id)
-    return MemberStates("ann", ANN, state, Push(HERE, status, NOON - timedelta(hours=2), **push))
+    return MemberStates("ann", ANN, state, DeliveryState(HERE, status, NOON - timedelta(hours=2), **push))
 
 
 @dataclass

@@ -275,4 +275,4 @@ def test_an_erased_person_stays_away_wherever_the_function_dies(engine: Engine, 
     for number in tried:
         key = practice.key(f"c{number}@clinic.test")
         member_states = engine.members.member_states(practice.id, [key])[key]
-        assert (member_states.address, member_states.push) == ("", None)
+        assert (member_states.address, member_states.delivery) == ("", None)
