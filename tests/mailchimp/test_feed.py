@@ -136,6 +136,38 @@ def test_a_block_that_almost_dissolves_is_still_read_to_its_end() -> None:
     assert {"b06", "b07", "b08"} <= set(names(read(audience)))
 
 
+def test_a_place_that_is_lost_twice_in_a_row_is_not_taken_for_the_end() -> None:
+    """While the reader looks for its place, so many rows leave that it stands behind the end."""
+    audience = Audience([row(f"b{n:02}", 0) for n in range(20)], before=at(50))
+
+    def leave(a: Audience) -> None:
+        gone = {4: range(6), 5: range(6, 12)}.get(len(a.fetches), range(0))
+        for n in gone:
+            a.touch(f"b{n:02}", 100)
+
+    audience.between = leave
+    found = set(names(read(audience)))
+    assert audience.fetches[4:6] == [(None, 12), (None, 9)]
+    assert {f"b{n:02}" for n in range(12, 20)} <= found
+
+
+@pytest.mark.parametrize("total", [None, 10**6])
+@pytest.mark.parametrize("count", range(1, 12))
+def test_a_block_of_one_second_ends_whatever_its_length_and_the_total(count: int, total: int | None) -> None:
+    audience = Audience([row(f"b{n:02}", 0) for n in range(count)])
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return replace(audience.fetch(after, offset), total=total)
+
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert names(found) == [f"b{n:02}" for n in range(count)]
+
+
+def test_members_without_contact_ids_are_told_apart_by_their_ids() -> None:
+    rows = [replace(row(f"m{n}", 0), contact_id="", address="") for n in range(9)]
+    assert len(read(Audience(rows))) == 9
+
+
 def test_a_row_that_slips_into_the_part_of_a_block_that_was_read_is_found() -> None:
     audience = Audience([row("old", 0), *(row(f"b{n:02}", 1) for n in range(10))], ties="names")
     audience.rows.append(row("a-late", -5))
@@ -160,11 +192,12 @@ def test_two_states_within_one_second_are_both_told() -> None:
     assert [m.status for m in found if m.id == "m3"] == ["subscribed", "unsubscribed"]
 
 
-def test_a_server_that_ignores_offsets_is_not_taken_at_its_word() -> None:
+@pytest.mark.parametrize("page", [2, PAGE])
+def test_a_server_that_ignores_offsets_is_not_taken_at_its_word(page: int) -> None:
     rows = [row(f"b{n}", 0) for n in range(9)]
-    audience = Audience(rows)
+    audience = Audience(rows, page=page)
     with pytest.raises(UnexpectedAnswer, match="the same members again and again"):
-        list(changed_members(lambda after, offset: audience.fetch(after, 0), since=None, page_size=PAGE))
+        list(changed_members(lambda after, offset: audience.fetch(after, 0), since=None, page_size=page))
     assert len(audience.fetches) < 5
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Address, Customer, customer_key
-from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet
+from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet, rule_sets
 from chalicelib.domain.segments.fields import MOST_RULES
 from chalicelib.domain.segments.filterable import (
     Filterable,
@@ -149,6 +149,18 @@ def test_a_repeated_rule_is_counted_each_time() -> None:
         address = Address(state="VIC", city="x" if number > 2 else "")
         counts.add(Stored(Customer(str(number), "2026-01-01T00:00:00Z", address=address), ZONES[0]), lambda: False)
     assert (counts.matching.count, counts.alone, counts.reachable) == (2, [5, 2, 5], 0)
+
+
+def test_rules_are_counted_alone_and_compared_only_where_that_is_asked_for() -> None:
+    counts = PreviewCounts((Rule("state", "equals", "VIC"),), TODAY, sample_size=1)
+    counts.add(Stored(Customer("1", "2026-01-01T00:00:00Z", address=Address(state="VIC")), ZONES[0]), lambda: True)
+    assert (counts.alone, counts.matching.count, counts.entering.count, counts.leaving.count) == ([], 1, 0, 0)
+
+
+def test_the_rules_of_several_segments_are_those_of_each_on_the_same_day() -> None:
+    state, recent = (Rule("state", "equals", "VIC"),), (Rule("created_in_last_days", "is", 30),)
+    sets = rule_sets({"one": state, "two": recent}, TODAY)
+    assert sets == {"one": RuleSet.of(state, TODAY), "two": RuleSet.of(recent, TODAY)}
 
 
 def test_a_group_keeps_the_first_by_their_keys_whatever_the_order() -> None:
