@@ -151,6 +151,22 @@ def test_pracbill_away_is_asked_at_most_every_half_minute_and_found_again(
     assert keys.find("one", "RS256")
 
 
+def test_pracbill_is_left_alone_for_half_a_minute_after_each_try(
+    keys: PublishedKeys, server: KeySetServer, clock: Clock
+) -> None:
+    server.status = 503
+    for wait, asked in ((0, 1), (FETCH_PAUSE_SECONDS, 2), (1, 2), (FETCH_PAUSE_SECONDS - 2, 2), (1, 3)):
+        clock.now += wait
+        with pytest.raises(RetryLater):
+            keys.find("one", "RS256")
+        assert server.requests == asked
+
+
+def test_a_withdrawn_key_is_trusted_for_an_hour_at_most_and_a_set_read_again_after_ten_minutes() -> None:
+    assert (FRESH_SECONDS, USABLE_SECONDS) == (10 * 60, 60 * 60)
+    assert (FETCH_PAUSE_SECONDS, FETCHES_AT_ONCE) == (30, 4)
+
+
 def test_an_unknown_key_while_pracbill_is_away_is_neither_good_nor_bad(
     keys: PublishedKeys, server: KeySetServer, clock: Clock
 ) -> None:

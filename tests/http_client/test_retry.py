@@ -77,6 +77,10 @@ def test_waits_have_a_longest_one() -> None:
     assert next_wait(BUSY, retry_policy, attempt=50, creates=False, time_left=1e9, jitter=1.0) == 30.0
 
 
+def test_a_call_is_made_five_times_with_waits_of_up_to_half_a_minute() -> None:
+    assert RetryPolicy(attempts=5, first_wait=1.0, longest_wait=30.0, reserve=3.0) == DEFAULT_RETRY_POLICY
+
+
 def test_attempts_come_to_an_end() -> None:
     assert wait(BUSY, attempt=5) is None
 

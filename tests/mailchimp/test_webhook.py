@@ -227,6 +227,11 @@ def test_the_signature_is_hmac_sha256_over_the_time_a_dot_and_the_raw_body() -> 
     assert is_signed(b"type=profile", f"t=1767607200,v1={made_elsewhere.upper()}", "secret", now=1_767_607_200)
 
 
+def test_a_signature_is_good_for_five_minutes() -> None:
+    """For longer a recording could be played back, for less a slow delivery be lost."""
+    assert MAX_SIGNATURE_AGE_SECONDS == 5 * 60
+
+
 @pytest.mark.parametrize("age", [-MAX_SIGNATURE_AGE_SECONDS, MAX_SIGNATURE_AGE_SECONDS])
 def test_a_signature_of_up_to_five_minutes_is_accepted(age: int) -> None:
     assert is_signed(BODY, sign(BODY, SECRET, NOW - age), SECRET, now=NOW)

@@ -253,6 +253,18 @@ def test_who_is_subscribed_against_a_known_no_is_told_and_the_no_stands() -> Non
     assert told.entry.at == NOON
 
 
+def test_of_two_states_in_one_second_the_one_that_mails_less_counts() -> None:
+    by_strictness: tuple[Status, ...] = (
+        *("subscribed", "pending", "transactional", "archived"),
+        *("unsubscribed", "cleaned", "forgotten"),
+    )
+    for stricter, other in ((1, 0), (2, 1), (3, 2), (4, 3), (5, 4), (6, 5), (6, 0)):
+        first, second = by_strictness[stricter], by_strictness[other]
+        assert seen(first).rank > seen(second).rank
+        assert applied(known(first, 0), seen(second)).consent_state.status == first
+        assert applied(known(second, 0), seen(first)).consent_state.status == first
+
+
 # ----------------------------------------------------------------------------------------- late, or said once before
 
 
