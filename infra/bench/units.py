@@ -35,6 +35,7 @@ from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.foundations import Seams
+from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store import models, runs
 from chalicelib.store.address_status import AddressStatusStore
@@ -96,11 +97,26 @@ class Hooks:
         return department
 
 
+class NoMeter:
+    """Prints nothing among the figures."""
+
+    def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
+        pass
+
+    def mailchimp_call(self, call: CallMade) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
 class Service(ConnectedService):
     """The product's own wiring with another queue, and an audience that has our webhook."""
 
     def __init__(self, mailchimp: MailchimpStandIn, pracbill: PracBillStandIn, clock: Clock) -> None:
-        super().__init__(mailchimp, pracbill, Seams(clock=clock, sleep=lambda seconds: None, random=lambda: 0.0))
+        super().__init__(
+            mailchimp, pracbill, Seams(clock=clock, sleep=lambda seconds: None, random=lambda: 0.0, meter=NoMeter())
+        )
         self.messages = self.stores.queue = Messages()  # type: ignore[assignment]  # all that is asked of a queue here
 
     @cached_property
