@@ -12,7 +12,7 @@ from chalice.app import Response
 from chalicelib.api.answers import json_response, plain
 from chalicelib.config import MissingSetting
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, StopRun
-from chalicelib.store.faults import passing
+from chalicelib.store.faults import is_old_table, passing
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:pracbill-mailchimp:problem:"
@@ -131,6 +131,8 @@ def _fault_of_ours(error: Exception, request_id: str) -> Response:
     # Neither the error's text nor a full traceback: both may quote what the caller sent.
     if isinstance(error, MissingSetting):
         logger.error("The setting %s is missing, request %s", error.name, request_id)
+    elif is_old_table(error):
+        logger.error("A table has other keys than this version: docs/deploy.md, Old tables; request %s", request_id)
     else:
         logger.error("Unexpected %s at %s, request %s", type(error).__name__, _place(error), request_id)
     return _internal(request_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.deploy.package import load_resources
 from infra.local import stack_state
 from infra.local.emulator import CREDENTIALS
 
@@ -23,6 +24,10 @@ LOCAL = "local"
 PROJECT = Path(__file__).resolve().parents[2]
 # A command may take longer than a request of the API.
 _SECONDS = 600.0
+_OLD = (
+    "The stage was deployed from another version. On this machine FRESH=1 make run starts anew; for AWS, "
+    "docs/deploy.md says what to do under Old tables."
+)
 
 
 class NoStage(Exception):
@@ -33,6 +38,7 @@ def join(stage: str, *, profile: str | None = None, region: str | None = None) -
     """The service of a stage. Raises NoStage. Once a process: clients and tables are those of the first stage."""
     _point_at(stage, profile=profile, region=region)
     os.environ.update(_settings_of(stage))
+    check_tables(stage)
     # Names of tables are read when these modules are imported.
     from chalicelib.config import Settings
     from chalicelib.container import Container
@@ -69,3 +75,18 @@ def _settings_of(stage: str) -> Mapping[str, str]:
         raise NoStage(f"The settings of the stage {stage} cannot be read from the function {name}: {error}") from error
     variables = function.get("Environment", {}).get("Variables", {})
     return {key: value for key, value in variables.items() if not key.startswith(("AWS_", "POWERTOOLS_"))}
+
+
+def check_tables(stage: str) -> None:
+    """Raise NoStage when a table of the stage has other keys than this version's: it is from before a change."""
+    dynamodb = boto3.client("dynamodb")
+    for table in (r["Properties"] for r in load_resources()["Resources"].values() if "TableName" in r["Properties"]):
+        name = str(table["TableName"]["Fn::Sub"]).replace("${Stage}", stage)
+        try:
+            found = dynamodb.describe_table(TableName=name)["Table"]["KeySchema"]
+        except dynamodb.exceptions.ResourceNotFoundException:
+            raise NoStage(f"There is no table {name}. {_OLD}") from None
+        keys = [part["AttributeName"] for part in found]
+        wanted = [part["AttributeName"] for part in table["KeySchema"]]
+        if keys != wanted:
+            raise NoStage(f"The table {name} has the keys {', '.join(keys)}, not {', '.join(wanted)}. {_OLD}")

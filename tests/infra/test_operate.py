@@ -240,6 +240,22 @@ def test_an_address_that_no_customer_has_is_erased_in_mailchimp_and_noted_here(
     assert command("erase", "north", ANN, "--yes").exit_code == 0
 
 
+def test_a_table_from_before_a_change_is_named_with_what_to_do(command: Operate) -> None:
+    tables, name = boto3.client("dynamodb"), f"pracbill-mailchimp-{STAGE}-customers"
+    tables.delete_table(TableName=name)
+    assert f"There is no table {name}" in command("departments").output
+    tables.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "department_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "department_id", "KeyType": "HASH"}],
+    )
+    result = command("departments")
+    assert result.exit_code == 1
+    assert f"{name} has the keys department_id, not " in result.output
+    assert "FRESH=1" in result.output and "Old tables" in result.output
+
+
 def test_a_stage_that_is_not_there_is_told(aws: None) -> None:
     result = CliRunner().invoke(operate, ["--stage", "nowhere", "departments"])
     assert result.exit_code == 1

@@ -97,7 +97,8 @@ def read_rules(raw: object) -> tuple[tuple[Rule, ...], tuple[FieldError, ...]]:
         return (), (
             FieldError(
                 "rules",
-                f"Give at most {MOST_RULES} rules; these are {len(raw)}.",
+                f"Give at most {MOST_RULES} rules, since every sync checks each of them for every customer; these are "
+                f"{len(raw)}.",
                 "too_many",
                 {"most": MOST_RULES, "length": len(raw)},
             ),

@@ -213,7 +213,8 @@ class Segments:
     def _refuse_too_many(self, department_id: str) -> None:
         if len(self._alive(department_id)) >= MOST_SEGMENTS:
             raise conflict(
-                f"A department has at most {MOST_SEGMENTS} segments. Delete one that is not needed any more.",
+                f"A department has at most {MOST_SEGMENTS} segments, since every sync works out who belongs to each of "
+                "them. Delete one that is not needed any more.",
                 code="too-many-segments",
             )
 

@@ -48,7 +48,7 @@ export const failures: {
     },
     'run-active': { words: 'A sync is running.', fix: 'Wait for its end, or stop it in the Sync panel.' },
     'too-many-segments': {
-      words: 'The department has as many segments as it can have.',
+      words: 'A department has at most 100 segments, since every sync works out who belongs to each.',
       fix: 'Delete one that nobody needs.',
     },
     'still-under-way': { words: 'The audience is still being created.', fix: 'Try again in a moment.' },

@@ -52,7 +52,7 @@ export const segments = {
     operator: 'Operator',
     value: 'Value',
     add: 'Add a rule',
-    most: (count: string) => `A segment has at most ${count} rules.`,
+    most: (count: string) => `A segment has at most ${count} rules, since every sync checks each for every customer.`,
     removeRule: (number: string) => `Remove rule ${number}`,
     preview: 'Preview',
     previewing: 'Counting …',
