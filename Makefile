@@ -37,11 +37,13 @@ logs: install ## what the functions behind the local API logged
 redrive: install ## send the webhook events among the dead letters again (STAGE=prod for one on AWS)
 	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
-test-fast: install ## what needs no server
-	$(RUN) -m pytest -q tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill --ignore tests/mailchimp/test_against_stand_in.py --ignore tests/pracbill/test_against_stand_in.py
+# What starts a process or listens on a port is marked `server` and left out; --fast holds the rest to it.
+FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/test_words.py
+test-fast: install ## what needs neither a process nor a port
+	$(RUN) -m pytest -q -n 2 --fast $(FAST)
 
 test: page ## all tests
-	$(RUN) -m pytest -q -n 2 --dist loadfile
+	$(RUN) -m pytest -q -n 2
 
 soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HISTORIES=, SOAK_SECONDS=; python -m tests.soak has more)
 	@$(RUN) -m tests.soak

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.distribution import OneServerAWorker, by_length
 
 # How long an example takes tells how busy the machine is, not whether the code is right.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,6 +42,10 @@ class OutsideWorldReached(BaseException):
     """A test tried to leave this machine. Not an Exception, so that no code under test can take it for a fault."""
 
 
+class ServerStarted(BaseException):
+    """A test of the fast tier started a process or a server. Not an Exception, for the same reason."""
+
+
 def _is_loopback(address: Any) -> bool:
     if not isinstance(address, tuple):
         return True  # a socket in the file system
@@ -64,10 +71,46 @@ def _guard_lookup(getaddrinfo: Any) -> Any:
     return guarded
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "leave out what starts a process or listens on a port, and hold the rest to it"
+    parser.addoption("--fast", action="store_true", help=told)
+
+
 def pytest_configure() -> None:
     socket.socket.connect = _guard(socket.socket.connect)  # type: ignore[method-assign]
     socket.socket.connect_ex = _guard(socket.socket.connect_ex)  # type: ignore[method-assign]
     socket.getaddrinfo = _guard_lookup(socket.getaddrinfo)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_servers(pytestconfig: pytest.Config) -> None:
+    """In the fast tier, nothing starts a process or listens."""
+
+    def refuse(self: Any, *_: Any, **__: Any) -> Any:
+        raise ServerStarted("this test starts a process or listens on a port: mark it as `server`")
+
+    if pytestconfig.option.fast:
+        subprocess.Popen.__init__ = refuse  # type: ignore[method-assign]
+        socket.socket.listen = refuse  # type: ignore[method-assign]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    config.option.loadscopereorder = False  # our order, not that of how many tests a file has
+    return OneServerAWorker(config, log)
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    if item.get_closest_marker("bulk") and item.callspec.params.get("database") == "moto":  # type: ignore[attr-defined]
+        return False
+    return item.get_closest_marker("server") is None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.fast:
+        items[:] = [item for item in items if _is_fast(item)]
+    if hasattr(config, "workerinput"):
+        place = by_length({item.nodeid for item in items})
+        items.sort(key=lambda item: place[item.nodeid])
 
 
 @pytest.fixture(autouse=True)

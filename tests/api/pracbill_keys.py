@@ -1,4 +1,4 @@
-"""PracBill as an issuer of tokens, for tests: keys, tokens good and bad, and a key set on a loopback port."""
+"""PracBill as an issuer of tokens, for tests: keys, tokens good and bad, and a key set."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tests.portless import PortlessServer
 
 ISSUER = "https://pracbill.example"
 AUDIENCE = "pracbill-mailchimp"
@@ -74,7 +75,7 @@ def _encoded(raw: bytes) -> str:
 
 
 class KeySetServer:
-    """Serves a key set on loopback; `status`, `body` and `keys` may be changed at any time."""
+    """Serves a key set; `status`, `body` and `keys` may be changed at any time."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = []
@@ -98,10 +99,8 @@ class KeySetServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/jwks.json"
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self._http = PortlessServer(Handler)
+        self.url = f"{self._http.url}/jwks.json"
 
     def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.close()

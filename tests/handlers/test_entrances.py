@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 LOADED = "import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
 ENVIRONMENT = {
     **os.environ,

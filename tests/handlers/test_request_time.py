@@ -49,6 +49,7 @@ def test_it_begins_with_every_request(clock: SimpleNamespace) -> None:
     assert bootstrap.request_time.left() > 20
 
 
+@pytest.mark.server
 def test_a_call_for_which_no_time_is_left_is_not_made(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     with MailchimpStandIn(latency=Latency.none()) as mailchimp:
         monkeypatch.setenv("MAILCHIMP_API_URL", mailchimp.url)

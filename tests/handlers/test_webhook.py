@@ -411,6 +411,7 @@ def test_what_storage_and_queue_raise_is_passed_on_so_that_mailchimp_delivers_ag
         handle(call(), hook_of=fail, send=fail, now=lambda: float(NOW), refusals=RecentRefusals())
 
 
+@pytest.mark.server
 def test_the_function_loads_little_so_that_it_starts_fast() -> None:
     code = "import sys, chalicelib.handlers.webhook; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -519,6 +520,7 @@ class Address:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("signing", [True, False])
 def test_mailchimp_registers_the_hook_and_its_events_arrive(signing: bool) -> None:
     sent: list[HookEvent] = []

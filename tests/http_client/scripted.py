@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers by script, and a waiting room without a clock."""
+"""A real HTTP server that answers by script, and a waiting room without a clock."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from chalicelib.http_client.calls import CallMade
+from tests.portless import PortlessServer
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,14 @@ class ScriptedServer:
 
 @contextmanager
 def scripted_server() -> Iterator[ScriptedServer]:
-    """A server on a free port for the length of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    script = ScriptedServer(f"http://127.0.0.1:{server.server_port}")
-    server.script = script  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield script
-    finally:
-        script.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    """A server for the length of the block."""
+    with PortlessServer(_Handler) as server:
+        script = ScriptedServer(server.url)
+        server.script = script  # type: ignore[attr-defined]
+        try:
+            yield script
+        finally:
+            script.over.set()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -24,6 +24,8 @@ from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from tests.http_client.scripted import Waiting
 from tests.mailchimp.test_audiences import NEW
 
+pytestmark = pytest.mark.server
+
 
 class Clock:
     def __init__(self) -> None:

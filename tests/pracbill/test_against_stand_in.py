@@ -15,6 +15,8 @@ from infra.standins.pracbill.standin import PracBillStandIn
 from tests.http_client.scripted import Waiting
 from tests.pracbill.test_client import client_of
 
+pytestmark = pytest.mark.server
+
 LONG_AGO = "2000-01-01T00:00:00Z"
 
 

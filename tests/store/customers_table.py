@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,18 +82,19 @@ def connect(endpoint: str, *, as_it_comes: bool = False) -> CustomersTable:
 
 
 def create_table(endpoint: str) -> CustomersTable:
-    """Creates the table, keyed as on AWS."""
+    """The table, keyed as on AWS; made unless it is there."""
     table = connect(endpoint)
-    table.client.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": HASH_KEY, "AttributeType": "S"},
-            {"AttributeName": RANGE_KEY, "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": HASH_KEY, "KeyType": "HASH"},
-            {"AttributeName": RANGE_KEY, "KeyType": "RANGE"},
-        ],
-    )
+    with suppress(table.client.exceptions.ResourceInUseException):
+        table.client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": HASH_KEY, "AttributeType": "S"},
+                {"AttributeName": RANGE_KEY, "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": HASH_KEY, "KeyType": "HASH"},
+                {"AttributeName": RANGE_KEY, "KeyType": "RANGE"},
+            ],
+        )
     return table

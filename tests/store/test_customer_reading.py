@@ -21,25 +21,10 @@ from chalicelib.store.customer_keys import BUCKET_COUNT
 from chalicelib.store.customer_reading import CustomerReader, CustomerRow, place_of
 from chalicelib.store.customer_tags import CustomerTags
 from infra.bench.department import ZONE, people, tags_of
-from tests import dynamodb_local
-from tests.aws_emulator import emulator_running
 from tests.domain.messy_customers import ZONES
-from tests.store.customers_table import TABLE, CustomersTable, Stored, create_table
+from tests.store.customers_table import TABLE, CustomersTable, Stored
 
 TODAY = date(2026, 7, 15)
-
-
-@pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
-def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
-    if request.param == "ministack":
-        with emulator_running() as endpoint:
-            yield create_table(endpoint)
-        return
-    try:
-        with dynamodb_local.running() as endpoint:
-            yield create_table(endpoint)
-    except dynamodb_local.Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 def numbered(count: int, **attributes: Any) -> list[Stored]:
@@ -59,6 +44,7 @@ def test_every_customer_is_read_once_whatever_the_pages(table: CustomersTable, p
     assert sorted(ids(reader.walk()), key=customer_key) == everybody
 
 
+@pytest.mark.bulk
 def test_a_walk_goes_on_behind_any_customer(table: CustomersTable) -> None:
     reader = table.reader(table.new_department(numbered(40)), page_size=2)
     walked = [row.customer_key for row in reader.walk()]
@@ -140,6 +126,7 @@ class Metered:
         return page
 
 
+@pytest.mark.bulk
 def test_a_preview_of_twenty_rules_costs_one_reading_of_small_items(table: CustomersTable) -> None:
     """The target is 0.07 read units a customer, whatever is asked; customers carry the tags of ten segments."""
     count = 3_000

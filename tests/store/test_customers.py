@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -13,18 +12,7 @@ from chalicelib.domain.customers import customer_key
 from chalicelib.domain.segments.filterable import Filterable
 from chalicelib.store.customer_keys import BUCKET_COUNT, buckets_of, item_key
 from chalicelib.store.customers import CustomerStore
-from tests import dynamodb_local
-from tests.aws_emulator import emulator_running
-from tests.store.customers_table import TABLE, CustomersTable, Stored, create_table
-
-
-@pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
-def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
-    try:
-        with (emulator_running if request.param == "ministack" else dynamodb_local.running)() as endpoint:
-            yield create_table(endpoint)
-    except dynamodb_local.Unavailable as reason:
-        pytest.skip(str(reason))
+from tests.store.customers_table import TABLE, CustomersTable, Stored
 
 
 def department_of(table: CustomersTable, ids: list[str]) -> str:
@@ -47,6 +35,7 @@ def test_a_walk_goes_on_behind_any_key(table: CustomersTable, after: str) -> Non
     assert walked == sorted(key for one in MIXED if (key := customer_key(one)) > customer_key(after))
 
 
+@pytest.mark.bulk
 def test_a_walk_reads_every_page_of_a_bucket(table: CustomersTable, monkeypatch: pytest.MonkeyPatch) -> None:
     store, department = CustomerStore(table.client, TABLE), department_of(table, MIXED)
     query = table.client.query

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,7 @@ from botocore.config import Config
 
 from chalicelib.store.customer_keys import item_key
 from chalicelib.store.wire import pass_items_through
-from tests import dynamodb_local
-from tests.aws_emulator import emulator_running
-from tests.store.customers_table import TABLE, CustomersTable, create_table
+from tests.store.customers_table import TABLE, CustomersTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,15 +28,6 @@ ITEM: dict[str, Any] = {
     "parts": {"M": {"inner": {"L": [{"BOOL": True}, {"NULL": True}]}}},
 }
 BYTES = {"bits": {"B": b"\x00\xff"}}
-
-
-@pytest.fixture(scope="module", params=["ministack", "dynamodb_local"])
-def table(request: pytest.FixtureRequest) -> Iterator[CustomersTable]:
-    try:
-        with (emulator_running if request.param == "ministack" else dynamodb_local.running)() as endpoint:
-            yield create_table(endpoint)
-    except dynamodb_local.Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 class Wire:

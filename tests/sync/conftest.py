@@ -25,7 +25,7 @@ from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from tests.aws_emulator import create_hook_records, emulator_running
 from tests.sync.office import HookAddress, Office
-from tests.sync.rights import within_their_rights  # noqa: F401 - a fixture of all tests here
+from tests.sync.rights import calls_seen, within_their_rights  # noqa: F401 - fixtures of all tests here
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -12,11 +12,9 @@ import functools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +46,7 @@ from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from infra.deploy.package import PROJECT
 from infra.local.call_notes.sitecustomize import named
-from infra.local.permissions import Call, denied_calls, read_calls
+from infra.local.permissions import denied_calls, read_calls
 
 STAGE = "test"
 # What each function enters by; phases are sync_worker's when a test enters by them.
@@ -94,35 +92,32 @@ _ENTRANCES += [
 _inside: ContextVar[str] = ContextVar("_inside", default="")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def within_their_rights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The workflows ask nothing of AWS that their function's role does not allow; told when their tests are through."""
+@pytest.fixture(scope="session")
+def calls_seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
+    """The calls of all tests of the process, held against the policies when they are through."""
     folder = tmp_path_factory.mktemp("rights")
     # By itself: packaging imports the application, which sets up logging for the whole process.
     command = [sys.executable, "-m", "infra.deploy.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
     template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
-    with calls_noted(folder / "calls.jsonl") as calls:
-        yield
-        denied = denied_calls(template, calls(), stage=STAGE)
+    seen: set[str] = set()
+    yield seen
+    trace = folder / "calls.jsonl"
+    trace.write_text("\n".join(seen))
+    denied = denied_calls(template, read_calls(trace), stage=STAGE)
     assert denied == [], "AWS would deny these calls: infra/deploy/resources/permissions.yaml lacks them"
 
 
-@contextmanager
-def calls_noted(trace: Path) -> Iterator[Callable[[], set[Call]]]:
-    """Note the calls of every function; yields what tells the calls so far."""
-    seen: set[str] = set()
+@pytest.fixture(autouse=True)
+def within_their_rights(calls_seen: set[str]) -> Iterator[None]:
+    """The workflows ask nothing of AWS that their function's role does not allow; told when all tests are through."""
     with pytest.MonkeyPatch.context() as patch:
         for owner, name, function in _ENTRANCES:
             patch.setattr(owner, name, _entered(getattr(owner, name), function))
         patch.setattr(ThreadPoolExecutor, "submit", _in_the_same_context(ThreadPoolExecutor.submit))
-        patch.setattr(BaseClient, "_make_api_call", _noted(BaseClient._make_api_call, seen))  # type: ignore[attr-defined]
-
-        def calls() -> set[Call]:
-            trace.write_text("\n".join(seen))
-            return read_calls(trace)
-
-        yield calls
+        noted = _noted(BaseClient._make_api_call, calls_seen)  # type: ignore[attr-defined]
+        patch.setattr(BaseClient, "_make_api_call", noted)
+        yield
 
 
 def _entered(method: Any, function: str) -> Any:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
+from infra.standins.mailchimp.gate import Gate
 
 from .conftest import Home, settle, wait_until
 
@@ -120,20 +121,32 @@ def test_a_retry_after_header_can_be_switched_on() -> None:
 # --- latency ---
 
 
-def test_a_bulk_call_takes_its_base_and_a_bit_for_each_member(own: MailchimpStandIn) -> None:
+def test_a_bulk_call_takes_its_base_and_a_bit_for_each_member(
+    own: MailchimpStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = settle(own)
     own.control.set_latency(bulk_base=0.1, bulk_per_member=0.01)
-    start = time.monotonic()
+    waited: list[float] = []
+    monkeypatch.setattr(Gate, "_wait", lambda gate, seconds: waited.append(seconds))
     home.bulk(*[{"email_address": f"p{number}@clinic.test", "status": "subscribed"} for number in range(20)])
-    assert 0.3 <= time.monotonic() - start < 15
+    assert sum(waited) == pytest.approx(0.3)
 
 
-def test_waiting_calls_do_not_wait_for_each_other(own: MailchimpStandIn) -> None:
+def test_a_call_waits_as_long_as_it_is_told(own: MailchimpStandIn) -> None:
+    home = settle(own)
+    own.control.set_latency(single=0.2)
+    start = time.monotonic()
+    assert ping(home).status_code == 200
+    assert time.monotonic() - start >= 0.2
+
+
+def test_waiting_calls_do_not_wait_for_each_other(own: MailchimpStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     home = settle(own)
     own.control.set_latency(single=1.0)
-    start = time.monotonic()
-    at_once(8, lambda: ping(home))
-    assert time.monotonic() - start < 7  # one after another would take eight
+    all_at_once = threading.Barrier(8)
+    # Nobody gets past a wait before all eight are in it; one after another, the first would stay there.
+    monkeypatch.setattr(Gate, "_wait", lambda gate, seconds: all_at_once.wait(60))
+    assert [answer.status_code for answer in at_once(8, lambda: ping(home))] == [200] * 8
 
 
 def test_the_usual_latency_is_the_documented_one() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -89,12 +88,10 @@ def test_a_connection_breaks(listed: PracBillStandIn, caller: Caller, kind: str)
 
 
 def test_a_hang_outlasts_the_callers_patience_and_does_not_hold_up_the_stop(listed: PracBillStandIn) -> None:
-    listed.inject("hang", seconds=30)
+    listed.inject("hang", seconds=3600)
     with pytest.raises(requests.ReadTimeout):
         requests.get(f"{listed.url}/departments/x", headers=listed.headers, timeout=(30, 0.2))
-    started_at = time.monotonic()
-    listed.stop()
-    assert time.monotonic() - started_at < 15
+    listed.stop()  # an hour before the call is over
 
 
 def test_faults_are_ordered_seen_and_taken_back_over_http(listed: PracBillStandIn, caller: Caller) -> None:
