@@ -97,7 +97,12 @@ class RunMachinery(Foundations):
             logs=self.stores.logs,
             ledger=self.stores.ledger,
             outbox=self.outbox,
-            brake=Brake(address_statuses=self.stores.address_statuses, mailchimp_for=self.mailchimp_for),
+            brake=Brake(
+                address_statuses=self.stores.address_statuses,
+                checks=self.stores.rechecks,
+                members=self.stores.members,
+                mailchimp_for=self.mailchimp_for,
+            ),
             clock=self.seams.clock,
         )
 

@@ -22,6 +22,8 @@ OPEN_STATUSES: frozenset[RunStatus] = frozenset({"running", "awaiting_approval"}
 STUCK_AFTER = timedelta(minutes=30)
 # A chunk's calls have come to an end after this long, in whatever way: no function may run longer.
 LONGEST_FLIGHT = timedelta(minutes=15)
+# Among a run's chunks in flight: a step that brings segments to Mailchimp.
+SEGMENTS_STEP = -1
 # After this long the sweeper sends the current step's message once more, in case it was lost.
 NUDGE_AFTER = timedelta(minutes=6)
 
@@ -178,19 +180,34 @@ def planned_additions(run: Run) -> int:
 class BrakeReason:
     """Why a plan must be approved before it is applied."""
 
-    code: Literal["share", "removals", "additions"]
+    code: Literal["share", "removals", "additions", "segments"]
     message: str
     params: dict[str, str | int]
 
 
-def brake_reason(run: Run, audience_size: int, member_count: int, limits: BrakeLimits) -> BrakeReason | None:
+def brake_reason(
+    run: Run, audience_size: int, member_count: int, limits: BrakeLimits, *, leaving_segments: int = 0
+) -> BrakeReason | None:
     """Why a plan must be approved before it is applied; None when it need not.
 
     `member_count` are the members who are customers of the department, `audience_size` are all of the audience.
-    Removals brake every run, additions only what nobody is watching: scheduled runs.
+    `leaving_segments` are members who would stay in the audience and lose the tags of all segments. Removals brake
+    every run, additions only what nobody is watching: scheduled runs.
     """
     if run.approved_by:
         return None
+    if leaving_segments and (
+        3 * leaving_segments > member_count
+        or leaving_segments > max(limits.removals, audience_size * limits.removals_percent // 100)
+    ):
+        members = max(member_count, leaving_segments)
+        return BrakeReason(
+            "segments",
+            f"PracBill no longer lists the customers of {leaving_segments} of the department's {members} members. They "
+            "would stay in the audience and lose the tags of all segments. Check that PracBill sends all customers, "
+            "then approve or cancel the run.",
+            {"planned": leaving_segments, "members": members},
+        )
     removals = planned_removals(run)
     if 3 * removals > member_count and removals:
         share = "all" if removals >= member_count else "more than a third"

@@ -8,7 +8,7 @@ read side by side and steps of runs one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 # Requests under way at once. An SDK client keeps 10 connections, and a page is at most 1 MB: memory stays flat.
 MAX_CONCURRENCY: Final = 8
 # What is read of each customer; what a reader does not ask for is not decoded.
-_PROJECTION: Final = "customer_key, compared, address_key, in_segments, passed_over, #sample, unreadable"
+_PROJECTION: Final = "customer_key, compared, address_key, in_segments, left_out, #sample, unreadable"
 _RESERVED: Final = {"#sample": "sample"}  # a word of DynamoDB's own
 
 _Request = dict[str, Any]
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class CustomerRow:
@@ -73,10 +74,10 @@ class CustomerRow:
         return found["SS"] if found is not None else ()
 
     @property
-    def passed_over(self) -> Sequence[str]:
-        """The ids of segments for whose tag Mailchimp passed the member over."""
-        found = self._item.get("passed_over")
-        return found["SS"] if found is not None else ()
+    def left_out(self) -> Mapping[str, str]:
+        """Why the customer, who belongs to segments, does not carry their tags: codes by the segments' ids."""
+        found = self._item.get("left_out")
+        return dict(text.split(":", 1) for text in found["SS"]) if found is not None else _NOTHING
 
     @property
     def unreadable(self) -> Sequence[str]:

@@ -19,11 +19,14 @@ from chalicelib.domain.segments.filterable import (
 from chalicelib.store.batches import Item, WriteBatch, delete, get_all, put, query
 from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, buckets_of
 from chalicelib.store.customer_keys import item_key as _key
+from chalicelib.store.customer_reading import CustomerRow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KNOWN = "customer_key, fingerprint, address_key, in_segments, previous_keys, moved_from, moved_at, unreadable"
+_KNOWN = (
+    "customer_key, fingerprint, address_key, in_segments, left_out, previous_keys, moved_from, moved_at, unreadable"
+)
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department.
 _KEYS_AT_ONCE = 5000
 
@@ -37,6 +40,7 @@ class StoredCustomer:
     fingerprint: str
     address_key: str = ""
     in_segments: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # segments it belongs to without the tag, and why: see customer_tags.py
     previous_keys: tuple[str, ...] = ()  # address keys of earlier addresses: whoever is erased is erased there as well
     is_readable: bool = True  # whether all its dates and its balance could be read
     moved_from: str = ""  # address key of the address before this one
@@ -70,6 +74,11 @@ class CustomerStore:
         """The whole filterable copies of some customers, by customer_key."""
         keys = [_key(department_id, key) for key in customer_keys]
         return {item["customer_key"]["S"]: _copy(item) for item in get_all(self._client, self._table, keys)}
+
+    def rows(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, CustomerRow]:
+        """Some customers as a reading of all finds them, by customer_key."""
+        keys = [_key(department_id, key) for key in customer_keys]
+        return {row.customer_key: row for row in map(CustomerRow, get_all(self._client, self._table, keys))}
 
     def samples(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, tuple[StoredCustomer, Sample]]:
         """What a plan knows of some customers, and how a list shows them."""
@@ -137,6 +146,8 @@ def _item(department_id: str, stored: StoredCustomer, seen: Filterable, sample: 
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:
         item["in_segments"] = {"SS": list(stored.in_segments)}
+    if stored.left_out:
+        item["left_out"] = {"SS": list(stored.left_out)}
     if stored.previous_keys:
         item["previous_keys"] = {"SS": list(stored.previous_keys)}
     if stored.moved_from:
@@ -151,6 +162,7 @@ def _stored(item: Item) -> StoredCustomer:
         fingerprint=item["fingerprint"]["S"],
         address_key=item["address_key"]["S"] if "address_key" in item else "",
         in_segments=tuple(item["in_segments"]["SS"]) if "in_segments" in item else (),
+        left_out=tuple(item["left_out"]["SS"]) if "left_out" in item else (),
         previous_keys=tuple(item["previous_keys"]["SS"]) if "previous_keys" in item else (),
         is_readable="unreadable" not in item,
         moved_from=item["moved_from"]["S"] if "moved_from" in item else "",

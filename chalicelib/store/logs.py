@@ -27,8 +27,9 @@ _KEEP_HISTORY = timedelta(days=400)
 # In the order in which staff see them, and how what is no problem ends.
 _PROBLEMS = ("failed", "refused", "held", "partly_sent")
 _WELL = ("planned", "done")
-# Filters look at so many records for one page, whatever they find.
+# Filters look at so many records for one page, whatever they find, in few calls.
 _MOST_LOOKED_AT = 5000
+_FILTERED_AT_ONCE = 1000
 
 
 class LogStore:
@@ -186,6 +187,7 @@ class _RecordReading:
             ExpressionAttributeValues={":pk": {"S": self._pk}, ":low": {"S": low}, ":high": {"S": high}, **names},
             ConsistentRead=True,
             Limit=max(_PAGE, self._limit + 1),
+            following=_FILTERED_AT_ONCE,
             **index,
         )
         last = ""

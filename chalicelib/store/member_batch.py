@@ -13,6 +13,7 @@ from chalicelib.store.address_status import put_address_statuses, put_end_of_pla
 from chalicelib.store.batches import Item, WriteBatch, delete, put
 from chalicelib.store.documents import to_document
 from chalicelib.store.member_keys import address_item, list_item
+from chalicelib.store.tag_rechecks import NO_ADDRESS
 
 
 class MemberBatch:
@@ -41,13 +42,28 @@ class MemberBatch:
     def unmark(self, marker_key: str) -> None:
         self._delete(list_item(self._department_id, "touched", marker_key))
 
-    def recheck(self, address_key: str, *, left_by: str = "", segments: Sequence[str] = ()) -> None:
-        """The next sync of segments must look at the address.
+    def recheck(
+        self,
+        address_key: str,
+        *,
+        left_by: str = "",
+        segments: Sequence[str] = (),
+        left_out: Sequence[str] = (),
+        is_gone: bool = False,
+    ) -> None:
+        """The next sync of segments must look at the address; at the customer `left_by`, where there is no address.
 
-        `left_by` is the customer who left it, with the `segments` whose tag the member carried through them.
+        `left_by` is the customer who left the address, with the `segments` whose tag the member carried through them;
+        `left_out` as it was stored with the customer if it `is_gone`.
         """
-        item = list_item(self._department_id, "tags", f"{address_key}#{left_by}")
-        self._put(item | {"segments": {"SS": sorted(set(segments))}} if segments else item)
+        item = list_item(self._department_id, "tags", f"{address_key or NO_ADDRESS}#{left_by}")
+        if segments:
+            item["segments"] = {"SS": sorted(set(segments))}
+        if left_out:
+            item["left_out"] = {"SS": sorted(left_out)}
+        if is_gone:
+            item["is_gone"] = {"BOOL": True}
+        self._put(item)
 
     # Customers' documents
 

@@ -1,7 +1,8 @@
 """Addresses that the next sync of segments must look at, kept in the members' table until it has.
 
-Segments follow customers by themselves. What no customer tells any more is noted here: an address that a tagged
-customer left, one whose status changed, one that Mailchimp refused.
+Between two readings of all customers, segments follow those whose address is noted here: an address whose customers
+or status changed, one that a tagged customer left, one that Mailchimp refused. Customers without an address are noted
+too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,27 @@ from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, entries_in, list_it
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# In the place of the address of a customer who has none.
+NO_ADDRESS = "-" * ADDRESS_KEY_LENGTH
+
 
 @dataclass(frozen=True, slots=True)
 class TagRecheck:
-    """An address to look at; it may carry the tags of `segments` although no customer is marked so."""
+    """An address to look at; it may carry the tags of `segments` although no customer is marked so.
+
+    `customer_key` is the customer who left it. `is_gone`: the customer was removed, and belonged without a tag to the
+    segments of `left_out`.
+    """
 
     key: str
     address_key: str
     segments: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    is_gone: bool = False
+
+    @property
+    def customer_key(self) -> str:
+        return self.key[ADDRESS_KEY_LENGTH + 1 :]
 
 
 class TagRecheckStore:
@@ -47,4 +61,10 @@ class TagRecheckStore:
 
 def _read(item: Item) -> TagRecheck:
     key: str = item["sk"]["S"]
-    return TagRecheck(key, key[:ADDRESS_KEY_LENGTH], tuple(item["segments"]["SS"]) if "segments" in item else ())
+    return TagRecheck(
+        key,
+        key[:ADDRESS_KEY_LENGTH],
+        tuple(item["segments"]["SS"]) if "segments" in item else (),
+        tuple(item["left_out"]["SS"]) if "left_out" in item else (),
+        "is_gone" in item,
+    )

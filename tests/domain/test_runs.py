@@ -95,6 +95,15 @@ def test_an_approved_run_goes_on() -> None:
     assert brake_reason(planned, 5000, 5000, LIMITS) is None
 
 
+@pytest.mark.parametrize(
+    ("leaving", "members", "brakes"), [(1, 3, False), (2, 5, True), (100, 2_000, False), (501, 5_000, True)]
+)
+def test_members_who_stay_and_would_lose_all_tags_brake_like_removals(leaving: int, members: int, brakes: bool) -> None:
+    """Where removed customers stay members nothing is archived, and yet segments would be emptied."""
+    assert bool(brake_reason(run(), members, members, LIMITS, leaving_segments=leaving)) is brakes
+    assert brake_reason(run(approved_by="user-2"), members, members, LIMITS, leaving_segments=leaving) is None
+
+
 def test_a_department_may_brake_on_everything() -> None:
     everything = BrakeLimits(removals=0, removals_percent=0, additions=0, additions_percent=0)
     assert brake_reason(run(planned_counts={"archive": 1}), 1000, 1000, everything)

@@ -19,7 +19,7 @@ from chalicelib.domain.segments.filterable import Filterable, filterable
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.store.customer_keys import BUCKET_COUNT
 from chalicelib.store.customer_reading import CustomerReader, CustomerRow, place_of
-from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.customer_tags import CustomerTags, MarkChanges, left_out_text
 from infra.bench.department import ZONE, people, tags_of
 from tests.domain.messy_customers import ZONES
 from tests.store.customers_table import TABLE, CustomersTable, Stored
@@ -56,18 +56,20 @@ def test_a_row_has_what_was_stored(table: CustomersTable) -> None:
     customer = Customer("007", "2026-01-01T00:00:00Z", email="Jo@Example.com", company_name="ACME", balance="1,5")
     seen = filterable(customer, ZONES[0])
     department = table.new_department([Stored("007", seen, "a1", ("s2", "s1"), customer)])
-    CustomerTags(table.client, TABLE).change(department, mark={}, unmark={}, pass_over={customer_key("007"): {"s3"}})
+    changes = {customer_key("007"): MarkChanges(leave_out={left_out_text("s3", "not_taken")})}
+    CustomerTags(table.client, TABLE).change(department, changes)
     (row,) = table.reader(department).rows()
     assert (row.customer_id, row.customer_key, row.address_key) == ("007", customer_key("007"), "a1")
     assert row.filterable == seen
     assert (row.sample.id, row.sample.email, row.sample.company_name) == ("007", "Jo@Example.com", "ACME")
-    assert (set(row.in_segments), list(row.passed_over), list(row.unreadable)) == ({"s1", "s2"}, ["s3"], ["balance"])
+    assert (set(row.in_segments), list(row.unreadable)) == ({"s1", "s2"}, ["balance"])
+    assert row.left_out == {"s3": "not_taken"}
 
 
 def test_what_a_customer_does_not_have_is_told_as_such(table: CustomersTable) -> None:
     (row,) = table.reader(table.new_department([Stored("1", Filterable(), "")])).rows()
     assert (row.address_key, row.filterable) == (None, Filterable())
-    assert (list(row.in_segments), list(row.passed_over), list(row.unreadable)) == ([], [], [])
+    assert (list(row.in_segments), row.left_out, list(row.unreadable)) == ([], {}, [])
 
 
 def test_other_departments_are_not_seen(table: CustomersTable) -> None:

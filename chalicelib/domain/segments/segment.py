@@ -76,6 +76,16 @@ class Segment:
     reachable_count: int | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     synced_at: datetime | None = None
+    # The department's day on which all customers were last held against this version. What changed since then only
+    # concerns customers who changed, until the day is over.
+    read_on: str = ""
+
+    @property
+    def counts(self) -> SegmentCounts | None:
+        """As the last sync found them; None before the first."""
+        if self.customer_count is None or self.tagged_count is None or self.reachable_count is None:
+            return None
+        return SegmentCounts(self.customer_count, self.tagged_count, self.reachable_count, self.left_out)
 
     def is_synced(self, audience_id: str) -> bool:
         """Whether Mailchimp's audience has this version of the segment."""
@@ -88,16 +98,20 @@ class Segment:
         """As staff want it now; the same value when that is nothing new."""
         if name == self.name and rules == self.rules:
             return self
-        return replace(self, name=name, rules=rules, version=self.version + 1, fault="")
+        return replace(self, name=name, rules=rules, version=self.version + 1, fault="", read_on="")
 
     def without_tag(self) -> Segment:
         """The tag is gone, or belongs to another audience than the selected one."""
-        return replace(self, tag=None, stale_marks=True)
+        return replace(self, tag=None, stale_marks=True, read_on="")
 
     def tagged(self, tag: Tag) -> Segment:
         return replace(self, tag=tag, asked_in="")
 
-    def synced(self, version: int, tally: SegmentCounts, at: datetime) -> Segment:
+    def failed(self, fault: str, code: str) -> Segment:
+        """It could not be brought to Mailchimp, so it must be held against all customers once it can."""
+        return replace(self, fault=fault, fault_code=code, read_on="")
+
+    def synced(self, version: int, tally: SegmentCounts, at: datetime, *, read_on: str) -> Segment:
         """After a sync carried out `version`, which may not be the latest any more."""
         found = replace(
             self,
@@ -109,7 +123,7 @@ class Segment:
         )
         if version != self.version:
             return found
-        return replace(found, customer_count=tally.customers, as_of=at, fault="")
+        return replace(found, customer_count=tally.customers, as_of=at, fault="", read_on=read_on)
 
 
 def reason_of(status: Status) -> str:

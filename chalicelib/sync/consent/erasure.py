@@ -79,6 +79,16 @@ class Erasure:
             self._record(department_id, state, by, now)
             self._remove_traces(department_id, state, stored)
         self._log(department_id, now)
+        # Segments count one customer less; the address is looked at by its key alone.
+        news = self._members.batch(department_id)
+        news.recheck(
+            stored.address_key,
+            left_by=stored.customer_key,
+            segments=stored.in_segments,
+            left_out=stored.left_out,
+            is_gone=True,
+        )
+        news.flush()
         customers = self._customers.batch(department_id)
         customers.remove(stored.customer_key)
         customers.flush()

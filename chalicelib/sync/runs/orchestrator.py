@@ -22,6 +22,7 @@ from datetime import timedelta
 
 from chalicelib.domain.departments import ConnectionState, Department
 from chalicelib.domain.runs import (
+    SEGMENTS_STEP,
     PhaseName,
     Run,
     closing_code,
@@ -172,7 +173,27 @@ class Orchestrator:
             if not run.waits_for_chunks:
                 self._lifecycle.send_step(run, department)
         else:
+            self._step(run, department, remaining)
+
+    def _step(self, run: Run, department: Department, remaining: Remaining) -> None:
+        if run.phase != "segments":
             self._after_step(department, run, self._phases[run.phase].step(run, department, remaining))
+            return
+        # Should the run be cancelled now, the department is given free when this step has ended.
+        run = self._note_in_flight(run, (SEGMENTS_STEP,))
+        try:
+            unfinished = self._phases["segments"].step(run, department, remaining)
+        finally:
+            run = self._note_in_flight(run, ())
+        self._after_step(department, run, unfinished)
+        if not run.is_open:
+            self._lifecycle.finalise(run)
+
+    def _note_in_flight(self, run: Run, steps: tuple[int, ...]) -> Run:
+        def noted(stored: Run) -> Run:
+            return replace(stored, in_flight=steps) if stored.is_open or not steps else stored
+
+        return self._runs.change(run.department_id, run.id, noted)
 
     def _chunk(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
         if run.status == "running" and run.phase == "apply":

@@ -19,6 +19,7 @@ from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.filterable import filterable, sample_of
+from chalicelib.store.customer_tags import TRIED_AGAIN
 from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.members import MemberStore
 
@@ -78,6 +79,8 @@ class PageChanges:
         if moved:
             self._leave(moved, id_key, moved_to=key)
             self._check_tags(moved, key, stored)
+        if not key:
+            self._look_without_address(id_key)
         if key:
             self._mark(key)
             self.documents.put_document(key, id_key, document, arrival)
@@ -87,6 +90,7 @@ class PageChanges:
             fingerprint=print_now,
             address_key=key,
             in_segments=stored.in_segments if stored and not moved else (),
+            left_out=_tried_again(stored.left_out) if stored else (),
             previous_keys=_previous_keys(stored, key),
             moved_from=arrival.from_key if arrival else "",
             moved_at=moment_text(arrival.at) if arrival and arrival.at else "",
@@ -108,7 +112,7 @@ class PageChanges:
             return
         if stored.address_key:
             self._leave(stored.address_key, stored.customer_key)
-            self._check_tags(stored.address_key, "", stored)
+        self._check_gone(stored)
         self._note_unreadable(stored, is_readable=True)
         self.customers.remove(stored.customer_key)
 
@@ -128,10 +132,31 @@ class PageChanges:
             if key and stored is not None:
                 self.marks.recheck(key, left_by=stored.customer_key, segments=stored.in_segments)
 
+    def _check_gone(self, stored: StoredCustomer) -> None:
+        """The tags that a removed customer's member carried stay behind, and the segments count one customer less."""
+        if stored.in_segments or stored.left_out:
+            self.marks.recheck(
+                stored.address_key,
+                left_by=stored.customer_key,
+                segments=stored.in_segments,
+                left_out=stored.left_out,
+                is_gone=True,
+            )
+
+    def _look_without_address(self, id_key: str) -> None:
+        """Segments look at a changed customer by its address, and at one without an address by itself."""
+        if self._run.type != "full":
+            self.marks.recheck("", left_by=id_key)
+
     def _mark(self, key: str) -> None:
         """A full run decides every address anyway, and leaves a note in the department until it has."""
         if self._run.type != "full":
             self.marks.mark(key, self._run.id)
+
+
+def _tried_again(left_out: tuple[str, ...]) -> tuple[str, ...]:
+    """Whom Mailchimp passed over for a tag is tried again after an edit, and counts as passed over until then."""
+    return tuple(f"{text}{TRIED_AGAIN}" if text.endswith(":not_taken") else text for text in left_out)
 
 
 def _previous_keys(stored: StoredCustomer | None, key: str) -> tuple[str, ...]:

@@ -1,20 +1,17 @@
 """The differences between who belongs to segments and who carries their tags: found, sent, noted.
 
-One reading of the customers answers for all segments who enters or leaves. Their addresses go out at most 500
-each way in a call, and a customer's mark changes only after Mailchimp's answer said so: whatever is cut short is found
-again, and sent again it changes nothing. Mailchimp passes over addresses that are not in the audience in silence, so
-what it answers is compared with what was asked. Whom it passed over is remembered and not sent again and again. A call
-that fails says nothing about its members: those whose calls fail are sent again by the next run.
+Customers are held against all segments, in one reading of everybody or of those who changed. The addresses of those who
+enter or leave go out at most 500 each way in a call, and a customer's mark changes only after Mailchimp's answer said
+so: whatever is cut short is found again, and sent again it changes nothing. Mailchimp passes over addresses that are
+not in the audience in silence, so what it answers is compared with what was asked. Whom it passed over is remembered
+and not sent again and again. A call that fails says nothing about its members: the next run sends them again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import chain
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.consent.members import Member
@@ -23,27 +20,28 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
-from chalicelib.domain.segments.evaluation import RuleSet, rule_sets
+from chalicelib.domain.segments.evaluation import rule_sets
 from chalicelib.domain.segments.filterable import filterable
-from chalicelib.domain.segments.rules import Rule, matches
-from chalicelib.domain.segments.segment import TAGGABLE, Segment, SegmentCounts, Tag, reason_of
-from chalicelib.errors import RefuseRequest
+from chalicelib.domain.segments.membership_counts import MembershipCounts
+from chalicelib.domain.segments.rules import matches
+from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag, reason_of
+from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.iteration import slices
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
 from chalicelib.store.address_status import AddressStatuses
-from chalicelib.store.customer_reading import CustomerReader, CustomerRow
-from chalicelib.store.customer_tags import CustomerTags
+from chalicelib.store.customer_reading import CustomerReader, CustomerRow, place_of
+from chalicelib.store.customer_tags import CustomerTags, MarkChanges, left_out_text
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.sync.ports import Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 
-Thing = TypeVar("Thing")
-
 _CUSTOMERS_AT_ONCE = 500
 _MARKS_AT_ONCE = 4_000
+# The run is looked at, whether it was cancelled, once for so many parts of customers: about once a second.
+_PARTS_A_LOOK = 20
 MOST_STATES_KEPT = 20_000
 
 
@@ -51,14 +49,17 @@ MOST_STATES_KEPT = 20_000
 class Difference:
     """A customer who enters or leaves segments, which are told by their ids.
 
-    `passed_over` are the segments for whose tags Mailchimp passed the member over before.
+    `left_out` says why the customer did not carry their tags so far, `obsolete` are those of its segments that this is
+    no longer true of. `lost` are those among `enters` whose tag the member lost although the customer is marked.
     """
 
     customer_key: str
     address_key: str | None
     enters: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
-    passed_over: frozenset[str] = frozenset()
+    obsolete: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,8 +67,9 @@ class Work:
     """What a step has at hand for all segments of a department.
 
     `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
-    tell who can carry no tag. `states` are addresses that were read already, `looked_at` those of which there was news.
-    `not_untagged` are addresses, by segment, that may carry its tag still, since the call to take it failed.
+    tell who can carry no tag; they are loaded when first asked for. `states` are addresses that were read already,
+    `looked_at` those of which there was news. `not_settled` are addresses that must be looked at again by the next run,
+    since a call failed. `seen` are those who carry a segment's tag in Mailchimp, where that was read back.
     """
 
     run: Run
@@ -78,35 +80,49 @@ class Work:
     mailchimp: MailchimpClient
     remaining: Remaining
     rechecks: dict[str, set[str]]
-    address_statuses: AddressStatuses
+    load_statuses: Callable[[], AddressStatuses]
     progress: PhaseReporter
     looked_at: frozenset[str] = frozenset()
     member_states: dict[str, MemberStates | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
-    wrongly_tagged: dict[str, set[str]] = field(default_factory=dict)  # suspects by segment, found in this step
-    not_untagged: dict[str, set[str]] = field(default_factory=dict)
+    not_settled: dict[str, set[str]] = field(default_factory=dict)
+    seen: dict[str, SeenAddresses] = field(default_factory=dict)
     made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
-    carried_out: dict[str, CarriedOut] = field(default_factory=dict)  # by segment; not counted and noted yet
-    # Marks to store, segments by customer: one who enters several segments is written once.
-    to_mark: dict[str, set[str]] = field(default_factory=dict)
-    to_unmark: dict[str, set[str]] = field(default_factory=dict)
-    to_pass_over: dict[str, set[str]] = field(default_factory=dict)
+    # By customer: one who enters several segments is written once.
+    to_change: dict[str, MarkChanges] = field(default_factory=dict)
+    stored_seen: set[str] = field(default_factory=set)  # segments whose `seen` is stored for the next step
+    goes_on: Callable[[], bool] = lambda: True  # asks whether the run was cancelled
+    leaves_some: bool = False  # addresses of which there is news are left to the next run
+    loaded_statuses: AddressStatuses | None = None
+
+    @property
+    def address_statuses(self) -> AddressStatuses:
+        if self.loaded_statuses is None:
+            self.loaded_statuses = self.load_statuses()
+        return self.loaded_statuses
 
     @property
     def has_many_marks(self) -> bool:
-        return len(self.to_mark) + len(self.to_unmark) + len(self.to_pass_over) >= _MARKS_AT_ONCE
+        return len(self.to_change) >= _MARKS_AT_ONCE
 
     @property
     def is_short_of_time(self) -> bool:
         return self.remaining() < ENOUGH_SECONDS
 
+    def marks_of(self, customer: str) -> MarkChanges:
+        return self.to_change.setdefault(customer, MarkChanges())
+
 
 @dataclass(frozen=True, slots=True)
-class CarriedOut:
-    """A segment whose differences were all sent; `left_out` counts who matches and carries no tag, by reason."""
+class Passed:
+    """How far customers were held against segments.
 
-    segment: Segment
-    left_out: Counter[str]
+    `troubles` are what stands in the way of single segments, by their ids: SegmentGone, RefuseRequest or
+    WholeCallRefused. `stopped_at` is where to go on (a place of the walk), None at the end.
+    """
+
+    troubles: dict[str, ServiceError]
+    stopped_at: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,7 +130,7 @@ class Target:
     """An address to tag or untag, and the customers whose mark follows."""
 
     address: str
-    customers: list[str] = field(default_factory=list)
+    customers: list[Difference] = field(default_factory=list)
     spelling: str = ""  # Mailchimp's of the address, where it has another
 
 
@@ -139,10 +155,10 @@ class Batch:
 
 @dataclass(slots=True)
 class Doing:
-    """One segment's part of a pass. `left_out` counts customers who match and carry no tag, by reason.
+    """One segment's part of a pass.
 
     Of addresses that several customers have, `tagged` and `passed_over` tell what became of them. `failed` are those
-    whose calls fail.
+    whose calls fail. `waiting_since` is the place before the first customer who waits to be sent.
     """
 
     work: Work
@@ -150,12 +166,11 @@ class Doing:
     tag: Tag
     adding: Batch = field(default_factory=Batch)
     removing: Batch = field(default_factory=Batch)
-    left_out: Counter[str] = field(default_factory=Counter)
     tagged: set[str] = field(default_factory=set)
     passed_over: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    trouble: Exception | None = None  # why nothing more is done for the segment
-    is_cut_short: bool = False  # a call did not get to everybody
+    trouble: ServiceError | None = None  # why nothing more is done for the segment
+    waiting_since: str = ""
 
     @property
     def is_due(self) -> bool:
@@ -174,113 +189,92 @@ class Differences:
         self._tags = tags
         self._note = note
 
-    def carry_out(self, work: Work, segments: Sequence[Segment]) -> dict[str, Exception] | None:
-        """Send all differences of some segments that have their tags; None when time was over before the end.
+    def carry_out(
+        self, work: Work, segments: Sequence[Segment], rows: Iterable[CustomerRow], *, after: str = ""
+    ) -> Passed:
+        """Hold customers against segments that have their tags, and send the differences.
 
-        Answers what stands in the way of single ones, by their ids: SegmentGone, RefuseRequest or WholeCallRefused.
+        The clock is looked at between two parts of the customers. Who does not get the time for everything stops at a
+        place before which everything is settled, and never stops without having gone on. `after` is where the rows
+        begin. Rechecks come after the rows.
         """
         doings = {segment.id: Doing(work, segment, segment.tag) for segment in segments if segment.tag is not None}
-        rules = {key: doing.segment.rules for key, doing in doings.items()}
-        found = differences(work.reader.walk(), rules, work.today)
-        for part in slices(chain(found, _rechecks_of(work, doings)), _CUSTOMERS_AT_ONCE):
+        place, is_stopped = after, False
+        for number, part in enumerate(slices(rows, _CUSTOMERS_AT_ONCE)):
+            found = list(differences(part, doings, work.today, work.seen))
+            if not self._take_all(work, doings, found, place):
+                is_stopped = True
+                break
+            place = place_of(part[-1].customer_key)
+            if work.is_short_of_time or (number % _PARTS_A_LOOK == 0 and not work.goes_on()):
+                is_stopped = True
+                break
+        if not is_stopped:
+            is_stopped = not self._take_all(work, doings, list(_rechecks_of(work, doings)), place)
+        stopped_at = self._send_waiting(work, doings, place, is_stopped=is_stopped)
+        self.keep_marks(work)
+        return Passed({key: d.trouble for key, d in doings.items() if d.trouble is not None}, stopped_at)
+
+    def _take_all(self, work: Work, doings: Mapping[str, Doing], found: Sequence[Difference], place: str) -> bool:
+        """Put customers into the calls of their segments; False when the step should end."""
+        for part in slices(found, _CUSTOMERS_AT_ONCE):
             self._look_up(work, part)
-            if not all(self._take(doings, one) for one in part):
-                return None
+            for one in part:
+                if not self._take(doings, one, place):
+                    return False
             if work.has_many_marks:
                 self.keep_marks(work)
-                if work.is_short_of_time:
-                    return None
-        waiting = [doing for doing in doings.values() if doing.is_waiting]
-        for sent, doing in enumerate(waiting, start=1):
-            # After the last call there is nothing left for which time could be short.
-            if not self._send(doing) and sent < len(waiting):
-                return None
-        if any(doing.is_cut_short for doing in waiting):
-            return None
-        for key, doing in doings.items():
-            if doing.trouble is None:
-                work.carried_out[key] = CarriedOut(doing.segment, doing.left_out)
-        return {key: doing.trouble for key, doing in doings.items() if doing.trouble is not None}
+        return True
+
+    def _send_waiting(self, work: Work, doings: Mapping[str, Doing], place: str, *, is_stopped: bool) -> str | None:
+        """Send what waits, in the order in which it began to; None when everything is settled, else where to go on.
+
+        A step that has to stop sends one call more, so that each step settles something.
+        """
+        for doing in sorted((d for d in doings.values() if d.is_waiting), key=lambda d: d.waiting_since):
+            if is_stopped and not work.goes_on():
+                break
+            if not self._send(doing) or is_stopped:
+                break
+        left = [doing.waiting_since for doing in doings.values() if doing.is_waiting]
+        return min([place, *left]) if is_stopped or left else None
 
     def keep_marks(self, work: Work) -> None:
         """Store the marks that Mailchimp's answers asked for so far."""
-        mark, unmark, pass_over = work.to_mark, work.to_unmark, work.to_pass_over
-        work.to_mark, work.to_unmark, work.to_pass_over = {}, {}, {}
-        self._tags.change(work.department.id, mark=mark, unmark=unmark, pass_over=pass_over)
+        changes, work.to_change = work.to_change, {}
+        self._tags.change(work.department.id, changes)
 
-    def tallies(self, work: Work) -> Iterator[tuple[Segment, SegmentCounts]]:
-        """What there is now in the segments that were carried out: who matches carries the tag, or was left out."""
+    def count(self, work: Work, segments: Sequence[Segment]) -> MembershipCounts:
+        """What there is now in some segments, of all customers."""
         self.keep_marks(work)
-        marked, members, reached = Counter[str](), Counter[str](), Counter[str]()
-        # One number an address, a bit a segment: this grows with the department and not with its segments.
-        bits = {segment_id: 1 << place for place, segment_id in enumerate(work.carried_out)}
-        known: dict[str | None, int] = {}
-        for row in work.reader.walk() if bits else ():
-            address, segment_ids = row.address_key, row.in_segments
-            if not segment_ids:
-                continue
-            before = known.get(address, 0)
-            after = before
-            is_reached = address is not None and work.address_statuses.is_reached(address)
-            for segment_id in segment_ids:
-                bit = bits.get(segment_id, 0)
-                if bit:
-                    marked[segment_id] += 1
-                    reached[segment_id] += is_reached
-                    members[segment_id] += not before & bit
-                    after |= bit
-            known[address] = after
-        for segment_id, done in work.carried_out.items():
-            left_out = done.left_out + Counter({"shared_address": marked[segment_id] - members[segment_id]})
-            customers, tagged = marked[segment_id] + done.left_out.total(), members[segment_id]
-            yield done.segment, SegmentCounts(customers, tagged, reached[segment_id], dict(left_out))
-        work.carried_out.clear()
+        counts = MembershipCounts([segment.id for segment in segments])
+        for row in work.reader.walk():
+            tags, left_out = row.in_segments, row.left_out
+            if tags or left_out:
+                key = row.address_key
+                known = work.address_statuses.get(key) if key is not None else None
+                counts.add(
+                    key,
+                    tags,
+                    left_out,
+                    is_reached=known is not None and known.is_reached,
+                    is_alone=known is not None and known.customer_count == 1,
+                )
+        return counts
 
     def forget_marks(self, work: Work, segment: Segment) -> bool:
-        """Take the segment's mark from all customers; False when time was over before the end."""
-        for part in slices(_carrying(work, segment), _CUSTOMERS_AT_ONCE):
-            self._tags.unmark(segment.department_id, segment.id, [found.customer_key for found in part])
+        """Take everything of the segment from all customers; False when time was over before the end."""
+        concerned = (row for row in work.reader.walk() if segment.id in row.in_segments or segment.id in row.left_out)
+        for part in slices(concerned, _CUSTOMERS_AT_ONCE):
+            self._tags.unmark(segment.department_id, segment.id, part)
             if work.is_short_of_time:
                 return False
         return True
 
-    def heal(self, work: Work, segment: Segment, seen_addresses: SeenAddresses) -> None:
-        """Bring the marks into line with Mailchimp, whose tagged members are the `seen_addresses`.
-
-        Who lost the tag there loses the mark, so that it is sent again. Pending members keep it, since it is not
-        documented whether the listing shows them. Who has it there without belonging to the
-        segment becomes a suspect; only customers are looked at, so foreign members keep what somebody gave them.
-        """
-        for part in slices(_carrying(work, segment), _CUSTOMERS_AT_ONCE):
-            lost = [
-                found.customer_key
-                for found in part
-                if found.address_key is None or not (found.address_key in seen_addresses or _is_pending(work, found))
-            ]
-            self._tags.unmark(segment.department_id, segment.id, lost)
-        rules = RuleSet.of(segment.rules, work.today)
-        wrong = {
-            row.address_key
-            for row in work.reader.walk()
-            if row.address_key
-            and segment.id not in row.in_segments
-            and row.address_key in seen_addresses
-            and not rules.matches(row.filterable)
-        }
-        work.rechecks.setdefault(segment.id, set()).update(wrong)
-        work.wrongly_tagged[segment.id] = wrong
-
-    def keep_rechecks(self, work: Work) -> None:
-        """Note whom `heal` found, for the next step: the tags are not dealt with in this one."""
-        self._put_rechecks(work, work.wrongly_tagged)
-
-    def keep_failed(self, work: Work) -> None:
-        """Note who may carry a tag still since the call to take it failed, for the next run."""
-        self._put_rechecks(work, work.not_untagged)
-
-    def _put_rechecks(self, work: Work, by_segment: Mapping[str, set[str]]) -> None:
+    def keep_unsettled(self, work: Work) -> None:
+        """Note whom the next run must look at again, since a call about them failed."""
         batch = self._members.batch(work.department.id)
-        for segment_id, keys in by_segment.items():
+        for segment_id, keys in work.not_settled.items():
             for key in sorted(keys):
                 # The segment takes a customer's place, so that one address can be noted for each of several segments.
                 batch.recheck(key, left_by=segment_id, segments=(segment_id,))
@@ -303,14 +297,19 @@ class Differences:
         known = self._members.member_states(work.department.id, unread) if unread else {}
         work.member_states.update({key: known.get(key) for key in unread})
 
-    def _take(self, doings: Mapping[str, Doing], one: Difference) -> bool:
+    def _take(self, doings: Mapping[str, Doing], one: Difference, place: str) -> bool:
         """Put a customer into the calls of the segments concerned, and send those that are full."""
         entered = [doing for segment_id in one.enters if (doing := doings[segment_id]).trouble is None]
         left = [doing for segment_id in one.leaves if (doing := doings[segment_id]).trouble is None]
+        for doing in (*entered, *left):
+            if not doing.is_waiting:
+                doing.waiting_since = place
         for doing in entered:
             _take_entering(doing, one)
         for doing in left:
             _take_leaving(doing, one)
+        for segment_id in one.obsolete:
+            _let_in(doings[segment_id], one)
         return all(self._send(doing) for doing in (*entered, *left) if doing.is_due)
 
     # ---------------------------------------------------------------------------------------------------- sending
@@ -338,45 +337,25 @@ class Differences:
         failed, untried = adding.confirmed(change.failed), adding.confirmed(change.untried)
         answered = inside.keys() | failed.keys() | untried.keys()
         passed_over = {key: t for key, t in adding.targets.items() if key not in answered}
-        _note_marks(work.to_mark, segment_id, _customers(inside.values()))
-        _note_marks(work.to_unmark, segment_id, _customers(outside.values()))
-        _note_marks(work.to_pass_over, segment_id, _customers(passed_over.values()))
+        for one in _customers(inside.values()):
+            _mark(doing, one)
+        for one in _customers(outside.values()):
+            _unmark(doing, one)
+        for one in _customers(passed_over.values()):
+            _leave_out(doing, one, "not_taken")
+        for one in _customers(failed.values()):
+            _leave_out(doing, one, "not_yet")
         if work.has_many_marks:
             self.keep_marks(work)
         doing.tagged |= {key for key in inside if not _is_alone(work, key)}
         doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
         doing.failed |= failed.keys()
-        doing.left_out["not_taken"] += len(_customers(passed_over.values()))
-        doing.left_out["not_yet"] += len(_customers(failed.values()))
-        work.not_untagged.setdefault(segment_id, set()).update(removing.confirmed(change.failed))
-        # Who was not got to is found again by the next step.
-        doing.is_cut_short = bool(change.untried)
+        work.not_settled.setdefault(segment_id, set()).update(failed, removing.confirmed(change.failed))
+        # Who was not got to is sent again, by this step or the next one.
+        doing.adding = Batch(untried)
+        doing.removing = Batch(removing.confirmed(change.untried))
         goes_on = self._note(work.run, len(change.added), len(change.removed))
-        return goes_on and not doing.is_cut_short and not work.is_short_of_time
-
-
-def differences(
-    rows: Iterable[CustomerRow], segments: Mapping[str, Sequence[Rule]], today: date
-) -> Iterator[Difference]:
-    """Who of some customers enters or leaves any of the segments (rules by id), with an address or not."""
-    rules = rule_sets(segments, today)
-    for row in rows:
-        fields, tags = row.filterable, row.in_segments
-        enters, leaves = [], []
-        for segment_id, wanted in rules.items():
-            if wanted.matches(fields):
-                if segment_id not in tags:
-                    enters.append(segment_id)
-            elif segment_id in tags:
-                leaves.append(segment_id)
-        if enters or leaves:
-            passed_over = frozenset(row.passed_over)
-            yield Difference(row.customer_key, row.address_key, tuple(enters), tuple(leaves), passed_over)
-
-
-def _carrying(work: Work, segment: Segment) -> Iterator[CustomerRow]:
-    """Who carries the segment's tag, whatever its rules."""
-    return (row for row in work.reader.walk() if segment.id in row.in_segments)
+        return goes_on and not change.untried and not work.is_short_of_time
 
 
 def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int) -> int | None:
@@ -396,9 +375,50 @@ def tagged_in(work: Work, tag: Tag, seen_addresses: SeenAddresses, *, start: int
     return None
 
 
-def _is_pending(work: Work, found: CustomerRow) -> bool:
-    known = work.address_statuses.get(found.address_key) if found.address_key is not None else None
-    return known is not None and known.status == "pending"
+def differences(
+    rows: Iterable[CustomerRow], doings: Mapping[str, Doing], today: date, seen: Mapping[str, SeenAddresses]
+) -> Iterator[Difference]:
+    """Who of some customers enters or leaves any of the segments, with an address or not.
+
+    Where the tag's members were read back (`seen`), these are what counts: who is marked and lost the tag enters again,
+    who has it without belonging to the segment leaves. Foreign members keep what somebody gave them.
+    """
+    rules = rule_sets({key: doing.segment.rules for key, doing in doings.items()}, today)
+    for row in rows:
+        fields, tags, left_out, address = row.filterable, row.in_segments, row.left_out, row.address_key
+        enters, leaves, obsolete, lost = [], [], [], []
+        for segment_id, wanted in rules.items():
+            is_tagged = segment_id in tags
+            if wanted.matches(fields):
+                if not is_tagged:
+                    enters.append(segment_id)
+                elif segment_id in seen and _has_lost(doings[segment_id], address, seen[segment_id]):
+                    enters.append(segment_id)
+                    lost.append(segment_id)
+                elif segment_id in left_out:
+                    obsolete.append(segment_id)
+                continue
+            if is_tagged or (segment_id in seen and address is not None and address in seen[segment_id]):
+                leaves.append(segment_id)
+            if segment_id in left_out:
+                obsolete.append(segment_id)
+        if enters or leaves or obsolete:
+            yield Difference(
+                row.customer_key, address, tuple(enters), tuple(leaves), tuple(obsolete), tuple(lost), left_out
+            )
+
+
+def _has_lost(doing: Doing, address: str | None, seen: SeenAddresses) -> bool:
+    """Whether a marked customer's member lost the tag in Mailchimp.
+
+    Pending members keep the mark, since it is not documented whether the listing shows them.
+    """
+    if address is None:
+        return True
+    if address in seen:
+        return False
+    known = doing.work.address_statuses.get(address)
+    return known is None or known.status != "pending"
 
 
 def _rechecks_of(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference]:
@@ -408,38 +428,63 @@ def _rechecks_of(work: Work, doings: Mapping[str, Doing]) -> Iterator[Difference
             yield Difference("", key, leaves=(segment_id,))
 
 
+def _mark(doing: Doing, one: Difference) -> None:
+    changes = doing.work.marks_of(one.customer_key)
+    changes.mark.add(doing.segment.id)
+    changes.unmark.discard(doing.segment.id)
+    _let_in(doing, one)
+
+
+def _unmark(doing: Doing, one: Difference) -> None:
+    if one.customer_key:
+        doing.work.marks_of(one.customer_key).unmark.add(doing.segment.id)
+
+
+def _leave_out(doing: Doing, one: Difference, code: str) -> None:
+    """Note why a customer who belongs to the segment does not carry its tag, where that is not known."""
+    if one.left_out.get(doing.segment.id) != code:
+        _let_in(doing, one)
+        doing.work.marks_of(one.customer_key).leave_out.add(left_out_text(doing.segment.id, code))
+
+
+def _let_in(doing: Doing, one: Difference) -> None:
+    segment_id = doing.segment.id
+    if segment_id in one.left_out:
+        doing.work.marks_of(one.customer_key).let_in.add(left_out_text(segment_id, one.left_out[segment_id]))
+
+
 def _take_entering(doing: Doing, one: Difference) -> None:
     work, key, segment_id = doing.work, one.address_key, doing.segment.id
+    if segment_id in one.lost:
+        _unmark(doing, one)
     if key is None:
-        doing.left_out["no_address"] += 1
+        _leave_out(doing, one, "no_address")
     elif key in doing.tagged:
-        _note_marks(work.to_mark, segment_id, [one.customer_key])
+        _mark(doing, one)
     elif key in doing.passed_over:
-        doing.left_out["not_taken"] += 1
-        _note_marks(work.to_pass_over, segment_id, [one.customer_key])
+        _leave_out(doing, one, "not_taken")
     elif key in doing.failed:
-        doing.left_out["not_yet"] += 1
+        _leave_out(doing, one, "not_yet")
     elif key in doing.adding.targets:
-        doing.adding.targets[key].customers.append(one.customer_key)
+        doing.adding.targets[key].customers.append(one)
     else:
         member = _member(work, key)
         if not _is_taggable(member):
-            doing.left_out[reason_of(member.status)] += 1
-        elif segment_id in one.passed_over and not _is_tried_again(work, member):
-            doing.left_out["not_taken"] += 1
+            _leave_out(doing, one, reason_of(member.status))
+        elif one.left_out.get(segment_id) == "not_taken" and not _is_tried_again(work, member):
+            return
         else:
-            doing.adding.targets[key] = Target(member.address, [one.customer_key], member.spelling)
+            doing.adding.targets[key] = Target(member.address, [one], member.spelling)
 
 
 def _take_leaving(doing: Doing, one: Difference) -> None:
     """Untag, unless the member carries no tag anyway, or must keep it for another customer with the address."""
     work, key = doing.work, one.address_key
-    customers = [one.customer_key] if one.customer_key else []
     member = _member(work, key) if key is not None else None
     if key is None or member is None or not _is_taggable(member) or _holds(doing, work.states.get(key)):
-        _note_marks(work.to_unmark, doing.segment.id, customers)
+        _unmark(doing, one)
         return
-    doing.removing.targets.setdefault(key, Target(member.address, spelling=member.spelling)).customers += customers
+    doing.removing.targets.setdefault(key, Target(member.address, spelling=member.spelling)).customers.append(one)
 
 
 def _member(work: Work, key: str) -> Member:
@@ -495,10 +540,5 @@ def _is_taggable(member: Member) -> bool:
     return member.status in TAGGABLE and bool(member.address)
 
 
-def _note_marks(marks: dict[str, set[str]], segment_id: str, customers: Iterable[str]) -> None:
-    for customer in customers:
-        marks.setdefault(customer, set()).add(segment_id)
-
-
-def _customers(targets: Iterable[Target]) -> list[str]:
-    return [customer for target in targets for customer in target.customers]
+def _customers(targets: Iterable[Target]) -> list[Difference]:
+    return [one for target in targets for one in target.customers]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.sync.segments.membership_diff import Batch, Target
+from chalicelib.sync.segments.membership_diff import Batch, Difference, Target
 from tests.sync.engine import Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -93,6 +93,6 @@ def test_letters_outside_ascii_before_the_sign_are_an_invalid_email(practice: Pr
 
 
 def test_a_segment_is_told_of_a_member_in_mailchimps_spelling_and_reads_the_answer_in_ours() -> None:
-    batch = Batch({"key": Target(TYPED, ["1"], LETTERS)})
+    batch = Batch({"key": Target(TYPED, [Difference("1", "key")], LETTERS)})
     assert batch.addresses == [LETTERS]
     assert batch.confirmed([TYPED]) == batch.targets

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.runs import RecordView
-from chalicelib.domain.logs import Record
+from chalicelib.domain.logs import Outcome, Record
 from chalicelib.errors import RefuseRequest
 from chalicelib.store import logs
+from chalicelib.store.aws import dynamodb
 from chalicelib.sync.runs.records import record_counts
 from tests.sync.engine import NOON, Engine, Practice
 
@@ -95,6 +96,7 @@ def test_a_filter_that_finds_little_looks_at_so_many_and_says_where_to_go_on(
 ) -> None:
     monkeypatch.setattr(logs, "_MOST_LOOKED_AT", 100)
     monkeypatch.setattr(logs, "_PAGE", 50)
+    monkeypatch.setattr(logs, "_FILTERED_AT_ONCE", 50)
     run_id = practice.sync("full").id
     records = [
         Record(f"k{number}", str(number), "", "add" if number else "archive", "done", "x", "", "", NOON)
@@ -105,6 +107,33 @@ def test_a_filter_that_finds_little_looks_at_so_many_and_says_where_to_go_on(
     assert len(page) <= 1
     assert after is not None
     assert [record.customer_id for record in listed(practice, run_id, limit=10, action="archive")] == ["0"]
+
+
+def test_calls_grow_with_what_is_answered_and_not_with_the_run(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One refused and one planned record among 2,000 that went well."""
+    run_id = practice.sync("full").id
+    outcomes: dict[int, Outcome] = {700: "refused", 1_400: "planned"}
+    records = [
+        Record(f"k{number}", str(number), "", "add", outcomes.get(number, "done"), "x", "", "", NOON)
+        for number in range(2_000)
+    ]
+    engine.logs.add_records(practice.id, run_id, records)
+    client, calls = dynamodb(), list[dict[str, Any]]()
+    query = client.query
+
+    def counted(**asked: Any) -> Any:
+        calls.append(asked)
+        return query(**asked)
+
+    monkeypatch.setattr(client, "query", counted)
+    for outcome, most in (("refused", 1), ("planned", 3)):
+        calls.clear()
+        found, after = engine.logs.records(practice.id, run_id, limit=100, after=None, outcomes=(outcome,))
+        assert [record.outcome for record in found] == [outcome]
+        assert after is None
+        assert len(calls) <= most, outcome
 
 
 @pytest.mark.parametrize("after", ["nonsense", "held:~~~~", "rest:~~~~", ":", "held:", "sesame:x"])

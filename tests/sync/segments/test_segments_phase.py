@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.runs import Run
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 
@@ -410,3 +411,31 @@ def test_mailchimp_away_is_waited_for(synced: SegmentOffice) -> None:
     synced.run()
     assert synced.tagged() == ["ann", "ben"]
     assert synced.view(created).sync_state == "synced"
+
+
+def test_a_run_that_is_cancelled_while_tags_are_sent_stops_and_then_gives_the_department_free(
+    synced: SegmentOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that began meanwhile would send tags beside it."""
+    first, second = synced.create(), synced.create("Everybody", SegmentRule("inactive", "equals", "0"))
+    active: list[str] = []
+    differences, staff = synced.sync_phase._differences, synced.engine.staff
+    note = differences._note
+
+    def cancel(run: Run, added: int, removed: int) -> bool:
+        if not active:
+            staff.cancel(synced.id, run.id, by="user-2")
+            active.append(synced.practice.department.active_run_id)
+        return note(run, added, removed)
+
+    monkeypatch.setattr(differences, "_note", cancel)
+    run = synced.run()
+    assert run.status == "cancelled"
+    assert active == [run.id]
+    assert synced.practice.department.active_run_id == ""
+    assert synced.segment_calls() == 1
+    monkeypatch.setattr(differences, "_note", note)
+    synced.sync()
+    assert (synced.tagged(), synced.tagged("Everybody")) == (["ann", "ben"], ["ann", "ben", "cem"])
+    assert synced.marked(first) == ["ann", "ben"]
+    assert synced.marked(second) == ["ann", "ben", "cem"]

@@ -6,13 +6,11 @@ uncertain. Everything has to come right either way, and nothing may be sent agai
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from chalicelib.contract.segments import SegmentRule
-from chalicelib.store.customer_reading import CustomerReader
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import VICTORIA, SegmentOffice
@@ -92,29 +90,6 @@ def test_sharers_of_an_address_are_passed_over_together(office: SegmentOffice) -
     assert left_out(office, created) == {"not_taken": 2}
     office.sync()
     assert office.practice.writes() == []
-
-
-def test_all_segments_are_read_at_once_and_their_counts_once_more(
-    office: SegmentOffice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office.customer("ann", state="VIC")
-    office.customer("ben", state="TAS")
-    office.sync("full")
-    for number in range(10):
-        office.create(f"Segment {number}", SegmentRule("state", "equals", "VIC" if number % 2 else "TAS"))
-    office.run()
-    office.move("ann", "TAS")
-    readings: Counter[str] = Counter()
-    walk = CustomerReader.walk
-
-    def counted(reader: CustomerReader, **place: Any) -> Any:
-        readings["customers"] += 1
-        return walk(reader, **place)
-
-    monkeypatch.setattr(CustomerReader, "walk", counted)
-    office.sync()
-    assert readings["customers"] == 2
-    assert all(office.tagged(f"Segment {number}") == ([] if number % 2 else ["ann", "ben"]) for number in range(10))
 
 
 def test_who_can_carry_no_tag_is_known_without_reading_the_address(

@@ -143,6 +143,8 @@ export const brakes: Readonly<Record<string, (params: Told['params'], format: Fo
     `The sync would unsubscribe or archive ${format.number(Number(planned))} of the department’s ${format.number(Number(members))} members, more than a third of them. Check that PracBill sends all customers.`,
   removals: ({ planned, audience, limit }, format) =>
     `The sync would unsubscribe or archive ${format.number(Number(planned))} of ${format.number(Number(audience))} members, more than the limit of ${format.number(Number(limit))}.`,
+  segments: ({ planned, members }, format) =>
+    `PracBill no longer lists the customers of ${format.number(Number(planned))} of the department’s ${format.number(Number(members))} members. They would stay in the audience and lose the tags of all segments. Check that PracBill sends all customers.`,
   additions: ({ planned, audience, limit }, format) =>
     `The scheduled sync would add or subscribe ${format.number(Number(planned))} members to ${format.number(Number(audience))}, more than the limit of ${format.number(Number(limit))}.`,
 };
