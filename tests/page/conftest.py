@@ -19,6 +19,8 @@ from infra.local.stack import LocalStack
 from tests.page.department import Department
 from tests.page.embedding import OwnHost
 
+# Few syncs run here at once, and each worker that is started takes a second of a processor.
+WORKERS = {"sync_worker": 3, "event_worker": 1}
 # Other work on the machine only ever adds to what a step takes.
 STEP_MS = 20_000
 expect.set_options(timeout=STEP_MS)
@@ -35,7 +37,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, own_host: OwnHost) -> Iterat
     """A small department, a Mailchimp that answers at once, and the hosts."""
     building.build()
     folder, environment = tmp_path_factory.mktemp("stack"), {"ALLOWED_ORIGINS": own_host.url}
-    with LocalStack(folder, latency=False, customers=120, host=True, environment=environment) as started:
+    with LocalStack(
+        folder, latency=False, customers=120, host=True, environment=environment, workers=WORKERS
+    ) as started:
         own_host.start(started)
         yield started
         own_host.stop()

@@ -55,9 +55,11 @@ class Department:
 
     def connect(self) -> None:
         """Connected, an audience selected (the account's, or a new one), and no run under way."""
-        known = self.call("GET", "/connection")
-        if known["state"] != "connected":
-            known = self.call("PUT", "/connection", {"api_key": self.api_key})
+        known = self.call("GET", "/panel")
+        if known["connection"]["state"] == "connected" and known["audience"] is not None and is_at_rest(known):
+            return
+        if known["connection"]["state"] != "connected":
+            known["audience"] = self.call("PUT", "/connection", {"api_key": self.api_key})["audience"]
         if known["audience"] is None:
             audiences = self.call("GET", "/audiences")["items"]
             if audiences:
@@ -68,15 +70,15 @@ class Department:
 
     def rest(self) -> None:
         """Wait until no run is active."""
-        self._await_run(lambda run: run is None or run["finished_at"] is not None)
+        self._await(is_at_rest)
 
     def await_sending(self) -> None:
         """Wait until the newest run sends changes to Mailchimp."""
-        self._await_run(lambda run: run is not None and run["phase"] == "apply")
+        self._await(lambda known: (known["newest_run"] or {}).get("phase") == "apply")
 
-    def _await_run(self, is_there: Callable[[dict[str, Any] | None], bool]) -> None:
+    def _await(self, is_there: Callable[[dict[str, Any]], bool]) -> None:
         deadline = time.monotonic() + _REST_SECONDS
-        while not is_there(self.call("GET", "/panel")["newest_run"]):
+        while not is_there(self.call("GET", "/panel")):
             assert time.monotonic() < deadline, "the run did not get there in time"
             time.sleep(0.2)
 
@@ -105,3 +107,8 @@ class Department:
         answer = self._session.request(method, url, json=body, timeout=30)
         assert answer.ok, f"{url} answered {answer.status_code}: {answer.text[:500]}"
         return answer.json()
+
+
+def is_at_rest(known: dict[str, Any]) -> bool:
+    """Whether no run is active, as of an answer of `GET D/panel`."""
+    return known["newest_run"] is None or known["newest_run"]["finished_at"] is not None

@@ -135,13 +135,16 @@ def test_each_other_failure_has_its_words(
 
 
 def test_after_too_many_keys_the_wait_is_counted_down(page: Page, stack: LocalStack, department: Department) -> None:
+    page.clock.install()
     open_page(page, stack)
-    answer_with(page, 429, problem("too-many-attempts"), **{"Retry-After": "3"})
+    answer_with(page, 429, problem("too-many-attempts"), **{"Retry-After": "30"})
     key_field(page).fill(WRONG_KEY)
     connect = panel(page).get_by_role("button", name="Connect")
     connect.click()
     expect(panel(page).get_by_role("alert")).to_contain_text("Too many API keys were tried.")
+    expect(panel(page).get_by_role("alert")).to_contain_text("You can try again in")
     expect(connect).to_have_attribute("aria-disabled", "true")
+    page.clock.fast_forward(30_000)
     expect(panel(page).get_by_role("alert")).to_contain_text("You can try again now.")
     expect(connect).not_to_have_attribute("aria-disabled", "true")
 

@@ -36,7 +36,9 @@ export class LogsPanel extends Panel<Found> {
     ...Panel.styles,
     css`
       :host { --reserved: 20em; }
-      .filters { align-items: end; display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); }
+      .filters { display: flex; flex-wrap: wrap; gap: 0.75em; align-items: end; }
+      .filters .field { flex: 1 1 10em; }
+      td:first-child { min-inline-size: 8em; }
       @container (max-width: 38em) {
         table, tbody, tr, td { display: block; }
         thead { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -52,9 +52,13 @@ export class SegmentEditor extends Panel<SegmentFields> {
     ...Panel.styles,
     css`
       section { border: 0; padding: 0; }
-      .rule { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(10em, 1fr)); align-items: start; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
+      .rule { display: grid; gap: 0.75em; grid-template-columns: repeat(3, minmax(0, 1fr)) auto; align-items: start; padding-block: 0.75em; border-block-end: 1px solid var(--_line); }
       /* Beside the control, not beside its label. */
-      .rule .take-away { justify-self: end; padding-block-start: 1.5em; }
+      .rule .take-away { grid-column: 4; padding-block-start: 1.5em; }
+      @container (max-width: 38em) {
+        .rule { grid-template-columns: minmax(0, 1fr); }
+        .rule .take-away { grid-column: 1; justify-self: end; padding-block-start: 0; }
+      }
       .preview { min-block-size: 6em; }
       .preview[aria-busy='true'] .answer { color: var(--_quiet); }
       h4 { margin: 0; }

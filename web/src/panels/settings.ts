@@ -24,7 +24,8 @@ export class SettingsPanel extends Panel<PanelData> {
     css`
       form { gap: 1.5em; }
       fieldset { display: grid; gap: 0.25em; }
-      .limits { display: grid; gap: 0.75em; grid-template-columns: repeat(auto-fit, minmax(min(16em, 100%), 1fr)); padding-block-start: 0.5em; }
+      .limits { display: grid; gap: 0.75em; grid-template-columns: repeat(2, minmax(0, 1fr)); padding-block-start: 0.5em; }
+      @container (max-width: 38em) { .limits { grid-template-columns: minmax(0, 1fr); } }
       dt { font-size: 0.875em; color: var(--_quiet); }
       dd { margin: 0 0 0.75em; }
     `,
