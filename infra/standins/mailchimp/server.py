@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +32,8 @@ class HttpServer(ThreadingHTTPServer):
         self.control = control
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="mailchimp", daemon=True)
+        self._closing = False
+        self._thread = threading.Thread(target=self._accept, name="mailchimp", daemon=True)
 
     @property
     def origin(self) -> str:
@@ -41,13 +43,28 @@ class HttpServer(ThreadingHTTPServer):
         self._thread.start()
 
     def close(self) -> None:
-        self.shutdown()
+        self._closing = True
+        # Wakes the accepting thread. The standard loop would find out by polling, which takes longer than most tests.
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.server_address[1]), timeout=1).close()
         self._thread.join()
         self.server_close()
         with self._open_lock:
             connections = list(self._open)
         for connection in connections:
             _hang_up(connection)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, address = self.get_request()
+            except OSError:  # out of file descriptors, say: the next caller may find better times
+                time.sleep(0.05)
+                continue
+            if self._closing:
+                connection.close()
+                return
+            self.process_request(connection, address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         with self._open_lock:
