@@ -111,7 +111,7 @@ def test_a_host_that_forgets_something_is_told(page: Page, own_host: OwnHost, st
     own_host.open(page, "<pracbill-mailchimp department='north'></pracbill-mailchimp>")
     page.wait_for_function("customElements.get('pracbill-mailchimp') !== undefined")
     page.clock.fast_forward(6_000)
-    expect(page.get_by_text("The page was not told which department to show")).to_be_visible()
+    expect(page.get_by_text("The page does not know which department to show")).to_be_visible()
 
 
 def test_a_view_that_is_none_is_the_first_one(page: Page, stack: LocalStack, connected: Department) -> None:

@@ -54,6 +54,17 @@ def test_from_its_log_to_its_customers(page: Page, stack: LocalStack, connected:
     expect(panel(page, "Why is this customer (not) there?")).to_contain_text(records[stored]["customer_id"])
 
 
+def test_a_link_may_lead_to_one_outcome_of_a_run(
+    page: Page, stack: LocalStack, connected: Department, run_id: str
+) -> None:
+    held = connected.call("GET", f"/syncs/{run_id}")["record_counts"]["held"]
+    open_page(page, stack, view="sync", item=f"{run_id}:held")
+    shown = panel(page, "One sync")
+    expect(shown.get_by_role("combobox", name="Outcome")).to_have_value("held")
+    rows = shown.get_by_role("table", name="Customers").get_by_role("row")
+    expect(rows).to_have_count(min(held, 25) + 1)
+
+
 def test_it_closes_and_says_what_it_does_not_know(page: Page, stack: LocalStack, connected: Department) -> None:
     open_page(page, stack, view="sync", item="no-such-run")
     shown = panel(page, "One sync")

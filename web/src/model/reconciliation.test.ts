@@ -28,12 +28,16 @@ test('all bars lie within the width, also when more is taken than there was, and
 });
 
 test('behind a reason stand the cases of which there are records', () => {
-  const run = { held_by_reason: { no_email: 3, invalid_email: 35, opted_out: 2, plan_full: 4, changed_meanwhile: 1 } };
+  const held_by_reason = { no_email: 3, invalid_email: 35, opted_out: 2, plan_full: 4, changed_meanwhile: 1 };
+  const run = { held_by_reason, record_counts: { refused: 2 } };
   assert.deepEqual(casesBehind('no_address', run), [
     { code: 'no_email', count: 3 },
     { code: 'invalid_email', count: 35 },
   ]);
-  assert.deepEqual(casesBehind('refused', run), [{ code: 'plan_full', count: 4 }]);
+  assert.deepEqual(casesBehind('refused', run), [
+    { code: 'plan_full', count: 4 },
+    { code: 'refused', count: 2 },
+  ]);
   assert.deepEqual(casesBehind('foreign', run), []);
   assert.deepEqual(casesBehind('no_address', null), []);
 });

@@ -51,9 +51,10 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
 /** The cases behind a reason of which this run has records, with their numbers. */
 export function casesBehind(
   reason: string,
-  run: Pick<Run, 'held_by_reason'> | null,
+  run: Pick<Run, 'held_by_reason' | 'record_counts'> | null,
 ): { code: string; count: number }[] {
-  const held = run?.held_by_reason ?? {};
+  // Refused in this very run, or in an earlier one and held back since.
+  const held = { ...run?.held_by_reason, refused: run?.record_counts.refused ?? 0 } as Record<string, number>;
   const codes = reason === 'refused' ? Object.keys(held).filter((code) => !isOurs(code)) : (CASES[reason] ?? []);
   return codes.map((code) => ({ code, count: held[code] ?? 0 })).filter(({ count }) => count > 0);
 }

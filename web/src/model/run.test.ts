@@ -37,9 +37,11 @@ test('counts come in the order of their names, zeros left out, unknown ones last
   ]);
 });
 
-test('the view of one run may be of one case', () => {
-  assert.deepEqual(runItem('20261128T1'), { id: '20261128T1', code: '' });
-  assert.deepEqual(runItem(itemOf('20261128T1', 'no_email')), { id: '20261128T1', code: 'no_email' });
+test('the view of one run may be of one outcome or reason', () => {
+  const id = '20261128T1';
+  assert.deepEqual(runItem(id), { id, outcome: '', reason: '' });
+  assert.deepEqual(runItem(itemOf(id, 'no_email')), { id, outcome: 'held', reason: 'no_email' });
+  assert.deepEqual(runItem(itemOf(id, 'refused')), { id, outcome: 'refused', reason: '' });
   assert.equal(itemOf('20261128T1'), '20261128T1');
 });
 

@@ -34,10 +34,17 @@ export function countsOf(run: Pick<Run, 'counts'>, names: Readonly<Record<string
     .sort(([one], [other]) => place(one) - place(other));
 }
 
-/** What the view of one run shows: the run, and where a link says so the records of one case (`run:code`). */
-export function runItem(item: string): { readonly id: string; readonly code: string } {
+/** What the view of one run shows: the run, and where a link says so (`run:held`, `run:no_email`) the records of one
+ *  outcome, or of the customers held back for one reason. */
+export function runItem(item: string): {
+  readonly id: string;
+  readonly outcome: '' | Outcome;
+  readonly reason: string;
+} {
   const [id = '', code = ''] = item.split(':');
-  return { id, code };
+  const outcome = OUTCOMES.find((one) => one === code);
+  if (outcome !== undefined) return { id, outcome, reason: '' };
+  return { id, outcome: code === '' ? '' : 'held', reason: code };
 }
 
 export function itemOf(id: string, code = ''): string {
@@ -49,4 +56,9 @@ export function reasonsOf({ held_by_reason: reasons }: Pick<Run, 'held_by_reason
   return Object.entries(reasons)
     .map(([code, count]) => ({ code, count }))
     .sort((one, other) => other.count - one.count);
+}
+
+/** Whether a preview has found something to do. */
+export function plansAnything({ record_counts: records, counts }: Pick<Run, 'record_counts' | 'counts'>): boolean {
+  return (records.planned ?? 0) > 0 || (counts.segment_added ?? 0) + (counts.segment_removed ?? 0) > 0;
 }

@@ -117,7 +117,10 @@ export class ReconciliationPanel extends Panel<Shown> {
   #behind(reason: string, full: Run): TemplateResult[] {
     const { texts, format, actions } = this.page;
     return casesBehind(reason, full).map(({ code, count }) => {
-      const label = texts.reconciliation.behind(texts.run.cases[code] ?? code, format.number(count));
+      const label = texts.reconciliation.behind(
+        texts.run.cases[code] ?? texts.run.outcomes[code] ?? code,
+        format.number(count),
+      );
       return button({ label, kind: 'plain', onPress: () => actions.show('sync', itemOf(full.id, code)) });
     });
   }

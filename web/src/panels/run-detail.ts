@@ -6,7 +6,7 @@ import { download, readCsv } from '../api/csv.ts';
 import type { Failure } from '../api/failure.ts';
 import { startSync } from '../api/syncs.ts';
 import type { Run, RunRecord } from '../api/types.ts';
-import { countsOf, isActive, type Outcome, outcomesOf, reasonsOf, runItem } from '../model/run.ts';
+import { countsOf, isActive, type Outcome, outcomesOf, plansAnything, reasonsOf, runItem } from '../model/run.ts';
 import { dataOf, type State } from '../model/state.ts';
 import { caseOf, messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
@@ -70,8 +70,9 @@ export class RunDetailPanel extends Panel<Shown> {
     const of = JSON.stringify([department, item]);
     const anew = of !== this.#item;
     if (anew) {
-      this.reason = runItem(item ?? '').code;
-      this.outcome = this.reason === '' ? '' : 'held';
+      const { outcome, reason } = runItem(item ?? '');
+      this.outcome = outcome;
+      this.reason = reason;
     }
     this.#item = of;
     // A run that is under way is read again when it goes on to another phase, and when it ends.
@@ -112,7 +113,7 @@ export class RunDetailPanel extends Panel<Shown> {
   /** Nothing was sent: what follows is what would be, and the way to have it done. */
   #preview(run: Run): TemplateResult {
     const { run: words, sync } = this.page.texts;
-    const mayStart = this.mayChange && !isActive(run);
+    const mayStart = this.mayChange && !isActive(run) && plansAnything(run);
     const action = { label: sync.doIt, busy: this.doing === 'do-it', onPress: () => void this.#doIt(run) };
     return notice({ kind: 'info', words: words.dryRun, ...(mayStart ? { action } : {}) });
   }

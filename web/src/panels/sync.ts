@@ -3,7 +3,7 @@
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { startSync } from '../api/syncs.ts';
 import type { PanelData, Run } from '../api/types.ts';
-import { countsOf, isActive } from '../model/run.ts';
+import { countsOf, isActive, plansAnything } from '../model/run.ts';
 import type { State } from '../model/state.ts';
 import { messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
@@ -192,6 +192,7 @@ export class SyncPanel extends Panel<PanelData> {
 
   #next(run: Run): TemplateResult | typeof nothing {
     const words = this.page.texts.sync;
+    if (run.dry_run && !plansAnything(run)) return nothing;
     if (run.dry_run) {
       return button({
         label: words.doIt,
