@@ -153,6 +153,9 @@ def test_each_value_without_a_field_is_named_beside_what_is_cut(tag: str) -> Non
     assert found == (LeftOut(cut, "cut"), LeftOut(tag, "field_unusable"))
     nobody = Customer(id="1", updated_at="2026-03-01T00:00:00Z", address=Address(country="AU"))
     assert prepare(nobody, FieldMap(others)).left_out == ()
+    attributes = {"FNAME": "first_name", "LNAME": "last_name", "COMPANY": "company_name", "PHONE": "phone"}
+    only: dict[str, Any] = {attributes.get(tag, "address"): HOME if tag == "ADDRESS" else "x"}
+    assert prepare(replace(nobody, **only), FieldMap(others)).left_out == (LeftOut(tag, "field_unusable"),)
 
 
 @pytest.mark.parametrize("part", ["line1", "line2", "city", "state", "postcode"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -103,7 +104,7 @@ def test_a_change_of_address_without_an_old_address_is_of_no_use(old: str) -> No
     assert event(type="upemail", **{"data[new_email]": "bob@clinic.test", "data[old_email]": old}) is None
 
 
-@pytest.mark.parametrize("address", ["nobody", " ", "x" * 400 + "@clinic.test"])
+@pytest.mark.parametrize("address", ["nobody", " ", pytest.param("x" * 400 + "@clinic.test", id="long")])
 def test_what_cannot_be_an_address_is_of_no_use(address: str) -> None:
     assert event(**{"data[email]": address}) is None
 
@@ -278,7 +279,7 @@ def test_one_right_signature_among_several_is_enough() -> None:
         "=,=,",
         ",".join(["v1=abc"] * 10_000),
     ],
-    ids=lambda header: header[:20] or "empty",
+    ids=lambda header: re.sub(r"\W", "_", header[:20], flags=re.ASCII) or "empty",
 )
 def test_a_header_that_is_no_signature_is_refused(header: str) -> None:
     assert not is_signed(BODY, header, SECRET, now=NOW)
