@@ -38,7 +38,7 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
 # What starts a process or listens on a port is marked `server` and left out; --fast holds the rest to it.
-FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/test_words.py
+FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/sync/runs/test_chunk_calls.py tests/mutants tests/test_words.py
 test-fast: install ## what needs neither a process nor a port
 	$(RUN) -m pytest -q -n 2 --fast $(FAST)
 

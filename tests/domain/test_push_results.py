@@ -473,7 +473,7 @@ def test_what_was_done_is_recorded_under_what_was_really_done() -> None:
 def test_a_refusal_is_recorded_with_mailchimps_words_and_the_way_out() -> None:
     met = refusal("looks_fake", words="No such thing")
     assert masked(result("add", "refused", refusal=met)) == record(
-        outcome="refused", code="looks_fake", cause=met.told, fix=met.fix
+        outcome="refused", code="looks_fake", cause=met.told, fix=met.fix, params={"said": "No such thing"}
     )
 
 

@@ -146,6 +146,21 @@ def test_a_time_that_is_none_is_no_time(text: str) -> None:
     assert found.fired_at_moment is None
 
 
+def test_an_event_without_a_time_happened_when_it_arrived() -> None:
+    """All events of a kind about one address would else pass for repeats of the first."""
+    at = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+    nowhen = event_of({name: value for name, value in UNSUBSCRIBE.items() if name != "fired_at"}, "north")
+    assert nowhen is not None and nowhen.fired_at == ""
+    assert nowhen.arrived(at.timestamp()) == replace(nowhen, fired_at="2026-01-05 10:00:00")
+    timed = event()
+    assert timed is not None
+    assert timed.arrived(0.0) is timed
+
+
+def test_a_form_without_a_type_is_of_no_use() -> None:
+    assert event_of({name: value for name, value in UNSUBSCRIBE.items() if name != "type"}, "north") is None
+
+
 def test_a_form_that_is_no_text_is_read_as_far_as_possible() -> None:
     body = b"type=unsubscribe&data[list_id]=abc&data[email]=ann\xff@clinic.test&\x00&=&&data[reason"
     found = event_of(parse_form(body), "north")
@@ -269,6 +284,7 @@ def test_one_right_signature_among_several_is_enough() -> None:
         f"t={NOW}",
         f"t={NOW},v1=",
         f"t={NOW},v1=é",
+        f"t={NOW},v1=\ud83d",
         f"t={NOW},t={NOW},v1=abc",
         "t=,v1=abc",
         "t=now,v1=abc",
