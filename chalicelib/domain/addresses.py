@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import re
-
-import email_validator
-from email_validator import EmailNotValidError, validate_email
+from functools import lru_cache
+from types import ModuleType
 
 from chalicelib.domain.customers import mail_address
-
-# The library also refuses names reserved for tests and documentation. Whether a domain takes mail is for Mailchimp to
-# say, per address and in its own words; only what cannot be an address at all is held back here.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
-
 
 # Plain addresses, which nearly all are: letters, digits and a few signs, no part longer than the standards allow. What
 # this takes the library takes too (a test holds one against the other); it spares most customers of a sync the library.
@@ -32,11 +26,23 @@ def usable_address(email: str) -> str | None:
         return address
     if not address.isascii():
         return None
+    library = _library()
     try:
-        validate_email(address, check_deliverability=False, strict=True)
-    except EmailNotValidError:
+        library.validate_email(address, check_deliverability=False, strict=True)
+    except library.EmailNotValidError:
         return None
     return address
+
+
+@lru_cache(maxsize=1)
+def _library() -> ModuleType:
+    """What judges the addresses that are not plain. It takes long to import, and most functions never need it."""
+    import email_validator
+
+    # It also refuses names reserved for tests and documentation. Whether a domain takes mail is for Mailchimp to say,
+    # per address and in its own words; only what cannot be an address at all is held back here.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    return email_validator
 
 
 def mask_address(address: str) -> str:
