@@ -146,7 +146,7 @@ class Department:
     active_run_id: str = ""
     segments_waiting: bool = False  # segments were changed while a run was active, perhaps too late for it
     last_synced_at: datetime | None = None
-    backlog: OutboxBacklog | None = None  # noted by whoever could not tell PracBill, until everything is told
+    backlog: OutboxBacklog | None = None  # noted by whoever could not update PracBill, until everything is sent
     refused_opt_outs: RefusedOptOuts | None = None  # noted by each sync that came to its end
     unreadable: tuple[Unreadable, ...] = ()
     unreadable_may_differ: bool = False  # customers with such values came, went or changed since they were counted

@@ -2,8 +2,8 @@
 
 Mailchimp lists every member that a push changed as changed. One that is listed just as the push's answer showed it, by
 address, contact, status and the second of its last change, was touched by nobody since: it tells nothing that is not
-known. Everything else is heard as ever. Only statuses are remembered that are nobody's no, so that no opt-out can hide
-behind a push.
+known. Everything else is observed as ever. Only statuses are remembered that are nobody's no, so that no opt-out can
+hide behind a push.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class PracBillClient:
             cursors.add(cursor)
 
     def write_consent(self, department_id: str, changes: Sequence[ConsentChange]) -> ConsentWritten:
-        """Tell PracBill about consent that was given or withdrawn elsewhere; telling it again changes nothing.
+        """Send PracBill consent that was given or withdrawn elsewhere; sending it again changes nothing.
 
         Raises ConsentRefused when PracBill takes none of the changes of a call, though only one may be the cause.
         """
@@ -249,7 +249,7 @@ def _as_of(page: Mapping[str, Any]) -> str:
 
 
 def _change_body(change: ConsentChange) -> dict[str, str]:
-    """A no is told as of the next full second, a yes as of the last: a word in the same second must not overtake it."""
+    """A no is sent as of the next full second, a yes as of the last: no change of the same second may overtake it."""
     at = change.occurred_at.astimezone(UTC)
     if change.status == "unsubscribed" and at.microsecond:
         at += timedelta(seconds=1)

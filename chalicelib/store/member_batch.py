@@ -37,10 +37,10 @@ class MemberBatch:
 
     def mark(self, address_key: str, why: str) -> None:
         """A plan must decide the address; `why` names one of the change markers it can have."""
-        self._put(list_item(self._department_id, "touched", f"{address_key}#{why}"))
+        self._put(list_item(self._department_id, "markers", f"{address_key}#{why}"))
 
     def unmark(self, marker_key: str) -> None:
-        self._delete(list_item(self._department_id, "touched", marker_key))
+        self._delete(list_item(self._department_id, "markers", marker_key))
 
     def recheck(
         self,

@@ -1,4 +1,4 @@
-"""What is known by address: both facets, the documents of the customers who share it, change markers.
+"""What is known by address: both states, the documents of the customers who share it, change markers.
 
 All items of an address lie side by side, so that one ordered read answers everything about it:
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MemberStates:
-    """The stored facets of an address; `address` is empty when it was erased."""
+    """The stored states of an address; `address` is empty when it was erased."""
 
     address_key: str
     address: str
@@ -56,7 +56,7 @@ class MemberStore:
     # Reading
 
     def member_states(self, department_id: str, address_keys: Iterable[str]) -> dict[str, MemberStates]:
-        """Both facets of each address; an address of which nothing is known is not in the answer."""
+        """Both states of each address; an address of which nothing is known is not in the answer."""
         keys = [
             key
             for address_key in dict.fromkeys(address_keys)
@@ -116,7 +116,7 @@ class MemberStore:
     ) -> tuple[ConsentState, ConsentState]:
         """Apply `change` to the consent state against the version it was read at; answers before and after.
 
-        Webhook, pull and sync all write this state: none of them may lose another's word.
+        Webhook, pull and sync all write this state: none of them may lose another's change.
         """
         key = address_item(department_id, address_key)
 
@@ -135,7 +135,7 @@ class MemberStore:
     def add_consent_states(self, department_id: str, member_states: Sequence[tuple[str, str, ConsentState]]) -> bool:
         """Store consent states (address_key, address, state) that do not exist yet: all of them, or none.
 
-        At most 100. Answers False when one of them exists by now; change_heard is the way then.
+        At most 100. Answers False when one of them exists by now; change_consent_state is the way then.
         """
         puts = [
             {
@@ -170,25 +170,25 @@ class MemberStore:
 
     def marked(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Changed addresses with their markers, in order of the keys, from behind `after` on."""
-        items = self._entries(department_id, "touched", after=f"{after}#~" if after else "", Limit=2000)
+        items = self._entries(department_id, "markers", after=f"{after}#~" if after else "", Limit=2000)
         for address_key, group in groupby(items, key=_address_key):
             yield address_key, tuple(_sk(item) for item in group)
 
     def marks(self, department_id: str, address_key: str) -> tuple[str, ...]:
         """The change markers of one address."""
-        return tuple(map(_sk, self._entries(department_id, "touched", of_address=f"{address_key}#")))
+        return tuple(map(_sk, self._entries(department_id, "markers", of_address=f"{address_key}#")))
 
-    # Words for PracBill
+    # The PracBill outbox
 
-    def keep_outbox_entry(self, department_id: str, word: OutboxEntry) -> None:
-        """Keep a word for PracBill. Of two about one address the later one stays; at the same instant it is the no."""
-        newer = "<=" if word.status == "unsubscribed" else "<"
-        occurred_at = {"S": moment_text(word.occurred_at)}
-        item = {**list_item(department_id, "outbox", word.address_key), "occurred_at": occurred_at}
+    def keep_outbox_entry(self, department_id: str, entry: OutboxEntry) -> None:
+        """Keep an entry. Of two about one address the later one stays; at the same instant it is the no."""
+        newer = "<=" if entry.status == "unsubscribed" else "<"
+        occurred_at = {"S": moment_text(entry.occurred_at)}
+        item = {**list_item(department_id, "outbox", entry.address_key), "occurred_at": occurred_at}
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={**item, "document": {"S": to_document(word)}},
+                Item={**item, "document": {"S": to_document(entry)}},
                 ConditionExpression=f"attribute_not_exists(sk) OR occurred_at {newer} :at",
                 ExpressionAttributeValues={":at": occurred_at},
             )
@@ -206,13 +206,13 @@ class MemberStore:
         pages = query_pages(self._client, TableName=self._table, Select="COUNT", **entries)
         return sum(page["Count"] for page in pages)
 
-    def drop_outbox_entry(self, department_id: str, address_key: str, word: OutboxEntry | None = None) -> None:
-        """Drop the word about an address; only while it still is `word`, where one is given."""
+    def drop_outbox_entry(self, department_id: str, address_key: str, entry: OutboxEntry | None = None) -> None:
+        """Drop the entry of an address; only while it still is `entry`, where one is given."""
         condition: dict[str, Any] = {}
-        if word is not None:
+        if entry is not None:
             condition = {
                 "ConditionExpression": "document = :d",
-                "ExpressionAttributeValues": {":d": {"S": to_document(word)}},
+                "ExpressionAttributeValues": {":d": {"S": to_document(entry)}},
             }
         try:
             self._client.delete_item(

@@ -108,7 +108,7 @@ class Member:
     left_out: tuple[LeftOut, ...] = ()
     owner: str = ""
     pushed_at: datetime | None = None
-    pushed_status: Status | None = None  # what the last push left it as, whatever was heard since
+    pushed_status: Status | None = None  # what the last push left it as, whatever was observed since
     refusal: PushRefusal | None = None
     has_consent_state: bool = False  # there is a consent state, of whatever audience
     contact_id: str = ""

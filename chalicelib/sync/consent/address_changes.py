@@ -44,7 +44,7 @@ class AddressChanges:
     def apply(
         self, department: Department, mailchimp: MailchimpClient, move: AddressChange, *, was_there: bool
     ) -> Counter[str]:
-        """Take news of a move; `was_there`: the old address is, or was, a member or a customer."""
+        """Apply an address change; `was_there`: the old address is, or was, a member or a customer."""
         left = Observation(
             move.old_address,
             "forgotten",
@@ -67,7 +67,7 @@ class AddressChanges:
         return self._observations.apply(department, [arrived]) + self._observations.apply(department, departures)
 
     def _arrived(self, department: Department, move: AddressChange, member: RemoteMember) -> Observation:
-        """News of the new address, with what is known of the person by the old one."""
+        """An observation of the new address, with what is known of the person by the old one."""
         keys = [address_key(department.salt, address) for address in (move.old_address, move.new_address)]
         old, new = (self._members.state(department.id, key, department.audience_id) for key in keys)
         observation = replace(observation_of(member, move.asked_at, move.route), rule="address-arrived")

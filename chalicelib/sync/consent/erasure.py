@@ -74,7 +74,7 @@ class Erasure:
                 self._note(department_id, state, audience_id, now)
         deleted = self._delete_in_mailchimp(department, audience_id, states)
         for state in states:
-            # A former address was in no danger of being added, and without its facet it would not be found again.
+            # A previous address was in no danger of being added; without its consent state it would not be found again.
             self._note(department_id, state, audience_id, now)
             self._record(department_id, state, by, now)
             self._remove_traces(department_id, state, stored)

@@ -25,8 +25,8 @@ from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStates, MemberStore
 
-_NEWS_AT_ONCE = 1000
-_FACETS_A_TRANSACTION = 100  # what DynamoDB takes
+_OBSERVATIONS_AT_ONCE = 1000
+_STATES_A_TRANSACTION = 100  # what DynamoDB takes
 # What Mailchimp gives as reason when an admin or an API client unsubscribed a member.
 _ADMIN_REASON = "n/a (unsubscribed by admin)"
 _LONGEST_REASON = 200
@@ -66,7 +66,7 @@ class Observations:
         counts: Counter[str] = Counter()
         if department.audience is None:
             return counts
-        for part in slices(observation, _NEWS_AT_ONCE):
+        for part in slices(observation, _OBSERVATIONS_AT_ONCE):
             for one_each in _one_an_address(part):
                 by_key = {address_key(department.salt, one.address): one for one in one_each}
                 known = self._members.member_states(department.id, by_key)
@@ -121,23 +121,23 @@ class Observations:
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
         marked = [change for change in changes if touch and change.applied.kind is not None]
-        self._touch(department, marked, "hearing")
+        self._mark(department, marked, "observing")
         entries = [(change.address_key, change.applied.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
         self._know(department, changes)
-        self._touch(department, marked, "heard")
+        self._mark(department, marked, "observed")
 
-    def _touch(self, department: Department, changes: Sequence[Change], what: str) -> None:
+    def _mark(self, department: Department, changes: Sequence[Change], what: str) -> None:
         batch = self._members.batch(department.id)
         for change in changes:
             batch.mark(change.address_key, f"{what}-{moment_text(change.observation.observed_at)}")
         batch.flush()
 
     def _know(self, department: Department, changes: Sequence[Change]) -> None:
-        """Store the facets, many new ones in one call; where somebody was faster, the news is held against theirs."""
+        """Store the states, many new ones in one call; one that somebody changed meanwhile is read again."""
         new = [change for change in changes if change.member_states.consent_state is None]
         known = [change for change in changes if change.member_states.consent_state is not None]
-        for part in slices(new, _FACETS_A_TRANSACTION):
+        for part in slices(new, _STATES_A_TRANSACTION):
             member_states = [
                 (change.address_key, change.observation.address, change.applied.consent_state) for change in part
             ]
@@ -161,7 +161,7 @@ def observation_of(
     subscribed_at: datetime | None = None,
     evidence: dict[str, str] | None = None,
 ) -> Observation:
-    """News from a member as Mailchimp shows it. `observed_at` is our clock before it was asked for."""
+    """An observation of a member as Mailchimp shows it. `observed_at` is our clock before it was asked for."""
     status_at = member.last_changed or observed_at
     opt_out, rule = _no_of(member, status_at)
     seen = {"mailchimp_time": moment_text(status_at)}
@@ -185,7 +185,7 @@ def observation_of(
 def gone(
     address: str, at: datetime, observed_at: datetime, route: Route, evidence: dict[str, str] | None = None
 ) -> Observation:
-    """News of a member that was there and is no longer in any state: Mailchimp shows deleted ones nowhere.
+    """An observation of a member that was there and is no longer in any state: Mailchimp shows deleted ones nowhere.
 
     Somebody deleted it for good, mostly because the person wished so; it is taken as a no.
     """

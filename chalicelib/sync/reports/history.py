@@ -15,7 +15,7 @@ from chalicelib.sync.ports import Clock
 
 
 class Histories:
-    """Told from what each run and each opt-out left behind; a department without any has no days."""
+    """From what each run and each opt-out left behind; a department without any has no days."""
 
     def __init__(self, *, departments: DepartmentStore, logs: LogStore, clock: Clock) -> None:
         self._departments = departments

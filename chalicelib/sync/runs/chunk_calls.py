@@ -152,7 +152,7 @@ class ChunkCalls:
         return results
 
     def _insist(self, sending: Sending, pushed: Sequence[PushResult]) -> tuple[list[PushResult], RetryLater | None]:
-        """Opt-outs that the bulk call refused, told once more by a call each that names nothing but the status.
+        """Retry each opt-out that the bulk call refused by a call of its own, sending only the status.
 
         Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
         opt-out from it. Whom an interruption leaves out goes with the repeat, and so does at first whose calls fail.
@@ -237,7 +237,7 @@ class ChunkCalls:
         refused = refusal.code if refusal is not None else ""
         # Archived: an earlier delivery of the chunk got as far as that.
         if old.status not in (("archived",) if refused == "cannot_rename" else ("archived", "subscribed")):
-            # The member is not subscribed any more: that is news, and the next plan decides with it.
+            # The member is not subscribed any more: the next plan decides with that.
             return PushResult(operation, "held", shown=sending.observation(old))
         if sending.department.settings.consent.on_removed == "keep":
             return replace(self._push_one(sending, operation), action="add")

@@ -112,7 +112,7 @@ class ChunkResults:
             run_id=run.id,
             counts=told,
         )
-        self._logs.add(run.department_id, entry, key=f"{run.id}:heard-{number}")
+        self._logs.add(run.department_id, entry, key=f"{run.id}:observed-{number}")
 
     def _erased(self, department: Department, results: Sequence[PushResult]) -> frozenset[str]:
         """Whose data were erased by now, of those to whom more was to be done than archiving."""
@@ -158,7 +158,7 @@ class ChunkResults:
         member_states = known.get(operation.address_key)
         was = member_states.member(audience_id).status if member_states else "absent"
         if was != one.status:
-            # Before the facet, by which a repeat would take the change for known. The time is the same in a repeat.
+            # Before the consent state, by which a repeat would take the change for known. A repeat has the same time.
             self._ledger.append(department.id, operation.address_key, ledger_entry(run, one, was, now))
 
         def consent_state(state: ConsentState) -> ConsentState:

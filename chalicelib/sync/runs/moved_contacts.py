@@ -38,13 +38,13 @@ class MovedContacts:
             elif interruption is None:
                 asked += 1
                 try:
-                    kept.append(self._moved_unheard(sending, one, before))
+                    kept.append(self._moved_unnoticed(sending, one, before))
                 except RetryLater as later:
                     # Also where only this call fails: until it is known where the person is, the write must not count.
                     interruption = later
         return kept, interruption
 
-    def _moved_unheard(self, sending: Sending, one: PushResult, before: str) -> PushResult:
+    def _moved_unnoticed(self, sending: Sending, one: PushResult, before: str) -> PushResult:
         """When the contact we knew is found under another address, the person changed it without our noticing, and the
         write made a new member of the old address. It goes again, and a no goes to where the person is.
         """

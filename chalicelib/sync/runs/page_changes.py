@@ -61,7 +61,7 @@ class PageChanges:
         document = customer_to_document(customer)
         print_now = fingerprint(document, self._department.timezone)
         if stored is not None and stored.fingerprint == print_now:
-            # An unchanged customer without an address is told again by a full run only.
+            # An unchanged customer without an address is recorded again by a full run only.
             return _held_code(customer) if not stored.address_key and self._run.type == "full" else ""
         address = usable_address(customer.email)
         key = address_key(self._department.salt, address) if address else ""

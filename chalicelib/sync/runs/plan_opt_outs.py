@@ -48,14 +48,14 @@ class PlannedOptOuts:
         for member, said in told:
             self._follow(department, member, said, now)
         for part in slices(told, _OPT_OUTS_AT_ONCE):
-            # Before the facet, by which a repeat would take the opt-out for known.
+            # Before the consent state, by which a repeat would take the opt-out for known.
             self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
-            unheard = [
+            new = [
                 (m.address_key, m.address, ConsentState(opt_out=said)) for m, said in part if not m.has_consent_state
             ]
-            if not unheard or not self._members.add_consent_states(department.id, unheard):
-                unheard = []
-            added = {key for key, _, _ in unheard}
+            if not new or not self._members.add_consent_states(department.id, new):
+                new = []
+            added = {key for key, _, _ in new}
             rest = [(m, said) for m, said in part if m.address_key not in added]
             map_concurrently(lambda one: self._remember(department, *one), rest)
 

@@ -174,13 +174,13 @@ class PlanPhase:
     def _marked_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """The marked addresses, some hundred at a time."""
         waiting: dict[str, tuple[str, ...]] = {}
-        for key, marks in self._members.marked(department.id, after=run.cursor.get("touched", "")):
+        for key, marks in self._members.marked(department.id, after=run.cursor.get("marked", "")):
             waiting[key] = marks
             if len(waiting) == _STATES_AT_ONCE:
-                yield self._marked(department, waiting), {"touched": key}
+                yield self._marked(department, waiting), {"marked": key}
                 waiting = {}
         if waiting:
-            yield self._marked(department, waiting), {"touched": next(reversed(waiting))}
+            yield self._marked(department, waiting), {"marked": next(reversed(waiting))}
 
     def _marked(self, department: Department, waiting: dict[str, tuple[str, ...]]) -> list[AddressState]:
         states = self._members.states(department.id, list(waiting), department.audience_id)

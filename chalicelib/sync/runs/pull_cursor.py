@@ -22,7 +22,7 @@ class PullCursor:
     shard: int = 0
     look_ups: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    who: list[str] = field(default_factory=list)  # the first addresses of which there was news, for the log entry
+    who: list[str] = field(default_factory=list)  # the first addresses that were observed anew, for the log entry
 
     @classmethod
     def of(cls, cursor: dict[str, str]) -> PullCursor:

@@ -68,7 +68,7 @@ class Pull:
     progress: PhaseReporter
     is_audience_there: bool = False  # asked for before somebody is taken for deleted
     pushed: PushedMembers = field(default_factory=PushedMembers)  # members whom our last pushes left as they are listed
-    backlog: OutboxBacklog | None = None  # what PracBill could not be told in the end
+    backlog: OutboxBacklog | None = None  # what PracBill could not be sent in the end
 
     @property
     def is_short_of_time(self) -> bool:
@@ -243,7 +243,7 @@ class PullPhase:
             news = observation_of(found, asked_at, "pull")
             counts = self._observations.apply(pull.department, [news], who=pull.place.who)
         elif (elsewhere := self._elsewhere(pull, member)) is not None:
-            # The webhook that would have told of it never arrived.
+            # The webhook's event never arrived.
             moved_at = elsewhere.last_changed or asked_at
             move = AddressChange(member.address, elsewhere.address, elsewhere, moved_at, asked_at, "pull")
             counts = self._address_changes.apply(pull.department, pull.mailchimp, move, was_there=True)
@@ -256,7 +256,7 @@ class PullPhase:
             pull.seen_addresses.add(member.address_key)
 
     def _elsewhere(self, pull: Pull, member: Member) -> RemoteMember | None:
-        """The same contact under another address; None when it is gone, or its id was never told."""
+        """The same contact under another address; None when it is gone, or its id is not known."""
         if not pull.is_audience_there:
             # Nobody is found any more when the audience itself was deleted meanwhile.
             pull.mailchimp.audience(pull.audience_id)
@@ -328,7 +328,7 @@ class PullPhase:
         self._logs.add(pull.run.department_id, entry, key=f"{pull.run.id}:pull")
 
     def _customers_of(self, pull: Pull) -> tuple[str, ...]:
-        """The customers of the first addresses of which there was news."""
+        """The customers of the first addresses that were observed anew."""
         keys = list(dict.fromkeys(pull.place.who))[:MOST_NAMED]
         return customer_ids_of(self._members.states(pull.department.id, keys, pull.audience_id))
 

@@ -177,7 +177,7 @@ class Segments:
         self._existing(department_id, segment_id)
         segment = self._change(department_id, segment_id, lambda stored: replace(stored, deleting=True))
         department = self._departments.get(department_id)
-        if _is_unheard_of(segment) and not (department and department.active_run_id):
+        if _is_unknown_to_mailchimp(segment) and not (department and department.active_run_id):
             self._segments.remove(department_id, segment_id)
             return
         self._delete_tag(department, segment)
@@ -261,7 +261,7 @@ def _view(segment: Segment, department: Department | None, is_syncing: bool) -> 
     return view_of(segment, audience_id=audience.id if audience else "", is_syncing=is_syncing)
 
 
-def _is_unheard_of(segment: Segment) -> bool:
+def _is_unknown_to_mailchimp(segment: Segment) -> bool:
     """It was never sent to Mailchimp, and no customer is marked."""
     return segment.tag is None and not segment.asked_in and not segment.stale_marks
 
