@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from chalicelib.config import settings
 from chalicelib.domain.segments.evaluation import PreviewCounts
 from chalicelib.domain.segments.validation import check_rules
 from infra.bench.department import DEPARTMENT, TODAY
@@ -116,6 +117,7 @@ _WAYS: dict[str, Callable[[CustomersTable], Answer]] = {
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         way, endpoint = sys.argv[1:]
-        print(json.dumps(_measure(partial(_WAYS[way], connect(endpoint, as_it_comes=way == "SDK as it comes")))))
+        table = connect(endpoint, as_it_comes=way == "SDK as it comes", table=settings().table("customers"))
+        print(json.dumps(_measure(partial(_WAYS[way], table))))
     else:
         main()

@@ -40,6 +40,7 @@ class CustomersTable:
     """One table; each department has partitions of its own, so tests and examples do not see each other."""
 
     client: DynamoDBClient
+    table: str = TABLE
 
     def new_department(self, customers: Iterable[Stored]) -> str:
         department_id = uuid.uuid4().hex
@@ -47,7 +48,7 @@ class CustomersTable:
         return department_id
 
     def store(self, department_id: str, customers: Iterable[Stored]) -> None:
-        batch = CustomerStore(self.client, TABLE).batch(department_id)
+        batch = CustomerStore(self.client, self.table).batch(department_id)
         for each in customers:
             known = StoredCustomer(customer_key(each.id), each.id, "fingerprint", each.address_key, each.in_segments)
             batch.put(known, each.filterable, sample_of(each.customer or Customer(each.id, "2026-01-01T00:00:00Z")))
@@ -62,23 +63,23 @@ class CustomersTable:
     ) -> CustomerReader:
         return CustomerReader(
             self.client,
-            TABLE,
+            self.table,
             department_id,
             concurrency=concurrency,
             page_size=page_size,
         )
 
 
-def connect(endpoint: str, *, as_it_comes: bool = False) -> CustomersTable:
+def connect(endpoint: str, *, as_it_comes: bool = False, table: str = TABLE) -> CustomersTable:
     """The table on a server where it was created before; `as_it_comes`: with a client as the SDK makes it."""
     if as_it_comes:
-        return CustomersTable(boto3.client("dynamodb", endpoint_url=endpoint))
+        return CustomersTable(boto3.client("dynamodb", endpoint_url=endpoint), table)
     config = Config(
         max_pool_connections=16, parameter_validation=False, retries={"mode": "standard", "max_attempts": 1}
     )
     client: DynamoDBClient = boto3.client("dynamodb", endpoint_url=endpoint, config=config)
     pass_items_through(client)
-    return CustomersTable(client)
+    return CustomersTable(client, table)
 
 
 def create_table(endpoint: str) -> CustomersTable:
