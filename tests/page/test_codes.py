@@ -62,10 +62,12 @@ def test_every_part_of_a_difference_has_words(told: dict[str, set[str]]) -> None
 
 def test_every_message_of_a_run_and_of_the_sync_logs_has_words(told: dict[str, set[str]]) -> None:
     runs = {"running", "waiting", "rate_limit_exceeded", "dry_run", "nothing_to_do", "synced", "pulled"}
-    files = ("sync/runs/lifecycle.py", "sync/runs/sweeper.py", "sync/runs/orchestrator.py", "sync/runs/pull_phase.py")
-    said = codes_in(
-        *files, "sync/consent/webhook_events.py", "sync/consent/erasure.py", "sync/segments/segments_phase.py"
+    files = (
+        *(f"sync/runs/{name}.py" for name in ("lifecycle", "runs", "sweeper", "orchestrator", "pull_phase")),
+        *(f"sync/segments/{name}.py" for name in ("segments_phase", "segment_notes", "tag_readiness")),
+        *("sync/consent/webhook_events.py", "sync/consent/erasure.py"),
     )
+    said = codes_in(*files)
     assert len(said) > 8
     assert runs | set(_MESSAGES) | set(health._STATES) | said - _QUOTING - {""} <= told["messages"]
 

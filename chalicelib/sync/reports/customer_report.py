@@ -42,7 +42,7 @@ from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
-from chalicelib.sync.segments.segments_phase import address_status_of
+from chalicelib.sync.segments.address_looks import address_status_of
 
 _MEMBER_WORDS: dict[Status, str] = {
     "subscribed": "In the audience and subscribed.",

@@ -10,175 +10,40 @@ and not sent again and again. A call that fails says nothing about its members: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from zoneinfo import ZoneInfo
 
-from chalicelib.domain.consent.members import Member
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department
-from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.evaluation import rule_sets
-from chalicelib.domain.segments.filterable import filterable
 from chalicelib.domain.segments.membership_counts import MembershipCounts
-from chalicelib.domain.segments.rules import matches
 from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag, reason_of
-from chalicelib.errors import RefuseRequest, ServiceError
+from chalicelib.errors import RefuseRequest
 from chalicelib.iteration import slices
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
-from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
-from chalicelib.store.address_status import AddressStatuses
-from chalicelib.store.customer_reading import CustomerReader, CustomerRow, place_of
-from chalicelib.store.customer_tags import CustomerTags, MarkChanges, left_out_text
-from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.sync.ports import Remaining
-from chalicelib.sync.runs.phase_progress import PhaseReporter
-from chalicelib.sync.runs.progress import ENOUGH_SECONDS
+from chalicelib.store.customer_reading import CustomerRow, place_of
+from chalicelib.store.customer_tags import CustomerTags, left_out_text
+from chalicelib.store.members import MemberStore
+from chalicelib.sync.segments.segment_work import (
+    Batch,
+    Difference,
+    Doing,
+    Passed,
+    Target,
+    Work,
+    holds,
+    is_alone,
+    is_taggable,
+    is_tried_again,
+    leaves_alone,
+    may_be_tagged,
+    member_at,
+)
 
 _CUSTOMERS_AT_ONCE = 500
-_MARKS_AT_ONCE = 4_000
 # The run is looked at, whether it was cancelled, once for so many parts of customers: about once a second.
 _PARTS_A_LOOK = 20
 MOST_STATES_KEPT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A customer who enters or leaves segments, which are told by their ids.
-
-    `left_out` says why the customer did not carry their tags so far, `obsolete` are those of its segments that this is
-    no longer true of. `lost` are those among `enters` whose tag the member lost although the customer is marked.
-    """
-
-    customer_key: str
-    address_key: str | None
-    enters: tuple[str, ...] = ()
-    leaves: tuple[str, ...] = ()
-    obsolete: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Work:
-    """What a step has at hand for all segments of a department.
-
-    `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
-    tell who can carry no tag; they are loaded when first asked for. `states` are addresses that were read already,
-    `looked_at` those of which there was news. `not_settled` are addresses that must be looked at again by the next run,
-    since a call failed. `seen` are those who carry a segment's tag in Mailchimp, where that was read back.
-    """
-
-    run: Run
-    department: Department
-    audience_id: str
-    today: date
-    reader: CustomerReader
-    mailchimp: MailchimpClient
-    remaining: Remaining
-    rechecks: dict[str, set[str]]
-    load_statuses: Callable[[], AddressStatuses]
-    progress: PhaseReporter
-    looked_at: frozenset[str] = frozenset()
-    member_states: dict[str, MemberStates | None] = field(default_factory=dict)
-    states: dict[str, AddressState] = field(default_factory=dict)
-    not_settled: dict[str, set[str]] = field(default_factory=dict)
-    seen: dict[str, SeenAddresses] = field(default_factory=dict)
-    made_ready: set[str] = field(default_factory=set)  # segments whose tag and marks are as they should be
-    # By customer: one who enters several segments is written once.
-    to_change: dict[str, MarkChanges] = field(default_factory=dict)
-    stored_seen: set[str] = field(default_factory=set)  # segments whose `seen` is stored for the next step
-    goes_on: Callable[[], bool] = lambda: True  # asks whether the run was cancelled
-    leaves_some: bool = False  # addresses of which there is news are left to the next run
-    loaded_statuses: AddressStatuses | None = None
-
-    @property
-    def address_statuses(self) -> AddressStatuses:
-        if self.loaded_statuses is None:
-            self.loaded_statuses = self.load_statuses()
-        return self.loaded_statuses
-
-    @property
-    def has_many_marks(self) -> bool:
-        return len(self.to_change) >= _MARKS_AT_ONCE
-
-    @property
-    def is_short_of_time(self) -> bool:
-        return self.remaining() < ENOUGH_SECONDS
-
-    def marks_of(self, customer: str) -> MarkChanges:
-        return self.to_change.setdefault(customer, MarkChanges())
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """How far customers were held against segments.
-
-    `troubles` are what stands in the way of single segments, by their ids: SegmentGone, RefuseRequest or
-    WholeCallRefused. `stopped_at` is where to go on (a place of the walk), None at the end.
-    """
-
-    troubles: dict[str, ServiceError]
-    stopped_at: str | None = None
-
-
-@dataclass(slots=True)
-class Target:
-    """An address to tag or untag, and the customers whose mark follows."""
-
-    address: str
-    customers: list[Difference] = field(default_factory=list)
-    spelling: str = ""  # Mailchimp's of the address, where it has another
-
-
-@dataclass(slots=True)
-class Batch:
-    """Addresses of one direction of a call by their keys."""
-
-    targets: dict[str, Target] = field(default_factory=dict)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.targets) == MOST_MEMBERS_A_CALL
-
-    @property
-    def addresses(self) -> list[str]:
-        return [target.spelling or target.address for target in self.targets.values()]
-
-    def confirmed(self, addresses: Iterable[str]) -> dict[str, Target]:
-        there = set(addresses)
-        return {key: target for key, target in self.targets.items() if target.address in there}
-
-
-@dataclass(slots=True)
-class Doing:
-    """One segment's part of a pass.
-
-    Of addresses that several customers have, `tagged` and `passed_over` tell what became of them. `failed` are those
-    whose calls fail. `waiting_since` is the place before the first customer who waits to be sent.
-    """
-
-    work: Work
-    segment: Segment
-    tag: Tag
-    adding: Batch = field(default_factory=Batch)
-    removing: Batch = field(default_factory=Batch)
-    tagged: set[str] = field(default_factory=set)
-    passed_over: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    trouble: ServiceError | None = None  # why nothing more is done for the segment
-    waiting_since: str = ""
-
-    @property
-    def is_due(self) -> bool:
-        return self.trouble is None and (self.adding.is_full or self.removing.is_full)
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.trouble is None and bool(self.adding.targets or self.removing.targets)
 
 
 class Differences:
@@ -274,7 +139,7 @@ class Differences:
     def keep_unsettled(self, work: Work) -> None:
         """Note whom the next run must look at again, since a call about them failed."""
         batch = self._members.batch(work.department.id)
-        for segment_id, keys in work.not_settled.items():
+        for segment_id, keys in work.unfinished.items():
             for key in sorted(keys):
                 # The segment takes a customer's place, so that one address can be noted for each of several segments.
                 batch.recheck(key, left_by=segment_id, segments=(segment_id,))
@@ -289,10 +154,10 @@ class Differences:
             work.member_states.clear()
         asked = [(one.address_key, one) for one in part if one.address_key is not None]
         unknown = [(key, one) for key, one in asked if key not in work.states]
-        shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not _leaves_alone(work, key, one)))
+        shared = list(dict.fromkeys(key for key, one in unknown if one.leaves and not leaves_alone(work, key, one)))
         found = self._members.states(work.department.id, shared, work.audience_id)
         work.states.update(zip(shared, found, strict=True))
-        others = dict.fromkeys(key for key, one in unknown if one.leaves or _may_be_tagged(work, key))
+        others = dict.fromkeys(key for key, one in unknown if one.leaves or may_be_tagged(work, key))
         unread = [key for key in others if key not in work.states and key not in work.member_states]
         known = self._members.member_states(work.department.id, unread) if unread else {}
         work.member_states.update({key: known.get(key) for key in unread})
@@ -347,10 +212,10 @@ class Differences:
             _leave_out(doing, one, "not_yet")
         if work.has_many_marks:
             self.keep_marks(work)
-        doing.tagged |= {key for key in inside if not _is_alone(work, key)}
-        doing.passed_over |= {key for key in passed_over if not _is_alone(work, key)}
+        doing.tagged |= {key for key in inside if not is_alone(work, key)}
+        doing.passed_over |= {key for key in passed_over if not is_alone(work, key)}
         doing.failed |= failed.keys()
-        work.not_settled.setdefault(segment_id, set()).update(failed, removing.confirmed(change.failed))
+        work.unfinished.setdefault(segment_id, set()).update(failed, removing.confirmed(change.failed))
         # Who was not got to is sent again, by this step or the next one.
         doing.adding = Batch(untried)
         doing.removing = Batch(removing.confirmed(change.untried))
@@ -468,10 +333,10 @@ def _take_entering(doing: Doing, one: Difference) -> None:
     elif key in doing.adding.targets:
         doing.adding.targets[key].customers.append(one)
     else:
-        member = _member(work, key)
-        if not _is_taggable(member):
+        member = member_at(work, key)
+        if not is_taggable(member):
             _leave_out(doing, one, reason_of(member.status))
-        elif one.left_out.get(segment_id) == "not_taken" and not _is_tried_again(work, member):
+        elif one.left_out.get(segment_id) == "not_taken" and not is_tried_again(work, member):
             return
         else:
             doing.adding.targets[key] = Target(member.address, [one], member.spelling)
@@ -480,64 +345,11 @@ def _take_entering(doing: Doing, one: Difference) -> None:
 def _take_leaving(doing: Doing, one: Difference) -> None:
     """Untag, unless the member carries no tag anyway, or must keep it for another customer with the address."""
     work, key = doing.work, one.address_key
-    member = _member(work, key) if key is not None else None
-    if key is None or member is None or not _is_taggable(member) or _holds(doing, work.states.get(key)):
+    member = member_at(work, key) if key is not None else None
+    if key is None or member is None or not is_taggable(member) or holds(doing, work.states.get(key)):
         _unmark(doing, one)
         return
     doing.removing.targets.setdefault(key, Target(member.address, spelling=member.spelling)).customers.append(one)
-
-
-def _member(work: Work, key: str) -> Member:
-    """What is known of an address. One that was not looked up can carry no tag; its address status says why."""
-    state, member_states = work.states.get(key), work.member_states.get(key)
-    if state is not None:
-        return state.member
-    if member_states is not None:
-        return member_states.member(work.audience_id)
-    known = work.address_statuses.get(key)
-    return Member(key, "", status=known.status if known is not None else "absent")
-
-
-def _may_be_tagged(work: Work, key: str) -> bool:
-    known = work.address_statuses.get(key)
-    return known is None or known.status in TAGGABLE
-
-
-def _is_alone(work: Work, key: str) -> bool:
-    """Whether one customer at the most has the address."""
-    if key in work.states:
-        address_customers = work.states[key].address_customers
-        return address_customers is None or len(address_customers.customers) == 1
-    known = work.address_statuses.get(key)
-    return known is not None and known.customer_count == 1
-
-
-def _leaves_alone(work: Work, key: str, one: Difference) -> bool:
-    """Whether the customer who leaves has the address alone. Of an address without one it is somebody else's."""
-    return bool(one.customer_key) and _is_alone(work, key)
-
-
-def _is_tried_again(work: Work, member: Member) -> bool:
-    """Whether one whom Mailchimp passed over is sent again: once there is news of a subscribed one, and by full syncs.
-
-    Of the other statuses it is not known that they may carry tags: they wait until they are subscribed or edited.
-    """
-    return member.status == "subscribed" and (work.run.type == "full" or member.address_key in work.looked_at)
-
-
-def _holds(doing: Doing, state: AddressState | None) -> bool:
-    """Whether a customer with this address belongs to the segment; `state` is None for a customer who has it alone."""
-    if state is None or state.address_customers is None:
-        return False
-    zone, rules = ZoneInfo(doing.work.department.timezone), doing.segment.rules
-    return any(
-        matches(rules, filterable(customer, zone), doing.work.today) for customer in state.address_customers.customers
-    )
-
-
-def _is_taggable(member: Member) -> bool:
-    """Whether Mailchimp has a member who may carry a tag, and we still know the address."""
-    return member.status in TAGGABLE and bool(member.address)
 
 
 def _customers(targets: Iterable[Target]) -> list[Difference]:

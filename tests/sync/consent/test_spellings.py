@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.sync.segments.membership_diff import Batch, Difference, Target
+from chalicelib.sync.segments.segment_work import Batch, Difference, Target
 from tests.sync.engine import Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
