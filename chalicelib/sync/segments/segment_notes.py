@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,11 +10,12 @@ from chalicelib.domain.logs import LogEntry, LogStatus
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment, SegmentCounts
 from chalicelib.errors import RefuseRequest, ServiceError
+from chalicelib.mailchimp.errors import SegmentGone
 from chalicelib.store.logs import LogStore
 from chalicelib.store.runs import RunStore
 from chalicelib.store.segments import SegmentStore
 from chalicelib.sync.ports import Clock
-from chalicelib.sync.segments.segment_work import Work
+from chalicelib.sync.segments.segment_work import Passed, Work
 
 
 class SegmentNotes:
@@ -33,6 +34,16 @@ class SegmentNotes:
             said = f'The segment "{segment.name}" could not be synced to Mailchimp: {message}'
             self.log(work.run, segment, "error", said, code="segment_failed", cause=code)
         self.change(segment, lambda known: known.failed(message, code))
+
+    def note_troubles(self, work: Work, segments: Sequence[Segment], passed: Passed) -> set[str]:
+        for segment in segments:
+            trouble = passed.troubles.get(segment.id)
+            if isinstance(trouble, SegmentGone):
+                # Deleted there at this very moment: made again by the next round.
+                self.change(segment, Segment.without_tag)
+            elif trouble is not None:
+                self.note_fault(work, segment, trouble)
+        return set(passed.troubles)
 
     def log(
         self, run: Run, segment: Segment, status: LogStatus, message: str, *, code: str, **params: str | int

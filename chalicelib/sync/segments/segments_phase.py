@@ -19,7 +19,6 @@ from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.membership_counts import MembershipCounts
 from chalicelib.domain.segments.segment import Segment
-from chalicelib.mailchimp.errors import SegmentGone
 from chalicelib.store.address_status import AddressStatuses
 from chalicelib.store.customer_reading import place_of
 from chalicelib.store.stores import Stores
@@ -32,7 +31,7 @@ from chalicelib.sync.segments.changed_customers import ChangedCustomers
 from chalicelib.sync.segments.mailchimp_tags import TagKeeper
 from chalicelib.sync.segments.membership_diff import Differences
 from chalicelib.sync.segments.segment_notes import SegmentNotes
-from chalicelib.sync.segments.segment_work import Passed, Work
+from chalicelib.sync.segments.segment_work import Work
 from chalicelib.sync.segments.segments_cursor import SegmentsCursor
 from chalicelib.sync.segments.tag_readiness import TagReadiness
 
@@ -187,7 +186,7 @@ class SegmentsPhase:
             ready = self._ready(work, batch)
             if not ready:
                 return None
-            if changed is not None and self._knows_the_rest(work, ready):
+            if changed is not None and _knows_the_rest(work, ready):
                 return None if self._bring_changed(work, ready, changed) else place
             place = place.with_pass(work.today.isoformat(), ready)
         work.today = date.fromisoformat(place.day)
@@ -214,13 +213,6 @@ class SegmentsPhase:
         known = (s for s in self._segments.all(work.department.id) if s.id in ids)
         return [segment for segment in known if _is_ready(segment, work.audience_id, work.made_ready)]
 
-    def _knows_the_rest(self, work: Work, ready: Sequence[Segment]) -> bool:
-        """Whether customers who did not change are where they should be: held against these rules on this day."""
-        if work.run.type == "full" or work.department.replan_all:
-            return False
-        day = work.today.isoformat()
-        return all(segment.read_on == day and segment.counts is not None for segment in ready)
-
     def _bring_changed(self, work: Work, ready: Sequence[Segment], changed: ChangedCustomers) -> bool:
         """Hold those who changed against the segments; False when time was over, so that all are read next."""
         ids = [segment.id for segment in ready]
@@ -228,7 +220,7 @@ class SegmentsPhase:
         keys = list(changed.rows)
         rows = self._customers.rows(work.department.id, keys) if keys else {}
         passed = self._differences.carry_out(work, ready, [rows[key] for key in sorted(rows, key=place_of)])
-        troubled = self._note_troubles(work, ready, passed)
+        troubled = self._notes.note_troubles(work, ready, passed)
         if passed.stopped_at is not None:
             return False
         after = changed.counts_after(ids, self._customers.rows(work.department.id, keys) if keys else {})
@@ -245,7 +237,7 @@ class SegmentsPhase:
         if not place.is_passed:
             self._readiness.load_seen(work, segments)
             passed = self._differences.carry_out(work, segments, work.reader.walk(after=place.at), after=place.at)
-            troubled = self._note_troubles(work, segments, passed)
+            troubled = self._notes.note_troubles(work, segments, passed)
             segments = [segment for segment in segments if segment.id not in troubled]
             if passed.stopped_at is not None:
                 return self._readiness.with_seen(work, replace(place, at=passed.stopped_at))
@@ -258,16 +250,6 @@ class SegmentsPhase:
             # Who is gone and still to be looked at is not counted any more: only a reading of all counts right then.
             self._notes.note_counts(segment, counts.of(segment.id), at, read_on="" if work.leaves_some else place.day)
         return None
-
-    def _note_troubles(self, work: Work, segments: Sequence[Segment], passed: Passed) -> set[str]:
-        for segment in segments:
-            trouble = passed.troubles.get(segment.id)
-            if isinstance(trouble, SegmentGone):
-                # Deleted there at this very moment: made again by the next round.
-                self._notes.change(segment, Segment.without_tag)
-            elif trouble is not None:
-                self._notes.note_fault(work, segment, trouble)
-        return set(passed.troubles)
 
     def _work(
         self,
@@ -307,6 +289,14 @@ class SegmentsPhase:
         return self._runs.change(
             run.department_id, run.id, lambda stored: replace(stored, cursor=cursor, progress_at=self._clock())
         )
+
+
+def _knows_the_rest(work: Work, ready: Sequence[Segment]) -> bool:
+    """Whether customers who did not change are where they should be: held against these rules on this day."""
+    if work.run.type == "full" or work.department.replan_all:
+        return False
+    day = work.today.isoformat()
+    return all(segment.read_on == day and segment.counts is not None for segment in ready)
 
 
 def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
