@@ -20,62 +20,33 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.address_status import REASONS, AddressStatus
-from chalicelib.domain.consent.members import Status
+from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.iteration import map_concurrently
 from chalicelib.store import member_keys
 from chalicelib.store.batches import Item, Request, get_all, put, query, write_all
 from chalicelib.store.member_keys import entries_in, list_item
+from chalicelib.store.packed_statuses import (
+    CUSTOMERS,
+    FOREIGN,
+    LENGTH,
+    MORE_CUSTOMERS,
+    REASON_PLACES,
+    SHORT_KEY,
+    STATUSES,
+    Shard,
+    changed_part,
+    columns_of,
+    short_key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Stored as places in these lists, three bits and four: new ones are added at the end.
-_STATUSES: Final[tuple[Status, ...]] = (
-    "absent",
-    "subscribed",
-    "unsubscribed",
-    "cleaned",
-    "pending",
-    "transactional",
-    "archived",
-    "forgotten",
-)
-_REASONS: Final = ("", *REASONS)
-assert len(_STATUSES) <= 8 and len(_REASONS) <= 16
-_KEY = 7
-# The short key; whether campaigns reach it, status, reason; both as planned; how many customers have it (two bytes).
-_LENGTH: Final = _KEY + 4
-_NOW, _PLANNED, _MORE_SHARERS, _SHARERS = range(_KEY, _LENGTH)
-_MOST_SHARERS = 0xFFFF
-_FOREIGN: Final = AddressStatus("subscribed", "foreign", is_reached=False, customer_count=0)
 _HEAD = "head"
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The addresses of one shard, by ascending keys. `is_planned`: they stand as the plan foresaw."""
-
-    packed: bytes = b""
-    is_planned: bool = False
-    foreign: int = 0
-
-    @property
-    def column(self) -> int:
-        return _PLANNED if self.is_planned else _NOW
-
-    def get(self, address_key: str) -> AddressStatus | None:
-        start = _place(self.packed, _short(address_key))
-        found = _unpacked(self.packed, start, self.column) if start >= 0 else None
-        return found if found is not None and not _is_nobodys(found) else None
-
-    def is_reached(self, address_key: str) -> bool:
-        start = _place(self.packed, _short(address_key))
-        return start >= 0 and self.packed[start + self.column] >= 0x80
 
 
 class AddressStatuses:
@@ -100,21 +71,21 @@ class AddressStatuses:
         found: Counter[int] = Counter()
         foreign = 0
         for shard in self._by_shard.values():
-            found.update(shard.packed[shard.column :: _LENGTH])
+            found.update(shard.packed[shard.column :: LENGTH])
             foreign += shard.foreign
         reasons: Counter[str] = Counter({"foreign": foreign} if foreign else {})
         for packed, count in found.items():
-            if reason := _REASONS[packed & 0x0F]:
+            if reason := REASON_PLACES[packed & 0x0F]:
                 reasons[reason] += count
         return reasons
 
     @property
     def members(self) -> int:
         """The addresses of customers that are members in the audience and have not opted out."""
-        taggable = {number for number, status in enumerate(_STATUSES) if status in TAGGABLE}
+        taggable = {number for number, status in enumerate(STATUSES) if status in TAGGABLE}
         found: int = 0
         for shard in self._by_shard.values():
-            columns = _columns(shard.packed, shard.column, _MORE_SHARERS, _SHARERS)
+            columns = columns_of(shard.packed, shard.column, MORE_CUSTOMERS, CUSTOMERS)
             found += sum(
                 (more > 0 or some > 0) and (byte >> 4) & 0x07 in taggable
                 for byte, more, some in zip(*columns, strict=True)
@@ -125,12 +96,12 @@ class AddressStatuses:
     def customers(self) -> int:
         """The customers of all addresses."""
         parts = [shard.packed for shard in self._by_shard.values()]
-        return sum(256 * sum(part[_MORE_SHARERS::_LENGTH]) + sum(part[_SHARERS::_LENGTH]) for part in parts)
+        return sum(256 * sum(part[MORE_CUSTOMERS::LENGTH]) + sum(part[CUSTOMERS::LENGTH]) for part in parts)
 
     @property
     def shared(self) -> int:
         """The customers beyond the first of each address."""
-        columns = (_columns(shard.packed, _MORE_SHARERS, _SHARERS) for shard in self._by_shard.values())
+        columns = (columns_of(shard.packed, MORE_CUSTOMERS, CUSTOMERS) for shard in self._by_shard.values())
         addresses: int = sum(more > 0 or some > 0 for each in columns for more, some in zip(*each, strict=True))
         return self.customers - addresses
 
@@ -213,7 +184,7 @@ class StatusChanges:
             name
             for name, part in parts.items()
             if (kept := self._kept[name]).foreign is None
-            and (kept.shard.foreign or any(one == _FOREIGN for one in part.values()))
+            and (kept.shard.foreign or any(one == FOREIGN for one in part.values()))
         ]
         for name, keys in self.store.foreign(self.department_id, self.audience_id, concerned).items():
             self._kept[name].foreign = keys.get(self._kept[name].plan, set())
@@ -221,9 +192,9 @@ class StatusChanges:
     def _change(self, kept: _Kept, part: Mapping[str, AddressStatus]) -> None:
         foreign = kept.foreign
         before = set(foreign) if foreign is not None else set()
-        ours = {key: one for key, one in part.items() if one != _FOREIGN}
-        after = (before - {_short(key) for key in ours}) | {_short(key) for key in part.keys() - ours.keys()}
-        packed = _changed(kept.shard.packed, {key: (part[key], part[key]) for key in part}, without=after)
+        ours = {key: one for key, one in part.items() if one != FOREIGN}
+        after = (before - {short_key(key) for key in ours}) | {short_key(key) for key in part.keys() - ours.keys()}
+        packed = changed_part(kept.shard.packed, {key: (part[key], part[key]) for key in part}, without=after)
         count = len(after) if foreign is not None else kept.shard.foreign
         shard = replace(kept.shard, packed=packed, foreign=count)
         if after != before:
@@ -289,7 +260,7 @@ class AddressStatusStore:
         found: dict[str, dict[str, set[bytes]]] = {shard: {} for shard in shards}
         for item in get_all(self._client, self._table, keys):
             packed = bytes(item["keys"]["B"])
-            shorts = {packed[start : start + _KEY] for start in range(0, len(packed), _KEY)}
+            shorts = {packed[start : start + SHORT_KEY] for start in range(0, len(packed), SHORT_KEY)}
             found[item["sk"]["S"]][item["plan"]["S"]] = shorts
         return found
 
@@ -319,8 +290,8 @@ def put_address_statuses(
     if not now:
         return []  # what an older plan noted of the shard counts no more
     shard, foreseen = member_keys.shard_of(next(iter(now))), planned if planned is not None else now
-    foreign = {_short(key) for key, one in now.items() if one == foreseen[key] == _FOREIGN}
-    packed = _changed(b"", {key: (one, foreseen[key]) for key, one in now.items()}, without=foreign)
+    foreign = {short_key(key) for key, one in now.items() if one == foreseen[key] == FOREIGN}
+    packed = changed_part(b"", {key: (one, foreseen[key]) for key, one in now.items()}, without=foreign)
     requests = []
     if foreign:
         requests.append(_put_foreign(department_id, audience_id, shard, plan, foreign))
@@ -377,61 +348,3 @@ def _by_shard_of(changes: Mapping[str, AddressStatus]) -> dict[str, dict[str, Ad
     for address_key, address_status in changes.items():
         parts[member_keys.shard_of(address_key)][address_key] = address_status
     return parts
-
-
-def _changed(
-    packed: bytes, changes: Mapping[str, tuple[AddressStatus, AddressStatus]], *, without: set[bytes]
-) -> bytes:
-    """A shard's addresses, sorted, so that what did not change is stored as it was; `without` are kept elsewhere."""
-    known = {packed[start : start + _KEY]: packed[start : start + _LENGTH] for start in range(0, len(packed), _LENGTH)}
-    for address_key, (now, planned) in changes.items():
-        short = _short(address_key)
-        known.pop(short, None)
-        if short not in without and not (_is_nobodys(now) and _is_nobodys(planned)):
-            known[short] = short + _packed(now, planned)
-    return b"".join(known[short] for short in sorted(known))
-
-
-def _is_nobodys(one: AddressStatus) -> bool:
-    """Whether it belongs to no customer and makes no difference: strangers who opted out, or left."""
-    return not one.customer_count and not one.reason
-
-
-def _packed(now: AddressStatus, planned: AddressStatus) -> bytes:
-    return bytes((_byte(now), _byte(planned), *divmod(min(now.customer_count, _MOST_SHARERS), 256)))
-
-
-def _byte(one: AddressStatus) -> int:
-    return one.is_reached << 7 | _STATUSES.index(one.status) << 4 | _REASONS.index(one.reason)
-
-
-def _unpacked(packed: bytes, start: int, column: int) -> AddressStatus:
-    byte = packed[start + column]
-    return AddressStatus(
-        _STATUSES[(byte >> 4) & 0x07],
-        _REASONS[byte & 0x0F],
-        byte >= 0x80,
-        256 * packed[start + _MORE_SHARERS] + packed[start + _SHARERS],
-    )
-
-
-def _place(packed: bytes, short: bytes) -> int:
-    """Where the entry of an address begins; -1 without one."""
-    low, high = 0, len(packed) // _LENGTH
-    while low < high:
-        middle = (low + high) // 2
-        if packed[middle * _LENGTH : middle * _LENGTH + _KEY] < short:
-            low = middle + 1
-        else:
-            high = middle
-    start = low * _LENGTH
-    return start if packed[start : start + _KEY] == short else -1
-
-
-def _columns(packed: bytes, *columns: int) -> list[bytes]:
-    return [packed[column::_LENGTH] for column in columns]
-
-
-def _short(address_key: str) -> bytes:
-    """What stands for an address within its shard, whose two digits come before."""
-    return bytes.fromhex(address_key[2 : 2 + 2 * _KEY])

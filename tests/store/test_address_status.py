@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.address_status import REASONS, AddressStatus
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store import address_status as store
+from chalicelib.store import packed_statuses
 from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.batches import write_all
 from chalicelib.store.member_keys import shard_of
@@ -38,7 +39,7 @@ def key(number: int) -> str:
 
 SOME = st.builds(
     AddressStatus,
-    st.sampled_from(store._STATUSES),
+    st.sampled_from(packed_statuses.STATUSES),
     st.sampled_from(("", *REASONS)),
     st.booleans(),
     st.integers(0, 0xFFFF),
@@ -77,10 +78,10 @@ def test_the_order_of_stored_names_is_never_changed() -> None:
     assert (
         *("", "no_address", "shared_address", "transactional", "pending", "opted_out", "no_consent", "cleaned"),
         *("forgotten", "archived", "erased", "refused", "not_yet", "foreign", "not_counted_yet"),
-    ) == store._REASONS
+    ) == packed_statuses.REASON_PLACES
     assert (
         *("absent", "subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"),
-    ) == store._STATUSES
+    ) == packed_statuses.STATUSES
 
 
 def test_more_sharers_than_can_be_kept_are_the_most_that_can() -> None:
@@ -237,7 +238,7 @@ def test_members_of_nobody_are_counted_and_not_carried_along(client: DynamoDBCli
     batch.flush()
     known = kept.load(D, A)
     assert known.reasons == {"foreign": 299}
-    assert sum(len(shard.packed) for shard in known._by_shard.values()) == store._LENGTH
+    assert sum(len(shard.packed) for shard in known._by_shard.values()) == packed_statuses.LENGTH
     kept.change(D, A, {key(1): SUBSCRIBED, key(2): NOBODY, key(3): FOREIGN, key(300): FOREIGN})
     assert kept.load(D, A).reasons == {"foreign": 298}
     assert kept.load(D, A).members == 2
