@@ -19,6 +19,8 @@ from tests.distribution import OneServerAWorker, by_length
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For faults put in on purpose: that something fails is all there is to know, not the smallest example of it.
 settings.register_profile("mutants", settings.get_profile("any machine"), phases=[Phase.explicit, Phase.generate])
+# Half as many examples as `make test` has, of properties that name no number of their own.
+settings.register_profile("fast", settings.get_profile("any machine"), max_examples=50)
 settings.load_profile("any machine")
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -76,6 +78,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help=told)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.option.fast and not session.config.getoption("--hypothesis-profile"):
+        settings.load_profile("fast")  # tests that are collected from here on have it
+
+
 def pytest_configure() -> None:
     socket.socket.connect = _guard(socket.socket.connect)  # type: ignore[method-assign]
     socket.socket.connect_ex = _guard(socket.socket.connect_ex)  # type: ignore[method-assign]
@@ -100,9 +107,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _is_fast(item: pytest.Item) -> bool:
-    if item.get_closest_marker("bulk") and item.callspec.params.get("database") == "moto":  # type: ignore[attr-defined]
-        return False
-    return item.get_closest_marker("server") is None
+    return not any(item.iter_markers("server")) and not any(item.iter_markers("bulk"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

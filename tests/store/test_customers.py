@@ -43,6 +43,7 @@ def test_a_walk_reads_every_page_of_a_bucket(table: CustomersTable, monkeypatch:
     assert len(list(store.ascending(department))) == len(MIXED)
 
 
+@pytest.mark.bulk
 def test_a_department_is_empty_until_one_customer_is_stored(table: CustomersTable) -> None:
     store = CustomerStore(table.client, TABLE)
     assert store.is_empty("nobody-here")
