@@ -6,12 +6,15 @@ AWS's own and the strictest. A test of a store runs on all three, so that none o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 
 from tests import dynamodb_local
 from tests.aws_emulator import emulator_running
@@ -36,7 +39,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "dynamodb_local":
         yield request.getfixturevalue("dynamodb_local_address")
         return
-    with {"moto": _moto_running, "ministack": emulator_running}[request.param]() as address:
+    with {"moto": moto_running, "ministack": emulator_running}[request.param]() as address:
         yield address
 
 
@@ -47,7 +50,15 @@ def table(database: str) -> CustomersTable:
 
 
 @contextmanager
-def _moto_running() -> Iterator[str]:
+def moto_running() -> Iterator[str]:
     """AWS as moto has it, empty; yields the address at which moto answers in AWS's place."""
-    with mock_aws():
+    one_at_a_time, answer = threading.RLock(), BotocoreStubber.__call__
+
+    def answered(self: BotocoreStubber, *arguments: Any, **options: Any) -> Any:
+        """moto loses items that several threads put into one partition at the same moment; AWS does not."""
+        with one_at_a_time:
+            return answer(self, *arguments, **options)
+
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BotocoreStubber, "__call__", answered)
         yield str(boto3.client("dynamodb", region_name="eu-central-1").meta.endpoint_url)

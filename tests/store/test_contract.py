@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import PhaseCount, Run
@@ -23,6 +22,7 @@ from chalicelib.store.queue import Step, SyncQueue, read_step
 from chalicelib.store.runs import RunStore
 from chalicelib.store.secret_store import SecretStore
 from tests.aws_emulator import emulator_running
+from tests.store.conftest import moto_running
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FIFO = {"FifoQueue": "true", "ContentBasedDeduplication": "false", "VisibilityTimeout": "360"}
@@ -31,7 +31,7 @@ OpenClient = Callable[[str], Any]
 
 @contextmanager
 def _moto() -> Iterator[OpenClient]:
-    with mock_aws():
+    with moto_running():
         yield lambda service: boto3.client(service, region_name="eu-central-1")
 
 
