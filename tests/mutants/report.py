@@ -13,8 +13,7 @@ from pathlib import Path
 # What the tests' end code says, in mutmut's counting. Everything else is a crash or an endless loop: noticed.
 _UNNOTICED = {0: "not noticed", 5: "no test reaches it", 33: "no test reaches it"}
 
-# A text with a space in it is a sentence: its wording is read by people, not held by tests.
-_SENTENCE = re.compile(r"""[bru]?(["'])(?:(?!\1)[^\\ ]|\\.)* (?:(?!\1)[^\\]|\\.)*\1""")
+_TEXT = re.compile(r"""(["'])(?:(?!\1)[^\\]|\\.)*\1""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,13 @@ class Fault:
     @property
     def is_wording(self) -> bool:
         """Whether only a sentence differs."""
-        before = [_SENTENCE.sub('" "', line[1:]) for line in self.change if line.startswith("-")]
-        after = [_SENTENCE.sub('" "', line[1:]) for line in self.change if line.startswith("+")]
+        before, after = ([_without_sentences(line[1:]) for line in self.change if line[0] == sign] for sign in "-+")
         return before == after
+
+
+def _without_sentences(line: str) -> str:
+    """The line without texts that have a space in them: their wording is read by people, not held by tests."""
+    return _TEXT.sub(lambda text: '" "' if " " in text[0] else text[0], line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ def fault(*change: str, code: int | None = 0, function: str = "decide") -> Fault
     ("before", "after", "is_wording"),
     [
         ('raise ValueError("Fix the address.")', 'raise ValueError("XXFix the address.XX")', True),
+        ('fault("value", "Type it again.", "odd")', 'fault("value", "XXType it again.XX", "odd")', True),
+        ('fault("value", "Type it again.", "odd")', 'fault("value", "Type it again.", "ODD")', False),
         ("return 'It\\'s not there'", "return 'IT\\'S NOT THERE'", True),
         ('raise ValueError("Fix the address.")', "raise ValueError(None)", False),
         ('return "subscribed"', 'return "XXsubscribedXX"', False),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.segments.fields import FIELDS
+from chalicelib.domain.segments.filterable import NUMBER_DIGITS
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import (
     check_definition,
@@ -214,6 +215,54 @@ def test_names_have_1_to_100_characters_of_any_script(name: str) -> None:
 )
 def test_other_names_are_refused(name: Any) -> None:
     assert [fault.field for fault in read_name(name)[1]] == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "params"),
+    [
+        ("", "required", {}),
+        ("x" * 103, "too_long", {"most": 100, "length": 103}),
+        ("two\nlines", "not_one_line", {}),
+    ],
+)
+def test_a_fault_of_the_name_has_a_code_with_its_figures(name: str, code: str, params: dict[str, Any]) -> None:
+    ((fault,), checked) = read_name(name)[1], read_name(name)[0]
+    assert (checked, fault.field, fault.code, fault.params) == ("", "name", code, params)
+
+
+RULE = {"field": "balance_greater_than", "operator": "is", "value": 1}
+RECENT = {"field": "created_in_last_days", "operator": "is", "value": 1}
+CITY = {"field": "city", "operator": "equals", "value": "x"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "code", "params"),
+    [
+        ("odd", "rules", "not_a_list", {}),
+        ([], "rules", "too_few", {"least": 1}),
+        ([CITY] * 21, "rules", "too_many", {"most": 20, "length": 21}),
+        (["odd"], "rules[0]", "not_an_object", {}),
+        ([CITY, {**CITY, "x" * 60: 1}], f"rules[1].{'x' * 50}", "unknown_field", {}),
+        ([{**CITY, "field": "odd"}], "rules[0].field", "unknown_rule_field", {}),
+        ([{**CITY, "operator": "is"}], "rules[0].operator", "operator_does_not_fit", {"field": "city"}),
+        ([{**CITY, "operator": "is_empty"}], "rules[0].value", "takes_no_value", {}),
+        ([{**CITY, "value": " "}], "rules[0].value", "needs_a_value", {}),
+        ([{**CITY, "value": []}], "rules[0].value", "not_text_or_number", {}),
+        ([{**CITY, "value": "x" * 300}], "rules[0].value", "too_long", {"most": 255, "length": 300}),
+        ([{**CITY, "value": "a\ud800"}], "rules[0].value", "half_a_character", {}),
+        ([{**RULE, "value": 1e99}], "rules[0].value", "too_many_digits", {"most": NUMBER_DIGITS}),
+        ([{**RULE, "value": "odd"}], "rules[0].value", "not_a_number", {"most": NUMBER_DIGITS}),
+        (
+            [{**RECENT, "value": 0}],
+            "rules[0].value",
+            "not_a_whole_number_in_range",
+            {"least": 1, "most": FIELDS["created_in_last_days"].largest},
+        ),
+    ],
+)
+def test_a_fault_of_a_rule_has_a_code_with_its_figures(raw: Any, field: str, code: str, params: dict[str, Any]) -> None:
+    (fault,) = read_rules(raw)[1]
+    assert (fault.field, fault.code, fault.params) == (field, code, params)
 
 
 def test_names_that_look_the_same_have_the_same_key() -> None:
