@@ -14,7 +14,9 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 
@@ -106,8 +108,12 @@ def _outcome(handle: Any, *call: Any) -> Any:
 
 
 def _outcome_later(handle: Any, *call: Any) -> Any:
-    """For a call that waits for messages: meanwhile others may send some."""
-    return asyncio.run(handle(*call))
+    """For a call that waits for messages: meanwhile others may send some.
+
+    In a thread of its own: in this one the tests' browser may have left its loop running.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, asyncio.run, handle(*call)).result()
 
 
 def _bytes(value: str | bytes | None) -> bytes:

@@ -6,7 +6,7 @@ import { createRef, type Ref, ref } from 'lit/directives/ref.js';
 import type { Failure } from '../api/failure.ts';
 import type { Audience, AudienceList, NewAudience, PanelData } from '../api/types.ts';
 import { fieldErrors, mayHaveHappened, type NewAudienceForm, newAudience } from '../model/audience.ts';
-import type { State } from '../model/state.ts';
+import { dataOf, type State } from '../model/state.ts';
 import { fieldWordsOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
@@ -247,7 +247,9 @@ export class AudiencePanel extends Panel<PanelData> {
 
   #offer(found: AudienceList): void {
     this.found = found;
-    this.chosen = found.items[0]?.id ?? '';
+    // What is offered first changes nothing.
+    const present = dataOf(this.data)?.audience?.id;
+    this.chosen = found.items.find(({ id }) => id === present)?.id ?? found.items[0]?.id ?? '';
   }
 
   async #select(present: Audience | null): Promise<void> {
