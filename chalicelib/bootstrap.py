@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
     from chalicelib.handlers.webhook import EventSender, RecentRefusals
     from chalicelib.store.hook_records import HookRecordStore
-    from chalicelib.store.secret_store import SecretStore
     from chalicelib.sync.ports import Remaining
     from chalicelib.sync.runs.sweeper import Sweeper
 
@@ -127,11 +126,3 @@ def _event_sender() -> EventSender:
     from chalicelib.store.aws import sqs
 
     return EventSender(sqs(), settings().event_queue_url)
-
-
-@lru_cache(maxsize=1)
-def _secrets() -> SecretStore:
-    from chalicelib.store.aws import secretsmanager
-    from chalicelib.store.secret_store import SecretStore
-
-    return SecretStore(secretsmanager())
