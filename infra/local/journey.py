@@ -166,7 +166,9 @@ def _ended_well(run: dict[str, Any]) -> dict[str, Any]:
 def progress_line(run: dict[str, Any]) -> str:
     """One line on where a run is."""
     progress = run["progress"]
-    line = f"  {run['phase']:<9} {progress['done'] + progress['failed']}/{progress['planned']}"
+    line = f"  {run['phase']:<9} {progress['done'] + progress['failed']}"
+    if progress["planned"] is not None:
+        line += f"/{progress['planned']}"
     if progress["failed"]:
         line += f" ({progress['failed']} failed)"
     if progress["rate"]:

@@ -1,4 +1,4 @@
-"""What a newcomer reads when a call of the journey is refused."""
+"""What a newcomer reads while a run goes on, and when a call of the journey is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.journey import Api, JourneyFailed
+from infra.local.journey import Api, JourneyFailed, progress_line
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, status: int, body: str) -> None:
@@ -43,3 +43,15 @@ def test_an_answer_that_is_no_problem_document_is_shown_as_it_is(monkeypatch: py
     answering(monkeypatch, 502, body)
     with pytest.raises(JourneyFailed, match="answered 502"):
         Api("http://127.0.0.1:1", "north", "t").call("GET", "D/connection")
+
+
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        ({"done": 500, "failed": 0, "planned": None, "rate": 1398.2}, "  pull      500  1398/s  running"),
+        ({"done": 496, "failed": 4, "planned": 1636, "rate": None}, "  pull      500/1636 (4 failed)  running"),
+    ],
+)
+def test_progress_is_told_with_its_whole_only_where_that_is_known(progress: dict[str, Any], line: str) -> None:
+    run = {"phase": "pull", "status": "running", "progress": {"eta": None} | progress}
+    assert progress_line(run) == line
