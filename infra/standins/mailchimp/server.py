@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+
+from infra.standins.listening import ListeningServer, hang_up
 
 from .gate import DROPPED, Gate, Request, Response, html_response
 
@@ -18,70 +17,22 @@ CONTROL_ROOT = "/_control"
 ControlHandler = Callable[[Request], Response]
 
 
-class HttpServer(ThreadingHTTPServer):
+class HttpServer(ListeningServer):
     """Listens until closed; closing also ends the connections that are kept alive."""
 
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 256
-    allow_reuse_address = True
-
     def __init__(self, port: int, gate: Gate, control: ControlHandler) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(port, _Handler, name="mailchimp")
         self.gate = gate
         self.control = control
-        self._open: set[socket.socket] = set()
-        self._open_lock = threading.Lock()
-        self._closing = False
-        self._thread = threading.Thread(target=self._accept, name="mailchimp", daemon=True)
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def begin(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closing = True
-        # Wakes the accepting thread. The standard loop would find out by polling, which takes longer than most tests.
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.server_address[1]), timeout=1).close()
-        self._thread.join()
-        self.server_close()
-        with self._open_lock:
-            connections = list(self._open)
-        for connection in connections:
-            _hang_up(connection)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, address = self.get_request()
-            except OSError:  # out of file descriptors, say: the next caller may find better times
-                time.sleep(0.05)
-                continue
-            if self._closing:
-                connection.close()
-                return
-            self.process_request(connection, address)
+        return f"http://127.0.0.1:{self.port}"
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        with self._open_lock:
-            self._open.add(request)
-        try:
+        # A client may go away; its request was worked off all the same.
+        with suppress(OSError):
             super().finish_request(request, client_address)
-        except OSError:
-            # The client went away; its request was worked off all the same.
-            pass
-        finally:
-            with self._open_lock:
-                self._open.discard(request)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         response = self._response()
         if response.dropped:
             self.close_connection = True
-            _hang_up(self.connection)
+            hang_up(self.connection)
             return
         self.send_response(response.status)
         for name, value in response.headers.items():

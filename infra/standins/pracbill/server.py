@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
-import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from infra.standins.listening import ListeningServer
 from infra.standins.pracbill.answers import Answer, Request, problem
 
 MAX_BODY = 4 * 1024 * 1024
@@ -23,67 +20,18 @@ class Hangup(Exception):
 Respond = Callable[[Request], Answer]
 
 
-class LoopbackServer(ThreadingHTTPServer):
+class LoopbackServer(ListeningServer):
     """Serves from the moment it is made until `close`. `respond` may raise Hangup; port 0 takes a free one."""
 
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 128
 
     def __init__(self, respond: Respond, *, port: int = 0) -> None:
         self.respond = respond
-        self._connections: set[socket.socket] = set()
-        self._guard = threading.Lock()
-        super().__init__(("127.0.0.1", port), _Connection)
-        self._closing = False
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def close(self) -> None:
-        """Stop listening and break the connections that are still open, as a stopping server does."""
-        self._closing = True
-        # Wakes the accepting thread; the standard loop would be found out by polling, up to half a second later.
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        self._thread.join()
-        self.server_close()
-        with self._guard:
-            for connection in self._connections:
-                _break(connection)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, address = self.get_request()
-            except OSError:  # out of file descriptors, say: the next caller may find better times
-                time.sleep(0.05)
-                continue
-            if self._closing:
-                connection.close()
-                return
-            self.process_request(connection, address)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._guard:
-            self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._guard:
-            self._connections.discard(request)
-        super().shutdown_request(request)
+        super().__init__(port, _Connection, name="loopback")
+        self.begin()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that goes away in the middle is no news."""
-
-
-def _break(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side may have been faster
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(BaseHTTPRequestHandler):
