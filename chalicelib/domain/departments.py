@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.domain.consent.rules import ConsentPolicy
@@ -12,6 +12,9 @@ from chalicelib.domain.fieldmap import FieldMap
 # `key_rejected` and `account_deactivated` stop the schedule until the key is replaced.
 ConnectionState = Literal["not_connected", "connected", "key_rejected", "account_deactivated", "wrong_data_centre"]
 Severity = Literal["info", "warning", "error"]
+
+# Nobody says whether Mailchimp wants a state in each postal address; what one refusal taught is tried again after this.
+_STATE_REQUIRED_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class Audience:
     refused_fields: tuple[str, ...] = ()  # tags that Mailchimp did not let us create, asked for the last time at
     fields_refused_at: datetime | None = None
     field_count: int = 0  # of all merge fields the audience has
+    state_required_at: datetime | None = None  # Mailchimp refused a postal address for its missing state, the last time
+
+    def requires_state(self, now: datetime) -> bool:
+        """Whether Mailchimp is known to refuse postal addresses without a state. Once in a while one is tried again."""
+        return self.state_required_at is not None and now < self.state_required_at + _STATE_REQUIRED_FOR
 
 
 @dataclass(frozen=True, slots=True)

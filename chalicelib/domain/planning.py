@@ -15,6 +15,7 @@ from typing import Literal
 
 from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
+from chalicelib.domain.departments import Audience
 from chalicelib.domain.fieldmap import FieldMap, LeftOut, MergeValues, prepare, values_fingerprint
 from chalicelib.domain.logs import MOST_NAMED
 
@@ -243,10 +244,22 @@ def without_value(operation: Operation, tag: str, words: str, fields: FieldMap) 
     value = (operation.values or {}).get(tag)
     if not value:
         return operation
-    is_stateless = isinstance(value, dict) and not value.get("state")
-    left_out = LeftOut(tag, "state_missing") if is_stateless else LeftOut(tag, "value_refused", (words,))
+    left_out = LeftOut(tag, "state_missing") if lacks_state(operation, tag) else LeftOut(tag, "value_refused", (words,))
     values = {**(operation.values or {}), tag: ""}
     return _with_values(operation, values, operation.values_fingerprint, (left_out,))
+
+
+def lacks_state(operation: Operation, tag: str = "ADDRESS") -> bool:
+    """Whether the value of that field is a postal address without a state."""
+    value = (operation.values or {}).get(tag)
+    return isinstance(value, dict) and not value.get("state")
+
+
+def sendable(operation: Operation, audience: Audience, now: datetime) -> Operation:
+    """The operation without what Mailchimp is known not to take by now: values of lost fields, stateless addresses."""
+    if lacks_state(operation) and audience.requires_state(now):
+        return without_value(operation, "ADDRESS", "", audience.fields)
+    return without_unusable(operation, audience.fields)
 
 
 def _with_values(

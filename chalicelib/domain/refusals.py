@@ -296,12 +296,13 @@ _SIGNALS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ),
 )
 _REQUIRED = ("enter a value", "is required", "required field", "must provide", "can't be blank", "cannot be blank")
+_INCOMPLETE_ADDRESS = "complete address"
 _MERGE_TEXTS = (
     "merge field",
     "merge_field",
     "enter a number",
     "enter a value",
-    "complete address",
+    _INCOMPLETE_ADDRESS,
     "not a valid choice",
     "schema describes",
     "schemas described",
@@ -340,7 +341,12 @@ def our_field(field: str, text: str) -> str:
     if tag is not None:
         return tag[1] if tag[1] in _FIELD_NAMES else ""
     named = [name for name in _FIELD_NAMES if re.search(rf"(?<![\w@.]){name}(?![\w@.]*@)\b", text)]
-    return named[0] if len(named) == 1 else ("ADDRESS" if "complete address" in text.lower() else "")
+    return named[0] if len(named) == 1 else ("ADDRESS" if wants_complete_address(text) else "")
+
+
+def wants_complete_address(text: str) -> bool:
+    """Whether a refusal says that parts of a postal address are missing."""
+    return _INCOMPLETE_ADDRESS in text.lower()
 
 
 def refusal(code: str, *, field: str = "", words: str = "") -> Refusal:

@@ -78,6 +78,8 @@ class FieldKeeper(Protocol):
 
     def look_again(self, run: Run, department: Department, client: MailchimpClient) -> Department: ...
 
+    def note_state_required(self, department: Department) -> Department: ...
+
 
 class ConsentObservations(Protocol):
     """Stores the observations that a sync makes."""

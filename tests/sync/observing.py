@@ -86,6 +86,9 @@ class NothingToMend:
     def look(self, run: Run, department: Department, client: MailchimpClient) -> Department:
         return department
 
+    def note_state_required(self, department: Department) -> Department:
+        return department
+
     def look_again(self, run: Run, department: Department, client: MailchimpClient) -> Department:
         return department
 

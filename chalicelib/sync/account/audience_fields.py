@@ -65,6 +65,18 @@ class AudienceFields:
         """The same after the plan, when Mailchimp has refused a value: what the change made wrong is the next run's."""
         return self._look(run, department, client, before_plan=False)
 
+    def note_state_required(self, department: Department) -> Department:
+        """Remember that Mailchimp refused a postal address for its missing state: others like it are sent without."""
+        now = self._clock()
+
+        def noted(stored: Department) -> Department:
+            audience = stored.audience
+            if audience is None or audience.id != department.audience_id or audience.requires_state(now):
+                return stored
+            return replace(stored, audience=replace(audience, state_required_at=now))
+
+        return self._departments.change(department.id, noted)
+
     def _look(self, run: Run, department: Department, client: MailchimpClient, *, before_plan: bool) -> Department:
         known = department.audience
         if known is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from chalicelib.domain.departments import Department
 from chalicelib.domain.partly_sent import PARTLY_SENT
-from chalicelib.domain.planning import Operation, without_unusable
+from chalicelib.domain.planning import Operation, sendable
 from chalicelib.domain.push_results import PushResult, already_done, counted_as, refused_already, still_right
 from chalicelib.domain.runs import Run
 from chalicelib.store.members import MemberStore
@@ -73,8 +73,8 @@ class ApplyPhase:
         if operations is None or not run.is_open:
             return run
         assert department.audience is not None
-        fields = department.audience.fields
-        operations = tuple(without_unusable(operation, fields) for operation in operations)
+        audience, now = department.audience, self._clock()
+        operations = tuple(sendable(operation, audience, now) for operation in operations)
         known = self._known(department, [*_keys(operations), *_old_keys(operations)])
         # The clock is read before the call: a change observed while it runs is newer than its answer.
         sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chalicelib.domain.consent.members import Member
+from chalicelib.domain.departments import Department
 from chalicelib.domain.fieldmap import WANTED_FIELDS, values_fingerprint
-from chalicelib.domain.planning import Operation, without_value
+from chalicelib.domain.planning import Operation, lacks_state, without_value
 from chalicelib.domain.push_results import (
     MOST_OPT_OUT_TRIES,
     PushResult,
@@ -20,7 +21,7 @@ from chalicelib.domain.push_results import (
     refused_value,
     told_apart,
 )
-from chalicelib.domain.refusals import Refusal, classify, refusal
+from chalicelib.domain.refusals import Refusal, classify, refusal, wants_complete_address
 from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
@@ -67,8 +68,8 @@ class ChunkCalls:
     ) -> tuple[list[PushResult], RetryLater | None]:
         """Send again, without the value, whom Mailchimp refused for a field of ours: one value costs nobody the rest.
 
-        The audience is looked at before that, since its fields may have changed after the plan. Whom an interruption
-        leaves out goes with the repeat.
+        The audience is looked at before that where a missing state does not explain the refusals: its fields may have
+        changed after the plan. Whom an interruption leaves out goes with the repeat.
         """
         interruption: RetryLater | None = None
         audience = sending.department.audience
@@ -81,7 +82,7 @@ class ChunkCalls:
                 return sent, RetryLater(REST_FOLLOWS)
             if number == 0:
                 try:
-                    audience = self._fields.look_again(run, sending.department, sending.mailchimp).audience
+                    audience = self._learn(run, sending, refused).audience
                 except RetryLater as later:
                     return sent, later
             assert audience is not None
@@ -92,6 +93,20 @@ class ChunkCalls:
             more, interruption = self._send(sending, again)
             sent += more
         return sent, interruption
+
+    def _learn(self, run: Run, sending: Sending, refused: Sequence[PushResult]) -> Department:
+        """What refused values say of the audience: that it wants states, or that its fields may have changed."""
+        department = sending.department
+        stateless = [
+            one
+            for one in refused
+            if lacks_state(one.operation, refused_value(one)) and wants_complete_address(_refusal_words(one))
+        ]
+        if stateless:
+            department = self._fields.note_state_required(department)
+        if len(stateless) < len(refused):
+            department = self._fields.look_again(run, department, sending.mailchimp)
+        return department
 
     def _unsubscribed_since(self, sending: Sending, operations: Sequence[Operation]) -> list[PushResult]:
         """Who is to be subscribed and was unsubscribed since the pull: what an admin did, the call would undo."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -136,6 +138,44 @@ def test_one_refused_address_in_many_costs_one_more_call(practice: Practice) -> 
     assert run.counts == {"add": 31, "partly_sent": 1}
     assert [method for method, _ in practice.writes()] == ["POST", "POST"]
     assert practice.pushed() == 32
+
+
+def test_what_one_refused_address_taught_is_not_asked_again(practice: Practice) -> None:
+    practice.customer("98", "jo@clinic.test", address=AUCKLAND)
+    practice.sync()
+    practice.customers(30)
+    practice.customer("99", "kim@clinic.test", address=AUCKLAND)
+    run = practice.sync()
+    assert run.counts == {"add": 31, "partly_sent": 1}
+    assert practice.codes(run, "partly_sent") == [("99", "state_missing")]
+    assert ([method for method, _ in practice.writes()], practice.pushed()) == (["POST"], 31)
+    assert "without a state" in told(practice, "kim@clinic.test", "99")
+
+
+def test_a_missing_state_explains_the_refusal_so_that_the_fields_are_not_looked_at_again(practice: Practice) -> None:
+    practice.customer("1", "ann@clinic.test", address=AUCKLAND)
+    practice.sync()
+    entries = practice.control.journal()["entries"]
+    assert sum(one["path"].endswith("/merge-fields") for one in entries) == 1
+
+
+def test_an_address_without_a_state_is_tried_again_after_a_month(practice: Practice) -> None:
+    practice.customer("1", "ann@clinic.test", address=AUCKLAND)
+    practice.sync()
+    practice.engine.clock.move(days=31)
+    practice.customer("2", "bob@clinic.test", address=AUCKLAND)
+    practice.sync()
+    assert [method for method, _ in practice.writes()] == ["POST", "POST"]
+
+
+def test_what_is_known_of_states_is_of_one_audience(practice: Practice) -> None:
+    practice.customer("1", "ann@clinic.test", address=AUCKLAND)
+    practice.sync()
+    audience, now = practice.department.audience, practice.engine.clock()
+    assert audience is not None
+    assert audience.requires_state(now)
+    assert not audience.requires_state(now + timedelta(days=30))
+    assert not replace(audience, state_required_at=None).requires_state(now)
 
 
 def test_a_dry_run_says_what_would_be_left_out(practice: Practice) -> None:
