@@ -24,10 +24,12 @@ from pydantic import (
 )
 
 from chalicelib.api.faults import COUNTRY_FORM, IDENTIFIER_FORM, LANGUAGE_FORM, Fault, field_errors
-from chalicelib.contract.account import BrakeChanges, NewAudience, PostalAddress, SettingsChanges
+from chalicelib.contract.account import BrakeChanges, SettingsChanges
 from chalicelib.contract.common import RuleValue
 from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
+from chalicelib.domain.customers import Address
 from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
 from chalicelib.domain.segments.validation import read_name, read_rules
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
@@ -186,7 +188,7 @@ class NewAudienceBody(Body):
 
     def to_audience(self) -> NewAudience:
         fields = self.model_dump(exclude={"address"})
-        return NewAudience(**fields, address=PostalAddress(**self.address.model_dump()))
+        return NewAudience(**fields, address=Address(**self.address.model_dump()))
 
 
 class SelectAudienceBody(Body):

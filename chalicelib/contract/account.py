@@ -77,32 +77,6 @@ class ConnectionStatus:
     access: Access = "read"
 
 
-# Mailchimp wants an audience to carry the sender's postal address: anti-spam laws require it in every mail.
-@dataclass(frozen=True, slots=True)
-class PostalAddress:
-    """The sender's postal address, `country` as ISO 3166 two letters."""
-
-    line1: str
-    line2: str
-    city: str
-    state: str
-    postcode: str
-    country: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewAudience:
-    """What is needed to create an audience."""
-
-    name: str
-    from_name: str
-    from_email: str
-    company: str
-    address: PostalAddress
-    language: str
-    permission_reminder: str
-
-
 @dataclass(frozen=True, slots=True)
 class SettingsView:
     """What a department may choose about its sync."""

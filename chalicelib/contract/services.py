@@ -14,7 +14,6 @@ from chalicelib.contract.account import (
     AudienceList,
     AudienceOverview,
     ConnectionStatus,
-    NewAudience,
     Panel,
     SettingsChanges,
     SettingsView,
@@ -22,6 +21,7 @@ from chalicelib.contract.account import (
 from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
 from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
 from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
+from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.limits import Allowance
 
 Item = TypeVar("Item")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.fieldmap import WANTED_FIELDS, FieldMap, WantedField
 
@@ -25,25 +25,6 @@ _CONTENTS = {
 # Findings about webhooks, which a look at the fields does not renew.
 WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks"})
 _FIELDS_PAGE = "Audience, Settings, Audience fields and *|MERGE|* tags"
-
-
-class FoundField(Protocol):
-    """A merge field as the audience has it; `phone_format` is `US` or anything else."""
-
-    @property
-    def merge_id(self) -> int: ...
-
-    @property
-    def tag(self) -> str: ...
-
-    @property
-    def type(self) -> str: ...
-
-    @property
-    def required(self) -> bool: ...
-
-    @property
-    def phone_format(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +44,13 @@ class PreFlight:
     findings: tuple[Finding, ...]
 
 
-def missing_fields(found: Iterable[FoundField]) -> tuple[WantedField, ...]:
+def missing_fields(found: Iterable[MergeField]) -> tuple[WantedField, ...]:
     """The fields we fill and the audience has not, whatever their type: those are to be created."""
     tags = {field.tag.upper() for field in found}
     return tuple(wanted for wanted in WANTED_FIELDS if wanted.tag not in tags)
 
 
-def check_audience(found: Sequence[FoundField], traits: AudienceTraits, *, country: str) -> PreFlight:
+def check_audience(found: Sequence[MergeField], traits: AudienceTraits, *, country: str) -> PreFlight:
     """Judge an audience by its fields, after the missing ones were created as far as Mailchimp did.
 
     `country` is the department's ISO code, for addresses that name none.
@@ -147,7 +128,7 @@ def _not_created(absent: Sequence[WantedField]) -> Finding:
     )
 
 
-def _required(found: Sequence[FoundField], usable: tuple[str, ...]) -> list[Finding]:
+def _required(found: Sequence[MergeField], usable: tuple[str, ...]) -> list[Finding]:
     """Our calls tell Mailchimp to let required fields pass, so this stops no sync; it explains gaps."""
     tags = [field.tag for field in found if field.required and field.tag.upper() not in usable]
     if not tags:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import mail_address
 from chalicelib.domain.moments import parse_moment
@@ -27,27 +28,19 @@ class Account:
     """The account behind a key; `role` is the level of the key's user, e.g. `owner`."""
 
     account_id: str
-    login_id: str
     account_name: str
     role: str
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """An audience. Counts are cached by Mailchimp for some minutes; `member_count` counts the subscribed."""
+    """An audience. `member_count` counts the subscribed; Mailchimp caches it for some minutes."""
 
     id: str
     name: str
     member_count: int
-    unsubscribe_count: int
-    cleaned_count: int
-    total_contacts: int | None  # in any state, approximate; None unless one audience was asked for
     double_optin: bool
     marketing_permissions: bool  # GDPR fields are on
-    company: str
-    from_name: str
-    from_email: str
-    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +54,8 @@ class Audiences:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeField:
-    """A merge field of an audience. `type` is text, number, address, phone, date, ..."""
-
-    merge_id: int
-    tag: str
-    name: str
-    type: str
-    required: bool
-    phone_format: str = ""  # `US` or `none`
-    date_format: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteMember:
-    """A member as Mailchimp has it. Listings leave `tags` and `source` empty, and `merge_fields` unless asked."""
+    """A member as Mailchimp has it. Listings leave `merge_fields` empty unless asked."""
 
     id: str  # md5 of the address, as a rule
     contact_id: str  # stays when the address changes
@@ -84,9 +64,7 @@ class RemoteMember:
     last_changed: datetime | None  # None only when Mailchimp sent none
     unsubscribe_reason: str = ""
     timestamp_opt: datetime | None = None
-    source: str = ""
     merge_fields: Mapping[str, object] = field(default_factory=dict, repr=False)
-    tags: tuple[str, ...] = ()
     spelling: str = field(default="", repr=False)  # of the address, where Mailchimp has another than we compare by
 
 
@@ -151,7 +129,6 @@ class Segment:
 
     id: int
     name: str
-    type: str
     member_count: int
 
 
@@ -179,27 +156,18 @@ def id_of_spelling(address: str) -> str:
 def read_account(document: Document) -> Account:
     return Account(
         account_id=_text(document, "account_id"),
-        login_id=str(document.get("login_id") or ""),
         account_name=_text(document, "account_name"),
         role=_text(document, "role"),
     )
 
 
 def read_audience(document: Document) -> Audience:
-    stats, defaults = _part(document, "stats"), _part(document, "campaign_defaults")
     return Audience(
         id=_text(document, "id"),
         name=_text(document, "name"),
-        member_count=_count(stats, "member_count"),
-        unsubscribe_count=_count(stats, "unsubscribe_count"),
-        cleaned_count=_count(stats, "cleaned_count"),
-        total_contacts=_count(stats, "total_contacts") if "total_contacts" in stats else None,
+        member_count=_count(_part(document, "stats"), "member_count"),
         double_optin=document.get("double_optin") is True,
         marketing_permissions=document.get("marketing_permissions") is True,
-        company=_text(_part(document, "contact"), "company"),
-        from_name=_text(defaults, "from_name"),
-        from_email=_text(defaults, "from_email"),
-        language=_text(defaults, "language"),
     )
 
 
@@ -216,20 +184,16 @@ def read_audiences(audiences: tuple[Document, ...], first_page: Document) -> Aud
 
 
 def read_merge_field(document: Document) -> MergeField:
-    options = _part(document, "options")
     return MergeField(
         merge_id=_count(document, "merge_id"),
         tag=_text(document, "tag"),
-        name=_text(document, "name"),
         type=_text(document, "type"),
         required=document.get("required") is True,
-        phone_format=_text(options, "phone_format"),
-        date_format=_text(options, "date_format"),
+        phone_format=_text(_part(document, "options"), "phone_format"),
     )
 
 
 def read_member(document: Document) -> RemoteMember:
-    tags = document.get("tags")
     return RemoteMember(
         id=_text(document, "id"),
         contact_id=_text(document, "contact_id"),
@@ -239,9 +203,7 @@ def read_member(document: Document) -> RemoteMember:
         last_changed=parse_moment(_text(document, "last_changed")),
         unsubscribe_reason=_text(document, "unsubscribe_reason"),
         timestamp_opt=parse_moment(_text(document, "timestamp_opt")),
-        source=_text(document, "source"),
         merge_fields=_part(document, "merge_fields"),
-        tags=tuple(_text(tag, "name") for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
     )
 
 
@@ -264,7 +226,6 @@ def read_segment(document: Document) -> Segment:
     return Segment(
         id=_count(document, "id"),
         name=_text(document, "name"),
-        type=_text(document, "type"),
         member_count=_count(document, "member_count"),
     )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from chalicelib.domain.audiences import MergeField, NewAudience
 from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
     Account,
     Audience,
     Audiences,
-    MergeField,
     objects,
     read_account,
     read_audience,
@@ -19,26 +17,6 @@ from chalicelib.mailchimp.answers import (
 )
 from chalicelib.mailchimp.api import Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, PlanLimitReached, problem_of, refused_request
-
-
-@dataclass(frozen=True, slots=True)
-class NewAudience:
-    """What Mailchimp wants to know of a new audience. `country` is an ISO code, `language` such as `en`."""
-
-    name: str
-    from_name: str
-    from_email: str
-    company: str
-    address1: str
-    city: str
-    state: str
-    zip: str
-    country: str
-    permission_reminder: str
-    language: str = "en"
-    address2: str = ""
-    phone: str = ""
-    double_optin: bool = False
 
 
 class AudienceCalls(Resource):
@@ -55,7 +33,7 @@ class AudienceCalls(Resource):
 
     def audience(self, audience_id: str) -> Audience:
         """Raises AudienceGone."""
-        call = Call("GET", "/lists/{audience}", {"audience": audience_id}, {"include_total_contacts": "true"})
+        call = Call("GET", "/lists/{audience}", {"audience": audience_id})
         return read_audience(self._api.read(call, missing=AudienceGone()))
 
     def subscribed_count(self, audience_id: str) -> int:
@@ -106,13 +84,13 @@ def _audience_body(new: NewAudience) -> dict[str, object]:
         "name": new.name,
         "contact": {
             "company": new.company,
-            "address1": new.address1,
-            "address2": new.address2,
-            "city": new.city,
-            "state": new.state,
-            "zip": new.zip,
-            "country": new.country,
-            "phone": new.phone,
+            "address1": new.address.line1,
+            "address2": new.address.line2,
+            "city": new.address.city,
+            "state": new.address.state,
+            "zip": new.address.postcode,
+            "country": new.address.country,
+            "phone": "",
         },
         "permission_reminder": new.permission_reminder,
         "campaign_defaults": {
@@ -122,5 +100,5 @@ def _audience_body(new: NewAudience) -> dict[str, object]:
             "language": new.language,
         },
         "email_type_option": False,
-        "double_optin": new.double_optin,
+        "double_optin": False,
     }

@@ -13,7 +13,6 @@ from chalicelib.contract.account import (
     AudienceOverview,
     AudienceSummary,
     ConnectionStatus,
-    NewAudience,
     Panel,
     SettingsChanges,
     SettingsView,
@@ -54,6 +53,7 @@ from chalicelib.contract.segments import (
     SegmentView,
 )
 from chalicelib.contract.services import Services, Slice
+from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import BrakeLimits, Finding
 from chalicelib.domain.limits import Allowance
 from chalicelib.mailchimp.keys import parse_api_key

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib import __version__, api
-from chalicelib.contract.account import BrakeChanges, NewAudience, PostalAddress, SettingsChanges
+from chalicelib.contract.account import BrakeChanges, SettingsChanges
 from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.audiences import NewAudience
+from chalicelib.domain.customers import Address
 from chalicelib.errors import KeyRejected, RetryLater, StopRun, bad_input, conflict, not_found
 from infra.deploy.package import PROJECT
 from tests.api.conftest import Api, assert_problem
@@ -53,7 +55,7 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
                 "Acme",
                 "hello@acme.example",
                 "Acme",
-                PostalAddress("1 Road", "Flat 2", "Melbourne", "VIC", "3000", "AU"),
+                Address("1 Road", "Flat 2", "Melbourne", "VIC", "3000", "AU"),
                 "fr",
                 "You are\na client.",
             ),

@@ -1,37 +1,31 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
+from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.fieldmap import WANTED_FIELDS
 from chalicelib.domain.preflight import AudienceTraits, check_audience, missing_fields
 
 
-@dataclass(frozen=True)
-class Found:
-    tag: str
-    type: str
-    required: bool = False
-    phone_format: str = ""
-    merge_id: int = 0
+def found(tag: str, type: str, *, required: bool = False, phone_format: str = "", merge_id: int = 0) -> MergeField:
+    return MergeField(merge_id, tag, type, required, phone_format)
 
 
 COMPLETE = (
-    Found("FNAME", "text"),
-    Found("LNAME", "text"),
-    Found("ADDRESS", "address"),
-    Found("PHONE", "phone", phone_format="none"),
-    Found("COMPANY", "text"),
+    found("FNAME", "text"),
+    found("LNAME", "text"),
+    found("ADDRESS", "address"),
+    found("PHONE", "phone", phone_format="none"),
+    found("COMPANY", "text"),
 )
 PLAIN = AudienceTraits()
 
 
-def with_field(changed: Found) -> tuple[Found, ...]:
+def with_field(changed: MergeField) -> tuple[MergeField, ...]:
     return tuple(changed if field.tag == changed.tag else field for field in COMPLETE)
 
 
-def codes(*fields: Found, traits: AudienceTraits = PLAIN) -> list[str]:
+def codes(*fields: MergeField, traits: AudienceTraits = PLAIN) -> list[str]:
     return [finding.code for finding in check_audience(fields, traits, country="AU").findings]
 
 
@@ -44,12 +38,12 @@ def test_an_audience_as_we_want_it_lacks_nothing_and_says_nothing() -> None:
 
 
 def test_a_field_that_is_absent_is_missing_and_one_with_a_tag_in_small_letters_is_not() -> None:
-    fields = (*COMPLETE[:3], Found("phone", "phone"))
+    fields = (*COMPLETE[:3], found("phone", "phone"))
     assert [wanted.tag for wanted in missing_fields(fields)] == ["COMPANY"]
 
 
 def test_a_field_of_another_type_is_not_missing_but_clashes_and_is_left_out() -> None:
-    fields = with_field(Found("COMPANY", "number"))
+    fields = with_field(found("COMPANY", "number"))
     assert missing_fields(fields) == ()
     checked = check_audience(fields, PLAIN, country="AU")
     assert "COMPANY" not in checked.fields.tags
@@ -72,17 +66,17 @@ def test_fields_that_mailchimp_did_not_create_are_left_out_and_named_together() 
 
 
 def test_a_phone_field_that_takes_american_numbers_only_is_filled_with_those() -> None:
-    checked = check_audience(with_field(Found("PHONE", "phone", phone_format="US")), PLAIN, country="US")
+    checked = check_audience(with_field(found("PHONE", "phone", phone_format="US")), PLAIN, country="US")
     assert checked.fields.us_phone
     assert [finding.code for finding in checked.findings] == ["us_phone_only"]
 
 
 def test_a_phone_field_of_another_type_says_nothing_about_its_format() -> None:
-    assert codes(*with_field(Found("PHONE", "text", phone_format="US"))) == ["field_type_clash"]
+    assert codes(*with_field(found("PHONE", "text", phone_format="US"))) == ["field_type_clash"]
 
 
 def test_a_required_field_that_we_do_not_fill_is_named() -> None:
-    fields = (*COMPLETE, Found("PET", "text", required=True), Found("NOTE", "text"))
+    fields = (*COMPLETE, found("PET", "text", required=True), found("NOTE", "text"))
     (finding,) = check_audience(fields, PLAIN, country="AU").findings
     assert finding.code == "required_fields"
     assert "PET" in finding.message
@@ -91,11 +85,11 @@ def test_a_required_field_that_we_do_not_fill_is_named() -> None:
 
 
 def test_a_required_field_that_we_fill_is_no_finding() -> None:
-    assert codes(*with_field(Found("FNAME", "text", required=True))) == []
+    assert codes(*with_field(found("FNAME", "text", required=True))) == []
 
 
 def test_a_required_field_of_ours_with_the_wrong_type_stays_empty_and_is_named_as_well() -> None:
-    assert codes(*with_field(Found("COMPANY", "date", required=True))) == ["field_type_clash", "required_fields"]
+    assert codes(*with_field(found("COMPANY", "date", required=True))) == ["field_type_clash", "required_fields"]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_account_and_audiences(client: MailchimpClient) -> None:
     audiences = client.audiences()
     assert {item.id for item in audiences.items} == set(created)
     assert (audiences.may_create, audiences.current) == (False, 3)
-    assert client.audience(created[0]).from_email == NEW.from_email
+    assert client.audience(created[0]).name == NEW.name
     with pytest.raises(AudienceGone):
         client.audience("nowhere")
 

@@ -15,8 +15,9 @@ from urllib.parse import unquote
 
 import requests
 
-from chalicelib.contract.account import NewAudience, PostalAddress
 from chalicelib.contract.runs import RunProgress, RunView
+from chalicelib.domain.audiences import NewAudience
+from chalicelib.domain.customers import Address
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.foundations import Seams
 from chalicelib.http_client.retry import RetryPolicy
@@ -40,9 +41,7 @@ NEW_AUDIENCE = NewAudience(
     from_name="North Practice",
     from_email="hello@practice.test",
     company="North Practice",
-    address=PostalAddress(
-        line1="1 High Road", line2="Level 2", city="Melbourne", state="VIC", postcode="3000", country="AU"
-    ),
+    address=Address(line1="1 High Road", line2="Level 2", city="Melbourne", state="VIC", postcode="3000", country="AU"),
     language="en",
     permission_reminder="You are a client of ours.",
 )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.departments import Audience, AudienceStatus, Department
 from chalicelib.domain.health import AUDIENCE_GONE
 from chalicelib.domain.logs import LogEntry
@@ -27,7 +28,6 @@ from chalicelib.domain.preflight import (
 from chalicelib.domain.runs import Run
 from chalicelib.errors import RefuseRequest
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
-from chalicelib.mailchimp.answers import MergeField
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted
 from chalicelib.store.departments import DepartmentStore

@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 
-from chalicelib.contract.account import AudienceList, AudienceOverview, AudienceSummary, NewAudience
+from chalicelib.contract.account import AudienceList, AudienceOverview, AudienceSummary
 from chalicelib.contract.runs import RunView
+from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
 from chalicelib.domain.preflight import PreFlight, check_audience, differ
@@ -25,7 +26,6 @@ from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict,
 from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
 from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
-from chalicelib.mailchimp.audiences import NewAudience as RemoteNewAudience
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
 from chalicelib.store.departments import DepartmentStore
@@ -302,7 +302,7 @@ def _create(client: MailchimpClient, audience: NewAudience, before: RemoteAudien
     if not before.may_create:
         raise _plan_limit(before)
     try:
-        return client.create_audience(_remote_form(audience))
+        return client.create_audience(audience)
     except PlanLimitReached:
         raise _plan_limit(before) from None
     except RequestRefused as refused:
@@ -312,23 +312,6 @@ def _create(client: MailchimpClient, audience: NewAudience, before: RemoteAudien
         if made is None:
             raise
         return made
-
-
-def _remote_form(new: NewAudience) -> RemoteNewAudience:
-    return RemoteNewAudience(
-        name=new.name,
-        from_name=new.from_name,
-        from_email=new.from_email,
-        company=new.company,
-        address1=new.address.line1,
-        address2=new.address.line2,
-        city=new.address.city,
-        state=new.address.state,
-        zip=new.address.postcode,
-        country=new.address.country,
-        permission_reminder=new.permission_reminder,
-        language=new.language,
-    )
 
 
 def _of_our_form(error: FieldError) -> FieldError:
