@@ -25,13 +25,12 @@ from pydantic import (
 
 from chalicelib.api.faults import COUNTRY_FORM, IDENTIFIER_FORM, LANGUAGE_FORM, Fault, field_errors
 from chalicelib.contract.account import BrakeChanges, SettingsChanges
-from chalicelib.contract.common import RuleValue
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
 from chalicelib.domain.customers import Address
 from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
-from chalicelib.domain.segments.validation import read_name, read_rules
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition, check_definition, check_rules, read_name, read_rules
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
 
 LARGEST_BODY = 64 * 1024
@@ -53,6 +52,9 @@ class Body(BaseModel):
         """What the workflows would find wrong with a document that does not fit the model: all is told at once."""
         return ()
 
+
+# As it is sent: what it means to a field is checked with the rule.
+RuleValue = str | int | Decimal | None
 
 BodyModel = TypeVar("BodyModel", bound=Body)
 
@@ -231,9 +233,6 @@ class RuleBody(Body):
     ]
     value: Value = None
 
-    def to_rule(self) -> SegmentRule:
-        return SegmentRule(field=self.field, operator=self.operator, value=self.value)
-
 
 Rules = Annotated[list[RuleBody], Field(min_length=1, max_length=20)]
 
@@ -248,8 +247,9 @@ class SegmentBody(Body):
     def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:
         return (*read_name(document.get("name"))[1], *read_rules(document.get("rules"))[1])
 
-    def to_rules(self) -> tuple[SegmentRule, ...]:
-        return tuple(rule.to_rule() for rule in self.rules)
+    def to_definition(self) -> Definition:
+        """The segment, if it means something. Raises RefuseRequest (400)."""
+        return check_definition(self.name, [rule.model_dump() for rule in self.rules])
 
 
 class SegmentEditBody(SegmentBody):
@@ -269,8 +269,9 @@ class PreviewBody(Body):
     def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:
         return read_rules(document.get("rules"))[1]
 
-    def to_rules(self) -> tuple[SegmentRule, ...]:
-        return tuple(rule.to_rule() for rule in self.rules)
+    def to_rules(self) -> tuple[Rule, ...]:
+        """The rules, if they mean something. Raises RefuseRequest (400)."""
+        return check_rules([rule.model_dump() for rule in self.rules])
 
 
 class StartSyncBody(Body):

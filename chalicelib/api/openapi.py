@@ -209,7 +209,7 @@ def _share_rules(definitions: Json) -> None:
     sent = definitions["RuleBody"]["properties"]
     for shared, name in (("RuleField", "field"), ("RuleOperator", "operator")):
         definitions[shared] = {"type": "string", "enum": sent[name]["enum"], "description": f"A rule's {name}."}
-        for model in ("RuleBody", "SegmentRule", "RuleCount", "RuleVerdict"):
+        for model in ("RuleBody", "Rule", "RuleCount", "RuleVerdict"):
             definitions[model]["properties"][name] = {"$ref": _REF.format(model=shared)}
 
 

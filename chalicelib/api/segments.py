@@ -46,7 +46,7 @@ def create_segment(call: Call[SegmentBody, NoQuery]) -> SegmentView:
 
     Its members are tagged in Mailchimp by the next run. A tag of the same name that is not ours is refused with 409.
     """
-    return call.services.segments.create(call.department_id, call.body.name, call.body.to_rules(), by=call.by)
+    return call.services.segments.create(call.department_id, call.body.to_definition(), by=call.by)
 
 
 @routes.post("/departments/{department_id}/segments/preview", needs=Need.READ, allowance=PREVIEWS)
@@ -69,8 +69,7 @@ def change_segment(call: Call[SegmentEditBody, NoQuery]) -> SegmentView:
     return call.services.segments.update(
         call.department_id,
         call.path["segment_id"],
-        call.body.name,
-        call.body.to_rules(),
+        call.body.to_definition(),
         version=call.body.version,
         by=call.by,
     )

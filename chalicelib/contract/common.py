@@ -9,14 +9,12 @@ says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 Item = TypeVar("Item")
 Access = Literal["read", "write"]
 # The figures and names of a sentence, beside the code of what it says.
 Params = dict[str, str | int]
-RuleValue = str | int | Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +31,6 @@ class Page(Generic[Item]):
 
     items: tuple[Item, ...]
     next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A value worth offering for a field, with the words to show for it."""
-
-    value: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.contract.common import DifferenceReason, Params, RuleValue
+from chalicelib.contract.common import DifferenceReason, Params
 from chalicelib.domain.consent.members import Status
+from chalicelib.domain.segments.rules import RuleValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.contract.common import Choice, DifferenceReason, Params, RuleValue
+from chalicelib.contract.common import DifferenceReason, Params
+from chalicelib.domain.segments.fields import Choice, ValueType
+from chalicelib.domain.segments.rules import Rule, RuleValue
 
 SegmentSyncState = Literal["pending", "syncing", "synced", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRule:
-    """One filter rule; `value` is null for operators that take none."""
-
-    field: str
-    operator: str
-    value: RuleValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class SegmentView:
 
     id: str
     name: str
-    rules: tuple[SegmentRule, ...]
+    rules: tuple[Rule, ...]
     customer_count: int | None
     as_of: datetime | None
     mailchimp_segment_id: int | None
@@ -101,7 +94,7 @@ class FieldOperator:
 
     operator: str
     label: str
-    value_type: Literal["text", "number", "whole_number", "decimal", "none"]
+    value_type: ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +124,4 @@ class SegmentTemplate:
     id: str
     name: str
     description: str
-    rules: tuple[SegmentRule, ...]
+    rules: tuple[Rule, ...]

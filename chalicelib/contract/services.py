@@ -20,9 +20,11 @@ from chalicelib.contract.account import (
 )
 from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
 from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
-from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
+from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.limits import Allowance
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition
 
 Item = TypeVar("Item")
 # The items of one page, newest first, and the key to continue after; None when there is no more. The key comes back
@@ -150,23 +152,16 @@ class Segments(Protocol):
 
     def get(self, department_id: str, segment_id: str) -> SegmentView: ...
 
-    def create(self, department_id: str, name: str, rules: tuple[SegmentRule, ...], *, by: str) -> SegmentView: ...
+    def create(self, department_id: str, wanted: Definition, *, by: str) -> SegmentView: ...
 
     def update(
-        self,
-        department_id: str,
-        segment_id: str,
-        name: str,
-        rules: tuple[SegmentRule, ...],
-        *,
-        version: int | None,
-        by: str,
+        self, department_id: str, segment_id: str, wanted: Definition, *, version: int | None, by: str
     ) -> SegmentView: ...
 
     def delete(self, department_id: str, segment_id: str, *, by: str) -> None: ...
 
     def preview(
-        self, department_id: str, rules: tuple[SegmentRule, ...], *, segment_id: str | None, per_rule: bool
+        self, department_id: str, rules: tuple[Rule, ...], *, segment_id: str | None, per_rule: bool
     ) -> SegmentPreview: ...
 
 

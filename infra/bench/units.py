@@ -28,12 +28,11 @@ import boto3
 import yaml
 from pynamodb.models import Model
 
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition
 from chalicelib.foundations import Seams
 from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
@@ -182,7 +181,7 @@ class Practice:
     def _make_segments(self) -> None:
         for segment_id, rules in SEGMENTS.items():
             with self._meter.measuring() as consumed:
-                self._service.segments.create(_DEPARTMENT, f"Segment {segment_id}", _as_sent(rules), by="bench")
+                self._service.segments.create(_DEPARTMENT, Definition(f"Segment {segment_id}", rules), by="bench")
             self._drain("")
         self.figures.append(Figure("creation of the tenth segment", consumed))
 
@@ -194,7 +193,7 @@ class Practice:
 
     def _ask(self) -> None:
         """What staff wait for."""
-        three = _as_sent(SEGMENTS["s09"])
+        three = SEGMENTS["s09"]
         twenty = (three * _MOST_RULES)[:_MOST_RULES]
         segments, segment_id = self._service.segments, self._service.segments.list(_DEPARTMENT)[0].id
         self._measure(PREVIEW, lambda: segments.preview(_DEPARTMENT, three, segment_id=None, per_rule=False))
@@ -346,10 +345,6 @@ def _reckoned(figures: Sequence[Figure], times: float) -> Iterator[list[str]]:
     for name, seconds, most in (("preview", preview, 5), ("full plan (pull, ingest, plan)", plan, 600)):
         seconds *= times
         yield [name, f"{seconds:.1f} s", f"< {most} s", "ok" if seconds < most else "missed"]
-
-
-def _as_sent(rules: Iterable[Rule]) -> tuple[SegmentRule, ...]:
-    return tuple(SegmentRule(rule.field, rule.operator, rule.value) for rule in rules)
 
 
 if __name__ == "__main__":

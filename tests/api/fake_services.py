@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any, Literal
 
 from chalicelib.contract.account import (
@@ -17,7 +16,7 @@ from chalicelib.contract.account import (
     SettingsChanges,
     SettingsView,
 )
-from chalicelib.contract.common import Choice, DifferenceReason
+from chalicelib.contract.common import DifferenceReason
 from chalicelib.contract.customers import (
     CustomerView,
     ErasureReceipt,
@@ -48,7 +47,6 @@ from chalicelib.contract.segments import (
     SegmentField,
     SegmentFields,
     SegmentPreview,
-    SegmentRule,
     SegmentTemplate,
     SegmentView,
 )
@@ -56,11 +54,14 @@ from chalicelib.contract.services import Services, Slice
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import BrakeLimits, Finding
 from chalicelib.domain.limits import Allowance
+from chalicelib.domain.segments.fields import Choice
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition
 from chalicelib.mailchimp.keys import parse_api_key
 
 # Not UTC on purpose: the edge must turn it into UTC.
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-RULE = SegmentRule("state", "equals", "VIC")
+RULE = Rule("state", "equals", "VIC")
 PERSON = PreviewCustomer("7", "kim@example.com", "Acme", None, None)
 FINDING = Finding("webhook_missing", "warning", "The webhook is gone.", "Select the audience again.")
 
@@ -279,9 +280,7 @@ class FakeSegments(Fake):
 
     def templates(self, department_id: str | None) -> Sequence[SegmentTemplate]:
         self.note("templates", department_id)
-        return [
-            SegmentTemplate("t1", "Owing", "Who owes.", (SegmentRule("balance_greater_than", "is", Decimal("100.50")),))
-        ]
+        return [SegmentTemplate("t1", "Owing", "Who owes.", (Rule("balance_greater_than", "is", "100.50"),))]
 
     def list(self, department_id: str) -> Sequence[SegmentView]:
         self.note("segments", department_id)
@@ -291,28 +290,27 @@ class FakeSegments(Fake):
         self.note("segment", department_id, segment_id)
         return segment(segment_id)
 
-    def create(self, department_id: str, name: str, rules: tuple[SegmentRule, ...], *, by: str) -> SegmentView:
-        self.note("create segment", department_id, name, rules, by)
+    def create(self, department_id: str, wanted: Definition, *, by: str) -> SegmentView:
+        self.note("create segment", department_id, wanted, by)
         return segment()
 
     def update(
         self,
         department_id: str,
         segment_id: str,
-        name: str,
-        rules: tuple[SegmentRule, ...],
+        wanted: Definition,
         *,
         version: int | None,
         by: str,
     ) -> SegmentView:
-        self.note("update segment", department_id, segment_id, name, rules, version, by)
+        self.note("update segment", department_id, segment_id, wanted, version, by)
         return segment(segment_id)
 
     def delete(self, department_id: str, segment_id: str, *, by: str) -> None:
         self.note("delete segment", department_id, segment_id, by)
 
     def preview(
-        self, department_id: str, rules: tuple[SegmentRule, ...], *, segment_id: str | None, per_rule: bool
+        self, department_id: str, rules: tuple[Rule, ...], *, segment_id: str | None, per_rule: bool
     ) -> SegmentPreview:
         self.note("preview", department_id, rules, segment_id, per_rule)
         change = MembershipChange(1, (PERSON,)) if segment_id else None

@@ -140,9 +140,7 @@ def test_every_member_of_an_answer_is_promised_and_no_body_demands_what_has_a_de
 def test_rules_of_an_answer_may_be_sent_back(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name in ("field", "operator"):
-        shared = [
-            schemas[model]["properties"][name] for model in ("RuleBody", "SegmentRule", "RuleCount", "RuleVerdict")
-        ]
+        shared = [schemas[model]["properties"][name] for model in ("RuleBody", "Rule", "RuleCount", "RuleVerdict")]
         assert all(one == shared[0] for one in shared)
         assert schemas[shared[0]["$ref"].rsplit("/", 1)[1]]["enum"]
 

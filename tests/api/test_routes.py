@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +10,10 @@ import pytest
 
 from chalicelib import __version__, api
 from chalicelib.contract.account import BrakeChanges, SettingsChanges
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.customers import Address
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition
 from chalicelib.errors import KeyRejected, RetryLater, StopRun, bad_input, conflict, not_found
 from infra.deploy.package import PROJECT
 from tests.api.conftest import Api, assert_problem
@@ -99,12 +99,14 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
         (
             "create segment",
             "d1",
-            "Owing",
-            (
-                SegmentRule("balance_greater_than", "is", 100),
-                SegmentRule("state", "equals", " vic "),
-                SegmentRule("email", "is_empty", None),
-                SegmentRule("city", "is_empty", None),
+            Definition(
+                "Owing",
+                (
+                    Rule("balance_greater_than", "is", 100),
+                    Rule("state", "equals", "vic"),
+                    Rule("email", "is_empty", None),
+                    Rule("city", "is_empty", None),
+                ),
             ),
             "user-7",
         ),
@@ -115,7 +117,7 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
         f"{D}/segments/seg-1",
         {**BODIES["change_segment"], "version": 3},
         200,
-        ("update segment", "d1", "seg-1", "Victoria", (SegmentRule("state", "is_empty", None),), 3, "user-7"),
+        ("update segment", "d1", "seg-1", Definition("Victoria", (Rule("state", "is_empty", None),)), 3, "user-7"),
     ),
     ("DELETE", f"{D}/segments/seg-1", None, 204, ("delete segment", "d1", "seg-1", "user-7")),
     (
@@ -123,7 +125,7 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
         f"{D}/segments/preview",
         {**BODIES["preview_segment"], "segment_id": "seg-1", "per_rule": True},
         200,
-        ("preview", "d1", (SegmentRule("state", "equals", "VIC"),), "seg-1", True),
+        ("preview", "d1", (Rule("state", "equals", "VIC"),), "seg-1", True),
     ),
     ("POST", f"{D}/syncs", {"type": "full"}, 202, ("start", "d1", "full", False, "user-7")),
     (
@@ -219,7 +221,7 @@ def test_decimals_keep_every_digit(call: Api, writer: str, services: FakeService
     assert response.status_code == 200
     assert str(services.asked[0][2][0].value) == "100.10"
     templates = call("GET", "/segment-templates", token=writer).json_body
-    assert templates["items"][0]["rules"][0]["value"] == str(Decimal("100.50"))
+    assert templates["items"][0]["rules"][0]["value"] == "100.50"
 
 
 def test_a_run_is_written_with_its_progress_in_one_place_and_times_in_utc(call: Api, reader: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from infra.standins.mailchimp.problems import Problem
 from tests.soak.addresses import BROKEN, FAKE, SPELLINGS, canonical, spelling
 from tests.soak.chronicle import Event
-from tests.soak.product import RefuseRequest, SegmentRule, ServiceError, SettingsChanges
+from tests.soak.product import Definition, RefuseRequest, Rule, ServiceError, SettingsChanges
 from tests.soak.script import Step
 from tests.soak.segments import SEGMENTS
 from tests.soak.world import World
@@ -242,8 +242,8 @@ def _approve(world: World) -> None:
         world.product.service.runs.approve(world.id, run_id, by="user-1")
 
 
-def _rules(name: str) -> tuple[SegmentRule, ...]:
-    return tuple(SegmentRule(*rule) for rule in SEGMENTS[name])
+def _rules(name: str) -> tuple[Rule, ...]:
+    return tuple(Rule(*rule) for rule in SEGMENTS[name])
 
 
 def _segment(world: World, name: str) -> Any:
@@ -256,9 +256,9 @@ def _make_segment(world: World, name: str, rules: str = "") -> None:
     """Make a segment, or give it the rules of another one."""
     service, known = world.product.service.segments, _segment(world, name)
     if known is None:
-        service.create(world.id, name, _rules(rules or name), by="user-1")
+        service.create(world.id, Definition(name, _rules(rules or name)), by="user-1")
     else:
-        service.update(world.id, known.id, name, _rules(rules or name), version=None, by="user-1")
+        service.update(world.id, known.id, Definition(name, _rules(rules or name)), version=None, by="user-1")
 
 
 @act("staff", "delete-segment")

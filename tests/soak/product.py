@@ -14,7 +14,8 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.contract.account import SettingsChanges
-from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.validation import Definition
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.foundations import Seams
 from chalicelib.handlers.webhook import EventSender, RecentRefusals, handle
@@ -26,7 +27,7 @@ from infra.standins.service import StandInService
 from tests.soak.aws import Queues
 from tests.soak.clock import Clock
 
-__all__ = ["Product", "RefuseRequest", "SegmentRule", "ServiceError", "SettingsChanges", "few_shards"]
+__all__ = ["Definition", "Product", "RefuseRequest", "Rule", "ServiceError", "SettingsChanges", "few_shards"]
 
 _SHARDS = ("0", "1")
 # What the functions have, by their template.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
-from chalicelib.contract.segments import SegmentPreview, SegmentRule, SegmentView
+from chalicelib.contract.segments import SegmentPreview, SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import Segment
+from chalicelib.domain.segments.validation import Definition, check_definition, check_rules
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from tests.sync.engine import Engine, Practice
 
-VICTORIA = SegmentRule("state", "equals", "VIC")
-NEW_IN_30_DAYS = SegmentRule("created_in_last_days", "is", 30)
+VICTORIA = Rule("state", "equals", "VIC")
+NEW_IN_30_DAYS = Rule("created_in_last_days", "is", 30)
 
 
 class ShortOfTime:
@@ -56,21 +59,19 @@ class SegmentOffice:
 
     # acting
 
-    def create(self, name: str = "Victoria", *rules: SegmentRule) -> SegmentView:
-        return self.service.create(self.id, name, rules or (VICTORIA,), by=self.by)
+    def create(self, name: str = "Victoria", *rules: Rule) -> SegmentView:
+        return self.service.create(self.id, _defined(name, rules or (VICTORIA,)), by=self.by)
 
-    def edit(self, view: SegmentView, *rules: SegmentRule, name: str | None = None, version: int | None = None) -> None:
-        self.service.update(self.id, view.id, name or view.name, rules or view.rules, version=version, by=self.by)
+    def edit(self, view: SegmentView, *rules: Rule, name: str | None = None, version: int | None = None) -> None:
+        wanted = _defined(name or view.name, rules or view.rules)
+        self.service.update(self.id, view.id, wanted, version=version, by=self.by)
 
     def delete(self, view: SegmentView) -> None:
         self.service.delete(self.id, view.id, by=self.by)
 
-    def preview(
-        self, *rules: SegmentRule, segment: SegmentView | None = None, per_rule: bool = False
-    ) -> SegmentPreview:
-        return self.service.preview(
-            self.id, rules or (VICTORIA,), segment_id=segment.id if segment else None, per_rule=per_rule
-        )
+    def preview(self, *rules: Rule, segment: SegmentView | None = None, per_rule: bool = False) -> SegmentPreview:
+        checked = check_rules([asdict(rule) for rule in rules or (VICTORIA,)])
+        return self.service.preview(self.id, checked, segment_id=segment.id if segment else None, per_rule=per_rule)
 
     def run(self) -> Run:
         """Let the runs that are queued come to their end; answers the latest one."""
@@ -116,3 +117,8 @@ class SegmentOffice:
 
 def _name(address: str) -> str:
     return address.partition("@")[0]
+
+
+def _defined(name: str, rules: Iterable[Rule]) -> Definition:
+    """As the API hands on what staff send: only what was checked reaches the service."""
+    return check_definition(name, [asdict(rule) for rule in rules])

@@ -48,8 +48,8 @@ _TEXT_OPERATORS: Final[Mapping[str, ValueType]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChoice:
-    """A value worth offering for a field."""
+class Choice:
+    """A value worth offering for a field, with the words to show for it."""
 
     value: str
     label: str
@@ -73,7 +73,7 @@ class Field:
     private: bool = False
     when_missing: str | None = None
     largest: int = 0
-    choices: tuple[FieldChoice, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
 
 def _computed(value_type: ValueType) -> Mapping[str, ValueType]:
@@ -91,7 +91,7 @@ _ACTIVE_OR_NOT = Field(
     "0 is active, 1 is inactive; customers without a value are active",
     _TEXT_OPERATORS,
     when_missing="0",  # as PracBill does
-    choices=(FieldChoice("0", "Active"), FieldChoice("1", "Inactive")),
+    choices=(Choice("0", "Active"), Choice("1", "Inactive")),
 )
 _TABLE: Final = (
     _text("company_name", "Company Name", "company name", "Customer's company name", private=True),

@@ -26,7 +26,7 @@ _LONGEST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One filter rule that segment_rules.check_rules has let through; `value` is None for operators that take none."""
+    """One filter rule; `value` is null for operators that take none."""
 
     field: str
     operator: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chalicelib.contract.common import Choice
-from chalicelib.contract.segments import FieldOperator, SegmentField, SegmentFields, SegmentRule, SegmentTemplate
-from chalicelib.domain.segments.fields import FIELDS, MOST_RULES, OPERATOR_LABELS, Field
+from chalicelib.contract.segments import FieldOperator, SegmentField, SegmentFields, SegmentTemplate
+from chalicelib.domain.segments.fields import FIELDS, MOST_RULES, OPERATOR_LABELS, Choice, Field
 from chalicelib.domain.segments.filterable import comparable_text
+from chalicelib.domain.segments.rules import Rule
 
 # States come from the customers themselves, typing errors included; the most useful list is a short one.
 _MOST_STATES: Final = 20
@@ -31,7 +31,7 @@ def _description(field: Field, more: tuple[Choice, ...]) -> SegmentField:
         hint=field.hint,
         computed=field.computed,
         operators=tuple(operators),
-        choices=tuple(Choice(one.value, one.label) for one in field.choices) + more,
+        choices=field.choices + more,
     )
 
 
@@ -43,25 +43,25 @@ def segment_templates(states_seen: Iterable[str] = ()) -> tuple[SegmentTemplate,
             "Active customers",
             "Everybody who is not marked inactive.",
             # As PracBill reads the mark: whatever is not 1 is active.
-            (SegmentRule("inactive", "does_not_equal", "1"),),
+            (Rule("inactive", "does_not_equal", "1"),),
         ),
         SegmentTemplate(
             "no_recent_invoice",
             "No invoice in the last 6 months",
             "Customers to win back, those never invoiced among them.",
-            (SegmentRule("has_invoice_in_last_months", "is_not", 6),),
+            (Rule("has_invoice_in_last_months", "is_not", 6),),
         ),
         SegmentTemplate(
             "owes_money",
             "Owes money",
             "Customers with an outstanding balance.",
-            (SegmentRule("balance_greater_than", "is", 0),),
+            (Rule("balance_greater_than", "is", 0),),
         ),
         SegmentTemplate(
             "new_customers",
             "New in the last 30 days",
             "Customers to welcome.",
-            (SegmentRule("created_in_last_days", "is", 30),),
+            (Rule("created_in_last_days", "is", 30),),
         ),
         *_state_templates(states_seen),
     )
@@ -80,7 +80,7 @@ def _state_templates(states_seen: Iterable[str]) -> tuple[SegmentTemplate, ...]:
             f"state_{comparable}",
             f"Customers in {state}",
             f'Customers whose state is "{state}".',
-            (SegmentRule("state", "equals", state),),
+            (Rule("state", "equals", state),),
         )
         for comparable, state in shown.items()
     )

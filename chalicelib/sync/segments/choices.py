@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from chalicelib.contract.common import Choice
+from chalicelib.domain.segments.fields import Choice
 from chalicelib.store.customer_reading import CustomerReader
 
 CHOICE_FIELDS = ("state", "country", "status", "customer_type")

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentRule, SegmentTemplate, SegmentView
+from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
 from chalicelib.domain.departments import Department
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
-from chalicelib.domain.segments.validation import check_definition, check_rules, name_key
+from chalicelib.domain.segments.validation import Definition, name_key
 from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.store.segments import ID_PREFIX, NameTaken
 from chalicelib.store.stores import Stores
@@ -80,16 +81,15 @@ class Segments:
         return texts_of(self._reader_for(department), fields, seconds=_SECONDS_FOR_CHOICES)
 
     def preview(
-        self, department_id: str, rules: tuple[SegmentRule, ...], *, segment_id: str | None, per_rule: bool
+        self, department_id: str, rules: tuple[Rule, ...], *, segment_id: str | None, per_rule: bool
     ) -> SegmentPreview:
         """Who would match the rules. With `segment_id`, also who would enter and leave that segment.
 
-        Raises RefuseRequest: 400 for rules that mean nothing, 404 for an unknown segment or department.
+        Raises RefuseRequest (404) for an unknown segment or department.
         """
-        checked = check_rules([_as_sent(rule) for rule in rules])
         present = self._existing(department_id, segment_id).rules if segment_id is not None else None
         department = self._registration.department(department_id)
-        return self._previews.preview(department, checked, instead_of=present, per_rule=per_rule)
+        return self._previews.preview(department, rules, instead_of=present, per_rule=per_rule)
 
     # ------------------------------------------------------------------------------------------------------- asking
 
@@ -109,13 +109,11 @@ class Segments:
 
     # ------------------------------------------------------------------------------------------------------- acting
 
-    def create(self, department_id: str, name: str, rules: tuple[SegmentRule, ...], *, by: str) -> SegmentView:
+    def create(self, department_id: str, wanted: Definition, *, by: str) -> SegmentView:
         """Create a segment; its members are tagged in Mailchimp by a run that starts at once.
 
-        Raises RefuseRequest: 400 for a name or rules that cannot be, 409 for a name that another segment, or a tag in
-        Mailchimp that is not ours, has already.
+        Raises RefuseRequest (409) for a name that another segment, or a tag in Mailchimp that is not ours, has already.
         """
-        wanted = check_definition(name, [_as_sent(rule) for rule in rules])
         department = self._registration.department(department_id)
         self._refuse_too_many(department_id)
         self._refuse_name_in_mailchimp(department, wanted.name)
@@ -136,21 +134,13 @@ class Segments:
         return self._view(segment)
 
     def update(
-        self,
-        department_id: str,
-        segment_id: str,
-        name: str,
-        rules: tuple[SegmentRule, ...],
-        *,
-        version: int | None,
-        by: str,
+        self, department_id: str, segment_id: str, wanted: Definition, *, version: int | None, by: str
     ) -> SegmentView:
         """Give a segment another name or other rules. With `version`, only if that is still the latest one.
 
         Raises RefuseRequest as `create` does, 404 for an unknown segment, and 409 with the `segment` as it is when
         somebody else has edited it.
         """
-        wanted = check_definition(name, [_as_sent(rule) for rule in rules])
         known = self._existing(department_id, segment_id)
         self._refuse_other_version(known, version)
         if known.defined(wanted.name, wanted.rules) == known:
@@ -264,10 +254,6 @@ def _view(segment: Segment, department: Department | None, is_syncing: bool) -> 
 def _is_unknown_to_mailchimp(segment: Segment) -> bool:
     """It was never sent to Mailchimp, and no customer is marked."""
     return segment.tag is None and not segment.asked_in and not segment.stale_marks
-
-
-def _as_sent(rule: SegmentRule) -> Mapping[str, object]:
-    return {"field": rule.field, "operator": rule.operator, "value": rule.value}
 
 
 def _time_from_now() -> Callable[[], float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.contract.common import DifferenceReason
-from chalicelib.contract.segments import SegmentRule, SegmentSyncState, SegmentView
+from chalicelib.contract.segments import SegmentSyncState, SegmentView
 from chalicelib.domain.segments.segment import Segment
 
 # Why a customer of the segment is no member of its own with the tag, in the order in which it is told.
@@ -25,7 +25,7 @@ def view_of(segment: Segment, *, audience_id: str, is_syncing: bool) -> SegmentV
     return SegmentView(
         id=segment.id,
         name=segment.name,
-        rules=tuple(SegmentRule(rule.field, rule.operator, rule.value) for rule in segment.rules),
+        rules=segment.rules,
         customer_count=segment.customer_count,
         as_of=segment.as_of,
         mailchimp_segment_id=segment.tag.id if segment.tag and segment.tag.audience_id == audience_id else None,

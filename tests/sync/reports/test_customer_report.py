@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chalicelib.contract.customers import CustomerView, Reconciliation
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.errors import RefuseRequest
@@ -381,7 +380,7 @@ def test_a_full_sync_that_moves_an_address_counts_the_new_one(office: SegmentOff
     office.sync("full")
     told = reconcile(office)
     assert (told.pracbill_count, told.mailchimp_count, counts(told)) == (2, 2, {})
-    assert office.preview(SegmentRule("inactive", "does_not_equal", "1")).reachable_count == 2
+    assert office.preview(Rule("inactive", "does_not_equal", "1")).reachable_count == 2
 
 
 def test_a_customer_who_went_with_a_full_sync_is_counted_no_more(office: SegmentOffice) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.segments.membership_counts import MembershipCounts
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import SegmentCounts
 from chalicelib.store.customer_reading import CustomerReader
 from infra.standins.mailchimp import Readings
@@ -19,8 +19,8 @@ from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
-TASMANIA = SegmentRule("state", "equals", "TAS")
-EVERYBODY = SegmentRule("inactive", "equals", "0")
+TASMANIA = Rule("state", "equals", "TAS")
+EVERYBODY = Rule("inactive", "equals", "0")
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_counts_and_tags_stay_exact_in_random_histories(office: SegmentOffice, s
     for name in names:
         office.customer(name, state=chance.choice(["VIC", "TAS"]), email=chance.choice(addresses))
     office.sync("full")
-    views = {state: office.create(f"In {state}", SegmentRule("state", "equals", state)) for state in ("VIC", "TAS")}
+    views = {state: office.create(f"In {state}", Rule("state", "equals", state)) for state in ("VIC", "TAS")}
     office.run()
     alive = set(names)
     for _ in range(4):

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.contract.segments import SegmentRule, SegmentView
+from chalicelib.contract.segments import SegmentView
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import MOST_SEGMENTS
 from chalicelib.errors import RefuseRequest
 from tests.sync.engine import Engine, Practice
@@ -14,7 +15,7 @@ from tests.sync.segment_office import VICTORIA, SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
-TASMANIA = SegmentRule("state", "equals", "TAS")
+TASMANIA = Rule("state", "equals", "TAS")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def named(refusal: RefuseRequest) -> list[str]:
     return [error.field for error in refusal.errors]
 
 
-def refused(office: SegmentOffice, name: str, *rules: SegmentRule) -> RefuseRequest:
+def refused(office: SegmentOffice, name: str, *rules: Rule) -> RefuseRequest:
     with pytest.raises(RefuseRequest) as refusal:
         office.create(name, *rules)
     return refusal.value
@@ -83,7 +84,7 @@ def test_a_segment_is_kept_and_listed_newest_first(synced: SegmentOffice) -> Non
 
 
 def test_every_fault_of_name_and_rules_is_told_at_once(office: SegmentOffice) -> None:
-    refusal = refused(office, "x" * 101, SegmentRule("state", "equals", None), SegmentRule("balance", "is", "x"))
+    refusal = refused(office, "x" * 101, Rule("state", "equals", None), Rule("balance", "is", "x"))
     assert refusal.status == 400
     assert [error.field for error in refusal.errors] == ["name", "rules[0].value", "rules[1].field"]
 
@@ -257,7 +258,7 @@ def test_a_preview_counts_and_shows_the_first_ten(office: SegmentOffice) -> None
 
 
 def test_each_rule_alone_is_counted_when_asked_for(synced: SegmentOffice) -> None:
-    preview = synced.preview(VICTORIA, SegmentRule("email", "contains", "ann"), per_rule=True)
+    preview = synced.preview(VICTORIA, Rule("email", "contains", "ann"), per_rule=True)
     assert preview.count == 1
     assert preview.per_rule is not None
     assert [rule.count for rule in preview.per_rule] == [2, 1]
@@ -335,7 +336,7 @@ def test_a_preview_of_an_edit_tells_who_would_enter_and_leave(synced: SegmentOff
     assert same.entering is not None
     assert same.leaving is not None
     assert (same.count, same.entering.count, same.leaving.count) == (3, 0, 0)
-    other = synced.preview(SegmentRule("email", "does_not_contain", "ann"), segment=created)
+    other = synced.preview(Rule("email", "does_not_contain", "ann"), segment=created)
     assert other.entering is not None
     assert other.leaving is not None
     assert [one.id for one in other.entering.sample] == ["cem"]
@@ -347,7 +348,7 @@ def test_a_preview_with_an_unknown_segment_or_meaningless_rules_is_refused(synce
         synced.service.preview(synced.id, (VICTORIA,), segment_id="s-nothing", per_rule=False)
     assert unknown.value.status == 404
     with pytest.raises(RefuseRequest) as meaningless:
-        synced.preview(SegmentRule("state", "greater_than", "many"))
+        synced.preview(Rule("state", "greater_than", "many"))
     assert [error.field for error in meaningless.value.errors] == ["rules[0].value"]
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.contract.segments import SegmentRule
 from chalicelib.domain.runs import Run
+from chalicelib.domain.segments.rules import Rule
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 
@@ -81,7 +81,7 @@ def test_a_run_without_differences_writes_nothing(synced: SegmentOffice) -> None
 def test_new_rules_take_effect_at_once(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
-    synced.edit(created, SegmentRule("state", "equals", "TAS"))
+    synced.edit(created, Rule("state", "equals", "TAS"))
     assert synced.view(created).sync_state in ("pending", "syncing")
     synced.run()
     assert synced.tagged() == ["cem"] == synced.marked(created)
@@ -117,7 +117,7 @@ def test_an_edit_that_comes_too_late_for_the_active_run_gets_one_of_its_own(sync
         message = synced.engine.receive()
         assert message is not None
         synced.engine.deliver(message)
-    synced.edit(created, SegmentRule("state", "equals", "TAS"))
+    synced.edit(created, Rule("state", "equals", "TAS"))
     assert synced.run().type == "segments"
     assert synced.tagged() == ["cem"]
 
@@ -349,7 +349,7 @@ def test_a_foreign_tag_that_takes_the_name_first_is_an_error_and_stops_nothing_e
     """Mailchimp could not be asked when the segment was made."""
     synced.practice.fail(times=2, path="/segments", method="GET", status=503)
     created = synced.create()
-    second = synced.create("Tasmania", SegmentRule("state", "equals", "TAS"))
+    second = synced.create("Tasmania", Rule("state", "equals", "TAS"))
     synced.practice.api("POST", "/segments", {"name": "VICTORIA", "static_segment": ["cem@clinic.test"]})
     synced.run()
     view = synced.view(created)
@@ -394,7 +394,7 @@ def test_steps_without_time_come_to_the_end_as_well(office: SegmentOffice) -> No
         office.customer(str(number), state="VIC" if number % 2 else "TAS")
     office.sync("full")
     office.create("Victoria", VICTORIA)
-    office.create("Tasmania", SegmentRule("state", "equals", "TAS"))
+    office.create("Tasmania", Rule("state", "equals", "TAS"))
     office.be_short_of_time()
     office.run()
     office.practice.act("admin_tag", "1@clinic.test", "Victoria", active=False)
@@ -417,7 +417,7 @@ def test_a_run_that_is_cancelled_while_tags_are_sent_stops_and_then_gives_the_de
     synced: SegmentOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that began meanwhile would send tags beside it."""
-    first, second = synced.create(), synced.create("Everybody", SegmentRule("inactive", "equals", "0"))
+    first, second = synced.create(), synced.create("Everybody", Rule("inactive", "equals", "0"))
     active: list[str] = []
     differences, staff = synced.sync_phase._differences, synced.engine.staff
     note = differences._note

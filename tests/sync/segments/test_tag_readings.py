@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.segments import SegmentRule
+from chalicelib.domain.segments.rules import Rule
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import VICTORIA, SegmentOffice
@@ -118,7 +118,7 @@ def test_a_segment_in_trouble_holds_up_no_other(office: SegmentOffice) -> None:
         office.customer(str(number), state="VIC" if number < 2 else "TAS")
     office.sync("full")
     first = office.create("Victoria", VICTORIA)
-    second = office.create("Tasmania", SegmentRule("state", "equals", "TAS"))
+    second = office.create("Tasmania", Rule("state", "equals", "TAS"))
     office.run()
     for name in ("0", "2"):
         office.move(name, "TAS" if name == "0" else "VIC")
@@ -155,7 +155,7 @@ def test_a_tag_given_by_hand_is_taken_back_however_short_the_steps_are(office: S
         office.customer(name, state="TAS")
     office.sync("full")
     created = office.create()
-    second = office.create("Everybody", SegmentRule("email", "is_not_empty", None))
+    second = office.create("Everybody", Rule("email", "is_not_empty", None))
     office.run()
     office.practice.act("admin_tag", "ben@clinic.test", "Victoria")
     office.be_short_of_time()
