@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,25 +27,27 @@ _FORM_WORDS = {
     CUSTOMER_ID_FORM: CUSTOMER_ID_WORDS,
 }
 
-# pydantic's error types -> code, and which of its own figures go along: their names there -> their names here.
-_CODES: dict[str, tuple[str, dict[str, str]]] = {
-    "missing": ("required", {}),
-    "extra_forbidden": ("unknown_field", {}),
-    "string_type": ("not_text", {}),
-    "string_unicode": ("not_text", {}),
-    "string_too_short": ("empty", {}),
-    "string_too_long": ("too_long", {"max_length": "most"}),
-    "string_pattern_mismatch": ("bad_form", {}),
-    "int_type": ("not_a_whole_number", {}),
-    "bool_type": ("not_true_or_false", {}),
-    "list_type": ("not_a_list", {}),
-    "too_short": ("too_few", {"min_length": "least"}),
-    "too_long": ("too_many", {"max_length": "most"}),
-    "greater_than_equal": ("too_small", {"ge": "least"}),
-    "less_than_equal": ("too_large", {"le": "most"}),
-    "literal_error": ("not_a_choice", {"expected": "choices"}),
-    "model_type": ("not_an_object", {}),
+# pydantic's error types (https://docs.pydantic.dev/latest/errors/validation_errors/ lists them) -> our code, the words,
+# and which of pydantic's figures go along: their names there -> their names here.
+_KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "missing": ("required", "Give a value.", {}),
+    "extra_forbidden": ("unknown_field", "There is no such field.", {}),
+    "string_type": ("not_text", "Give a text.", {}),
+    "string_unicode": ("not_text", "Give a text of whole characters.", {}),
+    "string_too_short": ("empty", "Give a value.", {}),
+    "string_too_long": ("too_long", "Use at most {max_length} characters.", {"max_length": "most"}),
+    "string_pattern_mismatch": ("bad_form", "", {}),  # the words are those of the form
+    "int_type": ("not_a_whole_number", "Give a whole number.", {}),
+    "bool_type": ("not_true_or_false", "Give true or false.", {}),
+    "list_type": ("not_a_list", "Give a list.", {}),
+    "too_short": ("too_few", "Give at least {min_length} entry.", {"min_length": "least"}),
+    "too_long": ("too_many", "Give at most {max_length} entries.", {"max_length": "most"}),
+    "greater_than_equal": ("too_small", "Give a number of at least {ge}.", {"ge": "least"}),
+    "less_than_equal": ("too_large", "Give a number of at most {le}.", {"le": "most"}),
+    "literal_error": ("not_a_choice", "Give {expected}.", {"expected": "choices"}),
+    "model_type": ("not_an_object", "Give an object.", {}),
 }
+_ANY_OTHER: tuple[str, str, dict[str, str]] = ("invalid", "This value is not valid.", {})
 
 
 class Fault(ValueError):
@@ -58,48 +59,26 @@ class Fault(ValueError):
         self.params = params
 
 
-# pydantic's error types -> words. https://docs.pydantic.dev/latest/errors/validation_errors/ lists them.
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": lambda _: "Give a value.",
-    "extra_forbidden": lambda _: "There is no such field.",
-    "string_type": lambda _: "Give a text.",
-    "string_unicode": lambda _: "Give a text of whole characters.",
-    "string_too_short": lambda _: "Give a value.",
-    "string_too_long": lambda c: f"Use at most {c['max_length']} characters.",
-    "string_pattern_mismatch": lambda c: _FORM_WORDS[c["pattern"]],
-    "int_type": lambda _: "Give a whole number.",
-    "bool_type": lambda _: "Give true or false.",
-    "list_type": lambda _: "Give a list.",
-    "too_short": lambda c: f"Give at least {c['min_length']} entry.",
-    "too_long": lambda c: f"Give at most {c['max_length']} entries.",
-    "greater_than_equal": lambda c: f"Give a number of at least {c['ge']}.",
-    "less_than_equal": lambda c: f"Give a number of at most {c['le']}.",
-    "literal_error": lambda c: f"Give {_or(c['expected'])}.",
-    "model_type": lambda _: "Give an object.",
-    "value_error": lambda c: str(c["error"]),
-}
-
-
 def field_errors(error: ValidationError, *, whole: str) -> tuple[FieldError, ...]:
     """One entry for each fault; `whole` names the thing itself where no field is at fault.
 
     What was sent is never repeated, but for the names of unknown fields.
     """
     faults = error.errors(include_url=False, include_input=False)[:_MOST_FAULTS]
-    return tuple(FieldError(_path(fault["loc"]) or whole, _words(fault), *_code(fault)) for fault in faults)
+    return tuple(FieldError(_path(fault["loc"]) or whole, *_told(fault)) for fault in faults)
 
 
-def _words(fault: Any) -> str:
-    words = _WORDS.get(fault["type"])
-    return words(fault.get("ctx", {})) if words else "This value is not valid."
-
-
-def _code(fault: Any) -> tuple[str, dict[str, str | int]]:
+def _told(fault: Any) -> tuple[str, str, dict[str, str | int]]:
+    """The words for a fault, its code, and the figures in it."""
     context = fault.get("ctx", {})
     if isinstance(context.get("error"), Fault):
-        return context["error"].code, dict(context["error"].params)
-    code, names = _CODES.get(fault["type"], ("invalid", {}))
-    return code, {ours: _param(context[theirs]) for theirs, ours in names.items() if theirs in context}
+        return str(context["error"]), context["error"].code, dict(context["error"].params)
+    code, words, names = _KINDS.get(fault["type"], _ANY_OTHER)
+    # pydantic quotes choices; in words they stand as code does.
+    words = _FORM_WORDS.get(context.get("pattern"), words).format_map(
+        {name: str(value).replace("'", "`") for name, value in context.items()}
+    )
+    return words, code, {ours: _param(context[theirs]) for theirs, ours in names.items() if theirs in context}
 
 
 def _param(value: object) -> str | int:
@@ -112,7 +91,3 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f"{'.' if path else ''}{part[:_LONGEST_NAME]}"
     return path
-
-
-def _or(expected: str) -> str:
-    return expected.replace("'", "`")

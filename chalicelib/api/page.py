@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib import __version__
 from chalicelib.api.answers import File
-from chalicelib.api.routing import PlainCall, Routes
+from chalicelib.api.routing import Need, PlainCall, Routes
 from chalicelib.errors import not_found
 from chalicelib.page import bundle
 
@@ -20,7 +20,7 @@ SCRIPT_HEADERS = {
 }
 
 
-@routes.file(SCRIPT_PATH, content_type="text/javascript; charset=utf-8", headers=SCRIPT_HEADERS)
+@routes.get(SCRIPT_PATH, needs=Need.NOTHING, content_type="text/javascript; charset=utf-8", headers=SCRIPT_HEADERS)
 def read_page_script(call: PlainCall) -> File:
     """Read the script that defines the page's elements, for a `<script type="module" integrity=… crossorigin>`."""
     try:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, Required, TypedDict, TypeVar, Unpack, get_type_hints
 from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
@@ -89,13 +89,13 @@ class Endpoint:
 
     method: str
     path: str
-    needs: Need
-    status: int
     tag: str
     handler: Callable[[Any], object]
     body: type[Body]
     query: type[Query]
     answers: Any  # the handler's return type
+    needs: Need
+    status: int = 200
     cache_seconds: int = 0  # how long the caller's browser may keep the answer
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)  # in place of the gate's, on a good answer
@@ -109,6 +109,19 @@ class Endpoint:
         return _PARAMETER.findall(self.path)
 
 
+class RouteOptions(TypedDict, total=False):
+    """What a route says of itself beside its path; Endpoint tells what each means."""
+
+    needs: Required[Need]
+    status: int
+    cache_seconds: int
+    content_type: str
+    headers: Mapping[str, str]
+    takes_key: bool
+    csv_columns: tuple[str, ...]
+    allowance: Allowance | None
+
+
 class Routes:
     """The routes of one part of the API."""
 
@@ -116,46 +129,17 @@ class Routes:
         self.tag = tag
         self.endpoints: list[Endpoint] = []
 
-    def get(
-        self,
-        path: str,
-        *,
-        needs: Need,
-        cache_seconds: int = 0,
-        csv_columns: tuple[str, ...] = (),
-        allowance: Allowance | None = None,
-    ) -> Callable[[Handler], Handler]:
-        return self._declare("GET", path, needs, 200, cache_seconds, csv_columns, allowance=allowance)
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        return self._declare("GET", path, options)
 
-    def put(self, path: str, *, needs: Need, allowance: Allowance | None = None) -> Callable[[Handler], Handler]:
-        return self._declare("PUT", path, needs, 200, allowance=allowance)
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        return self._declare("PUT", path, options)
 
-    def post(
-        self,
-        path: str,
-        *,
-        needs: Need,
-        status: int = 200,
-        takes_key: bool = False,
-        allowance: Allowance | None = None,
-    ) -> Callable[[Handler], Handler]:
-        return self._declare("POST", path, needs, status, takes_key=takes_key, allowance=allowance)
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        return self._declare("POST", path, options)
 
-    def delete(self, path: str, *, needs: Need) -> Callable[[Handler], Handler]:
-        return self._declare("DELETE", path, needs, 200)
-
-    def file(self, path: str, *, content_type: str, headers: Mapping[str, str]) -> Callable[[Handler], Handler]:
-        """A route that everybody may read and keep; it says its own headers."""
-
-        def declare(handler: Handler) -> Handler:
-            endpoint = Endpoint(
-                "GET", path, Need.NOTHING, 200, self.tag, handler, NoBody, NoQuery, File,
-                content_type=content_type, headers=headers,
-            )  # fmt: skip
-            self.endpoints.append(endpoint)
-            return handler
-
-        return declare
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        return self._declare("DELETE", path, options)
 
     def blueprint(self, services: Callable[[], Services]) -> Blueprint:
         """These routes for one Chalice application.
@@ -168,40 +152,14 @@ class Routes:
             blueprint.route(endpoint.path, methods=[endpoint.method])(view)
         return blueprint
 
-    def _declare(
-        self,
-        method: str,
-        path: str,
-        needs: Need,
-        status: int,
-        cache_seconds: int = 0,
-        csv_columns: tuple[str, ...] = (),
-        takes_key: bool = False,
-        allowance: Allowance | None = None,
-    ) -> Callable[[Handler], Handler]:
-        if (needs in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
+    def _declare(self, method: str, path: str, options: RouteOptions) -> Callable[[Handler], Handler]:
+        if (options["needs"] in (Need.READ, Need.WRITE)) != ("{department_id}" in path):
             raise ValueError(f"{method} {path}: read and write are rights in a department of the path, and only there")
 
         def declare(handler: Handler) -> Handler:
             hints = get_type_hints(handler)
             body, query = hints["call"].__args__
-            self.endpoints.append(
-                Endpoint(
-                    method,
-                    path,
-                    needs,
-                    status,
-                    self.tag,
-                    handler,
-                    body,
-                    query,
-                    hints["return"],
-                    cache_seconds=cache_seconds,
-                    csv_columns=csv_columns,
-                    takes_key=takes_key,
-                    allowance=allowance,
-                )
-            )
+            self.endpoints.append(Endpoint(method, path, self.tag, handler, body, query, hints["return"], **options))
             return handler
 
         return declare

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from chalicelib.contract.account import AudienceOverview, ConnectionStatus, Panel
-from chalicelib.contract.runs import RunView
 from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
@@ -16,20 +14,11 @@ from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connection_panel import status_of
 from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import settings_view
+from chalicelib.sync.runs.runs import Runs
 from chalicelib.sync.runs.sync_logs import Logs
 
 # The rest is one page of the Sync Logs away.
 LOG_ENTRIES = 20
-
-
-class RunReader(Protocol):
-    """What the panel asks of runs."""
-
-    def list(self, department_id: str, *, limit: int, after: str | None) -> tuple[Sequence[RunView], str | None]: ...
-
-    def active(self, department: Department) -> RunView | None: ...
-
-    def last_failed(self, department: Department) -> RunView | None: ...
 
 
 class Panels:
@@ -39,7 +28,7 @@ class Panels:
         self,
         *,
         departments: DepartmentStore,
-        runs: RunReader,
+        runs: Runs,
         logs: Logs,
         segments: Callable[[str], Sequence[SegmentView]],
         schedule: Schedule,

@@ -43,9 +43,9 @@ _ZERO = Decimal(0)
 class Filterable:
     """One customer as rules see it. None: PracBill has no value.
 
-    Texts are in the form of `comparable_text`; `<field>_number` is the number that the text is, if it is one;
-    `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the department's calendar. `<attribute>_unreadable` is
-    what PracBill has where it is no day or no number: that is neither a value nor none.
+    Texts are in the form of `comparable_text`. `created_on` and `last_invoice_on` are days (`YYYY-MM-DD`) of the
+    department's calendar. `<attribute>_unreadable` is what PracBill has where it is no day or no number: that is
+    neither a value nor none.
 
     The order of the attributes is that of the stored form (`filterable_to_document`): new ones come last.
     """
@@ -65,42 +65,6 @@ class Filterable:
     created_on_unreadable: str | None = None
     last_invoice_on_unreadable: str | None = None
     balance_unreadable: str | None = None
-
-    @property
-    def company_name_number(self) -> Decimal | None:
-        return _number(self.company_name)
-
-    @property
-    def email_number(self) -> Decimal | None:
-        return _number(self.email)
-
-    @property
-    def city_number(self) -> Decimal | None:
-        return _number(self.city)
-
-    @property
-    def state_number(self) -> Decimal | None:
-        return _number(self.state)
-
-    @property
-    def postcode_number(self) -> Decimal | None:
-        return _number(self.postcode)
-
-    @property
-    def country_number(self) -> Decimal | None:
-        return _number(self.country)
-
-    @property
-    def inactive_number(self) -> Decimal | None:
-        return _number(self.inactive)
-
-    @property
-    def status_number(self) -> Decimal | None:
-        return _number(self.status)
-
-    @property
-    def customer_type_number(self) -> Decimal | None:
-        return _number(self.customer_type)
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -126,24 +90,19 @@ class Sample:
 def filterable(customer: Customer, zone: ZoneInfo) -> Filterable:
     """What rules see of `customer`; days are those of the department's `zone`. Never raises."""
     address = customer.address
-    company_name, email = comparable_text(customer.company_name), comparable_text(customer.email)
-    city, state = comparable_text(address.city), comparable_text(address.state)
-    postcode, country = comparable_text(address.postcode), comparable_text(address.country)
-    inactive, status = comparable_text(customer.inactive), comparable_text(customer.status)
-    customer_type = comparable_text(customer.customer_type)
     created_on = day_of(customer.created_at, zone) or None
     last_invoice_on = day_of(customer.last_invoice_at, zone) or None
     balance = plain_decimal(customer.balance.strip(), digits=BALANCE_DIGITS)
     return Filterable(
-        company_name=company_name,
-        email=email,
-        city=city,
-        state=state,
-        postcode=postcode,
-        country=country,
-        inactive=inactive,
-        status=status,
-        customer_type=customer_type,
+        company_name=comparable_text(customer.company_name),
+        email=comparable_text(customer.email),
+        city=comparable_text(address.city),
+        state=comparable_text(address.state),
+        postcode=comparable_text(address.postcode),
+        country=comparable_text(address.country),
+        inactive=comparable_text(customer.inactive),
+        status=comparable_text(customer.status),
+        customer_type=comparable_text(customer.customer_type),
         created_on=created_on,
         last_invoice_on=last_invoice_on,
         balance=balance,
@@ -187,6 +146,14 @@ def plain_decimal(text: str, *, digits: int) -> Decimal | None:
         return None
     # A minus zero would be written back as "-0".
     return Decimal(text) or _ZERO
+
+
+def number_of(text: str | None) -> Decimal | None:
+    """The number that a customer's text is for rules that compare numbers; None for any other text."""
+    # Most texts begin with a letter; asking that first makes a customer a third cheaper.
+    if text is None or text[0] not in "-0123456789":
+        return None
+    return plain_decimal(text, digits=NUMBER_DIGITS)
 
 
 def sample_of(customer: Customer) -> Sample:
@@ -233,13 +200,6 @@ def sample_from_document(customer_id: str, document: str) -> Sample:
 _NAMES: Final = tuple(field.name for field in fields(Filterable))
 _BALANCE: Final = _NAMES.index("balance")
 _texts_of: Final = attrgetter(*_NAMES)
-
-
-def _number(text: str | None) -> Decimal | None:
-    # Most texts begin with a letter; asking that first makes a customer a third cheaper.
-    if text is None or text[0] not in "-0123456789":
-        return None
-    return plain_decimal(text, digits=NUMBER_DIGITS)
 
 
 def _unreadable(written: str, value: str | Decimal | None) -> str | None:

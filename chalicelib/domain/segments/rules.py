@@ -14,7 +14,7 @@ from typing import Literal
 
 from chalicelib.domain.segments.calendar import start_of_last_days, start_of_last_months
 from chalicelib.domain.segments.fields import FIELDS, Field
-from chalicelib.domain.segments.filterable import NUMBER_DIGITS, Filterable, comparable_text, plain_decimal
+from chalicelib.domain.segments.filterable import NUMBER_DIGITS, Filterable, comparable_text, number_of, plain_decimal
 
 # A fraction is kept as its decimal text: 0.1 stays 0.1.
 RuleValue = str | int | None
@@ -38,7 +38,8 @@ class Comparison:
     """`attribute` `relation` `operand`; `missing` says whether that holds for a customer without the attribute.
 
     `negated` turns it round, also where the attribute is missing. Neither way it holds where PracBill has something
-    that cannot be read: then the attribute `unreadable` is there.
+    that cannot be read: then the attribute `unreadable` is there. `as_number`: what counts is the number that the text
+    is, and one that is none counts as missing.
     """
 
     attribute: str
@@ -47,11 +48,14 @@ class Comparison:
     negated: bool = False
     missing: bool = False
     unreadable: str | None = None
+    as_number: bool = False
 
     def holds(self, filterable: Filterable) -> bool:
         if self.unreadable is not None and getattr(filterable, self.unreadable) is not None:
             return False
         value: Operand | None = getattr(filterable, self.attribute)
+        if self.as_number and isinstance(value, str):
+            value = number_of(value)
         return (self.missing if value is None else self._compare(value)) is not self.negated
 
     def reading_missing_as(self, value: Operand) -> Comparison:
@@ -137,7 +141,7 @@ def describe(rule: Rule) -> str:
 
 
 def _text_comparison(rule: Rule) -> Comparison:
-    field, number = rule.field, f"{rule.field}_number"
+    field = rule.field
     match rule.operator:
         case "equals" | "does_not_equal":
             return Comparison(field, "=", comparable_text(str(rule.value)), rule.operator == "does_not_equal")
@@ -147,9 +151,9 @@ def _text_comparison(rule: Rule) -> Comparison:
             negated = rule.operator == "does_not_start_with"
             return Comparison(field, "starts with", comparable_text(str(rule.value)), negated)
         case "greater_than":
-            return Comparison(number, ">", rule_number(rule.value))
+            return Comparison(field, ">", rule_number(rule.value), as_number=True)
         case "less_than":
-            return Comparison(number, "<", rule_number(rule.value))
+            return Comparison(field, "<", rule_number(rule.value), as_number=True)
         case "is_empty" | "is_not_empty":
             return Comparison(field, "has a value", negated=rule.operator == "is_empty")
     raise ValueError(f"no operator of texts: {rule.operator}")
@@ -157,9 +161,7 @@ def _text_comparison(rule: Rule) -> Comparison:
 
 def _when_missing(field: Field, compared: Comparison) -> str | None:
     """The text that a missing one counts as: none where the question is whether there is one, or numbers compare."""
-    if compared.attribute != field.name or compared.relation == "has a value":
-        return None
-    return field.when_missing
+    return None if compared.as_number or compared.relation == "has a value" else field.when_missing
 
 
 def _computed_comparison(rule: Rule, today: date) -> Comparison:
@@ -193,20 +195,21 @@ def _period(rule: Rule) -> str:
 def _finding(rule: Rule, filterable: Filterable, today: date) -> str:
     """What the customer has, as far as it may be repeated."""
     field, compared = FIELDS[rule.field], comparison(rule, today)
-    value: Operand | None = getattr(filterable, compared.attribute)
     if compared.unreadable is not None and (written := getattr(filterable, compared.unreadable)) is not None:
         return (
             f'The {field.noun} in PracBill, "{_shortened(written)}", cannot be read, so neither Is nor Is Not matches.'
         )
     if field.computed:
-        return _computed_finding(rule, field, value, today)
+        return _computed_finding(rule, field, getattr(filterable, compared.attribute), today)
     text: str | None = getattr(filterable, field.name)
     if text is None and (when_missing := _when_missing(field, compared)):
         return f"The {field.noun} is empty, which counts as {when_missing}."
     if text is None:
         return f"The {field.noun} is empty."
     shown = "has a value" if field.private else f'is "{_shortened(text)}"'
-    return f"The {field.noun} {shown}" + (", which is not a number." if value is None else ".")
+    return f"The {field.noun} {shown}" + (
+        ", which is not a number." if compared.as_number and number_of(text) is None else "."
+    )
 
 
 def _shortened(text: str) -> str:

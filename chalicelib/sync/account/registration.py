@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Protocol
 
 from chalicelib.domain.departments import Department
 from chalicelib.errors import not_found
-from chalicelib.pracbill.client import Department as PracBillDepartment
+from chalicelib.pracbill.client import PracBillClient
 from chalicelib.pracbill.errors import DepartmentUnknown
 from chalicelib.store.departments import DepartmentStore
 
 _SALT_BYTES = 16
 
 
-class DepartmentSource(Protocol):
-    """Where a department's name, time zone and country come from: PracBill's client."""
-
-    def department(self, department_id: str) -> PracBillDepartment: ...
-
-
 class Registration:
     def __init__(
         self,
         departments: DepartmentStore,
-        pracbill: DepartmentSource,
+        pracbill: PracBillClient,
         *,
         new_salt: Callable[[], str] = lambda: secrets.token_hex(_SALT_BYTES),
     ) -> None:

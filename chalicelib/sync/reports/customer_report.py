@@ -6,9 +6,9 @@ Both answers ask the same pure functions as the plan does, so they cannot tell a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.config import API_SECONDS
@@ -33,7 +33,8 @@ from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import mask_addresses, refusal
 from chalicelib.domain.segments.filterable import Filterable
-from chalicelib.domain.segments.rules import Rule, explain
+from chalicelib.domain.segments.rules import explain
+from chalicelib.domain.segments.segment import Segment
 from chalicelib.errors import conflict, not_found
 from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
 from chalicelib.store.customers import CustomerStore
@@ -41,6 +42,7 @@ from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.tag_rechecks import TagRecheckStore
+from chalicelib.sync.consent.erasure import Erasure
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.segments.address_looks import address_status_of
 
@@ -60,19 +62,6 @@ _MOST_NAMED = 3
 _MOST_NEWS = 500
 
 
-class DefinedSegment(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-
-class CustomerEraser(Protocol):
-    def erase(self, department_id: str, customer_id: str, *, by: str) -> ErasureReceipt: ...
-
-
 class Customers:
     """One customer: why it is where it is."""
 
@@ -83,8 +72,8 @@ class Customers:
         customers: CustomerStore,
         members: MemberStore,
         ledger: LedgerStore,
-        segments: Callable[[str], Sequence[DefinedSegment]],
-        eraser: CustomerEraser,
+        segments: Callable[[str], Sequence[Segment]],
+        eraser: Erasure,
         clock: Clock,
     ) -> None:
         self._departments = departments
@@ -113,14 +102,13 @@ class Customers:
             return _without_address(customer_id, email, segments)
         state = self._members.state(department_id, stored.address_key, _audience(department).id)
         ledger = self._ledger.entries(department_id, stored.address_key)
-        in_audience, verdict = verdict_of(department, state, customer_id, ledger, self._clock())
-        code, params = verdict_code_of(department, state, customer_id, ledger, self._clock())
+        verdict = verdict_of(department, state, customer_id, ledger, self._clock())
         return CustomerView(
             customer_id=customer_id,
-            in_audience=in_audience,
-            verdict=verdict,
-            verdict_code=code,
-            verdict_params=params,
+            in_audience=verdict.in_audience,
+            verdict=verdict.words,
+            verdict_code=verdict.code,
+            verdict_params=verdict.params,
             address=email or None,
             member_status=state.member.status,
             shared_with=_others(state, customer_id),
@@ -224,43 +212,40 @@ class Reconciliations:
         return list(keys) if len(keys) <= _MOST_NEWS else None
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why an address is, or is not, in the audience, and what would change that: in plain words, and as a code.
+
+    `code` is `will_` and an action, why the address is held back, or its status in the audience. `params` tell whose
+    consent counts where it is not the customer's own, and which values Mailchimp does not get.
+    """
+
+    in_audience: bool
+    words: str
+    code: str
+    params: dict[str, str | int]
+
+
 def verdict_of(
     department: Department, state: AddressState, customer_id: str, ledger: Sequence[LedgerEntry], now: datetime
-) -> tuple[bool, str]:
-    """Whether the customer's address is in the audience, and plain words that say why and what would change it."""
-    audience, there = _audience(department), _MEMBER_WORDS.get(state.member.status)
-    decision = plan_address(state, policy=department.settings.consent, fields=audience.fields, now=now)
+) -> Verdict:
+    member, there = state.member, _MEMBER_WORDS.get(state.member.status)
+    fields = _audience(department).fields
+    decision = plan_address(state, policy=department.settings.consent, fields=fields, now=now)
+    params: dict[str, str | int] = {"status": member.status, **_sharing(state.address_customers, customer_id)}
     if not isinstance(decision, Held):
-        words = _planned_words(decision.action, there)
+        code, words = f"will_{decision.action}", _planned_words(decision.action, there)
     elif decision.code:
-        told = _explanation(department, state.member, decision, ledger)
-        words = f"{told.cause} {told.fix}"
+        told = _explanation(department, member, decision, ledger)
+        code = "address_changed" if told is _ADDRESS_CHANGED else decision.code
+        words, params = f"{told.cause} {told.fix}", params | told.params
     else:
-        words = there or "Not in the audience, and nothing is planned for this address."
+        code, words = member.status, there or "Not in the audience, and nothing is planned for this address."
     if decision.left_out:
         told = explain_partly_sent(decision.left_out)
         words = f"{words} {told.cause} {told.fix}"
-    return there is not None, words + _sharing_words(state.address_customers, customer_id)
-
-
-def verdict_code_of(
-    department: Department, state: AddressState, customer_id: str, ledger: Sequence[LedgerEntry], now: datetime
-) -> tuple[str, dict[str, str | int]]:
-    """What the verdict says: `will_` and an action, why the address is held back, or its status in the audience.
-
-    Beside it: whose consent counts where it is not the customer's own, and which values Mailchimp does not get.
-    """
-    decision = plan_address(state, policy=department.settings.consent, fields=_audience(department).fields, now=now)
-    params: dict[str, str | int] = {"status": state.member.status, **_sharing(state.address_customers, customer_id)}
-    if decision.left_out:
         params["left_out"] = ",".join(one.code for one in decision.left_out)
-    if not isinstance(decision, Held):
-        return f"will_{decision.action}", params
-    if not decision.code:
-        return state.member.status, params
-    told = _explanation(department, state.member, decision, ledger)
-    code = "address_changed" if told is _ADDRESS_CHANGED else decision.code
-    return code, {**params, **told.params}
+    return Verdict(there is not None, words + _sharing_words(state.address_customers, customer_id), code, params)
 
 
 def _explanation(department: Department, member: Member, held: Held, ledger: Sequence[LedgerEntry]) -> Explanation:

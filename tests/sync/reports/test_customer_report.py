@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from chalicelib.contract.customers import CustomerView, Reconciliation
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.segments.rules import Rule
+from chalicelib.domain.segments.segment import Segment
 from chalicelib.errors import RefuseRequest
 from chalicelib.sync.reports import customer_report as why
 from chalicelib.sync.reports.customer_report import Customers, Reconciliations
-from tests.sync.engine import Engine, Practice
+from tests.sync.engine import NOON, Engine, Practice
 from tests.sync.segment_office import SegmentOffice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
 
-@dataclass(frozen=True)
-class Segment:
-    id: str = "seg-1"
-    name: str = "Anns"
-    rules: tuple[Rule, ...] = field(default=(Rule("company_name", "contains", "ann"), Rule("inactive", "equals", "0")))
+def anns(*rules: Rule) -> Segment:
+    wanted = rules or (Rule("company_name", "contains", "ann"), Rule("inactive", "equals", "0"))
+    return Segment("d1", "seg-1", "Anns", wanted, created_at=NOON, created_by="user-1")
 
 
 class NobodyErases:
@@ -206,7 +205,7 @@ def test_where_another_customers_consent_counts_that_customer_is_named(
 def test_a_customer_without_a_usable_address_has_its_rules_explained_too(practice: Practice) -> None:
     practice.customer("1", "front desk@clinic.test", company_name="Ann & Sons", inactive="0")
     practice.sync("full")
-    view = explain(practice, "1", Segment())
+    view = explain(practice, "1", anns())
     assert view.address == "front desk@clinic.test"
     assert [(s.name, s.matches, s.tagged) for s in view.segments] == [("Anns", True, False)]
 
@@ -214,7 +213,7 @@ def test_a_customer_without_a_usable_address_has_its_rules_explained_too(practic
 def test_the_customers_page_says_for_each_rule_what_was_found(practice: Practice) -> None:
     practice.customer("1", "a@clinic.test", company_name="Ann & Sons", address={"postcode": "2300"})
     practice.sync("full")
-    asked = Segment(rules=(Rule("postcode", "starts_with", "3"), Rule("inactive", "equals", "0")))
+    asked = anns(Rule("postcode", "starts_with", "3"), Rule("inactive", "equals", "0"))
     (segment,) = explain(practice, "1", asked).segments
     assert not segment.matches
     assert [(rule.passes, rule.description, rule.found) for rule in segment.rules] == [
@@ -257,7 +256,7 @@ def test_sharers_segments_and_the_ledger_are_told(practice: Practice) -> None:
     practice.engine.clock.move(minutes=10)
     practice.customer("1", "both@clinic.test", "unsubscribed")
     practice.sync()
-    first, second = explain(practice, "1", Segment()), explain(practice, "2", Segment())
+    first, second = explain(practice, "1", anns()), explain(practice, "2", anns())
     assert (first.shared_with, second.shared_with) == (("2",), ("1",))
     assert [(s.name, s.matches, [rule.passes for rule in s.rules]) for s in first.segments + second.segments] == [
         ("Anns", True, [True, True]),

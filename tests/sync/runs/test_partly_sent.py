@@ -29,7 +29,7 @@ def told(practice: Practice, email: str, customer_id: str) -> str:
     """What the customer's page says."""
     department = practice.department
     state = practice.engine.members.state(practice.id, practice.key(email), practice.audience_id)
-    return verdict_of(department, state, customer_id, (), practice.engine.clock())[1]
+    return verdict_of(department, state, customer_id, (), practice.engine.clock()).words
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from chalicelib.domain.segments.rules import Rule
 from chalicelib.store.customer_reading import CustomerReader
 from chalicelib.store.customers import CustomerBatch
 from tests.sync.engine import Engine, Killed, Practice
-from tests.sync.reports.test_customer_report import Segment, explain
+from tests.sync.reports.test_customer_report import anns, explain
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -46,7 +46,7 @@ def test_health_counts_unreadable_values_by_field_with_an_example(messy: Practic
 
 
 def test_the_explanation_says_what_cannot_be_read(messy: Practice) -> None:
-    asked = Segment(rules=(Rule("balance_greater_than", "is_not", 100),))
+    asked = anns(Rule("balance_greater_than", "is_not", 100))
     (rule,) = explain(messy, "2", asked).segments[0].rules
     assert not rule.passes
     assert rule.found == 'The balance in PracBill, "1,250.00", cannot be read, so neither Is nor Is Not matches.'
