@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from pydantic import TypeAdapter
 from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
@@ -15,11 +14,10 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store.aws import region
-from chalicelib.store.documents import from_document, to_document
+from chalicelib.store.documents import from_document, from_list, to_document, to_short_list
 from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
 from chalicelib.store.versions import change_document, until_written
 
-_OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _MAX_ATTEMPTS = 50
 _PHASE = "phase#"
 
@@ -61,7 +59,7 @@ class RunStore:
 
     def put_chunk(self, run: Run, number: int, operations: tuple[Operation, ...]) -> None:
         """Store a planned chunk. Written again by a repeated plan step before anything is sent, hence a plain put."""
-        packed = zlib.compress(_OPERATIONS.dump_json(operations, exclude_defaults=True), 1)
+        packed = zlib.compress(to_short_list(operations), 1)
         item = ChunkItem(_chunks(run), _chunk_key(number), state="planned", operations=packed)
         item.expires_at = run.started_at + self._keep
         item.save()
@@ -74,7 +72,7 @@ class RunStore:
             return None
         if item.state != "planned" or item.operations is None:
             return None
-        return _OPERATIONS.validate_json(zlib.decompress(item.operations))
+        return from_list(Operation, zlib.decompress(item.operations))
 
     def complete_chunk(self, run: Run, number: int, state: str, change: Callable[[Run], Run]) -> Run:
         """Close a chunk as `done` or `failed` and count it in its run, in one transaction that can happen only once.
