@@ -51,7 +51,7 @@ class RunMachinery(Foundations):
             runs=self.stores.runs,
             lifecycle=self.lifecycle,
             phases=self.phases,
-            chunks=self.apply_phase,
+            chunks={"apply": self.apply_phase, "segments": self.segments_phase.shares},
             clock=self.seams.clock,
         )
 

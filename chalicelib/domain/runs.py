@@ -76,6 +76,19 @@ class PhaseCount:
 
 
 @dataclass(frozen=True, slots=True)
+class TagShare:
+    """A lane's share of the customers whose tags are to be sent: those behind the place `at`, to the bucket `until`.
+
+    Its message tells the `number`; a share that goes on has another one.
+    """
+
+    number: int
+    lane: int
+    at: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One sync. `counts` hold what was done per action, `planned_counts` what the plan wants."""
 
@@ -101,6 +114,8 @@ class Run:
     chunks_total: int = 0
     chunks_done: int = 0
     chunks_failed: int = 0
+    tag_shares: tuple[TagShare, ...] = ()  # those that lanes have still to do
+    tag_shares_made: int = 0  # their numbers follow those of the chunks
     planned: int = 0
     done: int = 0
     failed: int = 0
@@ -141,8 +156,8 @@ class Run:
 
     @property
     def waits_for_chunks(self) -> bool:
-        """Whether the chunks are out: then they are what the run waits for, not a step of its own."""
-        return self.phase == "apply" and self.apply_started_at is not None
+        """Whether chunks or shares are out: then they are what the run waits for, not a step of its own."""
+        return bool(self.tag_shares) or (self.phase == "apply" and self.apply_started_at is not None)
 
     @property
     def last_sign_of_life(self) -> datetime:

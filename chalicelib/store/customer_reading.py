@@ -21,7 +21,7 @@ from chalicelib.domain.segments.filterable import (
 )
 from chalicelib.iteration import prefetch
 from chalicelib.store.batches import Item, query_pages
-from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY, bucket_number, buckets_of
+from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, bucket_number, buckets_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -121,13 +121,13 @@ class CustomerReader:
         for items in self._pages([self._request(bucket) for bucket in self._buckets]):
             yield [CustomerRow(item) for item in items]
 
-    def walk(self, *, after: str = "") -> Iterator[CustomerRow]:
+    def walk(self, *, after: str = "", until: int = BUCKET_COUNT - 1) -> Iterator[CustomerRow]:
         """All customers as they are now, bucket by bucket: for steps that stop and go on.
 
-        `after` is the `place_of` the last customer who is not wanted again.
+        `after` is the `place_of` the last customer who is not wanted again, `until` the last bucket that is wanted.
         """
-        number, key = (int(after[:1], 16), after[1:]) if after else (0, "")
-        for bucket in self._buckets[number:]:
+        number, key = bucket_at(after), after[1:]
+        for bucket in self._buckets[number : until + 1]:
             pages = (page["Items"] for page in query_pages(self._client, **self._request(bucket, after=key)))
             for items in prefetch(pages):
                 yield from map(CustomerRow, items)
@@ -186,3 +186,13 @@ class CustomerReader:
 def place_of(customer_key: str) -> str:
     """Where a walk goes on behind a customer."""
     return f"{bucket_number(customer_key):x}{customer_key}"
+
+
+def bucket_at(place: str) -> int:
+    """The bucket in which a place lies."""
+    return int(place[:1], 16) if place else 0
+
+
+def start_of(bucket: int) -> str:
+    """The place before the first customer of a bucket."""
+    return f"{bucket:x}"

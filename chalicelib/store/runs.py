@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -103,16 +104,28 @@ class RunStore:
 
         return until_written(attempt, run.id, attempts=_MAX_ATTEMPTS)
 
-    def put_phase(self, run: Run, phase: str, count: PhaseCount) -> None:
-        """Note how far a phase is. The newest word counts; the run itself is left alone."""
-        item = PhaseItem(_chunks(run), f"{_PHASE}{phase}", document=to_document(count))
+    def put_phase(self, run: Run, phase: str, count: PhaseCount, *, part: str = "") -> None:
+        """Note how far a phase, or a part of it, is. The newest word counts; the run itself is left alone."""
+        item = PhaseItem(_chunks(run), _phase_key(phase, part), document=to_document(count))
         item.expires_at = run.started_at + self._keep
         item.save()
 
+    def phase(self, run: Run, phase: str, *, part: str = "") -> PhaseCount | None:
+        """How far a phase, or a part of it, was when it told of itself."""
+        try:
+            item = PhaseItem.get(_chunks(run), _phase_key(phase, part), consistent_read=True)
+        except PhaseItem.DoesNotExist:
+            return None
+        return from_document(PhaseCount, item.document)
+
     def phases(self, run: Run) -> dict[str, PhaseCount]:
-        """How far each phase of a run is that has told of itself."""
-        items = PhaseItem.query(_chunks(run), PhaseItem.sk.startswith(_PHASE), consistent_read=True)
-        return {item.sk.removeprefix(_PHASE): from_document(PhaseCount, item.document) for item in items}
+        """How far each phase of a run is that has told of itself, with all its parts."""
+        phases: dict[str, PhaseCount] = {}
+        for item in PhaseItem.query(_chunks(run), PhaseItem.sk.startswith(_PHASE), consistent_read=True):
+            name, count = item.sk.removeprefix(_PHASE).partition("#")[0], from_document(PhaseCount, item.document)
+            known = phases.get(name)
+            phases[name] = replace(known, done=known.done + count.done) if known is not None else count
+        return phases
 
     def _item(self, department_id: str, run_id: str) -> RunItem | None:
         try:
@@ -155,6 +168,11 @@ def _chunks(run: Run) -> str:
 
 def _chunk_key(number: int) -> str:
     return f"chunk#{number:05d}"
+
+
+def _phase_key(phase: str, part: str) -> str:
+    """A phase sorts before its parts."""
+    return f"{_PHASE}{phase}#{part}" if part else f"{_PHASE}{phase}"
 
 
 def started_at_of(run_id: str) -> datetime | None:

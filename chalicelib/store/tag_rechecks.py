@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 NO_ADDRESS = "-" * ADDRESS_KEY_LENGTH
 
 
+def failed_call(segment_id: str, run_id: str) -> str:
+    """What takes a customer's place in the key of an address about which a call failed."""
+    return f"{segment_id}@{run_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class TagRecheck:
     """An address to look at; it may carry the tags of `segments` although no customer is marked so.
@@ -38,6 +43,10 @@ class TagRecheck:
     @property
     def customer_key(self) -> str:
         return self.key[ADDRESS_KEY_LENGTH + 1 :]
+
+    def is_left_by(self, run_id: str) -> bool:
+        """Whether a call of this run failed, so that the next one is to look at the address."""
+        return self.key.endswith(f"@{run_id}")
 
 
 class TagRecheckStore:

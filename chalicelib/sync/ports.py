@@ -59,6 +59,18 @@ class Phase(Protocol):
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None: ...
 
 
+class LaneWork(Protocol):
+    """What a phase has handed out to the account's lanes, a message for each number.
+
+    Both answer the run as stored, and leave alone what is done already. `apply` raises RetryLater when the message is
+    to come again; `fail` closes what never got to its end.
+    """
+
+    def apply(self, run: Run, department: Department, number: int, remaining: Remaining) -> Run: ...
+
+    def fail(self, run: Run, department: Department, number: int) -> Run: ...
+
+
 class WebhookKeeper(Protocol):
     """Sees that the audience has our webhook, and answers the department as stored."""
 

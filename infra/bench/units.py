@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -42,6 +41,7 @@ from chalicelib.store.aws import dynamodb
 from chalicelib.store.queue import Step
 from infra.bench.consumption import Consumed, ConsumptionMeter
 from infra.bench.department import SALT, SEGMENTS
+from infra.bench.messages import Messages
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from infra.standins.service import ConnectedService
@@ -74,19 +74,6 @@ class Clock:
 
     def seconds(self) -> float:
         return self().timestamp()
-
-
-class Messages:
-    """A queue in this process: no message is lost, late or twice."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[Step] = deque()
-
-    def send(self, step: Step, *, group: str) -> None:
-        self.waiting.append(step)
-
-    def send_all(self, steps: Iterable[tuple[Step, str]]) -> None:
-        self.waiting.extend(step for step, _ in steps)
 
 
 class Hooks:

@@ -44,6 +44,7 @@ from chalicelib.sync.runs.sweeper import Sweeper
 from chalicelib.sync.runs.sync_logs import Logs
 from chalicelib.sync.segments.management import Segments
 from chalicelib.sync.segments.segments_phase import SegmentsPhase
+from chalicelib.sync.segments.tag_shares import TagShares
 from infra.deploy.package import PROJECT
 from infra.local.call_notes.sitecustomize import named
 from infra.local.permissions import denied_calls, read_calls
@@ -62,6 +63,8 @@ _ENTRANCES: list[tuple[type, str, str]] = [
     (ApplyPhase, "apply", "sync_worker"),
     (ApplyPhase, "fail", "dead_letters"),
     (SegmentsPhase, "step", "sync_worker"),
+    (TagShares, "apply", "sync_worker"),
+    (TagShares, "fail", "dead_letters"),
     (EventWorker, "handle", "event_worker"),
     (Events, "apply_event", "event_worker"),
     (Sweeper, "dispatch", "dispatcher"),

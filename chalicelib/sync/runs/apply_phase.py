@@ -17,11 +17,12 @@ from chalicelib.domain.planning import Operation, sendable
 from chalicelib.domain.push_results import PushResult, already_done, counted_as, refused_already, still_right
 from chalicelib.domain.runs import Run
 from chalicelib.store.members import MemberStore
-from chalicelib.store.queue import Step, SyncQueue, lane_group
+from chalicelib.store.queue import SyncQueue
 from chalicelib.store.runs import RunStore
 from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
 from chalicelib.sync.runs.chunk_calls import ChunkCalls
 from chalicelib.sync.runs.chunk_results import ChunkResults
+from chalicelib.sync.runs.lanes import lane_messages
 from chalicelib.sync.runs.sending import Known, Sending
 
 
@@ -59,10 +60,7 @@ class ApplyPhase:
             run.id,
             lambda stored: replace(stored, apply_started_at=stored.apply_started_at or now, progress_at=now),
         )
-        assert department.connection is not None
-        account = department.connection.account_id
-        steps = [(Step("chunk", run.department_id, run.id, n), lane_group(account, n)) for n in range(run.chunks_total)]
-        self._queue.send_all(steps)
+        self._queue.send_all(lane_messages(run, department))
         return self._runs.get(run.department_id, run.id) or run
 
     def apply(self, run: Run, department: Department, number: int, remaining: Remaining) -> Run:

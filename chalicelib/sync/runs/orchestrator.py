@@ -6,7 +6,7 @@ A run goes through these phases, each in a module of its own:
     ingest    read PracBill's customers and store what changed
     plan      decide for every address concerned and write chunks; the brake may hold the run here
     apply     hand out the chunks, a message each; the run goes on when the last one is closed
-    segments  bring the differences of segments to Mailchimp's tags
+    segments  bring the differences of segments to Mailchimp's tags; many of them are shared out to the lanes likewise
     close     the log entry, the watermarks, the department free again
 
 A run for changed segments begins with `segments`. A step that comes again finds out by its number: the run waits for
@@ -35,8 +35,7 @@ from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.queue import Step
 from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, Phase, Remaining
-from chalicelib.sync.runs.apply_phase import ApplyPhase
+from chalicelib.sync.ports import Clock, LaneWork, Phase, Remaining
 from chalicelib.sync.runs.lifecycle import Lifecycle
 
 _NEXT: dict[PhaseName, PhaseName] = {
@@ -49,7 +48,7 @@ _NEXT: dict[PhaseName, PhaseName] = {
 
 
 class Orchestrator:
-    """`chunks` is the apply phase, which also carries single chunks out."""
+    """`chunks` carry out, by phase, what was handed out to the lanes: chunks of a plan, shares of the tags."""
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class Orchestrator:
         runs: RunStore,
         lifecycle: Lifecycle,
         phases: Mapping[PhaseName, Phase],
-        chunks: ApplyPhase,
+        chunks: Mapping[PhaseName, LaneWork],
         clock: Clock,
     ) -> None:
         self._departments = departments
@@ -94,8 +93,8 @@ class Orchestrator:
 
     def _after_end(self, step: Step, department: Department, run: Run) -> None:
         """A message for a run that has ended. A chunk that was in flight and died is closed with what it did."""
-        if step.kind == "chunk" and step.number in run.in_flight:
-            run = self._landed(step, self._chunks.fail(run, department, step.number))
+        if step.kind == "chunk" and step.number in run.in_flight and (chunks := self._chunks.get(run.phase)):
+            run = self._landed(step, chunks.fail(run, department, step.number))
         self._lifecycle.finalise(run)
 
     def _landed(self, step: Step, run: Run) -> Run:
@@ -133,8 +132,10 @@ class Orchestrator:
         if not run.is_open:
             self._after_end(step, department, run)
         elif step.kind == "chunk":
-            run = self._runs.change(run.department_id, run.id, lambda stored: replace(stored, failure=reason))
-            self._after_chunk(self._chunks.fail(run, department, step.number), department)
+            if run.phase == "apply":
+                run = self._runs.change(run.department_id, run.id, lambda stored: replace(stored, failure=reason))
+            chunks = self._chunks.get(run.phase)
+            self._after_chunk(chunks.fail(run, department, step.number) if chunks else run, department)
         elif step.number == run.step_number:
             params: dict[str, str | int] = {"side": side_of(reason), "done": run.done, "planned": run.planned}
             self._lifecycle.finish(run, "error", given_up_message(run, reason), code="gave_up", params=params)
@@ -180,31 +181,37 @@ class Orchestrator:
             self._after_step(department, run, self._phases[run.phase].step(run, department, remaining))
             return
         # Should the run be cancelled now, the department is given free when this step has ended.
-        run = self._note_in_flight(run, (SEGMENTS_STEP,))
+        run = self._note_in_flight(run, is_flying=True)
         try:
             unfinished = self._phases["segments"].step(run, department, remaining)
         finally:
-            run = self._note_in_flight(run, ())
+            run = self._note_in_flight(run, is_flying=False)
         self._after_step(department, run, unfinished)
         if not run.is_open:
             self._lifecycle.finalise(run)
 
-    def _note_in_flight(self, run: Run, steps: tuple[int, ...]) -> Run:
+    def _note_in_flight(self, run: Run, *, is_flying: bool) -> Run:
+        """Note a step of the segments phase, beside the shares that it hands out."""
+
         def noted(stored: Run) -> Run:
-            return replace(stored, in_flight=steps) if stored.is_open or not steps else stored
+            others = tuple(number for number in stored.in_flight if number != SEGMENTS_STEP)
+            if not is_flying:
+                return replace(stored, in_flight=others)
+            return replace(stored, in_flight=(SEGMENTS_STEP, *others)) if stored.is_open else stored
 
         return self._runs.change(run.department_id, run.id, noted)
 
     def _chunk(self, step: Step, department: Department, run: Run, remaining: Remaining) -> None:
-        if run.status == "running" and run.phase == "apply":
-            run = self._chunks.apply(run, department, step.number, remaining)
+        chunks = self._chunks.get(run.phase)
+        if run.status == "running" and chunks is not None:
+            run = chunks.apply(run, department, step.number, remaining)
         self._after_chunk(run, department)
 
     def _after_chunk(self, run: Run, department: Department) -> None:
         """Go on when no chunk is left; a repeat finds the run gone on and queues the step it waits for."""
         if not run.is_open:
             self._lifecycle.finalise(run)
-        if run.status != "running" or run.chunks_done + run.chunks_failed < run.chunks_total:
+        if run.status != "running" or run.chunks_done + run.chunks_failed < run.chunks_total or run.tag_shares:
             return
         if run.phase == "apply":
             self._move(department, run, "segments")

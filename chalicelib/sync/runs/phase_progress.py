@@ -29,11 +29,14 @@ _ORDER: tuple[ProgressPhase, ...] = ("pull", "ingest", "plan", "apply", "segment
 
 
 class PhaseReporter:
-    """Tells of one phase during one step. A step that comes again counts what it repeats once more: an estimate."""
+    """Tells of one phase during one step. A step that comes again counts what it repeats once more: an estimate.
 
-    def __init__(self, runs: RunStore, run: Run, phase: ProgressPhase, clock: Clock) -> None:
-        self._runs, self._run, self._phase, self._clock = runs, run, phase, clock
-        self._count = runs.phases(run).get(phase) or PhaseCount(since=clock())
+    Of a phase that several functions work on at once each tells its own `part`; they are added up.
+    """
+
+    def __init__(self, runs: RunStore, run: Run, phase: ProgressPhase, clock: Clock, *, part: str = "") -> None:
+        self._runs, self._run, self._phase, self._clock, self._part = runs, run, phase, clock, part
+        self._count = runs.phase(run, phase, part=part) or PhaseCount(since=clock())
         self._told_at: datetime | None = None
 
     def expect_more(self, planned: int | None) -> None:
@@ -50,7 +53,7 @@ class PhaseReporter:
     def tell(self) -> None:
         """Write it down now."""
         self._told_at = self._clock()
-        self._runs.put_phase(self._run, self._phase, self._count)
+        self._runs.put_phase(self._run, self._phase, self._count, part=self._part)
 
 
 def progress_of(run: Run, phases: Mapping[str, PhaseCount], now: datetime) -> RunProgress:

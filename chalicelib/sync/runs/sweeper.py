@@ -9,10 +9,11 @@ from __future__ import annotations
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import NUDGE_AFTER, STUCK_AFTER, Run
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.queue import Step, SyncQueue, lane_group
+from chalicelib.store.queue import Step, SyncQueue
 from chalicelib.store.runs import RunStore, started_at_of
 from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.ports import Clock, Meter
+from chalicelib.sync.runs.lanes import lane_messages
 from chalicelib.sync.runs.lifecycle import Lifecycle
 
 
@@ -85,14 +86,7 @@ class Sweeper:
     def _nudge(self, run: Run, department: Department, nudge: int) -> None:
         """Send again what the run waits for; doing it twice is harmless."""
         self._lifecycle.send_step(run, department, nudge=nudge)
-        if run.phase != "apply" or department.connection is None:
-            return
-        account = department.connection.account_id
-        chunks = [
-            (Step("chunk", run.department_id, run.id, number, nudge), lane_group(account, number))
-            for number in range(run.chunks_total)
-        ]
-        self._queue.send_all(chunks)
+        self._queue.send_all(lane_messages(run, department, nudge=nudge))
 
 
 def _stuck_message(run: Run) -> str:

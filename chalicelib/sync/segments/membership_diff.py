@@ -24,6 +24,7 @@ from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.store.customer_reading import CustomerRow, place_of
 from chalicelib.store.customer_tags import CustomerTags, left_out_text
 from chalicelib.store.members import MemberStore
+from chalicelib.store.tag_rechecks import failed_call
 from chalicelib.sync.segments.segment_work import (
     Batch,
     Difference,
@@ -75,6 +76,8 @@ class Differences:
                 is_stopped = True
                 break
         if not is_stopped:
+            # What is left is a call or two for each segment, and no lane would send fewer.
+            work.most_calls = None
             is_stopped = not self._take_all(work, doings, list(_rechecks_of(work, doings)), place)
         stopped_at = self._send_waiting(work, doings, place, is_stopped=is_stopped)
         self.keep_marks(work)
@@ -142,7 +145,7 @@ class Differences:
         for segment_id, keys in work.unfinished.items():
             for key in sorted(keys):
                 # The segment takes a customer's place, so that one address can be noted for each of several segments.
-                batch.recheck(key, left_by=segment_id, segments=(segment_id,))
+                batch.recheck(key, left_by=failed_call(segment_id, work.run.id), segments=(segment_id,))
         batch.flush()
 
     # ---------------------------------------------------------------------------------------------------- finding
@@ -175,7 +178,8 @@ class Differences:
             _take_leaving(doing, one)
         for segment_id in one.obsolete:
             _let_in(doings[segment_id], one)
-        return all(self._send(doing) for doing in (*entered, *left) if doing.is_due)
+        due = (doing for doing in (*entered, *left) if doing.is_due)
+        return all(self._send(doing) and not doing.work.is_to_be_shared for doing in due)
 
     # ---------------------------------------------------------------------------------------------------- sending
 
@@ -195,6 +199,7 @@ class Differences:
         except (SegmentGone, RefuseRequest, WholeCallRefused) as trouble:
             doing.trouble = trouble
             return True
+        work.calls += 1
         work.progress.add(len(adding.targets) + len(removing.targets))
         inside = adding.confirmed((*change.added, *change.already_in))
         # An address that Mailchimp passed over is not in the audience, so it carries no tag either.

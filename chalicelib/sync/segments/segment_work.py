@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -51,9 +51,9 @@ class Work:
     """What a step has at hand for all segments of a department.
 
     `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
-    tell who can carry no tag; they are loaded when first asked for. `states` are addresses that were read already,
-    `looked_at` those of which there was news. `unfinished` are addresses that must be looked at again by the next run,
-    since a call failed. `seen` are those who carry a segment's tag in Mailchimp, where that was read back.
+    tell who can carry no tag; they are loaded when first asked for, as are those of which there was news (`looked_at`).
+    `states` are addresses that were read already. `unfinished` must be looked at again by the next run, since a call
+    failed. `seen` are those who carry a segment's tag in Mailchimp, where that was read back.
     """
 
     run: Run
@@ -66,7 +66,7 @@ class Work:
     rechecks: dict[str, set[str]]
     load_statuses: Callable[[], AddressStatuses]
     progress: PhaseReporter
-    looked_at: frozenset[str] = frozenset()
+    load_looked_at: Callable[[], frozenset[str]] = frozenset
     member_states: dict[str, MemberStates | None] = field(default_factory=dict)
     states: dict[str, AddressState] = field(default_factory=dict)
     unfinished: dict[str, set[str]] = field(default_factory=dict)
@@ -77,13 +77,26 @@ class Work:
     stored_seen: set[str] = field(default_factory=set)  # segments whose `seen` is stored for the next step
     goes_on: Callable[[], bool] = lambda: True  # asks whether the run was cancelled
     leaves_some: bool = False  # addresses of which there is news are left to the next run
+    calls: int = 0
+    most_calls: int | None = None  # after so many the rest is to be shared out among the lanes
     loaded_statuses: AddressStatuses | None = None
+    loaded_looked_at: frozenset[str] | None = None
 
     @property
     def address_statuses(self) -> AddressStatuses:
         if self.loaded_statuses is None:
             self.loaded_statuses = self.load_statuses()
         return self.loaded_statuses
+
+    @property
+    def looked_at(self) -> frozenset[str]:
+        if self.loaded_looked_at is None:
+            self.loaded_looked_at = self.load_looked_at()
+        return self.loaded_looked_at
+
+    @property
+    def is_to_be_shared(self) -> bool:
+        return self.most_calls is not None and self.calls >= self.most_calls
 
     @property
     def has_many_marks(self) -> bool:
@@ -216,3 +229,11 @@ def holds(doing: Doing, state: AddressState | None) -> bool:
 def is_taggable(member: Member) -> bool:
     """Whether Mailchimp has a member who may carry a tag, and we still know the address."""
     return member.status in TAGGABLE and bool(member.address)
+
+
+def is_ready(segment: Segment, audience_id: str, made_ready: Collection[str]) -> bool:
+    """Whether the differences can be sent. An old fault is over only for a segment that was made ready since."""
+    tag = segment.tag
+    if segment.deleting or segment.stale_marks or tag is None or (segment.fault and segment.id not in made_ready):
+        return False
+    return tag.audience_id == audience_id and tag.name == segment.name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.segments.segment import Segment
+
+_SHARED, _FAILED = "out", "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class SegmentsCursor:
     Addresses up to the check `looked_to` were looked at. Segments are dealt with in batches: those up to `after` are
     done; of the present batch those up to `ready` have their tag and true marks, and `start` members of `healing` were
     read back. When all are ready, customers are held against the batch as on `day`: those up to `at` are done, with the
-    segments in the `versions` that they had. Then only the counts are missing (`is_passed`).
+    segments in the `versions` that they had; those behind it are `shared` out among the lanes, or a lane failed. Then
+    only the counts are missing (`is_passed`).
     """
 
     looked_to: str = ""
@@ -29,7 +32,17 @@ class SegmentsCursor:
     day: str = ""
     at: str = ""
     versions: str = ""
+    shared: str = ""
     is_passed: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether nobody behind the place is left to the run's own steps."""
+        return self.shared == _SHARED
+
+    @property
+    def was_shared(self) -> bool:
+        return bool(self.shared)
 
     @classmethod
     def of(cls, cursor: dict[str, str]) -> SegmentsCursor:
@@ -44,6 +57,7 @@ class SegmentsCursor:
             day=cursor.get("day", ""),
             at=cursor.get("at", ""),
             versions=cursor.get("versions", ""),
+            shared=cursor.get("shared", ""),
             is_passed=cursor.get("passed") == "yes",
         )
 
@@ -59,6 +73,7 @@ class SegmentsCursor:
             "day": self.day,
             "at": self.at,
             "versions": self.versions,
+            "shared": self.shared,
             "passed": "yes" if self.is_passed else "no",
         }
 
@@ -77,3 +92,17 @@ class SegmentsCursor:
         """Those that the customers before the place were held against, as they were then."""
         versions = json.loads(self.versions)
         return [segment for segment in segments if versions.get(segment.id) == segment.version]
+
+    def without(self, segment_ids: Collection[str]) -> SegmentsCursor:
+        """Segments that cannot be brought to Mailchimp are left out of the rest of the pass."""
+        if not segment_ids:
+            return self
+        versions = {key: version for key, version in json.loads(self.versions).items() if key not in segment_ids}
+        return replace(self, versions=json.dumps(versions))
+
+    def shared_out(self) -> SegmentsCursor:
+        return replace(self, shared=_SHARED)
+
+    def share_failed(self) -> SegmentsCursor:
+        """One lane could not do its share: the next step holds everybody behind the place against the segments."""
+        return replace(self, shared=_FAILED)

@@ -3,8 +3,8 @@
 A rule without dates changes its mind only about a customer who changed, one with dates only at the department's
 midnight. So all customers are read by the first run of a local day, after an edit of a segment and by full syncs, in
 one reading for all segments; every other run looks at those who changed. A full run also reads back who carries the
-tags, and so heals what somebody changed there by hand. A step does what fits into its time and keeps its place; a step
-that died is followed by a reading of all.
+tags, and so heals what somebody changed there by hand. Many tags go out over all lanes (tag_shares.py). A step does
+what fits into its time and keeps its place; a step that died is followed by a reading of all.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.membership_counts import MembershipCounts
 from chalicelib.domain.segments.segment import Segment
-from chalicelib.store.address_status import AddressStatuses
 from chalicelib.store.customer_reading import place_of
 from chalicelib.store.stores import Stores
 from chalicelib.store.tag_rechecks import TagRecheck
@@ -31,15 +28,19 @@ from chalicelib.sync.segments.changed_customers import ChangedCustomers
 from chalicelib.sync.segments.mailchimp_tags import TagKeeper
 from chalicelib.sync.segments.membership_diff import Differences
 from chalicelib.sync.segments.segment_notes import SegmentNotes
-from chalicelib.sync.segments.segment_work import Work
+from chalicelib.sync.segments.segment_work import Work, is_ready
 from chalicelib.sync.segments.segments_cursor import SegmentsCursor
 from chalicelib.sync.segments.tag_readiness import TagReadiness
+from chalicelib.sync.segments.tag_shares import TagShares, is_worth_sharing
+from chalicelib.sync.segments.work_opening import WorkOpener
 
 _CHECKS_AT_ONCE = 200
 # Where more addresses are noted, all customers are read: that costs no more and needs less memory.
 _MOST_CHANGED = 2_000
 # Who carries a tag takes 2 MB a segment.
 _READ_BACK_AT_ONCE = 16
+# Who enters or leaves segments by the thousand is sent over all lanes; fewer are through sooner than shared out.
+_CALLS_ALONE = 4
 # A segment that is edited again and again must not hold up the run: the run after this one takes the rest.
 _MOST_ROUNDS = 3
 
@@ -50,13 +51,22 @@ class SegmentsPhase:
     def __init__(self, *, stores: Stores, reader_for: ReaderFor, mailchimp_for: MailchimpFor, clock: Clock) -> None:
         self._departments, self._segments, self._customers = stores.departments, stores.segments, stores.customers
         self._checks, self._address_statuses, self._runs = stores.rechecks, stores.address_statuses, stores.runs
-        self._reader_for = reader_for
-        self._mailchimp_for = mailchimp_for
         self._clock = clock
         self._notes = SegmentNotes(stores.segments, stores.runs, stores.logs, clock)
         self._looks = AddressLooks(stores, clock)
         self._differences = Differences(members=stores.members, tags=stores.tags, note=self._notes.count)
         self._readiness = TagReadiness(stores, self._differences, self._notes, clock)
+        self._opener = WorkOpener(
+            stores=stores, reader_for=reader_for, mailchimp_for=mailchimp_for, notes=self._notes, clock=clock
+        )
+        self.shares = TagShares(
+            stores=stores,
+            differences=self._differences,
+            readiness=self._readiness,
+            notes=self._notes,
+            opener=self._opener,
+            clock=clock,
+        )
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
         """Bring segments to Mailchimp as long as there is time. Answers the run to continue with, or None at the end.
@@ -66,6 +76,8 @@ class SegmentsPhase:
         """
         if run.cursor == ENDED or department.audience is None:
             return None
+        if run.tag_shares:
+            return self.shares.send(run, department)
         is_first = not run.cursor
         progress = PhaseReporter(self._runs, run, "segments", self._clock)
         checks, is_all = self._due(run, department)
@@ -81,14 +93,14 @@ class SegmentsPhase:
                 return self._save(run, replace(place, looked_to=looked_to))
             if run.type != "segments":
                 self._address_statuses.looked_at(department.id, department.audience_id, looked_at)
-        work = self._work(run, department, checks, changed, progress, remaining)
+        work = self._opener.open(run, department, progress, remaining, checks=checks, changed=changed)
         work.leaves_some = not is_all
         is_known = is_first and is_all and len(checks) <= _MOST_CHANGED
         unfinished = self._bring_all(work, replace(place, is_looked=True), changed if is_known else None)
         progress.tell()
+        self._differences.keep_unsettled(work)
         if unfinished is not None:
             return unfinished
-        self._differences.keep_unsettled(work)
         self._remove_done(work, checks)
         self._runs.change(run.department_id, run.id, lambda stored: replace(stored, cursor=ENDED))
         return None
@@ -99,7 +111,7 @@ class SegmentsPhase:
         Where removed customers stay members, who is gone loses the tags by a sync, whose brake may stop it; a run for
         segments alone has no brake.
         """
-        checks = self._checks.all(department.id)
+        checks = [check for check in self._checks.ascending(department.id) if not check.is_left_by(run.id)]
         if run.type != "segments" or department.settings.consent.on_removed != "keep":
             return checks, True
         due = [check for check in checks if not check.is_gone]
@@ -148,6 +160,8 @@ class SegmentsPhase:
                     stopped = self._bring(work, keeper, batch, place, changed)
                     place = place.behind(batch)
                     work.seen.clear()
+                if stopped is not None and stopped.is_shared and not place.is_shared:
+                    return self.shares.hand_out(run, work.department, stopped)
                 if stopped is not None:
                     return self._save(run, stopped)
                 segments = [s for s in self._segments.all(department_id) if not (s.is_synced(audience_id) or s.fault)]
@@ -211,7 +225,7 @@ class SegmentsPhase:
         """Those of a batch whose differences can be sent, as they are stored now."""
         ids = {segment.id for segment in batch}
         known = (s for s in self._segments.all(work.department.id) if s.id in ids)
-        return [segment for segment in known if _is_ready(segment, work.audience_id, work.made_ready)]
+        return [segment for segment in known if is_ready(segment, work.audience_id, work.made_ready)]
 
     def _bring_changed(self, work: Work, ready: Sequence[Segment], changed: ChangedCustomers) -> bool:
         """Hold those who changed against the segments; False when time was over, so that all are read next."""
@@ -236,11 +250,15 @@ class SegmentsPhase:
         is_counting = place.is_passed
         if not place.is_passed:
             self._readiness.load_seen(work, segments)
-            passed = self._differences.carry_out(work, segments, work.reader.walk(after=place.at), after=place.at)
+            rows = () if place.is_shared else work.reader.walk(after=place.at)
+            work.most_calls = None if place.was_shared else _CALLS_ALONE
+            passed = self._differences.carry_out(work, segments, rows, after=place.at)
             troubled = self._notes.note_troubles(work, segments, passed)
             segments = [segment for segment in segments if segment.id not in troubled]
             if passed.stopped_at is not None:
-                return self._readiness.with_seen(work, replace(place, at=passed.stopped_at))
+                place = replace(place.without(troubled), at=passed.stopped_at)
+                is_shared = work.is_to_be_shared and is_worth_sharing(place.at)
+                return self._readiness.with_seen(work, place.shared_out() if is_shared else place)
             place = replace(place, is_passed=True)
         # Counting is one reading that cannot be cut: it gets the time of a new step.
         if segments and work.is_short_of_time and not is_counting:
@@ -250,37 +268,6 @@ class SegmentsPhase:
             # Who is gone and still to be looked at is not counted any more: only a reading of all counts right then.
             self._notes.note_counts(segment, counts.of(segment.id), at, read_on="" if work.leaves_some else place.day)
         return None
-
-    def _work(
-        self,
-        run: Run,
-        department: Department,
-        checks: Sequence[TagRecheck],
-        changed: ChangedCustomers,
-        progress: PhaseReporter,
-        remaining: Remaining,
-    ) -> Work:
-        return Work(
-            run=run,
-            department=department,
-            audience_id=department.audience_id,
-            today=today_in(ZoneInfo(department.timezone), self._clock()),
-            reader=self._reader_for(department),
-            mailchimp=self._mailchimp_for(department, remaining),
-            remaining=remaining,
-            rechecks=_rechecks_by_segment(checks),
-            load_statuses=lambda: self._known_address_statuses(run, department),
-            progress=progress,
-            looked_at=frozenset(check.address_key for check in checks),
-            states=changed.states,
-            goes_on=lambda: self._notes.goes_on(run),
-        )
-
-    def _known_address_statuses(self, run: Run, department: Department) -> AddressStatuses:
-        """Where addresses stand; nothing is known for sure while a plan of all of them is only partly carried out."""
-        if run.type == "segments" and department.replan_all:
-            return AddressStatuses({})
-        return self._address_statuses.load(department.id, department.audience_id)
 
     # ------------------------------------------------------------------------------------------------------ keeping
 
@@ -299,14 +286,6 @@ def _knows_the_rest(work: Work, ready: Sequence[Segment]) -> bool:
     return all(segment.read_on == day and segment.counts is not None for segment in ready)
 
 
-def _is_ready(segment: Segment, audience_id: str, made_ready: set[str]) -> bool:
-    """Whether the differences can be sent. An old fault is over only for a segment that this step has made ready."""
-    tag = segment.tag
-    if segment.deleting or segment.stale_marks or tag is None or (segment.fault and segment.id not in made_ready):
-        return False
-    return tag.audience_id == audience_id and tag.name == segment.name
-
-
 def _work_ahead(segments: Sequence[Segment], run: Run, audience_id: str) -> int | None:
     """About how many members must be read back or get or lose a tag; None when nothing is known of any."""
     expected = 0
@@ -323,12 +302,3 @@ def _batch(segments: Sequence[Segment], place: SegmentsCursor, run: Run) -> list
     """The segments that are dealt with next: all at once, unless the members of their tags are held in memory."""
     ahead = sorted((s for s in segments if s.id > place.after), key=lambda segment: segment.id)
     return ahead[:_READ_BACK_AT_ONCE] if run.type == "full" else ahead
-
-
-def _rechecks_by_segment(checks: Sequence[TagRecheck]) -> dict[str, set[str]]:
-    """Addresses that may carry a tag without a marked customer, by segment."""
-    rechecks: dict[str, set[str]] = {}
-    for check in checks:
-        for segment_id in check.segments:
-            rechecks.setdefault(segment_id, set()).add(check.address_key)
-    return rechecks

@@ -75,9 +75,9 @@ def test_the_pull_knows_from_its_first_page_how_many_members_there_are(
     told: list[tuple[str, PhaseCount]] = []
     put = RunStore.put_phase
 
-    def noted(self: RunStore, run: Run, phase: str, count: PhaseCount) -> None:
+    def noted(self: RunStore, run: Run, phase: str, count: PhaseCount, *, part: str = "") -> None:
         told.append((phase, count))
-        put(self, run, phase, count)
+        put(self, run, phase, count, part=part)
 
     monkeypatch.setattr(RunStore, "put_phase", noted)
     practice.sync("full")
