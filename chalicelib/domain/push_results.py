@@ -106,7 +106,7 @@ def consent_state_after(
 ) -> ConsentState:
     """The consent state after an operation of ours that changed a status on purpose; `now`: before its call."""
     if state.audience_id != audience_id:
-        state = ConsentState(audience_id=audience_id, opt_out=state.opt_out, erased=state.erased)
+        state = ConsentState(audience_id, opt_out=state.opt_out, erased=state.erased, told_no=state.told_no)
     if is_newer(state, now):
         return state
     state = replace(state, status=status, observed_at=now)

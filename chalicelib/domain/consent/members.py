@@ -58,6 +58,7 @@ class ConsentState:
     successor_key: str = ""  # address_key to which the person moved in Mailchimp; then `status` is `forgotten`
     spelling: str = ""  # Mailchimp's of the address in `audience_id`, where its domain is not written as we compare it
     no_seen_at: datetime | None = None  # the last no that Mailchimp showed, whether it stands or has ended
+    told_no: OptOut | None = None  # the last no that an event told of although the member was subscribed: overtaken.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class DeliveryState:
     rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
     contact_id: str = ""
+    subscribed_at: datetime | None = None  # when the last push set `subscribed` on purpose, by Mailchimp's clock
 
 
 @dataclass(frozen=True, slots=True)

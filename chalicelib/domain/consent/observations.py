@@ -233,7 +233,9 @@ def _status_after(
     if known.audience_id != audience_id:
         # First met in this audience. Who was here before any push of ours is never archived by us.
         pre_existing = ours is None if observation.pre_existing is None else observation.pre_existing
-        consent_state = ConsentState(audience_id=audience_id, opt_out=known.opt_out, pre_existing=pre_existing)
+        consent_state = ConsentState(
+            audience_id, opt_out=known.opt_out, pre_existing=pre_existing, told_no=known.told_no
+        )
     consent_state = replace(
         consent_state, status=observation.status, status_at=observation.status_at, observed_at=observation.observed_at
     )

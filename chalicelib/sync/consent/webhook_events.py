@@ -27,6 +27,7 @@ from chalicelib.mailchimp.webhook import HookEvent, read_event
 from chalicelib.store.stores import Stores
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
+from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
 from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
 
@@ -72,6 +73,7 @@ class Events:
         self._events, self._logs = stores.events, stores.logs
         self._observations = observations
         self._outbox = outbox
+        self._overtaken = OvertakenNoes(stores.members, observations)
         self._address_changes = AddressChanges(stores.members, observations)
         self._mailchimp_for = mailchimp_for
         self._clock = clock
@@ -118,7 +120,12 @@ class Events:
         observation = observation_of_event(event, seen)
         if observation is None or (seen.member is None and not self._is_known(department, event.address)):
             return Counter()
-        return self._observations.apply(department, [observation])
+        no, _ = _no_of(event, _happened_at(event, seen.asked_at))
+        if no is None or observation.status != "subscribed" or not self._is_known(department, event.address):
+            return self._observations.apply(department, [observation])
+        # Either somebody took the no back, which the next pull shows too, or a call of ours undid it. The person's own
+        # no is out of our calls' reach, so that one is an admin's.
+        return self._overtaken.note(department, event.address, replace(no, route="admin"))
 
     def _apply_address_change(
         self, event: HookEvent, department: Department, audience: Audience, mailchimp: MailchimpClient

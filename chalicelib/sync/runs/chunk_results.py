@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member
 from chalicelib.domain.departments import Department
@@ -38,10 +38,14 @@ from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
+from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 from chalicelib.sync.ports import ConsentObservations, Meter
 from chalicelib.sync.runs.progress import RETRY_MARK
 from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.sending import Sending
+
+# Where an answer does not tell when it changed a member, the change was made within this time of the call's beginning.
+_LONGEST_CALL = timedelta(minutes=2)
 
 
 class ChunkResults:
@@ -62,6 +66,7 @@ class ChunkResults:
         self._ledger = ledger
         self._pushed_members = pushed_members
         self._observations = observations
+        self._overtaken = OvertakenNoes(members, observations)
         self._meter = meter
 
     def keep(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> list[PushResult]:
@@ -74,6 +79,9 @@ class ChunkResults:
         for address in {one.operation.address for one in results if one.operation.address_key in erased}:
             sending.mailchimp.delete_permanently(sending.audience_id, address)
         self._remember_pushed(run, number, sending, results)
+        # Those kept by an earlier delivery as well: it may have died right here.
+        subscribed = {one.operation.address_key for one in results if one.operation.action == "subscribe"}
+        self._overtaken.apply(sending.department, subscribed, "sync")
         return results
 
     def _remember_pushed(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:
@@ -203,6 +211,13 @@ def _mark(batch: MemberBatch, one: PushResult) -> None:
         batch.unmark(marker)
 
 
+def _subscribed_at(one: PushResult, before: MemberStates | None, audience_id: str, now: datetime) -> datetime | None:
+    if one.operation.action == "subscribe":
+        return one.changed_at or now + _LONGEST_CALL
+    kept = before.delivery if before is not None else None
+    return kept.subscribed_at if kept is not None and kept.audience_id == audience_id else None
+
+
 def _put_delivery(
     batch: MemberBatch, audience_id: str, one: PushResult, known: dict[str, MemberStates], now: datetime
 ) -> None:
@@ -220,6 +235,7 @@ def _put_delivery(
             left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
             rule=operation.rule,
             contact_id=one.contact_id or member.contact_id,
+            subscribed_at=_subscribed_at(one, before, audience_id, now),
         )
         batch.put_delivery(operation.address_key, operation.address, delivery)
         if one.old == "absent":

@@ -1,0 +1,134 @@
+"""An admin's no in the midst of the very call that subscribes: only the webhook's event is left of it, and it counts.
+
+The event comes before or after the call's answer is kept, and the function may die anywhere between.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.mailchimp.webhook import HookEvent, write_event
+from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
+from chalicelib.sync.runs.chunk_results import ChunkResults
+from tests.sync.engine import PLENTY, Killed, Practice
+from tests.sync.runs.test_mid_call import die_once
+
+pytest_plugins = ("tests.sync.engine_fixtures",)
+
+ANN = "c1@clinic.test"
+
+
+def agreed(practice: Practice) -> None:
+    """Ann was silent and has said yes in PracBill since: the next sync subscribes her."""
+    practice.customer("1", ANN, None)
+    practice.customers(1, start=2)
+    practice.sync("full")
+    practice.edit("1", marketing_consent={"status": "subscribed", "changed_at": "2026-03-02T12:11:00Z"})
+    practice.engine.clock.move(minutes=20)
+
+
+def agreed_and_unsubscribed(practice: Practice) -> None:
+    """The same, and an admin unsubscribes her while the next call runs."""
+    agreed(practice)
+    practice.meanwhile("admin_unsubscribe", ANN)
+
+
+def told_by_webhook(practice: Practice, fired_at: str) -> str:
+    event = HookEvent("unsubscribe", practice.id, practice.audience_id, ANN, fired_at, action="unsub", reason="manual")
+    return practice.engine.service.events.apply_event(write_event(event), lambda: PLENTY)
+
+
+def called_at(practice: Practice) -> str:
+    pushed_at = practice.known(ANN).pushed_at
+    assert pushed_at is not None
+    return pushed_at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def changed_at(practice: Practice) -> str:
+    """The second in which the call undid what the admin did."""
+    return str(practice.member(ANN)["last_changed"])[:19].replace("T", " ")
+
+
+def fired_now(practice: Practice) -> str:
+    return practice.engine.clock().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def check_undone_no_counts(practice: Practice) -> None:
+    """The no that the call undid is known, in the ledger and told to PracBill; the next sync carries it out."""
+    opt_out = practice.known(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "admin"
+    rules = [entry.rule for entry in practice.ledger(ANN)]
+    assert rules.count("unsubscribed-meanwhile") == 1
+    assert "subscribed-there" not in rules, "nobody in Mailchimp subscribed her"
+    practice.sync()
+    assert practice.audience()[ANN] == "unsubscribed"
+    assert set(practice.told()) == {(ANN, "unsubscribed")}
+    practice.sync("full")
+    practice.sync()
+    assert practice.audience()[ANN] == "unsubscribed"
+    assert practice.audience()["c2@clinic.test"] == "subscribed"
+    assert practice.marks() == {}
+
+
+def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_after_the_run(practice: Practice) -> None:
+    agreed_and_unsubscribed(practice)
+    practice.sync(minutes=0)
+    assert practice.audience()[ANN] == "subscribed"
+    assert told_by_webhook(practice, called_at(practice)) == "applied"
+    check_undone_no_counts(practice)
+
+
+def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_before_the_answer_is_kept(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed_and_unsubscribed(practice)
+    die_once(monkeypatch, ChunkResults, "keep")
+    run_id = practice.start()
+    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    assert practice.known(ANN).opt_out is None
+    told_by_webhook(practice, changed_at(practice))
+    assert practice.known(ANN).opt_out is None, "nothing explains the status yet"
+    practice.engine.work()
+    assert practice.run(run_id).status == "success"
+    check_undone_no_counts(practice)
+
+
+def test_an_admins_no_that_our_call_undid_counts_though_the_function_dies_before_looking_for_it(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed_and_unsubscribed(practice)
+    die_once(monkeypatch, OvertakenNoes, "apply")
+    die_once(monkeypatch, ChunkResults, "keep")
+    practice.start()
+    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    with pytest.raises(Killed):
+        told_by_webhook(practice, changed_at(practice))
+    practice.engine.work()
+    check_undone_no_counts(practice)
+
+
+def test_an_older_no_that_the_person_took_back_is_not_taken_for_one_that_our_call_undid(practice: Practice) -> None:
+    agreed(practice)
+    long_ago = (practice.engine.clock() - timedelta(days=2)).strftime("%Y-%m-%d %H:%M:%S")
+    practice.sync(minutes=0)
+    told_by_webhook(practice, long_ago)
+    assert practice.known(ANN).opt_out is None
+    practice.sync()
+    assert (practice.audience()[ANN], practice.told()) == ("subscribed", [])
+
+
+def test_a_no_that_came_after_our_call_and_was_taken_back_is_not_one_that_it_undid(practice: Practice) -> None:
+    agreed(practice)
+    practice.sync(minutes=0)
+    practice.engine.clock.move(minutes=1)
+    practice.act("unsubscribe", ANN)
+    fired_at = fired_now(practice)
+    practice.engine.clock.move(minutes=1)
+    practice.act("resubscribe", ANN)
+    told_by_webhook(practice, fired_at)
+    assert practice.known(ANN).opt_out is None
+    practice.sync()
+    assert practice.audience()[ANN] == "subscribed"
