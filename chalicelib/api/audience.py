@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from chalicelib.api.bodies import NewAudienceBody, NoBody, SelectAudienceBody
 from chalicelib.api.cursors import Listing
-from chalicelib.api.queries import NoQuery, PageQuery
+from chalicelib.api.queries import AudiencesQuery, NoQuery
 from chalicelib.api.routing import Call, Need, PlainCall, Routes
 from chalicelib.contract.account import AudienceList, AudienceOverview
 
@@ -14,11 +14,16 @@ routes = Routes("Audience")
 
 
 @routes.get("/departments/{department_id}/audiences", needs=Need.READ)
-def list_audiences(call: Call[NoBody, PageQuery]) -> AudienceList:
-    """List the account's audiences, and say whether another may be created."""
-    found = call.services.audiences.list(call.department_id)
-    page = Listing("audiences", call.department_id).page_of_all(
-        found.items, key=lambda audience: audience.id, limit=call.query.limit, cursor=call.query.cursor
+def list_audiences(call: Call[NoBody, AudiencesQuery]) -> AudienceList:
+    """List the account's audiences, and say whether another may be created.
+
+    With a name it tells whether the account has an audience of that name already: Mailchimp allows a second one, which
+    nobody can tell from the first.
+    """
+    query = call.query
+    found = call.services.audiences.list(call.department_id, name=query.name)
+    page = Listing("audiences", call.department_id, (query.name,)).page_of_all(
+        found.items, key=lambda audience: audience.id, limit=query.limit, cursor=query.cursor
     )
     return replace(found, items=page.items, next_cursor=page.next_cursor)
 

@@ -33,6 +33,7 @@ _OUTCOMES = "|".join(get_args(Outcome))
 _SEVERAL_OUTCOMES = f"^({_OUTCOMES})(,({_OUTCOMES}))*$"
 _Word = Annotated[str, StringConstraints(pattern=CODE_FORM)]
 _Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200)]
+_SoughtName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _CustomerId = Annotated[str, StringConstraints(pattern=CUSTOMER_ID_FORM)]
 
 
@@ -103,6 +104,15 @@ class PageQuery(Query):
     ] = DEFAULT_LIMIT
     cursor: Annotated[
         str | None, Field(description="`next_cursor` of the page before; leave it out for the first page.")
+    ] = None
+
+
+class AudiencesQuery(PageQuery):
+    """The account's audiences of one name only."""
+
+    name: Annotated[
+        _SoughtName | None,
+        Field(description="Only those of this name. Capital and small letters are the same."),
     ] = None
 
 

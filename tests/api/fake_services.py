@@ -130,8 +130,8 @@ class FakeConnections(Fake):
 
 
 class FakeAudiences(Fake):
-    def list(self, department_id: str) -> AudienceList:
-        self.note("audiences", department_id)
+    def list(self, department_id: str, *, name: str | None = None) -> AudienceList:
+        self.note("audiences", department_id, name)
         return AudienceList(
             tuple(AudienceSummary(f"a{n}", f"Audience {n}", n) for n in range(3)), False, "The plan allows three."
         )

@@ -41,7 +41,8 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
     ("GET", f"{D}/connection", None, 200, ("status", "d1")),
     ("PUT", f"{D}/connection", {"api_key": f"  {KEY}\n"}, 200, ("connect", "d1", KEY, "user-7")),
     ("DELETE", f"{D}/connection", None, 200, ("disconnect", "d1", "user-7")),
-    ("GET", f"{D}/audiences", None, 200, ("audiences", "d1")),
+    ("GET", f"{D}/audiences", None, 200, ("audiences", "d1", None)),
+    ("GET", f"{D}/audiences?name=%20Caf%C3%A9%20News%20", None, 200, ("audiences", "d1", "Café News")),
     (
         "POST",
         f"{D}/audiences",

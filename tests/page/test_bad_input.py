@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from infra.local.stack import LocalStack
 from tests.page.department import Department
@@ -231,6 +231,44 @@ def fill_audience(page: Page) -> Locator:
     }.items():
         overview.get_by_role("textbox", name=name, exact=True).fill(value)
     return overview
+
+
+def test_a_second_audience_of_a_name_is_asked_about_before_it_is_made(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    present = connected.call("GET", "/audience")["name"]
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST" and request.url.endswith("/audiences"):
+            sent.append(request.headers["idempotency-key"])
+
+    page.on("request", note)
+    refuse(page, "**/departments/*/audiences", 500, "internal", method="POST")
+    open_page(page, stack)
+    overview = fill_audience(page)
+    name = overview.get_by_role("textbox", name="Audience Name")
+    create = overview.get_by_role("button", name="Create", exact=True)
+    name.fill(f" {present.upper()}")
+    create.click()
+    question = page.get_by_role("dialog", name="Create a second audience with this name?")
+    expect(question).to_contain_text(f"already has the audience {present} (")
+    expect(question.get_by_role("button", name="Go back")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(name).to_be_focused()
+    expect(name).to_have_value(f" {present.upper()}")
+    assert sent == []
+
+    create.click()
+    question.get_by_role("button", name="Create a second one").click()
+    expect(overview.get_by_role("alert")).to_contain_text("Something went wrong in the service.")
+    # The lost answer may have been that it is made: the same attempt goes on, and nobody is asked again.
+    with page.expect_response("**/departments/*/audiences"):
+        create.click()
+    expect(question).to_be_hidden()
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
 
 
 def test_a_field_of_the_audience_that_mailchimp_refuses_is_marked(

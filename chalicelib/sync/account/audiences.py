@@ -22,6 +22,7 @@ from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
 from chalicelib.domain.preflight import PreFlight, check_audience, differ
+from chalicelib.domain.segments.validation import name_key
 from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.http_client.calls import UncertainCreation
 from chalicelib.mailchimp.answers import Audience as RemoteAudience
@@ -81,11 +82,12 @@ class Audiences:
         self._requests = requests
         self._clock = clock
 
-    def list(self, department_id: str) -> AudienceList:
-        """The account's audiences, and whether its plan allows another."""
+    def list(self, department_id: str, *, name: str | None = None) -> AudienceList:
+        """The account's audiences, or those of one name, and whether its plan allows another."""
         with self._accounts.open(department_id) as linked:
             found = linked.client.audiences()
-        return AudienceList(_summaries(found), found.may_create, None if found.may_create else _plan_words(found))
+        items = tuple(one for one in _summaries(found) if name is None or name_key(one.name) == name_key(name))
+        return AudienceList(items, found.may_create, None if found.may_create else _plan_words(found))
 
     def create(self, department_id: str, audience: NewAudience, *, by: str, key: str = "") -> AudienceOverview:
         """Create an audience and select it; with a `key` only once, however often the request comes.

@@ -53,6 +53,16 @@ def test_the_accounts_audiences_are_listed_with_their_counts(office: Office) -> 
     assert (found.may_create, found.reason) == (True, None)
 
 
+def test_audiences_of_one_name_are_those_that_staff_would_take_for_the_same(office: Office) -> None:
+    office.connect()
+    clients, _ = office.new_audience("Café Clients"), office.new_audience("Café Clients 2")
+    for name in ("Café Clients", " CAFÉ clients ", "Cafe\u0301 Clients"):
+        found = office.audiences.list(office.department_id, name=name)
+        assert [one.id for one in found.items] == [clients], name
+        assert found.may_create
+    assert office.audiences.list(office.department_id, name="Café").items == ()
+
+
 def test_a_plan_that_allows_no_further_audience_says_why(office: Office) -> None:
     office.connect()
     office.mailchimp.control.set_plan(1)

@@ -1,4 +1,4 @@
-// The entries of the Sync Logs that are shown, newest first.
+// The entries of the Sync Logs that are shown, newest first, and from which days.
 
 import type { LogEntry } from '../api/types.ts';
 
@@ -19,4 +19,35 @@ export function readAgain(before: Found | undefined, newest: Found): Found {
 
 function isSame(one: LogEntry, other: LogEntry): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Days as a date field gives them, such as 2026-11-28; empty for any. */
+export interface Days {
+  readonly first: string;
+  readonly last: string;
+}
+
+/** From the beginning of the first day to the end of the last one, where the reader is: the entries' dates are told in
+ *  that zone too. */
+export function spanOf({ first, last }: Days): { since?: string; until?: string } {
+  const since = beginning(first, 0);
+  const until = areTurnedRound({ first, last }) ? undefined : beginning(last, 1);
+  return { ...(since && { since }), ...(until && { until }) };
+}
+
+/** Whether the last day is before the first one; then it does not count. */
+export function areTurnedRound({ first, last }: Days): boolean {
+  return isWhole(first) && isWhole(last) && last < first;
+}
+
+/** While somebody types 2026, the field's year is 0002, 0020 and 0202. */
+function isWhole(day: string): boolean {
+  return /^[12]\d{3}-/.test(day);
+}
+
+function beginning(day: string, later: number): string | undefined {
+  if (!isWhole(day)) return undefined;
+  const moment = new Date(`${day}T00:00`);
+  moment.setDate(moment.getDate() + later);
+  return moment.toISOString();
 }

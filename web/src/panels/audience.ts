@@ -29,6 +29,7 @@ const EMPTY: NewAudienceForm = {
 // How long nobody may have typed in a field before it is said what is wrong with it.
 const LOOK_AFTER_MS = 600;
 type FieldName = keyof NewAudienceForm;
+type Offered = AudienceList['items'][number];
 
 @element('pbm-audience')
 export class AudiencePanel extends Panel<PanelData> {
@@ -51,6 +52,8 @@ export class AudiencePanel extends Panel<PanelData> {
   @state() private errors: Readonly<Record<string, string>> = {};
   /** One attempt to create has one key, so that a second press after a lost answer makes no second audience. */
   #attempt = '';
+  /** The name that is sent, or that somebody wants although the account has an audience of that name. */
+  #sure = '';
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #form: Ref<HTMLFormElement> = createRef();
 
@@ -127,15 +130,9 @@ export class AudiencePanel extends Panel<PanelData> {
   }
 
   #choice(found: AudienceList, present: Audience | null): TemplateResult {
-    const { texts, format } = this.page;
+    const { texts } = this.page;
     const words = texts.audience;
-    const choices = found.items.map((one) => ({
-      value: one.id,
-      label:
-        one.member_count === null
-          ? one.name
-          : words.choose.option(one.name, format.count(one.member_count, words.members_)),
-    }));
+    const choices = found.items.map((one) => ({ value: one.id, label: this.#labelOf(one) }));
     return html`<div class="stack">
       ${
         choices.length === 0
@@ -168,6 +165,12 @@ export class AudiencePanel extends Panel<PanelData> {
         ${button({ label: texts.common.cancel, kind: 'plain', onPress: () => void this.#close() })}
       </div>
     </div>`;
+  }
+
+  #labelOf({ name, member_count: members }: Offered): string {
+    const { texts, format } = this.page;
+    const { choose, members_ } = texts.audience;
+    return members === null ? name : choose.option(name, format.count(members, members_));
   }
 
   #createForm(): TemplateResult {
@@ -304,7 +307,7 @@ export class AudiencePanel extends Panel<PanelData> {
     this.problem = null;
     this.form = EMPTY;
     this.errors = {};
-    this.#attempt = '';
+    this.#attempt = this.#sure = '';
     await this.focusOn('#heading');
   }
 
@@ -313,6 +316,7 @@ export class AudiencePanel extends Panel<PanelData> {
     this.errors = this.#wrong(Object.keys(EMPTY) as FieldName[]);
     if (Object.values(this.errors).some((words) => words !== '')) return this.#showErrors();
     const body: NewAudience = newAudience(this.form);
+    if (!(await this.#isSureOf(body.name))) return;
     const created = await this.perform('create', () =>
       this.page.client.ask((calls) =>
         calls.POST('/departments/{department_id}/audiences', {
@@ -323,6 +327,25 @@ export class AudiencePanel extends Panel<PanelData> {
     );
     if (created !== undefined) return this.#selected(created.name);
     await this.#refused();
+  }
+
+  /** Mailchimp allows a second audience of a name. An attempt that goes on is not asked about: it may have made the first. */
+  async #isSureOf(name: string): Promise<boolean> {
+    if (name === this.#sure) return true;
+    const params = { path: this.#path, query: { name, limit: 1 } };
+    const found = await this.perform('create', () =>
+      this.page.client.ask((calls) => calls.GET('/departments/{department_id}/audiences', { params })),
+    );
+    if (found === undefined || (found.items[0] && !(await this.#wantsTwin(found.items[0])))) return false;
+    this.#sure = name;
+    return true;
+  }
+
+  async #wantsTwin(there: Offered): Promise<boolean> {
+    const { title, body, yes, no } = this.page.texts.audience.create.twin;
+    const wanted = await this.confirm({ title, body: body(this.#labelOf(there)), yes, no });
+    if (!wanted) await this.focusOn('#name');
+    return wanted;
   }
 
   async #refused(): Promise<void> {

@@ -4,26 +4,28 @@ import { css, html, nothing, type PropertyValues, type TemplateResult } from 'li
 import { state } from 'lit/decorators.js';
 import { download, readCsv } from '../api/csv.ts';
 import type { LogEntry } from '../api/types.ts';
-import { type Found, readAgain } from '../model/logs.ts';
+import { areTurnedRound, type Days, type Found, readAgain, spanOf } from '../model/logs.ts';
 import { newerRun } from '../model/run.ts';
 import { dataOf, type State } from '../model/state.ts';
 import { messageOf } from '../text/said.ts';
 import { Panel } from '../ui/base.ts';
 import { button } from '../ui/button.ts';
 import { element } from '../ui/define.ts';
-import { selectField } from '../ui/field.ts';
+import { selectField, textField } from '../ui/field.ts';
 import { type Icon, icon } from '../ui/icons.ts';
 import { Loader } from '../ui/loader.ts';
 import { exactMoment } from '../ui/moment.ts';
 
-interface Filters {
+interface Choices {
   readonly direction: '' | 'push' | 'pull';
   readonly type: '' | 'incremental' | 'full';
   readonly status: '' | 'success' | 'error' | 'skipped';
   readonly trigger: '' | LogEntry['trigger'];
 }
 
-const ALL: Filters = { direction: '', type: '', status: '', trigger: '' };
+type Filters = Choices & Days;
+
+const ALL: Filters = { direction: '', type: '', status: '', trigger: '', first: '', last: '' };
 const SIGNS: Readonly<Record<LogEntry['status'], [Icon, string]>> = {
   success: ['check', 'good'],
   error: ['cross', 'bad'],
@@ -69,7 +71,7 @@ export class LogsPanel extends Panel<Found> {
     if (state.is === 'loading') return; // else all is asked for again once the newest run is known
     // A run that ended has written an entry.
     const run = newerRun(this.page.run, dataOf(state)?.newest_run ?? null);
-    const list = JSON.stringify([department, this.filters]);
+    const list = JSON.stringify([department, this.#chosen]);
     const wanted = JSON.stringify([list, run?.id, run?.status]);
     if (wanted === this.#askedFor) return;
     this.#askedFor = wanted;
@@ -112,7 +114,7 @@ export class LogsPanel extends Panel<Found> {
   #filterFields(): TemplateResult {
     const words = this.page.texts.logs;
     const all = { value: '', label: words.filters.all };
-    const choice = (name: keyof Filters, of: Readonly<Record<string, string>>): TemplateResult =>
+    const choice = (name: keyof Choices, of: Readonly<Record<string, string>>): TemplateResult =>
       selectField({
         id: name,
         label: words.filters[name],
@@ -120,9 +122,19 @@ export class LogsPanel extends Panel<Found> {
         choices: [all, ...Object.entries(of).map(([value, label]) => ({ value, label }))],
         onChange: (value) => this.#filter({ ...this.filters, [name]: value } as Filters),
       });
+    const day = (name: keyof Days, error?: string): TemplateResult =>
+      textField({
+        id: name,
+        type: 'date',
+        label: words.filters[name],
+        value: this.filters[name],
+        error,
+        onInput: (value) => this.#filter({ ...this.filters, [name]: value }),
+      });
     return html`<div class="filters">
       ${choice('direction', words.directions)} ${choice('type', words.types)} ${choice('status', words.statuses)}
-      ${choice('trigger', words.triggers)}
+      ${choice('trigger', words.triggers)} ${day('first')}
+      ${day('last', areTurnedRound(this.filters) ? words.turnedRound : '')}
       ${button({ label: words.csv, icon: 'download', busy: this.doing === 'csv', onPress: () => void this.#csv() })}
     </div>`;
   }
@@ -179,8 +191,10 @@ export class LogsPanel extends Panel<Found> {
       this.announce(format.count(found.items.length, texts.logs.entries));
   }
 
-  get #chosen(): { [Name in keyof Filters]?: Exclude<Filters[Name], ''> } {
-    return Object.fromEntries(Object.entries(this.filters).filter(([, value]) => value !== ''));
+  get #chosen(): { [Name in keyof Choices]?: Exclude<Choices[Name], ''> } & ReturnType<typeof spanOf> {
+    const { first, last, ...choices } = this.filters;
+    const chosen = Object.entries(choices).filter(([, value]) => value !== '');
+    return { ...Object.fromEntries(chosen), ...spanOf({ first, last }) };
   }
 
   async #csv(): Promise<void> {

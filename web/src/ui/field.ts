@@ -5,6 +5,9 @@ import { ifDefined } from 'lit/directives/if-defined.js';
 import { live } from 'lit/directives/live.js';
 import { icon } from './icons.ts';
 
+// Years have four digits: after them the next part of the date is typed.
+const LAST_DAY = '9999-12-31';
+
 interface FieldOptions {
   /** Unique in its root. */
   readonly id: string;
@@ -18,7 +21,7 @@ interface FieldOptions {
 export interface TextFieldOptions extends FieldOptions {
   readonly onInput: (value: string, event: InputEvent) => void;
   readonly onChange?: (value: string) => void;
-  readonly type?: 'text' | 'email' | 'search';
+  readonly type?: 'text' | 'email' | 'search' | 'date';
   readonly inputMode?: 'text' | 'numeric' | 'decimal' | 'email';
   readonly autocomplete?: string;
   readonly required?: boolean;
@@ -49,6 +52,7 @@ export function textField(options: TextFieldOptions): TemplateResult {
       autocapitalize=${ifDefined(options.secret ? 'off' : undefined)}
       list=${ifDefined(options.list)}
       maxlength=${ifDefined(options.maxLength)}
+      max=${ifDefined(type === 'date' ? LAST_DAY : undefined)}
       aria-required=${ifDefined(options.required ? 'true' : undefined)}
       aria-invalid=${ifDefined(options.error ? 'true' : undefined)}
       aria-describedby=${ifDefined(describedBy(options))}

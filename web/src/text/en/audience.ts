@@ -54,6 +54,13 @@ export const audience = {
     action: 'Create',
     busy: 'Creating the audience …',
     cancel: 'Cancel',
+    twin: {
+      title: 'Create a second audience with this name?',
+      body: (audience: string) =>
+        `Your Mailchimp account already has the audience ${audience}. In Mailchimp, two audiences of one name are hard to tell apart. To use the one you have, go back, cancel, and choose it.`,
+      yes: 'Create a second one',
+      no: 'Go back',
+    },
     limit: {
       words: 'Your Mailchimp plan allows no further audience.',
       fix: 'Choose one of the audiences you have.',
