@@ -10,22 +10,27 @@ from collections.abc import Iterable
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-# Folders with a server of their own, then the longest files; the rest follows in the order of its names.
-_TOGETHER = ("tests/page/", "tests/stack/", "tests/conformance/", "tests/store/")
+# Those of the page's tests that look at it on the local stack; to the others it is shown by one process.
+PAGE_ON_THE_STACK = (
+    "tests/page/test_embedding.py",
+    "tests/page/test_journey.py::test_the_guide_from_key_to_disconnect[mouse]",
+)
+# What has a server of its own, then the longest files; the rest follows in the order of its names.
+_TOGETHER = (PAGE_ON_THE_STACK, ("tests/page/",), ("tests/stack/",), ("tests/conformance/",), ("tests/store/",))
 _EARLY = ("tests/sync/runs/test_crashes", "tests/soak/", "tests/sync/runs/", "tests/sync/segments/", "tests/sync/")
 
 
 class OneServerAWorker(LoadScopeScheduling):  # type: ignore[misc] # the library has no types
-    """Hands out whole folders or whole files."""
+    """Hands out what has one server, or whole files."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return next((folder for folder in _TOGETHER if file.startswith(folder)), file)
+        return next((starts[-1] for starts in _TOGETHER if nodeid.startswith(starts)), nodeid.partition("::")[0])
 
 
-def by_length(paths: Iterable[str]) -> dict[str, int]:
-    """For each path its place in the order."""
-    first = (*_TOGETHER, *_EARLY)
+def by_length(nodeids: Iterable[str]) -> dict[str, int]:
+    """For each test its place in the order."""
+    first = (*_TOGETHER, *((start,) for start in _EARLY))
     return {
-        path: next((place for place, start in enumerate(first) if path.startswith(start)), len(first)) for path in paths
+        nodeid: next((place for place, start in enumerate(first) if nodeid.startswith(start)), len(first))
+        for nodeid in nodeids
     }

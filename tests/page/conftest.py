@@ -1,13 +1,15 @@
-"""The page in a real browser, embedded by the stand-in of PracBill's front end, on a stack of its own.
+"""The page in a real browser, embedded by the stand-in of PracBill's front end.
 
-One stack and one browser a session; a context, and with it a page without memory, a test. Elements are found by role
-and name, which tests their names, too.
+The files that PAGE_ON_THE_STACK names look at it on the local stack, all others as one process serves it
+(one_process.py). One of each and one browser a session; a context, and with it a page without memory, a test. Elements
+are found by role and name, which tests their names, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -16,8 +18,10 @@ from infra.deploy import page as building
 from infra.local import processes
 from infra.local.browser import find_browser
 from infra.local.stack import LocalStack
+from tests.distribution import PAGE_ON_THE_STACK
 from tests.page.department import Department
 from tests.page.embedding import OwnHost
+from tests.page.one_process import StackInOneProcess
 
 # Few syncs run here at once, and each worker that is started takes a second of a processor.
 WORKERS = {"sync_worker": 3, "event_worker": 1}
@@ -26,23 +30,49 @@ STEP_MS = 20_000
 expect.set_options(timeout=STEP_MS)
 
 
-@pytest.fixture(scope="session")
-def own_host() -> OwnHost:
-    """A host for pages of a test's own; it starts with the stack, which must know its origin before."""
-    return OwnHost(processes.choose_port())
+Served = tuple[LocalStack, OwnHost]
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, own_host: OwnHost) -> Iterator[LocalStack]:
-    """A small department, a Mailchimp that answers at once, and the hosts."""
+def on_the_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with _served(LocalStack, tmp_path_factory.mktemp("stack")) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with _served(StackInOneProcess, tmp_path_factory.mktemp("process")) as served:
+        yield served
+
+
+@contextmanager
+def _served(kind: type[LocalStack], folder: Path) -> Iterator[Served]:
+    """A small department, a Mailchimp that answers at once, and two hosts; both origins are known from the start."""
     building.build()
-    folder, environment = tmp_path_factory.mktemp("stack"), {"ALLOWED_ORIGINS": own_host.url}
-    with LocalStack(
-        folder, latency=False, customers=120, host=True, environment=environment, workers=WORKERS
-    ) as started:
-        own_host.start(started)
-        yield started
+    own_host = OwnHost(processes.choose_port())
+    environment = {"ALLOWED_ORIGINS": own_host.url}
+    with kind(folder, latency=False, customers=120, host=True, environment=environment, workers=WORKERS) as stack:
+        own_host.start(stack)
+        yield stack, own_host
         own_host.stop()
+
+
+@pytest.fixture(scope="module")
+def served(request: pytest.FixtureRequest) -> Served:
+    on_the_stack = request.node.nodeid.startswith(PAGE_ON_THE_STACK)
+    found: Served = request.getfixturevalue("on_the_stack" if on_the_stack else "in_one_process")
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(served: Served) -> LocalStack:
+    return served[0]
+
+
+@pytest.fixture(scope="module")
+def own_host(served: Served) -> OwnHost:
+    """A host for pages of a test's own."""
+    return served[1]
 
 
 @pytest.fixture(scope="session")

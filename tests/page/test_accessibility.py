@@ -1,7 +1,7 @@
 """Every panel in every state, light and dark: axe finds nothing, nothing scrolls sideways or jumps.
 
-Nothing scrolls sideways on any of three widths. axe, which takes long, looks at each panel's first state, and all
-around it, on all of them, and at the panel alone in its other states on the narrowest.
+Nothing scrolls sideways on any of three widths. axe, which takes long, looks at each view as one sees it first, all its
+panels and what is around them, on all of them, and at a panel alone in its other states on the narrowest.
 """
 
 from __future__ import annotations
@@ -34,8 +34,12 @@ new PerformanceObserver((list) => {
 
 
 def is_first(shown: Shown) -> bool:
-    """The first of its panel's states, which stands for all where looking at each would take too long."""
-    return shown == next(one for one in SHOWN if one.panel == shown.panel)
+    """The first state of its view: all of the view is looked at, which would take too long in each."""
+    return shown == next(one for one in SHOWN if _place(one) == _place(shown))
+
+
+def _place(shown: Shown) -> tuple[object, ...]:
+    return shown.view, shown.connected, shown.item
 
 
 @lru_cache(maxsize=1)

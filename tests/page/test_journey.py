@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from infra.local.stack import LocalStack
 from tests.page.department import Department
-from tests.page.embedding import OwnHost
 from tests.page.hands import Hands, Keyboard, Mouse
 from tests.page.panels import CUSTOMER, panel
 
@@ -58,10 +56,13 @@ class Traveller:
 
 
 @pytest.fixture(params=["mouse", "keyboard"])
-def traveller(request: pytest.FixtureRequest, page: Page, own_host: OwnHost, stack: LocalStack) -> Iterator[Traveller]:
+def traveller(request: pytest.FixtureRequest, page: Page) -> Iterator[Traveller]:
+    """By mouse on the local stack, by keyboard as one process serves the page."""
+    is_mouse = request.param == "mouse"
+    stack, own_host = request.getfixturevalue("on_the_stack" if is_mouse else "in_one_process")
     practice = Department.found(stack, customers=40)
     own_host.open(page, "ELEMENT", department_id=practice.id)
-    yield Traveller(page, Mouse() if request.param == "mouse" else Keyboard(page), practice)
+    yield Traveller(page, Mouse() if is_mouse else Keyboard(page), practice)
     practice.mailchimp("clear_faults")
 
 
