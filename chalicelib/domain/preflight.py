@@ -23,17 +23,21 @@ _CONTENTS = {
     "ADDRESS": "addresses",
 }
 # Findings about webhooks, which a look at the fields does not renew.
-WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks"})
+WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks", "audience_shared"})
 _FIELDS_PAGE = "Audience, Settings, Audience fields and *|MERGE|* tags"
 
 
 @dataclass(frozen=True, slots=True)
 class AudienceTraits:
-    """What else an audience says of itself. `foreign_hook_hosts` are the servers that other webhooks report to."""
+    """What else an audience says of itself. `foreign_hook_hosts` are the servers that other webhooks report to.
+
+    `is_shared`: a webhook of another department's is among them.
+    """
 
     double_optin: bool = False
     marketing_permissions: bool = False
     foreign_hook_hosts: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +170,19 @@ _MARKETING_PERMISSIONS = Finding(
     "none, and campaigns that are limited to a permission do not reach them.",
     "Let people tick permissions on a Mailchimp form, or do not limit campaigns for synced customers to a permission.",
 )
+_SHARED = Finding(
+    "audience_shared",
+    "warning",
+    "Another department keeps this audience up to date, too. When either of them removes a customer, the contact may "
+    "be archived although the other one still has the customer.",
+    "Choose an audience of its own for each department.",
+)
 
 
 def _traits(traits: AudienceTraits) -> list[Finding]:
     findings = [_DOUBLE_OPTIN] if traits.double_optin else []
     findings += [_MARKETING_PERMISSIONS] if traits.marketing_permissions else []
+    findings += [_SHARED] if traits.is_shared else []
     hosts = sorted(set(traits.foreign_hook_hosts))
     if hosts:
         findings.append(

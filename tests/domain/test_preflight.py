@@ -105,6 +105,11 @@ def test_what_is_merely_good_to_know_is_told_as_information(traits: AudienceTrai
     assert (finding.code, finding.severity) == (code, "info")
 
 
+def test_an_audience_that_another_department_keeps_too_is_a_warning() -> None:
+    (finding,) = check_audience(COMPLETE, AudienceTraits(is_shared=True), country="AU").findings
+    assert (finding.code, finding.severity) == ("audience_shared", "warning")
+
+
 def test_each_server_with_a_webhook_is_named_once() -> None:
     traits = AudienceTraits(foreign_hook_hosts=("shop.test", "crm.test", "crm.test"))
     (finding,) = check_audience(COMPLETE, traits, country="AU").findings

@@ -170,11 +170,10 @@ def create_missing(client: MailchimpClient, audience_id: str, fields: tuple[Merg
     return CompletedFields(fields, tuple(refused))
 
 
-def traits_of(remote: RemoteAudience, foreign_hook_hosts: tuple[str, ...] = ()) -> AudienceTraits:
+def traits_of(remote: RemoteAudience) -> AudienceTraits:
     return AudienceTraits(
         double_optin=remote.double_optin,
         marketing_permissions=remote.marketing_permissions,
-        foreign_hook_hosts=foreign_hook_hosts,
     )
 
 

@@ -192,8 +192,13 @@ class Audiences:
     def _pre_flight(self, linked: LinkedAccount, remote: RemoteAudience) -> tuple[CompletedFields, PreFlight]:
         client, department = linked.client, linked.department
         found = create_missing(client, remote.id, client.merge_fields(remote.id))
-        hosts = self._hooks.foreign_hosts(department.id, client.webhooks(remote.id))
-        return found, check_audience(found.fields, traits_of(remote, hosts), country=department.country)
+        hooks = client.webhooks(remote.id)
+        traits = replace(
+            traits_of(remote),
+            foreign_hook_hosts=self._hooks.foreign_hosts(department.id, hooks),
+            is_shared=self._hooks.is_shared(department.id, hooks),
+        )
+        return found, check_audience(found.fields, traits, country=department.country)
 
     def _selected(
         self, remote: RemoteAudience, found: CompletedFields, checked: PreFlight, department: Department

@@ -139,9 +139,14 @@ class WebhookRegistration:
 
     def foreign_hosts(self, department_id: str, listed: Iterable[Webhook]) -> tuple[str, ...]:
         """The servers that webhooks other than ours report to. Their full addresses may hold secrets of others."""
-        record = self._record(department_id)
-        hosts = (urlsplit(hook.url).hostname for hook in listed if not self._is_ours(department_id, hook, record))
+        record, root = self._record(department_id), self._root()
+        others = (hook.url for hook in listed if not self._is_ours(department_id, hook, record))
+        hosts = (urlsplit(url).hostname for url in others if not url.startswith(root))
         return tuple(host or "an unknown server" for host in hosts)
+
+    def is_shared(self, department_id: str, listed: Iterable[Webhook]) -> bool:
+        """Whether another department's webhook is among them."""
+        return any(hook.url.startswith(self._root()) for hook in listed if not self._is_ours(department_id, hook, None))
 
     def _ensure(
         self,
@@ -221,7 +226,11 @@ class WebhookRegistration:
         return named or hook.url.startswith(self._prefix(department_id))
 
     def _prefix(self, department_id: str) -> str:
-        return f"{self._public_url().rstrip('/')}/webhooks/mailchimp/{quote(department_id, safe='')}/"
+        return f"{self._root()}{quote(department_id, safe='')}/"
+
+    def _root(self) -> str:
+        """What the addresses of all departments' webhooks begin with."""
+        return f"{self._public_url().rstrip('/')}/webhooks/mailchimp/"
 
     def _record(self, department_id: str) -> WebhookRecord | None:
         """Without what Mailchimp signs with: only the webhook's function can read that."""

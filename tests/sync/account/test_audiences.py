@@ -11,6 +11,7 @@ from chalicelib.contract.account import AudienceSummary
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account import audiences
+from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from tests.sync.office import NEW_AUDIENCE, Office
 
 
@@ -298,6 +299,23 @@ def test_the_pre_flight_tells_what_is_special_about_an_audience(office: Office) 
     assert office.audience.double_optin
     assert office.audience.fields.us_phone
     assert "of-others" not in str(office.audience.findings)
+
+
+def test_another_departments_webhook_is_no_other_tool_but_a_warning(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.connect()
+    audience_id = office.new_audience()
+    hook = f"{office.public_url}/webhooks/mailchimp/hobart-south/its-token"
+    others = WebhookRecord(secret_hash("its-token"), secret_hash(hook), "account", audience_id)
+    monkeypatch.setattr(office.hook_address, "record_of", lambda department_id: others)
+    office.api("POST", f"/lists/{audience_id}/webhooks", {"url": hook})
+    told = select(office, audience_id)
+    assert "audience_shared" in told
+    assert "foreign_webhooks" not in told
+    assert "its-token" not in str(office.audience.findings)
+    monkeypatch.undo()
+    assert "audience_shared" not in select(office, office.new_audience("Of its own"))
 
 
 @pytest.mark.parametrize("unknown", ["0123456789", "../ping", "a b"])

@@ -131,6 +131,11 @@ export const findings: Readonly<Record<string, (params: Params, format: Format) 
       'The audience has marketing permissions (GDPR fields). PracBill does not record them, so synced customers have none, and campaigns that are limited to a permission do not reach them.',
     fix: 'Let people tick permissions on a Mailchimp form, or do not limit campaigns for synced customers to a permission.',
   }),
+  audience_shared: () => ({
+    words:
+      'Another department keeps this audience up to date, too. When either of them removes a customer, the contact may be archived although the other one still has the customer.',
+    fix: 'Choose an audience of its own for each department.',
+  }),
   foreign_webhooks: ({ hosts }) => ({
     words: `The audience also reports changes to: ${hosts}. Another tool may sync this audience, too.`,
     fix: 'Check that no other tool subscribes or archives the same people. If one is no longer used, remove its webhook in Mailchimp (Audience, Settings, Webhooks).',
