@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,24 +76,28 @@ def _identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield line, name
 
 
-def _parts(identifier: str) -> str:
-    """`AddressStatus` and `_address_status` alike as `_address_status_`."""
-    return f"_{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', identifier).strip('_').lower()}_"
+@cache
+def _is_banned(identifier: str) -> bool:
+    """Whether one of the banned words is in it, written `AddressStatus` or `_address_status`."""
+    parts = f"_{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', identifier).strip('_').lower()}_"
+    return any(f"_{word}_" in parts for word in BANNED_IDENTIFIERS)
+
+
+@cache
+def _parsed(source: str) -> ast.Module:
+    """Once for all tests: parsing takes longer than looking."""
+    return ast.parse(source)
 
 
 def banned_phrases(source: str) -> list[str]:
-    tree = ast.parse(source)
+    tree = _parsed(source)
     return [
         f"{line}: {found[0]!r} in {text!r}" for line, text in _shown(tree) if (found := _BANNED_PHRASE.search(text))
     ]
 
 
 def banned_identifiers(source: str) -> list[str]:
-    return [
-        f"{line}: {name}"
-        for line, name in _identifiers(ast.parse(source))
-        if any(f"_{word}_" in _parts(name) for word in BANNED_IDENTIFIERS)
-    ]
+    return [f"{line}: {name}" for line, name in _identifiers(_parsed(source)) if _is_banned(name)]
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: str(file.relative_to(_PRODUCT)))

@@ -15,6 +15,7 @@ from chalicelib.api.bodies import LARGEST_BODY, NoBody
 from tests.api.conftest import Api, Issuer, assert_problem
 from tests.api.fake_services import FakeServices
 from tests.api.test_access import BODIES, example
+from tests.examples import examples
 
 D = "/departments/d1"
 WITH_BODY = [(e.method, e.path) for e in api.endpoints() if e.body is not NoBody]
@@ -315,7 +316,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_json_whatever_makes_the_service_fail(
     data: st.DataObject, app: Chalice, call: Api, writer: str, services: FakeServices

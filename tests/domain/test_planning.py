@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -34,6 +34,7 @@ from chalicelib.domain.planning import (
     without_unusable,
     without_value,
 )
+from tests.examples import examples
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FIELDS = FieldMap(("FNAME",))
@@ -433,7 +434,7 @@ _operations = st.builds(
 _STORED: TypeAdapter[tuple[Operation, ...]] = TypeAdapter(tuple[Operation, ...])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(_operations, min_size=1, max_size=12), st.sampled_from([1, 7, 150]))
 def test_no_chunk_outgrows_the_store_and_every_operation_is_in_one_chunk(some: list[Operation], times: int) -> None:
     """The same operations again and again, so that few examples fill many chunks."""
@@ -480,7 +481,7 @@ def _refused(known: AddressState, policy: ConsentPolicy) -> AddressState:
     return replace(known, member=replace(known.member, refusal=refusal))
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(
     old=_members("old"),
     new=_members("new"),

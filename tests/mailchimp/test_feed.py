@@ -10,13 +10,14 @@ from random import Random
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.consent.members import Status
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.errors import UnexpectedAnswer
 from chalicelib.mailchimp.feed import FeedPage, changed_members
+from tests.examples import examples
 
 START = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
 PAGE = 4
@@ -298,7 +299,7 @@ def histories(draw: st.DrawFn) -> tuple[Audience, list[list[tuple[int, int]]]]:
     return audience, changes
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(histories())
 def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
     history: tuple[Audience, list[list[tuple[int, int]]]],

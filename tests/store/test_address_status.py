@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.address_status import REASONS, AddressStatus
@@ -21,6 +21,7 @@ from chalicelib.store.batches import write_all
 from chalicelib.store.member_keys import shard_of
 from chalicelib.store.members import MemberStore
 from tests.aws_emulator import emulator_running
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,7 +48,7 @@ SOME = st.builds(
 NOTED = st.dictionaries(st.integers(0, 60).map(key), st.one_of(SOME, st.just(FOREIGN), st.just(NOBODY)))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(NOTED, max_size=4), st.booleans())
 def test_what_was_noted_last_is_what_is_known(noted: list[dict[str, AddressStatus]], in_one_step: bool) -> None:
     kept, expected = AddressStatusStore(Memory(), "members"), dict[str, AddressStatus]()  # type: ignore[arg-type]

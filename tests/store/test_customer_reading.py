@@ -31,22 +31,29 @@ def numbered(count: int, **attributes: Any) -> list[Stored]:
     return [Stored(str(number), Filterable(**attributes), f"address-{number}") for number in range(1, count + 1)]
 
 
+@pytest.fixture(scope="module")
+def forty(table: CustomersTable) -> str:
+    """A department with so many customers; one for all tests, since moto sorts its whole table for each page."""
+    return table.new_department(numbered(40))
+
+
 def ids(rows: Iterator[CustomerRow]) -> list[str]:
     return [row.customer_id for row in rows]
 
 
 @pytest.mark.parametrize("page_size", [1, 2, None])
-def test_every_customer_is_read_once_whatever_the_pages(table: CustomersTable, page_size: int | None) -> None:
-    department = table.new_department(numbered(40))
-    reader = table.reader(department, page_size=page_size)
+def test_every_customer_is_read_once_whatever_the_pages(
+    table: CustomersTable, forty: str, page_size: int | None
+) -> None:
+    reader = table.reader(forty, page_size=page_size)
     everybody = [str(number) for number in range(1, 41)]
     assert sorted(ids(reader.rows()), key=customer_key) == everybody
     assert sorted(ids(reader.walk()), key=customer_key) == everybody
 
 
 @pytest.mark.bulk
-def test_a_walk_goes_on_behind_any_customer(table: CustomersTable) -> None:
-    reader = table.reader(table.new_department(numbered(40)), page_size=2)
+def test_a_walk_goes_on_behind_any_customer(table: CustomersTable, forty: str) -> None:
+    reader = table.reader(forty, page_size=2)
     walked = [row.customer_key for row in reader.walk()]
     for number, key in enumerate(walked, start=1):
         assert [row.customer_key for row in reader.walk(after=place_of(key))] == walked[number:]

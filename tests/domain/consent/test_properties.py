@@ -19,6 +19,7 @@ from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.consent.rules import ConsentPolicy, OnRemoved, UnknownConsent
 from chalicelib.domain.customers import ConsentWord
 from tests.domain.consent.consent_world import World
+from tests.examples import examples
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 Event = Callable[[World], None]
@@ -126,9 +127,8 @@ class Consent(RuleBasedStateMachine):
 
 
 Consent.TestCase.settings = settings(
-    max_examples=200,
+    examples(200),
     stateful_step_count=12,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Address, Customer, customer_key
@@ -26,10 +26,11 @@ from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import check_rules
 from tests.domain.messy_customers import ZONES, customers, days, rule_lists, rules
 from tests.domain.segments.rule_oracle import found_by, found_by_all
+from tests.examples import examples
 
 TODAY = date(2026, 7, 15)
 # More random examples than a test run wants, for a long look at night: SEGMENT_EXAMPLES=20000.
-EXAMPLES = settings(max_examples=int(os.environ.get("SEGMENT_EXAMPLES", "60")), deadline=None)
+EXAMPLES = examples(int(os.environ.get("SEGMENT_EXAMPLES", "60")))
 
 
 @dataclass(frozen=True)
