@@ -8,25 +8,38 @@ from dataclasses import replace
 from chalicelib.domain.departments import Department
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import DepartmentItem
-from chalicelib.store.versions import change_document, is_saved
+from chalicelib.store.versions import LastRead, change_document, is_saved
 
 
 class DepartmentStore:
+    def __init__(self) -> None:
+        self._last_read = LastRead[DepartmentItem]()
+
     def get(self, department_id: str) -> Department | None:
         item = self._item(department_id)
+        self._last_read.keep(department_id, item)
         return from_document(Department, item.document) if item else None
 
     def add(self, department: Department) -> Department:
         """Store a department that is not there yet; the one that is there wins."""
         item = DepartmentItem(department.id, document=to_document(department))
-        return department if is_saved(item) else self.get(department.id) or department
+        if not is_saved(item):
+            return self.get(department.id) or department
+        self._last_read.keep(department.id, item)
+        return department
 
     def change(self, department_id: str, change: Callable[[Department], Department]) -> Department:
         """Apply `change` to the stored department; run again from a fresh read when somebody was faster.
 
         Whatever `change` raises is passed on and nothing is stored. Raises KeyError for an unknown department.
         """
-        return change_document(Department, lambda: self._existing(department_id), change)
+        return change_document(
+            Department,
+            lambda: self._existing(department_id),
+            change,
+            at_hand=self._last_read.take(department_id),
+            keep=lambda item: self._last_read.keep(department_id, item),
+        )
 
     def each(self) -> Iterator[Department]:
         """Every department, in no order."""

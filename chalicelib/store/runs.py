@@ -17,7 +17,7 @@ from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store.aws import region
 from chalicelib.store.documents import from_document, from_list, to_document, to_short_list
 from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
-from chalicelib.store.versions import change_document, until_written
+from chalicelib.store.versions import LastRead, change_document, until_written
 
 _MAX_ATTEMPTS = 50
 _PHASE = "phase#"
@@ -28,14 +28,17 @@ class RunStore:
 
     def __init__(self, *, keep: timedelta) -> None:
         self._keep = keep
+        self._last_read = LastRead[RunItem]()
 
     def add(self, run: Run) -> None:
         item = RunItem(run.department_id, run.id, document=to_document(run))
         item.expires_at = run.started_at + self._keep
         item.save()
+        self._last_read.keep(_chunks(run), item)
 
     def get(self, department_id: str, run_id: str) -> Run | None:
         item = self._item(department_id, run_id)
+        self._last_read.keep(_place(department_id, run_id), item)
         return from_document(Run, item.document) if item else None
 
     def page(self, department_id: str, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
@@ -56,7 +59,15 @@ class RunStore:
 
     def change(self, department_id: str, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Apply `change` to the stored run against the version it was read at. Raises KeyError for an unknown run."""
-        return change_document(Run, lambda: self._existing(department_id, run_id), change, attempts=_MAX_ATTEMPTS)
+        key = _place(department_id, run_id)
+        return change_document(
+            Run,
+            lambda: self._existing(department_id, run_id),
+            change,
+            at_hand=self._last_read.take(key),
+            keep=lambda item: self._last_read.keep(key, item),
+            attempts=_MAX_ATTEMPTS,
+        )
 
     def put_chunk(self, run: Run, number: int, operations: tuple[Operation, ...]) -> None:
         """Store a planned chunk. Written again by a repeated plan step before anything is sent, hence a plain put."""
@@ -100,6 +111,7 @@ class RunStore:
                 if run_changed:
                     return None
                 raise
+            self._last_read.keep(_chunks(run), item)
             return after
 
         return until_written(attempt, run.id, attempts=_MAX_ATTEMPTS)
@@ -162,8 +174,13 @@ def _reasons(error: TransactWriteError) -> tuple[bool, bool]:
     return chunk == "ConditionalCheckFailed", run == "ConditionalCheckFailed" or conflict
 
 
+def _place(department_id: str, run_id: str) -> str:
+    """What belongs to a run lies under this key."""
+    return f"{department_id}#{run_id}"
+
+
 def _chunks(run: Run) -> str:
-    return f"{run.department_id}#{run.id}"
+    return _place(run.department_id, run.id)
 
 
 def _chunk_key(number: int) -> str:

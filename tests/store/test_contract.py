@@ -166,6 +166,59 @@ def test_of_changes_at_the_same_moment_none_is_lost() -> None:
 
 
 @pytest.mark.usefixtures("tables")
+def test_what_was_read_a_moment_ago_is_changed_without_reading_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, name, reads = DepartmentStore(), uuid.uuid4().hex, list[str]()
+    store.add(a_department(name))
+    read = DepartmentItem.get
+    monkeypatch.setattr(DepartmentItem, "get", lambda *keys, **options: reads.append(keys[0]) or read(*keys, **options))
+    for number in range(3):
+        store.change(name, lambda known, number=number: replace(known, name=f"North {number}"))  # type: ignore[misc]
+    assert reads == []
+    assert DepartmentStore().change(name, lambda known: replace(known, name=f"{known.name}!")).name == "North 2!"
+    assert reads == [name]
+
+
+@pytest.mark.usefixtures("tables")
+def test_what_was_read_before_somebody_else_wrote_is_read_again() -> None:
+    ours, others, name = DepartmentStore(), DepartmentStore(), uuid.uuid4().hex
+    ours.add(a_department(name))
+    others.change(name, lambda known: replace(known, country="NZ"))
+    assert ours.change(name, lambda known: replace(known, currency="NZD")).country == "NZ"
+
+
+@pytest.mark.usefixtures("tables")
+def test_nothing_to_change_and_a_refusal_are_found_in_what_is_stored_now() -> None:
+    ours, others, name = DepartmentStore(), DepartmentStore(), uuid.uuid4().hex
+    ours.add(replace(a_department(name), active_run_id="first"))
+    others.release(name, "first")
+    assert ours.claim(name, "second").active_run_id == "second"
+    others.release(name, "second")
+
+    def refused(known: Department) -> Department:
+        if known.active_run_id:
+            raise PermissionError
+        return replace(known, active_run_id="third")
+
+    assert ours.change(name, refused).active_run_id == "third"
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_change_whose_write_went_wrong_is_not_carried_out_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, name = DepartmentStore(), uuid.uuid4().hex
+    store.add(a_department(name))
+
+    def longer(known: Department) -> Department:
+        return replace(known, name=f"{known.name}!")
+
+    for _ in range(2):  # of what was at hand, and of what was read anew
+        with monkeypatch.context() as patch:
+            patch.setattr(DepartmentItem, "save", lambda self: (_ for _ in ()).throw(ConnectionError))
+            with pytest.raises(ConnectionError):
+                store.change(name, longer)
+    assert store.change(name, longer).name == "North!"
+
+
+@pytest.mark.usefixtures("tables")
 def test_only_one_run_holds_a_department_and_only_it_gives_it_free() -> None:
     store, name = DepartmentStore(), uuid.uuid4().hex
     store.add(a_department(name))

@@ -61,7 +61,7 @@ class ApplyPhase:
             lambda stored: replace(stored, apply_started_at=stored.apply_started_at or now, progress_at=now),
         )
         self._queue.send_all(lane_messages(run, department))
-        return self._runs.get(run.department_id, run.id) or run
+        return run
 
     def apply(self, run: Run, department: Department, number: int, remaining: Remaining) -> Run:
         """Carry out a chunk and count it. A chunk that is closed already is left alone; answers the run as stored."""
