@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pynamodb.expressions.condition import Condition
 
@@ -16,6 +16,9 @@ from chalicelib.store.aws import dynamodb
 from chalicelib.store.batches import Item, get_all, put, query_pages, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import LedgerItem, LogItem
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 Value = TypeVar("Value")
 Page = tuple[list[Value], str | None]
@@ -33,8 +36,9 @@ _FILTERED_AT_ONCE = 1000
 
 
 class LogStore:
-    def __init__(self, *, keep: timedelta) -> None:
+    def __init__(self, *, keep: timedelta, client: Callable[[], DynamoDBClient] = dynamodb) -> None:
         self._keep = keep
+        self._client = client
 
     def add(self, department_id: str, entry: LogEntry, *, key: str) -> None:
         """Store a log entry. `key` makes it one with its repetition: a run's id, an event's identity."""
@@ -101,7 +105,7 @@ class LogStore:
         """Store records; a repeated step writes the same ones again."""
         pk = {"S": f"{department_id}#{run_id}"}
         items = {record.key: self._record_item(pk, record) for record in records}
-        write_all(dynamodb(), LogItem.Meta.table_name, [put(item) for item in items.values()])
+        write_all(self._client(), LogItem.Meta.table_name, [put(item) for item in items.values()])
 
     def _record_item(self, pk: Item, record: Record) -> Item:
         """As LogItem would store it. Every address of a run has one, so they go the lean way of customers."""
@@ -133,7 +137,7 @@ class LogStore:
         `after` is the key of the last one seen. A page may be short, or empty, though more is to come: so many are
         looked at for it and no more.
         """
-        reading = _RecordReading(f"{department_id}#{run_id}", code, action, limit, after)
+        reading = _RecordReading(self._client(), f"{department_id}#{run_id}", code, action, limit, after)
         for outcome in _PROBLEMS:
             if not outcomes or outcome in outcomes:
                 reading.problems(outcome)
@@ -146,14 +150,15 @@ class LogStore:
         """The records of a run under some keys, in no order."""
         pk = {"S": f"{department_id}#{run_id}"}
         wanted = [{"pk": pk, "sk": {"S": digest}} for digest in dict.fromkeys(map(_digest, keys))]
-        items = get_all(dynamodb(), LogItem.Meta.table_name, wanted)
+        items = get_all(self._client(), LogItem.Meta.table_name, wanted)
         return [from_document(Record, item["document"]["S"]) for item in items]
 
 
 class _RecordReading:
     """One page of records, collected from part after part of the list; `next_key` says in which to go on."""
 
-    def __init__(self, pk: str, code: str, action: str, limit: int, after: str | None) -> None:
+    def __init__(self, client: DynamoDBClient, pk: str, code: str, action: str, limit: int, after: str | None) -> None:
+        self._client = client
         self.found: list[Record] = []
         self.next_key: str | None = None
         self._pk, self._code, self._action, self._limit = pk, code, action, limit
@@ -180,7 +185,7 @@ class _RecordReading:
             return
         names = {f":o{number}": {"S": outcome} for number, outcome in enumerate(outcomes)}
         pages = query_pages(
-            dynamodb(),
+            self._client,
             TableName=LogItem.Meta.table_name,
             KeyConditionExpression=f"pk = :pk AND {key} BETWEEN :low AND :high",
             FilterExpression=f"outcome IN ({', '.join(names)})",
@@ -211,6 +216,9 @@ class _RecordReading:
 class LedgerStore:
     """Append only: there is no way here to change or remove an entry."""
 
+    def __init__(self, client: Callable[[], DynamoDBClient] = dynamodb) -> None:
+        self._client = client
+
     def append(self, department_id: str, address_key: str, entry: LedgerEntry) -> None:
         """Store an entry; the same change told twice is one entry."""
         _ledger_item(department_id, address_key, entry).save()
@@ -219,7 +227,7 @@ class LedgerStore:
         """Store the entries of many addresses: pairs of an address_key and its entry."""
         items = [_ledger_item(department_id, address_key, entry) for address_key, entry in entries]
         distinct = {(item.pk, item.sk): item.to_dynamodb_dict() for item in items}
-        write_all(dynamodb(), LedgerItem.Meta.table_name, [put(item) for item in distinct.values()])
+        write_all(self._client(), LedgerItem.Meta.table_name, [put(item) for item in distinct.values()])
 
     def all_entries(self, department_id: str) -> Iterator[tuple[str, LedgerEntry]]:
         """The whole ledger of a department: keys of addresses and their entries. Reads the table of all departments."""

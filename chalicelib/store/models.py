@@ -6,10 +6,12 @@ members, which are written by the ten thousand, have leaner stores of their own 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import pynamodb.connection.base
 from pynamodb.attributes import BinaryAttribute, TTLAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
@@ -18,6 +20,12 @@ from chalicelib.store.aws import region, sdk_session
 
 # PynamoDB makes a session for each table, and has no setting for it.
 pynamodb.connection.base.get_session = sdk_session  # type: ignore[attr-defined, assignment]
+
+
+@lru_cache(maxsize=1)
+def transactions() -> Connection:
+    """For transactions over several items; making one takes longer than a transaction does."""
+    return Connection(region=region())
 
 
 class Table(type):

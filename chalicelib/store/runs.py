@@ -6,15 +6,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.planning import Operation
 from chalicelib.domain.runs import PhaseCount, Run
-from chalicelib.store.aws import region
+from chalicelib.store import models
 from chalicelib.store.documents import from_document, from_list, to_document, to_short_list
 from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
 from chalicelib.store.versions import LastRead, change_document, until_written
@@ -97,7 +95,7 @@ class RunStore:
             after = change(from_document(Run, item.document))
             item.document = to_document(after)
             try:
-                with TransactWrite(connection=_connection()) as transaction:
+                with TransactWrite(connection=models.transactions()) as transaction:
                     transaction.update(
                         ChunkItem(_chunks(run), _chunk_key(number)),
                         actions=[ChunkItem.state.set(state), ChunkItem.operations.remove()],
@@ -155,12 +153,6 @@ class RunStore:
 def run_id(started_at: datetime, entropy: str) -> str:
     """Sorts by time, reads as time: `20260105T100000Z-9f3c`."""
     return f"{started_at.strftime('%Y%m%dT%H%M%S')}{started_at.microsecond // 1000:03d}Z-{entropy}"
-
-
-@lru_cache(maxsize=1)
-def _connection() -> Connection:
-    """For transactions; making one takes longer than the transaction does."""
-    return Connection(region=region())
 
 
 def _reasons(error: TransactWriteError) -> tuple[bool, bool]:

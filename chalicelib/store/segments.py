@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.segments.segment import Segment
 from chalicelib.domain.segments.validation import name_key
-from chalicelib.store.aws import region
+from chalicelib.store import models
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import SegmentItem
 from chalicelib.store.versions import change_document, is_saved
@@ -33,7 +32,7 @@ class SegmentStore:
         """Store a new segment. Raises NameTaken."""
         with_claim = _claim(segment.department_id, segment.name, segment.id)
         try:
-            with TransactWrite(connection=Connection(region=region())) as transaction:
+            with TransactWrite(connection=models.transactions()) as transaction:
                 transaction.save(SegmentItem(segment.department_id, segment.id, document=to_document(segment)))
                 transaction.save(with_claim)
         except TransactWriteError:
@@ -71,7 +70,7 @@ class SegmentStore:
         if old == new:
             return is_saved(item)
         try:
-            with TransactWrite(connection=Connection(region=region())) as transaction:
+            with TransactWrite(connection=models.transactions()) as transaction:
                 transaction.save(item)
                 if new:
                     transaction.save(_claim(after.department_id, after.name, after.id))

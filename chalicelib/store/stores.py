@@ -117,11 +117,13 @@ class Stores:
 
     @cached_property
     def logs(self) -> LogStore:
-        return LogStore(keep=self._keep.logs or timedelta(days=self._env.log_retention_days))
+        return LogStore(
+            keep=self._keep.logs or timedelta(days=self._env.log_retention_days), client=self._clients.dynamodb
+        )
 
     @cached_property
     def ledger(self) -> LedgerStore:
-        return LedgerStore()
+        return LedgerStore(self._clients.dynamodb)
 
     @cached_property
     def events(self) -> EventStore:

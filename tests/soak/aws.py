@@ -35,7 +35,7 @@ class Queues:
 @contextmanager
 def emulated_aws() -> Iterator[str]:
     """AWS on this machine, for as many histories as wished; yields its address."""
-    with emulator_running() as endpoint:
+    with emulator_running(quick=True) as endpoint:
         before = os.environ.get("AWS_ENDPOINT_URL")
         os.environ["AWS_ENDPOINT_URL"] = endpoint
         try:

@@ -17,7 +17,7 @@ from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import PhaseCount, Run
 from chalicelib.store import runs as store_runs
 from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.models import ChunkItem, DepartmentItem, PhaseItem, RunItem
+from chalicelib.store.models import ChunkItem, DepartmentItem, PhaseItem, RunItem, transactions
 from chalicelib.store.queue import Step, SyncQueue, read_step
 from chalicelib.store.runs import RunStore
 from chalicelib.store.secret_store import SecretStore
@@ -137,7 +137,7 @@ def test_a_secret_is_stored_replaced_removed_and_stored_again(open_client: OpenC
 def tables(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables of departments and runs."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", database)
-    store_runs._connection.cache_clear()
+    transactions.cache_clear()
     for model in (DepartmentItem, RunItem, ChunkItem, PhaseItem):
         monkeypatch.setattr(model, "_connection", None)  # it remembers the address it was made with
     for model in (DepartmentItem, RunItem):
@@ -169,8 +169,13 @@ def test_of_changes_at_the_same_moment_none_is_lost() -> None:
 def test_what_was_read_a_moment_ago_is_changed_without_reading_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     store, name, reads = DepartmentStore(), uuid.uuid4().hex, list[str]()
     store.add(a_department(name))
-    read = DepartmentItem.get
-    monkeypatch.setattr(DepartmentItem, "get", lambda *keys, **options: reads.append(keys[0]) or read(*keys, **options))
+    get = DepartmentItem.get
+
+    def counted(key: str, **options: Any) -> DepartmentItem:
+        reads.append(key)
+        return get(key, **options)
+
+    monkeypatch.setattr(DepartmentItem, "get", counted)
     for number in range(3):
         store.change(name, lambda known, number=number: replace(known, name=f"North {number}"))  # type: ignore[misc]
     assert reads == []

@@ -10,6 +10,7 @@ import pytest
 from pynamodb.connection import TableConnection
 from pynamodb.models import Model
 
+from chalicelib.store import models
 from chalicelib.store.models import (
     ChunkItem,
     DepartmentItem,
@@ -47,7 +48,7 @@ Connections = dict[type[Model], TableConnection]
 @pytest.fixture(scope="session")
 def lasting_aws() -> tuple[str, Connections]:
     """The emulator with our tables, for all tests of the process: each has departments of its own."""
-    with emulator_running() as endpoint, pytest.MonkeyPatch.context() as patch:
+    with emulator_running(quick=True) as endpoint, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
         for model in _MODELS:
             patch.setattr(model, "_connection", None)  # a connection remembers the address it was made with
@@ -69,6 +70,7 @@ def aws(lasting_aws: tuple[str, Connections]) -> Iterator[str]:
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
         for model, connection in connections.items():
             patch.setattr(model, "_connection", connection)
+        patch.setattr(models, "transactions", lambda: connections[RunItem].connection)
         yield endpoint
 
 

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import requests
-from pynamodb.connection import Connection
 
 from chalicelib.domain.consent.members import Member
 from chalicelib.domain.customers import address_key
@@ -188,6 +187,7 @@ class Engine:
             meter=self.meter,
             aws=AwsClients(
                 dynamodb=lambda: client("dynamodb", aws),
+                kms=lambda: client("kms", aws),
                 sqs=lambda: self.sqs,
                 secretsmanager=lambda: client("secretsmanager", aws),
             ),
@@ -495,12 +495,6 @@ def as_event(message: Message) -> dict[str, Any]:
         "awsRegion": "eu-central-1",
     }
     return {"Records": [record]}
-
-
-@lru_cache(maxsize=8)
-def transactions(aws: str) -> Connection:
-    """What the store of runs makes once a process."""
-    return Connection(region="eu-central-1", host=aws)
 
 
 def _queue(sqs: SQSClient, name: str, more: dict[str, str]) -> str:

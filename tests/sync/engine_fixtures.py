@@ -8,10 +8,9 @@ from datetime import datetime
 import pytest
 
 from chalicelib.store import member_keys
-from chalicelib.store import runs as store_runs
 from infra.standins.mailchimp import Latency, MailchimpStandIn, Readings
 from infra.standins.pracbill import PracBillStandIn
-from tests.sync.engine import Clock, Engine, Practice, transactions
+from tests.sync.engine import Clock, Engine, Practice
 
 _SHARDS = ("0", "1")
 
@@ -59,12 +58,10 @@ def engine(
     few_shards: None,
     lasting_pracbill: tuple[PracBillStandIn, Now],
     readings: Readings,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Engine]:
     pracbill, now = lasting_pracbill
     now.clock = clock
     pracbill.faults.clear()
-    monkeypatch.setattr(store_runs, "_connection", lambda: transactions(aws))
     with MailchimpStandIn(latency=Latency.none(), now=clock.seconds, readings=readings) as mailchimp:
         mailchimp.control.set_plan(-1)
         yield Engine(aws, mailchimp, pracbill, clock)

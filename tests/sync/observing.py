@@ -120,7 +120,7 @@ class Desk:
         _make_table(dynamodb, _MEMBERS, "shard", "sk")
         _make_table(dynamodb, _CUSTOMERS, HASH_KEY, RANGE_KEY)
         self._dynamodb = dynamodb
-        self.service = service = DeskService(mailchimp, pracbill, self._seams())
+        self.service = service = DeskService(mailchimp, pracbill, self._seams(aws))
         stores = service.stores
         self.departments, self.customers, self.members = stores.departments, stores.customers, stores.members
         self.runs, self.logs, self.ledger = stores.runs, stores.logs, stores.ledger
@@ -148,7 +148,7 @@ class Desk:
             members_watermark=self.clock(),
         )
 
-    def _seams(self) -> Seams:
+    def _seams(self, aws: str) -> Seams:
         return Seams(
             clock=self.clock,
             sleep=lambda seconds: None,
@@ -156,7 +156,7 @@ class Desk:
             request_time=lambda: 200.0,
             retry_policy=RetryPolicy(attempts=1),
             meter=self.meter,
-            aws=AwsClients(dynamodb=lambda: self._dynamodb),
+            aws=AwsClients(dynamodb=lambda: self._dynamodb, kms=lambda: client("kms", aws)),
             retention=Retention(runs=_KEEP, pushed=_KEEP, logs=_KEEP),
         )
 

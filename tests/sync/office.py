@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -21,7 +22,6 @@ from chalicelib.domain.customers import Address
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.foundations import Seams
 from chalicelib.http_client.retry import RetryPolicy
-from chalicelib.store.aws import dynamodb, kms
 from chalicelib.store.hook_records import HookRecordStore
 from chalicelib.store.secret_store import SecretStore
 from chalicelib.store.stores import AwsClients, Retention
@@ -30,6 +30,7 @@ from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_h
 from infra.standins.mailchimp import MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from infra.standins.service import StandInService
+from tests.aws_emulator import client
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -91,8 +92,12 @@ class HookAddress:
 
 
 def hook_records() -> HookRecordStore:
+    address = os.environ["AWS_ENDPOINT_URL"]
     return HookRecordStore(
-        dynamodb(), kms, table="pracbill-mailchimp-test-hooks", key="alias/pracbill-mailchimp-test-webhook"
+        client("dynamodb", address),
+        lambda: client("kms", address),
+        table="pracbill-mailchimp-test-hooks",
+        key="alias/pracbill-mailchimp-test-webhook",
     )
 
 
@@ -100,13 +105,19 @@ class OfficeService(StandInService):
     """The service's own wiring; what is asked of runs and segments is noted, or answered, by the office."""
 
     def __init__(self, office: Office, secrets: SecretsManagerClient) -> None:
+        address = secrets.meta.endpoint_url
         seams = Seams(
             clock=lambda: office.now,
             sleep=lambda seconds: None,
             random=lambda: 0.0,
             request_time=lambda: 60.0,
             retry_policy=RetryPolicy(attempts=2),
-            aws=AwsClients(secretsmanager=lambda: secrets),
+            aws=AwsClients(
+                dynamodb=lambda: client("dynamodb", address),
+                kms=lambda: client("kms", address),
+                sqs=lambda: client("sqs", address),
+                secretsmanager=lambda: secrets,
+            ),
             retention=Retention(attempts=_KEEP),
         )
         super().__init__(office.mailchimp, office.pracbill, seams, {"SYNC_SCHEDULE": "cron(30 10 * * ? *)"})

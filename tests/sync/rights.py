@@ -18,7 +18,6 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
-import yaml
 from botocore.client import BaseClient
 
 from chalicelib.contract import services
@@ -47,6 +46,7 @@ from chalicelib.sync.segments.segments_phase import SegmentsPhase
 from chalicelib.sync.segments.tag_shares import TagShares
 from infra.deploy.package import PROJECT
 from infra.local.call_notes.sitecustomize import named
+from infra.local.deployment import read_template
 from infra.local.permissions import denied_calls, read_calls
 
 STAGE = "test"
@@ -102,7 +102,7 @@ def calls_seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
     # By itself: packaging imports the application, which sets up logging for the whole process.
     command = [sys.executable, "-m", "infra.deploy.package", "--out", str(folder), "--stage", STAGE, "--sources-only"]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-    template = yaml.safe_load((folder / "sam.yaml").read_text(encoding="utf-8"))
+    template = read_template(folder / "sam.yaml")
     seen: set[str] = set()
     yield seen
     trace = folder / "calls.jsonl"
