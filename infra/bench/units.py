@@ -35,7 +35,7 @@ from chalicelib.domain.segments.validation import Definition
 from chalicelib.foundations import Seams
 from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store import models, runs
+from chalicelib.store import models
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.aws import dynamodb
 from chalicelib.store.queue import Step
@@ -302,7 +302,7 @@ _Template.add_multi_constructor("!", lambda loader, tag, node: node.value)
 def _forget_clients() -> None:
     """Clients remember the address of the database for which they were made."""
     dynamodb.cache_clear()
-    runs._connection.cache_clear()
+    models.transactions.cache_clear()
     for model in vars(models).values():
         if isinstance(model, type) and issubclass(model, Model) and model is not Model:
             model._connection = None

@@ -36,7 +36,8 @@ class PhaseReporter:
 
     def __init__(self, runs: RunStore, run: Run, phase: ProgressPhase, clock: Clock, *, part: str = "") -> None:
         self._runs, self._run, self._phase, self._clock, self._part = runs, run, phase, clock, part
-        self._count = runs.phase(run, phase, part=part) or PhaseCount(since=clock())
+        is_first = not (run.cursor or part)  # a phase's first step has no cursor yet
+        self._count = (None if is_first else runs.phase(run, phase, part=part)) or PhaseCount(since=clock())
         self._told_at: datetime | None = None
 
     def expect_more(self, planned: int | None) -> None:

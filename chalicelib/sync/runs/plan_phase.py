@@ -78,10 +78,9 @@ class PlanPhase:
 
     def step(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
         """Decide until every address concerned is decided or time is over. At the end the brake may stop the run."""
-        unfinished = self._decide(run, department, remaining) if not has_ended(run.cursor) else None
-        if unfinished is not None:
-            return unfinished
-        return self._conclude(self._runs.get(run.department_id, run.id) or run, department, remaining)
+        if not has_ended(run.cursor):
+            run = self._decide(run, department, remaining)
+        return self._conclude(run, department, remaining) if has_ended(run.cursor) else run
 
     def _conclude(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
         """The plan is complete: shown where it is not carried out at once, and held where the brake says so."""
@@ -94,10 +93,10 @@ class PlanPhase:
         return unfinished
 
     def _hold(self, run: Run, reason: BrakeReason) -> None:
-        self._runs.change(
-            run.department_id,
-            run.id,
-            lambda stored: replace(
+        def held(stored: Run) -> Run:
+            if stored.status != "running":
+                return stored
+            return replace(
                 stored,
                 phase="approval",
                 status="awaiting_approval",
@@ -105,11 +104,15 @@ class PlanPhase:
                 brake_code=reason.code,
                 brake_params=reason.params,
                 progress_at=self._clock(),
-            ),
-        )
+            )
 
-    def _decide(self, run: Run, department: Department, remaining: Remaining) -> Run | None:
-        """A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones."""
+        self._runs.change(run.department_id, run.id, held)
+
+    def _decide(self, run: Run, department: Department, remaining: Remaining) -> Run:
+        """The run with what was decided.
+
+        A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
+        """
         everything = _decides_all(run, department)
         states = self._every_state if everything else self._marked_states
         writer, number = ChunkWriter.empty(), run.chunks_total
@@ -144,7 +147,7 @@ class PlanPhase:
         for marker in tally.cleared:
             cleared.unmark(marker)
         cleared.flush()
-        return None if cursor == ENDED else saved
+        return saved
 
     def _show_plan(self, run: Run, remaining: Remaining) -> Run | None:
         """Record every planned operation, for those who look at a dry run or are asked to approve a run.

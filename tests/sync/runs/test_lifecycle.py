@@ -14,6 +14,7 @@ from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.errors import RefuseRequest
 from chalicelib.mailchimp.push import PushCalls
+from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.progress import OVERLAP
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import SegmentOffice
@@ -264,6 +265,22 @@ def test_a_cancelled_run_sends_nothing_and_the_next_one_brakes_again(practice: P
     assert (practice.log()[0].status, practice.log()[0].cancelled) == ("skipped", True)
     again = practice.sync()
     assert (again.status, again.planned_counts, practice.writes()) == ("awaiting_approval", {"archive": 3}, [])
+
+
+def test_a_run_that_is_cancelled_while_the_brake_looks_stays_cancelled(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason_of = Brake.reason
+
+    def reason(self: Brake, run: Run, *rest: Any) -> Any:
+        if run.planned_counts.get("archive"):
+            practice.engine.staff.cancel(practice.id, run.id, by="user-2")
+        return reason_of(self, run, *rest)
+
+    monkeypatch.setattr(Brake, "reason", reason)
+    run = removal_beyond_the_brake(practice)
+    assert (run.status, run.planned_counts, practice.writes()) == ("cancelled", {"archive": 3}, [])
+    assert practice.department.active_run_id == ""
 
 
 def test_only_scheduled_additions_brake(practice: Practice) -> None:
