@@ -98,7 +98,7 @@ class Audiences:
         """
         if not key:
             return self.select(department_id, self._created(department_id, audience, by=by), by=by)
-        request = KeptRequest(_digest(audience), self._clock())
+        request = KeptRequest(request_digest(audience), self._clock())
         kept = self._requests.begin(department_id, key, request)
         if kept is not None and kept.digest != request.digest:
             raise _other_request()
@@ -287,7 +287,7 @@ def _look_up(client: MailchimpClient, audience_id: str) -> RemoteAudience:
         ) from None
 
 
-def _digest(audience: NewAudience) -> str:
+def request_digest(audience: NewAudience) -> str:
     return hashlib.blake2b(json.dumps(asdict(audience), sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -276,9 +276,6 @@ class Control:
         todo = partial(getattr(self, act), **arguments)
         self._gate.interjections.add(Interjection(todo, method, path, moment, skip))
 
-    def clear_interjections(self) -> None:
-        self._gate.interjections.clear()
-
     def set_latency(self, **seconds: float) -> None:
         """Change `bulk_base`, `bulk_per_member`, `single` or `run_limit` while running."""
         self._set_latency(**seconds)

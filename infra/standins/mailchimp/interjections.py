@@ -44,10 +44,6 @@ class Interjections:
         with self._lock:
             self._waiting.append(interjection)
 
-    def clear(self) -> None:
-        with self._lock:
-            self._waiting.clear()
-
     def take(self, method: str, path: str) -> list[Interjection]:
         """The acts that fall into this call, used up by it."""
         taken: list[Interjection] = []

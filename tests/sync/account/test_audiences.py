@@ -133,7 +133,7 @@ def test_a_request_that_comes_again_with_its_key_makes_no_second_audience(office
 
 def test_while_the_first_is_under_way_the_second_is_told_to_wait(office: Office) -> None:
     office.connect()
-    digest = audiences._digest(NEW_AUDIENCE)
+    digest = audiences.request_digest(NEW_AUDIENCE)
     RequestStore(keep=timedelta(days=1)).begin(office.department_id, "k1", KeptRequest(digest, office.now))
     office.later(seconds=20)
     refused = refusal(lambda: office.audiences.create(office.department_id, NEW_AUDIENCE, by="user-1", key="k1"))
@@ -145,7 +145,7 @@ def test_a_request_whose_function_died_is_gone_on_with(office: Office, dies_at: 
     office.connect()
     before = office.new_audience("Customer Newsletter")  # of the same name, and not ours
     store = RequestStore(keep=timedelta(days=1))
-    request = KeptRequest(audiences._digest(NEW_AUDIENCE), office.now)
+    request = KeptRequest(audiences.request_digest(NEW_AUDIENCE), office.now)
     store.begin(office.department_id, "k1", request)
     request = store.about_to_create(office.department_id, "k1", request, [before])
     made = "" if dies_at == "before Mailchimp" else office.new_audience("Customer Newsletter")

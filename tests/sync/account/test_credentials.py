@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater
+from chalicelib.sync.account.credentials import LinkedAccounts
 from tests.sync.office import Office
 
 
@@ -57,13 +58,14 @@ def test_the_refusal_of_a_key_that_was_replaced_meanwhile_does_not_touch_the_new
 
 def test_a_remembered_key_gives_way_to_one_that_another_process_stored(office: Office) -> None:
     office.connect()
-    with office.accounts.open(office.department_id):
-        pass  # this process remembers the key now
+    accounts = LinkedAccounts(
+        office.departments, office.other_secret_store, office.accounts.client_of, secret_name=office.key_secret
+    )
+    with accounts.open(office.department_id):
+        pass  # that process remembers the key now
     new_key = office.mailchimp.control.create_key()["api_key"]
-    remembering = office.secret_store._known.copy()
     office.connect(new_key)
-    office.secret_store._known = remembering
-    with office.accounts.open(office.department_id) as linked:
+    with accounts.open(office.department_id) as linked:
         assert linked.key.value == new_key
 
 

@@ -282,7 +282,7 @@ def test_a_no_during_a_tag_call_is_heard(engine: Engine, synced: Practice, momen
 
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(ChunkResults, "_apply_observations"), (ChunkResults, "_keep"), (LogStore, "add_records"), (MemberBatch, "flush")],
+    [(ChunkResults, "keep"), (LogStore, "add"), (LogStore, "add_records"), (MemberBatch, "flush")],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
 @pytest.mark.parametrize("is_new", [False, True])
@@ -308,14 +308,14 @@ def test_a_no_is_heard_although_the_function_dies_between_answer_and_storing(
 
 def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     practice.customers(2)
-    keep = ChunkResults._apply_observations
+    keep = ChunkResults.keep
 
     def killed(self: Any, *arguments: Any) -> None:
-        monkeypatch.setattr(ChunkResults, "_apply_observations", keep)
+        monkeypatch.setattr(ChunkResults, "keep", keep)
         practice.act("unsubscribe", ANN)
         raise Killed
 
-    monkeypatch.setattr(ChunkResults, "_apply_observations", killed)
+    monkeypatch.setattr(ChunkResults, "keep", killed)
     practice.sync("full")
     check_heard(practice)
 
@@ -324,7 +324,7 @@ def die_once(monkeypatch: pytest.MonkeyPatch, of: Any, name: str) -> None:
     """Kill the function at its next call of a method."""
     method = getattr(of, name)
 
-    def killed(self: Any, *arguments: Any) -> None:
+    def killed(self: Any, *arguments: Any, **options: Any) -> None:
         monkeypatch.setattr(of, name, method)
         raise Killed
 

@@ -11,11 +11,11 @@ import pytest
 
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
 from chalicelib.domain.moments import moment_text
+from chalicelib.domain.planning import AddressState, Held, Operation, plan_move
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.store import batches, member_keys
 from chalicelib.sync.consent.observations import observation_of
 from chalicelib.sync.runs import plan_phase as deciding
-from chalicelib.sync.runs.plan_phase import PlanPhase
 from infra.standins.mailchimp import Readings
 from tests.sync.engine import PLENTY, Engine, Practice
 
@@ -393,10 +393,9 @@ def test_an_address_that_waited_for_one_that_was_then_decided_otherwise_is_decid
     practice.customer("1", old)
     practice.sync("full")
     move(practice, "1", new)
-    decide = PlanPhase._decide_one
 
-    def decided(self: Any, run: Any, department: Any, state: Any, now: Any) -> Any:
-        decision = decide(self, run, department, state, now)
+    def decided(state: AddressState, other: AddressState, **circumstances: Any) -> Operation | Held:
+        decision = plan_move(state, other, **circumstances)
         if state.member.address == new:
             practice.act("admin_archive", old)
             asked_at = engine.clock()
@@ -406,7 +405,7 @@ def test_an_address_that_waited_for_one_that_was_then_decided_otherwise_is_decid
         return decision
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PlanPhase, "_decide_one", decided)
+        patch.setattr(deciding, "plan_move", decided)
         patch.setattr(deciding, "prefetch", iter)
         assert practice.sync("full").counts == {}
     practice.sync()

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.departments import Department
+from chalicelib.domain.runs import Run
 from chalicelib.errors import RefuseRequest
+from chalicelib.store.models import RunItem
 from tests.sync.engine import Engine, Practice
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
@@ -59,7 +60,7 @@ def test_a_run_without_progress_for_half_an_hour_is_closed_and_says_so(engine: E
 def test_a_claim_whose_run_was_never_stored_is_given_free(engine: Engine, practice: Practice) -> None:
     practice.customers(1)
     run_id = practice.start("full")
-    practice.engine.runs._existing(practice.id, run_id).delete()
+    RunItem.get(practice.id, run_id).delete()
     with pytest.raises(RefuseRequest, match="just starting"):
         practice.start()
     engine.sweep(minutes=1)
@@ -114,16 +115,17 @@ def test_trouble_with_one_department_leaves_the_others_looked_after(
     for each in (practice, *others):
         each.start("full")
         engine.lose()
-    look_after = engine.sweeper._look_after
+    get = engine.runs.get
 
-    def troubled(department: Department) -> None:
-        if department.id == practice.id:
+    def troubled(department_id: str, run_id: str) -> Run | None:
+        if department_id == practice.id:
             raise OSError("the table is away")
-        look_after(department)
+        return get(department_id, run_id)
 
-    monkeypatch.setattr(engine.sweeper, "_look_after", troubled)
-    with pytest.raises(OSError, match="the table is away"):
-        engine.sweep(minutes=7)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.runs, "get", troubled)
+        with pytest.raises(OSError, match="the table is away"):
+            engine.sweep(minutes=7)
     engine.work()
     assert [other.latest().status for other in others] == ["skipped", "skipped"]
     assert practice.latest().status == "running"

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.rules import Rule
+from chalicelib.http_client.calls import CallMade
 from tests.sync.engine import Engine, Killed, Practice
 from tests.sync.segment_office import NEW_IN_30_DAYS, VICTORIA, SegmentOffice
 
@@ -419,22 +419,19 @@ def test_a_run_that_is_cancelled_while_tags_are_sent_stops_and_then_gives_the_de
     """A run that began meanwhile would send tags beside it."""
     first, second = synced.create(), synced.create("Everybody", Rule("inactive", "equals", "0"))
     active: list[str] = []
-    differences, staff = synced.sync_phase._differences, synced.engine.staff
-    note = differences._note
 
-    def cancel(run: Run, added: int, removed: int) -> bool:
-        if not active:
-            staff.cancel(synced.id, run.id, by="user-2")
+    def cancel(call: CallMade) -> None:
+        if call.method == "POST" and "/segments/" in call.template and not active:
+            synced.engine.staff.cancel(synced.id, synced.practice.department.active_run_id, by="user-2")
             active.append(synced.practice.department.active_run_id)
-        return note(run, added, removed)
 
-    monkeypatch.setattr(differences, "_note", cancel)
-    run = synced.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(synced.engine.meter, "mailchimp_call", cancel)
+        run = synced.run()
     assert run.status == "cancelled"
     assert active == [run.id]
     assert synced.practice.department.active_run_id == ""
     assert synced.segment_calls() == 1
-    monkeypatch.setattr(differences, "_note", note)
     synced.sync()
     assert (synced.tagged(), synced.tagged("Everybody")) == (["ann", "ben"], ["ann", "ben", "cem"])
     assert synced.marked(first) == ["ann", "ben"]
