@@ -1,4 +1,4 @@
-"""What is known of an address: which facet speaks, and who speaks for customers who share it."""
+"""What is known of an address: which of the two states counts, and who speaks for customers who share it."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_an_address_of_which_nothing_is_known_is_absent() -> None:
     assert known() == Member("key", "a@clinic.test")
 
 
-def test_what_we_pushed_after_we_heard_is_the_status() -> None:
+def test_what_we_pushed_after_the_last_observation_is_the_status() -> None:
     member = known(ConsentState(HERE, "subscribed", observed_at=NOON), DeliveryState(HERE, "unsubscribed", LATER))
     assert (member.status, member.pushed_status) == ("unsubscribed", "unsubscribed")
 
 
 @pytest.mark.parametrize("pushed_at", [NOON, NOON - timedelta(minutes=1)])
-def test_what_was_heard_after_the_push_or_at_the_same_instant_is_the_status(pushed_at: datetime) -> None:
+def test_what_was_observed_after_the_push_or_at_the_same_instant_is_the_status(pushed_at: datetime) -> None:
     member = known(
         ConsentState(HERE, "unsubscribed", observed_at=NOON, opt_out=NO), DeliveryState(HERE, "subscribed", pushed_at)
     )
@@ -71,47 +71,31 @@ def test_of_another_audience_only_the_persons_words_count() -> None:
 
 
 def test_all_that_is_known_here_comes_from_the_state_to_which_it_belongs() -> None:
-    state = ConsentState(
-        audience_id=HERE,
-        status="archived",
-        status_at=NOON,
-        observed_at=LATER,
-        opt_out=NO,
-        before_archive="pending",
-        archived_by_us=True,
-        pre_existing=True,
-        asked_at=NOON,
-        erased=True,
-        contact_id="c1",
-        successor_key="next",
-        spelling="a@müller.test",
-        no_seen_at=NOON,
-    )
-    refusal = PushRefusal("unknown", "words", NOON, 1, "inputs")
-    left_out = (LeftOut("PHONE", "us_phone"),)
-    push = DeliveryState(HERE, "subscribed", NOON, "7", "print", "held", left_out, "yes-absent", refusal, "c0")
+    of_consent: dict[str, Any] = {
+        "status": "archived",
+        "status_at": NOON,
+        "opt_out": NO,
+        "before_archive": "pending",
+        "archived_by_us": True,
+        "pre_existing": True,
+        "asked_at": NOON,
+        "erased": True,
+        "contact_id": "c1",
+        "successor_key": "next",
+        "spelling": "a@müller.test",
+    }
+    of_delivery: dict[str, Any] = {
+        "sent": "print",
+        "held": "held",
+        "left_out": (LeftOut("PHONE", "us_phone"),),
+        "owner": "7",
+        "pushed_at": NOON,
+        "refusal": PushRefusal("unknown", "words", NOON, 1, "inputs"),
+    }
+    state = ConsentState(audience_id=HERE, observed_at=LATER, no_seen_at=NOON, **of_consent)
+    push = DeliveryState(audience_id=HERE, status="subscribed", rule="yes-absent", contact_id="c0", **of_delivery)
     assert known(state, push) == Member(
-        address_key="key",
-        address="a@clinic.test",
-        status="archived",
-        status_at=NOON,
-        opt_out=NO,
-        before_archive="pending",
-        archived_by_us=True,
-        pre_existing=True,
-        asked_at=NOON,
-        erased=True,
-        sent="print",
-        held="held",
-        left_out=left_out,
-        owner="7",
-        pushed_at=NOON,
-        pushed_status="subscribed",
-        refusal=refusal,
-        has_consent_state=True,
-        contact_id="c1",
-        successor_key="next",
-        spelling="a@müller.test",
+        "key", "a@clinic.test", pushed_status="subscribed", has_consent_state=True, **of_consent, **of_delivery
     )
 
 
@@ -122,7 +106,7 @@ def test_who_was_pushed_to_since_has_no_successor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "pushed", "pushed_at", "contact"),
+    ("observed", "pushed", "pushed_at", "contact"),
     [
         ("c1", "c2", LATER, "c2"),
         ("c1", "", LATER, "c1"),
@@ -133,9 +117,9 @@ def test_who_was_pushed_to_since_has_no_successor() -> None:
     ],
 )
 def test_the_contact_is_the_one_that_the_newer_state_names(
-    heard: str, pushed: str, pushed_at: datetime | None, contact: str
+    observed: str, pushed: str, pushed_at: datetime | None, contact: str
 ) -> None:
-    state = ConsentState(HERE, "subscribed", observed_at=NOON, contact_id=heard)
+    state = ConsentState(HERE, "subscribed", observed_at=NOON, contact_id=observed)
     assert known(state, DeliveryState(HERE, "subscribed", pushed_at, contact_id=pushed)).contact_id == contact
 
 
