@@ -2,7 +2,7 @@
 
 ServiceError
 ├── RetryLater       the same step may work in a while: the queue brings the message back
-├── StopRun          no further call makes sense (bad key, PracBill talks nonsense): the run ends in Error
+├── StopRun          no further call makes sense (bad key, PracBill breaks its contract): the run ends in Error
 │   └── KeyRejected  Mailchimp refuses the key or the account: the schedule stops too, until the key is replaced
 └── RefuseRequest    the caller asked for something we cannot do: a problem answer tells what and how to mend it
 

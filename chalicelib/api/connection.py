@@ -23,8 +23,8 @@ def read_connection(call: PlainCall) -> ConnectionStatus:
 def connect(call: Call[ConnectBody, NoQuery]) -> ConnectionStatus:
     """Connect the department with a Mailchimp API key, or give it a new one.
 
-    The key is tried with Mailchimp first and then kept in a vault; it is never shown again. A key of another Mailchimp
-    account than the connected one is refused with 409: disconnect first.
+    The key is tried with Mailchimp first and then kept in Secrets Manager; it is never shown again. A key of another
+    Mailchimp account than the connected one is refused with 409: disconnect first.
     """
     try:
         status = call.services.connections.connect(call.department_id, call.body.api_key, by=call.by)

@@ -124,7 +124,7 @@ def explanation(
 ) -> Explanation:
     """Why an address is held back: a reason of ours, or a refusal of Mailchimp's, told with its `words`.
 
-    `no` is the last known one; its day is told in `zone`. PracBill hears of what was said in Mailchimp and repeats it,
+    `no` is the last known one; its day is told in `zone`. PracBill gets what was said in Mailchimp and repeats it,
     so its own no does not tell who can take it back.
     """
     if code in ("opted_out", "compliance_state") and no is not None and no.route in _WHO_UNSUBSCRIBED:

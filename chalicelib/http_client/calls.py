@@ -138,7 +138,7 @@ class ClientOptions(TypedDict):
     """What every client is given by its caller.
 
     `remaining` tells the seconds left to the caller, and no call or wait goes beyond it; `random` gives numbers of
-    [0, 1) for the jitter of waits; `on_call` hears of every try for metrics, without ids and addresses.
+    [0, 1) for the jitter of waits; `on_call` gets every try for metrics, without ids and addresses.
     """
 
     remaining: Callable[[], float]

@@ -166,12 +166,12 @@ def _telling_total(
     fetch: Callable[[datetime | None, int], FeedPage], on_total: Callable[[int], None] | None
 ) -> Callable[[datetime | None, int], FeedPage]:
     """`fetch`, whose first page tells its total."""
-    backlog = [on_total] if on_total is not None else []
+    to_tell = [on_total] if on_total is not None else []
 
     def telling(after: datetime | None, offset: int) -> FeedPage:
         page = fetch(after, offset)
-        if backlog and page.total is not None:
-            backlog.pop()(page.total)
+        if to_tell and page.total is not None:
+            to_tell.pop()(page.total)
         return page
 
     return telling

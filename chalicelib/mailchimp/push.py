@@ -43,9 +43,9 @@ class PushCalls(Resource):
             return PushAnswer()
         body = {"members": list(members), "update_existing": True, "sync_tags": False}
         ids, query = {"audience": audience_id}, {"skip_merge_validation": "true"}
-        retry_policy = bulk_read_seconds(len(members))
+        read_seconds = bulk_read_seconds(len(members))
         call = Call(
-            "POST", "/lists/{audience}", ids, query, body=body, read_seconds=retry_policy, tries=tries, divisible=True
+            "POST", "/lists/{audience}", ids, query, body=body, read_seconds=read_seconds, tries=tries, divisible=True
         )
         answer = self._api.send(call)
         if answer.status == 400:

@@ -163,8 +163,8 @@ class SegmentCalls(Resource):
         if not add and not remove:
             return SegmentChange()
         body = {"members_to_add": list(add), "members_to_remove": list(remove)}
-        ids, retry_policy = _ids(audience_id, segment_id), bulk_read_seconds(len(add) + len(remove))
-        call = Call("POST", _ONE, ids, body=body, read_seconds=retry_policy, tries=tries, divisible=True)
+        ids, read_seconds = _ids(audience_id, segment_id), bulk_read_seconds(len(add) + len(remove))
+        call = Call("POST", _ONE, ids, body=body, read_seconds=read_seconds, tries=tries, divisible=True)
         answer = self._api.send(call)
         if answer.status == 400:
             return self._change_the_other_half(audience_id, segment_id, problem_of(answer), add, remove, tries)

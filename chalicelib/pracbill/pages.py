@@ -78,14 +78,14 @@ def _bytes(text: str) -> bytes:
 
 
 def object_of(document: Any, endpoint: Endpoint) -> Mapping[str, Any]:
-    """Raises PracBillNonsense for anything but a JSON object."""
+    """Raises ContractViolation for anything but a JSON object."""
     if not isinstance(document, dict):
         raise ContractViolation("answered with something that is not a JSON object", endpoint)
     return document
 
 
 def page_parts(document: Any, endpoint: Endpoint) -> tuple[Mapping[str, Any], list[Any]]:
-    """The page and its list of customers. Raises PracBillNonsense."""
+    """The page and its list of customers. Raises ContractViolation."""
     page = object_of(document, endpoint)
     customers = page.get("customers")
     if not isinstance(customers, list):
@@ -94,7 +94,7 @@ def page_parts(document: Any, endpoint: Endpoint) -> tuple[Mapping[str, Any], li
 
 
 def next_mark(page: Mapping[str, Any], name: str, *, count: int, limit: int, endpoint: Endpoint) -> str | None:
-    """The mark of the next page under `name`, None on the last one. Raises PracBillNonsense.
+    """The mark of the next page under `name`, None on the last one. Raises ContractViolation.
 
     A full page that leaves the mark out may have been cut off: taking it for the last would lose everybody after it.
     """

@@ -3,7 +3,7 @@
     with LocalStack(folder, latency=False, customers=200) as stack:
         stack.call("GET", f"/departments/{stack.department_id}/connection", access="read")
 
-Everything lives in one folder: state, logs, the deployed code, and the description of a running stack (standing.py).
+Everything lives in one folder: state, logs, the deployed code, and the description of a running stack (stack_state.py).
 State survives `stop` and the next `start` in the same folder. What ends by itself is started again (watch.py).
 """
 

@@ -138,7 +138,7 @@ def apply_observation(
         consent_state,
         kind,
         _entry(member, observation, kind, no, yes_at),
-        _backlog(address_key, observation, no, yes_at),
+        _outbox_entry(address_key, observation, no, yes_at),
     )
 
 
@@ -154,7 +154,7 @@ def _late(known: ConsentState, member: Member, observation: Observation, no: Opt
     kind = _kind(observation, no, None, opt_out)
     entry = _entry(member, observation, kind, no, None)
     consent_state = replace(known, opt_out=opt_out, no_seen_at=no.at)
-    return ObservationResult(consent_state, kind, entry, _backlog(member.address_key, observation, no, None))
+    return ObservationResult(consent_state, kind, entry, _outbox_entry(member.address_key, observation, no, None))
 
 
 def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
@@ -300,7 +300,7 @@ def _speaker(kind: Kind, no: OptOut | None) -> str:
     return SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else SPEAKERS["admin"]
 
 
-def _backlog(
+def _outbox_entry(
     address_key: str, observation: Observation, no: OptOut | None, yes_at: datetime | None
 ) -> OutboxEntry | None:
     """PracBill is sent every new no that is not its own, and of the person's yes."""

@@ -49,7 +49,7 @@ class AudienceStatusCache:
         return self._look(department, audience, self._open_quickly)
 
     def fresh(self, department: Department) -> Department:
-        """Look now, with all the patience that a request has."""
+        """Look now, with all the time that a request has."""
         audience = department.audience
         if audience is None or not department.is_connected:
             return department

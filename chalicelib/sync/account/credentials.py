@@ -90,7 +90,7 @@ class LinkedAccounts:
         return self._open_mailchimp(key)
 
     def last_key(self, department_id: str) -> ApiKey | None:
-        """The key that lies in the vault now, connected or not; None when there is none that can be used."""
+        """The key that is stored now, connected or not; None when there is none that can be used."""
         return _read_key(self._secret_store.fields_now(self._secret_name(department_id)))
 
     def put_key(self, department_id: str, key: ApiKey, account_id: str) -> None:

@@ -34,7 +34,7 @@ from chalicelib.store.hook_records import HookRecordStore
 
 logger = logging.getLogger("pracbill-mailchimp.hooks")
 
-# What we hear of. `campaign` is not about people.
+# The events that we want. `campaign` is not about people.
 WANTED_EVENTS = frozenset({"subscribe", "unsubscribe", "profile", "cleaned", "upemail"})
 # Our own writes must not come back to us as events; other API clients' changes are read by the pull.
 WANTED_SOURCES = frozenset({"user", "admin"})

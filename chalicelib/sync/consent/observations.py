@@ -1,9 +1,9 @@
 """The one way by which an observation changes what we know.
 
-Pull, webhook and refused pushes bring news of members; the rules of domain/consent/observations.py say what it changes.
-For each address the writes come in an order that loses nothing when the function dies in between: first the word for
-PracBill and the mark that the address must be decided anew, then the ledger, last the facet by which the change counts
-as known. A repeat writes the same again.
+Pull, webhook and refused pushes observe members; the rules of domain/consent/observations.py say what that changes.
+For each address the writes come in an order that loses nothing when the function dies in between: first the entry in
+the PracBill outbox and the change marker, then the ledger, last the consent state by which the change counts as known.
+A repeat writes the same again.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Observations:
 
     def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
         map_concurrently(
-            lambda word: self._members.keep_outbox_entry(department.id, word),
+            lambda entry: self._members.keep_outbox_entry(department.id, entry),
             [change.applied.outbox_entry for change in changes if change.applied.outbox_entry],
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.

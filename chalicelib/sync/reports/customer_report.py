@@ -190,10 +190,10 @@ class Reconciliations:
     def _up_to_date(self, department: Department, now: datetime) -> tuple[AddressStatuses, datetime]:
         """Where addresses stand, and as of when."""
         known = self._address_statuses.load(department.id, department.audience_id, consistent=False)
-        observation = self._news(department)
-        if observation is None:
+        changed = self._news(department)
+        if changed is None:
             return known, known.as_of or now
-        states = self._members.states(department.id, observation, department.audience_id)
+        states = self._members.states(department.id, changed, department.audience_id)
         changes = {state.member.address_key: address_status_of(department, state, now) for state in states}
         statuses = self._address_statuses.changes(department.id, department.audience_id)
         statuses.note(changes)

@@ -220,7 +220,7 @@ def test_a_rename_that_was_carried_out_before_the_function_died_is_not_taken_for
     synced: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced.edit("1", email=NEW)
-    die_once(monkeypatch, ChunkResults, "_keep")
+    die_once(monkeypatch, ChunkResults, "keep", is_done=False)
     synced.sync()
     assert synced.audience() == {NEW: "subscribed", "c2@clinic.test": "subscribed"}
     assert (synced.known(ANN).opt_out, synced.known(NEW).opt_out, synced.told()) == (None, None, [])
@@ -281,13 +281,18 @@ def test_a_no_during_a_tag_call_is_heard(engine: Engine, synced: Practice, momen
 
 
 @pytest.mark.parametrize(
-    ("of", "name"),
-    [(ChunkResults, "keep"), (LogStore, "add"), (LogStore, "add_records"), (MemberBatch, "flush")],
-    ids=lambda part: part if isinstance(part, str) else part.__name__,
+    ("of", "name", "is_done"),
+    [
+        (ChunkResults, "keep", False),
+        (LogStore, "add", True),
+        (LogStore, "add_records", False),
+        (MemberBatch, "flush", False),
+    ],
+    ids=["keep", "log", "records", "batch"],
 )
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_no_is_heard_although_the_function_dies_between_answer_and_storing(
-    practice: Practice, monkeypatch: pytest.MonkeyPatch, of: Any, name: str, is_new: bool
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, of: Any, name: str, is_done: bool, is_new: bool
 ) -> None:
     practice.customers(2)
     if not is_new:
@@ -297,7 +302,7 @@ def test_a_no_is_heard_although_the_function_dies_between_answer_and_storing(
 
     def applied(self: Any, *arguments: Any) -> Any:
         monkeypatch.setattr(ApplyPhase, "apply", send)
-        die_once(monkeypatch, of, name)
+        die_once(monkeypatch, of, name, is_done=is_done)
         return send(self, *arguments)
 
     monkeypatch.setattr(ApplyPhase, "apply", applied)
@@ -320,12 +325,14 @@ def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, mon
     check_heard(practice)
 
 
-def die_once(monkeypatch: pytest.MonkeyPatch, of: Any, name: str) -> None:
-    """Kill the function at its next call of a method."""
+def die_once(monkeypatch: pytest.MonkeyPatch, of: Any, name: str, *, is_done: bool) -> None:
+    """Kill the function at its next call of a method, before or, where `is_done`, after that has done its work."""
     method = getattr(of, name)
 
     def killed(self: Any, *arguments: Any, **options: Any) -> None:
         monkeypatch.setattr(of, name, method)
+        if is_done:
+            method(self, *arguments, **options)
         raise Killed
 
     monkeypatch.setattr(of, name, killed)
