@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.departments import Department
-from chalicelib.domain.planning import Operation
 from chalicelib.domain.runs import Run
 from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
@@ -69,40 +66,3 @@ class LaneWork(Protocol):
     def apply(self, run: Run, department: Department, number: int, remaining: Remaining) -> Run: ...
 
     def fail(self, run: Run, department: Department, number: int) -> Run: ...
-
-
-class WebhookKeeper(Protocol):
-    """Sees that the audience has our webhook, and answers the department as stored."""
-
-    def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department: ...
-
-
-class CountKeeper(Protocol):
-    """Counts the audience's members and keeps the count with the department."""
-
-    def recount(self, department: Department, open_client: Callable[[], MailchimpClient]) -> Department: ...
-
-
-class FieldKeeper(Protocol):
-    """Keeps the audience's fields as we need them, and answers the department as stored."""
-
-    def look(self, run: Run, department: Department, client: MailchimpClient) -> Department: ...
-
-    def look_again(self, run: Run, department: Department, client: MailchimpClient) -> Department: ...
-
-    def note_state_required(self, department: Department) -> Department: ...
-
-
-class ConsentObservations(Protocol):
-    """Stores the observations that a sync makes."""
-
-    def apply(
-        self,
-        department: Department,
-        observation: Iterable[Observation],
-        *,
-        touch: bool = True,
-        who: list[str] | None = None,
-    ) -> Counter[str]: ...
-
-    def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None: ...

@@ -20,8 +20,7 @@ from chalicelib.domain.logs import Route
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStore
-from chalicelib.sync.consent.observations import observation_of
-from chalicelib.sync.ports import ConsentObservations
+from chalicelib.sync.consent.observations import Observations, observation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class AddressChange:
 
 
 class AddressChanges:
-    def __init__(self, members: MemberStore, observations: ConsentObservations) -> None:
+    def __init__(self, members: MemberStore, observations: Observations) -> None:
         self._members = members
         self._observations = observations
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.sync.ports import FieldKeeper, MailchimpFor, Remaining, WebhookKeeper
+from chalicelib.sync.account.audience_fields import AudienceFields
+from chalicelib.sync.account.webhook_registration import WebhookRegistration
+from chalicelib.sync.ports import MailchimpFor, Remaining
 
 
 class AudienceOpener:
     """Opens a run's audience. In its first step the fields we need and our webhook are put in place."""
 
-    def __init__(self, *, mailchimp_for: MailchimpFor, fields: FieldKeeper, hooks: WebhookKeeper) -> None:
+    def __init__(self, *, mailchimp_for: MailchimpFor, fields: AudienceFields, hooks: WebhookRegistration) -> None:
         self._mailchimp_for = mailchimp_for
         self._fields = fields
         self._hooks = hooks

@@ -26,8 +26,9 @@ from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
+from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.consent.address_changes import AddressChanges
-from chalicelib.sync.ports import Clock, FieldKeeper
+from chalicelib.sync.ports import Clock
 from chalicelib.sync.runs.moved_contacts import MovedContacts
 from chalicelib.sync.runs.sending import Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
@@ -37,7 +38,7 @@ SECONDS_FOR_A_BULK_CALL = 60.0
 
 
 class ChunkCalls:
-    def __init__(self, *, address_changes: AddressChanges, fields: FieldKeeper, clock: Clock) -> None:
+    def __init__(self, *, address_changes: AddressChanges, fields: AudienceFields, clock: Clock) -> None:
         self._moved = MovedContacts(address_changes, clock)
         self._fields = fields
 

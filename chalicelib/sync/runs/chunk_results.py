@@ -38,8 +38,9 @@ from chalicelib.store.member_batch import MemberBatch
 from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
+from chalicelib.sync.consent.observations import Observations
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
-from chalicelib.sync.ports import ConsentObservations, Meter
+from chalicelib.sync.ports import Meter
 from chalicelib.sync.runs.progress import RETRY_MARK
 from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.sending import Sending
@@ -57,7 +58,7 @@ class ChunkResults:
         logs: LogStore,
         ledger: LedgerStore,
         pushed_members: PushedMemberStore,
-        observations: ConsentObservations,
+        observations: Observations,
         meter: Meter,
     ) -> None:
         self._departments = departments

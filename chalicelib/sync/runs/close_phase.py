@@ -5,8 +5,9 @@ from __future__ import annotations
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run, closing_code, closing_message, closing_params, closing_status
 from chalicelib.errors import RetryLater, StopRun
+from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
-from chalicelib.sync.ports import CountKeeper, MailchimpFor, Remaining
+from chalicelib.sync.ports import MailchimpFor, Remaining
 from chalicelib.sync.runs.lifecycle import Lifecycle
 
 
@@ -16,7 +17,7 @@ class ClosePhase:
         *,
         lifecycle: Lifecycle,
         outbox: PracBillOutbox,
-        audience_status: CountKeeper,
+        audience_status: AudienceStatusCache,
         mailchimp_for: MailchimpFor,
     ) -> None:
         self._lifecycle = lifecycle

@@ -19,6 +19,7 @@ from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, PushAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
+from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.runs.apply_phase import _sort_out
 from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls
@@ -120,7 +121,8 @@ class Chunk:
 
     def send(self, *operations: Operation) -> tuple[list[PushResult], RetryLater | None]:
         changes = cast(AddressChanges, self.changes)
-        calls = ChunkCalls(address_changes=changes, fields=NoFieldIsRefused(), clock=lambda: NOON)
+        fields = cast(AudienceFields, NoFieldIsRefused())
+        calls = ChunkCalls(address_changes=changes, fields=fields, clock=lambda: NOON)
         mailchimp = cast(MailchimpClient, self.mailchimp)
         pulled_at = NOON - timedelta(minutes=9)
         sending = Sending(DEPARTMENT, mailchimp, lambda: self.left, self.known, pulled_at, NOON)
