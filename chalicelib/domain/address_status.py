@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from chalicelib.domain.consent.members import Member, Status
 from chalicelib.domain.planning import AddressState, Held, Operation
-from chalicelib.domain.reachability import is_reachable
 
 # Why PracBill's count of customers and Mailchimp's of subscribed members differ, in the order in which it is told.
 REASONS = {
@@ -43,11 +42,6 @@ class AddressStatus:
     is_reached: bool
     customer_count: int
 
-    @property
-    def is_nothing(self) -> bool:
-        """Nobody's address, of which nothing has to be known."""
-        return not self.customer_count and not self.reason and self.status == "absent"
-
 
 def address_status(state: AddressState, decision: Operation | Held) -> AddressStatus:
     """As the address stands now. Whether campaigns reach it is told as it will be once the decision is carried out."""
@@ -71,6 +65,19 @@ def address_status_after(now: AddressStatus, state: AddressState, decision: Oper
     if not now.customer_count:
         return replace(now, status=status, reason="foreign" if status == "subscribed" else "")
     return replace(now, status=status, reason="" if status == "subscribed" else _held_reason(state.member, "", status))
+
+
+def is_reachable(state: AddressState, decision: Operation | Held) -> bool:
+    """Whether campaigns reach an address after its planned `decision`: consent, refusals and status all have a say."""
+    if isinstance(decision, Held):
+        return state.member.status == "subscribed"
+    match decision.action:
+        case "update" | "rename":
+            return state.member.status == "subscribed" or decision.action == "rename"
+        case "add" | "subscribe":
+            return decision.status == "subscribed"
+        case _:
+            return False
 
 
 def _reason_now(state: AddressState, decision: Operation | Held) -> str:

@@ -22,6 +22,8 @@ MergeValues = dict[str, MergeValue]
 MAX_TEXT_BYTES = 255
 # Where a state is part of every address; elsewhere many addresses have none.
 _WITH_STATES = frozenset({"US", "CA", "AU"})
+# Merge fields that hold one text of the customer's, and the attribute that has it.
+_TEXTS = {"FNAME": "first_name", "LNAME": "last_name", "COMPANY": "company_name", "PHONE": "phone"}
 _ADDRESS_PARTS = {"line1": "addr1", "line2": "addr2", "city": "city", "state": "state", "postcode": "zip"}
 # The digits of a North American number, with what people write before and between them, and nothing else.
 _GAP = r"[\s().\-/]*"
@@ -32,19 +34,24 @@ _US_PHONE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class WantedField:
-    """A merge field we fill: created when the audience lacks it, left out when it is there with another type."""
+    """A merge field we fill: created when the audience lacks it, left out when it is there with another type.
+
+    `noun` and `nouns` are what staff call its contents.
+    """
 
     tag: str
     name: str
     type: str
+    noun: str
+    nouns: str
 
 
 WANTED_FIELDS = (
-    WantedField("FNAME", "First Name", "text"),
-    WantedField("LNAME", "Last Name", "text"),
-    WantedField("COMPANY", "Company", "text"),
-    WantedField("PHONE", "Phone Number", "phone"),
-    WantedField("ADDRESS", "Address", "address"),
+    WantedField("FNAME", "First Name", "text", "first name", "first names"),
+    WantedField("LNAME", "Last Name", "text", "last name", "last names"),
+    WantedField("COMPANY", "Company", "text", "company name", "company names"),
+    WantedField("PHONE", "Phone Number", "phone", "phone number", "phone numbers"),
+    WantedField("ADDRESS", "Address", "address", "postal address", "addresses"),
 )
 
 
@@ -126,36 +133,18 @@ def cut_to_bytes(text: str, limit: int = MAX_TEXT_BYTES) -> str:
 
 
 def _value(tag: str, customer: Customer, fields: FieldMap) -> tuple[MergeValue, LeftOut | None]:
-    match tag:
-        case "FNAME":
-            return _text(tag, customer.first_name)
-        case "LNAME":
-            return _text(tag, customer.last_name)
-        case "COMPANY":
-            return _text(tag, customer.company_name)
-        case "PHONE" if fields.us_phone:
-            phone = us_phone(customer.phone)
-            return phone, LeftOut(tag, "us_phone") if customer.phone and not phone else None
-        case "PHONE":
-            return _text(tag, customer.phone)
-        case "ADDRESS":
-            return _address(customer.address, fields.country)
-    raise ValueError(f"no customer field for the merge field {tag}")
+    if tag == "ADDRESS":
+        return _address(customer.address, fields.country)
+    text: str = getattr(customer, _TEXTS[tag])
+    if tag == "PHONE" and fields.us_phone:
+        phone = us_phone(text)
+        return phone, LeftOut(tag, "us_phone") if text and not phone else None
+    return _text(tag, text)
 
 
 def _has(tag: str, customer: Customer) -> bool:
     """Whether the customer has a value for one of our fields."""
-    match tag:
-        case "FNAME":
-            return bool(customer.first_name)
-        case "LNAME":
-            return bool(customer.last_name)
-        case "COMPANY":
-            return bool(customer.company_name)
-        case "PHONE":
-            return bool(customer.phone)
-        case _:
-            return _has_address(customer.address)
+    return _has_address(customer.address) if tag == "ADDRESS" else bool(getattr(customer, _TEXTS[tag]))
 
 
 def _text(tag: str, text: str) -> tuple[str, LeftOut | None]:

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from chalicelib.domain.fieldmap import LeftOut
+from chalicelib.domain.fieldmap import WANTED_FIELDS, LeftOut
 from chalicelib.domain.hold_reasons import Explanation
 
 # The outcome of a record, and the name of the count.
 PARTLY_SENT: Final = "partly_sent"
 
-_FIELDS = {
-    "COMPANY": "company name",
-    "FNAME": "first name",
-    "LNAME": "last name",
-    "PHONE": "phone number",
-    "ADDRESS": "postal address",
-}
+_FIELDS = {wanted.tag: wanted.noun for wanted in WANTED_FIELDS}
 _PARTS = {
     "line1": "first line",
     "line2": "second line",

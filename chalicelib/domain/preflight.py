@@ -14,14 +14,6 @@ from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.fieldmap import WANTED_FIELDS, FieldMap, WantedField
 
-# What staff call the contents of our merge fields.
-_CONTENTS = {
-    "FNAME": "first names",
-    "LNAME": "last names",
-    "COMPANY": "company names",
-    "PHONE": "phone numbers",
-    "ADDRESS": "addresses",
-}
 # Findings about webhooks, which a look at the fields does not renew.
 WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks", "audience_shared"})
 _FIELDS_PAGE = "Audience, Settings, Audience fields and *|MERGE|* tags"
@@ -111,7 +103,7 @@ def _clash(wanted: WantedField, type_there: str) -> Finding:
         "field_type_clash",
         "warning",
         f"The audience's field {wanted.tag} is of type {type_there or 'unknown'} instead of {wanted.type}, so "
-        f"{_CONTENTS[wanted.tag]} are not synced.",
+        f"{wanted.nouns} are not synced.",
         f"In Mailchimp ({_FIELDS_PAGE}) give this field another tag, or delete it if nobody needs it, then start a "
         f"sync or select the audience again: the field {wanted.tag} is then created with the right type.",
         {"field": wanted.tag, "type": type_there or "unknown", "wanted": wanted.type},
@@ -120,7 +112,7 @@ def _clash(wanted: WantedField, type_there: str) -> Finding:
 
 def _not_created(absent: Sequence[WantedField]) -> Finding:
     tags = ", ".join(wanted.tag for wanted in absent)
-    contents = ", ".join(_CONTENTS[wanted.tag] for wanted in absent)
+    contents = ", ".join(wanted.nouns for wanted in absent)
     return Finding(
         "field_not_created",
         "warning",

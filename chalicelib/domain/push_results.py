@@ -18,7 +18,7 @@ from chalicelib.domain.fieldmap import LeftOut
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
-from chalicelib.domain.planning import Operation, opt_out_time
+from chalicelib.domain.planning import Held, Operation, opt_out_time
 from chalicelib.domain.pushed_members import pushed_print
 from chalicelib.domain.refusals import Refusal, our_field, refusal
 from chalicelib.domain.runs import Run
@@ -248,20 +248,25 @@ def next_attempt(before: PushRefusal | None, code: str, inputs: str) -> int:
     return before.attempts + 1 if before is not None and again else 1
 
 
-def record_of(one: PushResult, at: datetime) -> Record:
-    """What the run's records say of an operation, with cause and fix where it was not done."""
-    operation = one.operation
-    record = Record(
-        key=operation.address_key,
-        customer_id=operation.customer_id,
-        address=mask_address(operation.address),
-        action=one.action or operation.action,
+def record_about(one: Operation | Held, at: datetime, *, action: str) -> Record:
+    """The record of an address with which all went well, by the rule that decided about it."""
+    return Record(
+        key=one.address_key,
+        customer_id=one.customer_id,
+        address=mask_address(one.address),
+        action=action,
         outcome="done",
-        code=operation.rule,
+        code=one.rule,
         cause="",
         fix="",
         at=at,
     )
+
+
+def record_of(one: PushResult, at: datetime) -> Record:
+    """What the run's records say of an operation, with cause and fix where it was not done."""
+    operation = one.operation
+    record = record_about(operation, at, action=one.action or operation.action)
     if one.result == "done":
         return partly_sent_record(record, operation.left_out) if operation.left_out else record
     if one.refusal is not None:

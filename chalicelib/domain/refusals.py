@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
+from chalicelib.domain.fieldmap import WANTED_FIELDS
+
 MASK = "(address)"
 _LONGEST_WORDS = 300
 # The code under which mailchimp/ hands over who makes calls fail.
@@ -23,13 +25,7 @@ _MERGE_TAG = re.compile(r"(?:merge_fields\.)?([A-Z][A-Z0-9_]{0,9})(?:\..*)?")
 
 # The fields that this service fills, from PracBill; all others are Mailchimp's. Our own names for what they hold, for
 # staff who do not know merge tags.
-_FIELD_NAMES = {
-    "COMPANY": "the company name",
-    "FNAME": "the first name",
-    "LNAME": "the last name",
-    "PHONE": "the phone number",
-    "ADDRESS": "the postal address",
-}
+_FIELD_NAMES = {wanted.tag: f"the {wanted.noun}" for wanted in WANTED_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)

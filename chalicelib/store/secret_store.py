@@ -1,7 +1,11 @@
-"""Secrets that are removed and stored again under the same name, and read again before something hangs on them."""
+"""Secrets: a department's API key, our token towards PracBill.
+
+Read values are kept in memory for at most a minute, so that a rotated or removed key is soon obeyed.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -9,17 +13,17 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.store.secrets import CachedSecrets, is_being_removed
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# Until a name that was just given up is free again, see is_being_removed.
+MAX_AGE_SECONDS = 60.0
+# Until a name that was just given up is free again, see _is_being_removed.
 _WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
-class SecretStore(CachedSecrets):
-    """A SecretStore for the keys and hook records of departments."""
+class SecretStore:
+    """Secrets that may be removed and stored again under the same name."""
 
     def __init__(
         self,
@@ -28,22 +32,20 @@ class SecretStore(CachedSecrets):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(client, clock=clock)
+        self._client = client
+        self._clock = clock
         self._sleep = sleep
+        self._known: dict[str, tuple[float, str | None]] = {}
 
-    def put(self, name: str, fields: dict[str, str]) -> None:
-        """Store an object, also right after one of the same name was removed.
-
-        Raises RetryLater when the name does not become free in some seconds.
-        """
-        for wait in _WAITS_SECONDS:
-            try:
-                return super().put(name, fields)
-            except ClientError as error:
-                if not is_being_removed(error):
-                    raise
-                self._sleep(wait)
-        raise RetryLater("The previous key is still being removed. Try again in a minute.")
+    def text(self, name: str) -> str | None:
+        """The secret's text, at most a minute old; None when there is no such secret."""
+        read_at, value = self._known.get(name, (float("-inf"), None))
+        # An absent secret is asked for each time: it may be stored by another process at any moment.
+        if value is not None and self._clock() - read_at < MAX_AGE_SECONDS:
+            return value
+        value = self._fetch(name)
+        self._known[name] = (self._clock(), value)
+        return value
 
     def needed_text(self, name: str) -> str:
         """The text of a secret without which nothing works. Raises StopRun naming it when it was never stored."""
@@ -61,7 +63,64 @@ class SecretStore(CachedSecrets):
             )
         return text
 
+    def fields(self, name: str) -> dict[str, str]:
+        """A secret that holds a JSON object of texts; empty when there is no such secret."""
+        text = self.text(name)
+        return dict(json.loads(text)) if text else {}
+
     def fields_now(self, name: str) -> dict[str, str]:
         """The object as it is stored at this moment, not as it was up to a minute ago."""
         self._known.pop(name, None)
         return self.fields(name)
+
+    def put(self, name: str, fields: dict[str, str]) -> None:
+        """Store an object, new, in place of the old one, or right after one of the same name was removed.
+
+        Raises RetryLater when the name does not become free in some seconds.
+        """
+        text = json.dumps(fields)
+        for wait in _WAITS_SECONDS:
+            try:
+                self._write(name, text)
+            except ClientError as error:
+                if not _is_being_removed(error):
+                    raise
+                self._sleep(wait)
+            else:
+                self._known[name] = (self._clock(), text)
+                return
+        raise RetryLater("The previous key is still being removed. Try again in a minute.")
+
+    def remove(self, name: str) -> None:
+        """Remove a secret at once, without the recovery window: reconnecting right after must work."""
+        self._known.pop(name, None)
+        try:
+            self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        except self._client.exceptions.ResourceNotFoundException:
+            return
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            self._client.put_secret_value(SecretId=name, SecretString=text)
+        except self._client.exceptions.ResourceNotFoundException:
+            self._client.create_secret(Name=name, SecretString=text)
+
+    def _fetch(self, name: str) -> str | None:
+        try:
+            return self._client.get_secret_value(SecretId=name)["SecretString"]
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        except ClientError as error:
+            if _is_being_removed(error):
+                return None
+            raise
+
+
+def _is_being_removed(error: ClientError) -> bool:
+    """Whether AWS refuses because the secret is on its way out.
+
+    AWS removes it in the background, mostly within seconds; until then it can be neither read nor written, and its name
+    is taken (Secrets Manager API Reference, DeleteSecret).
+    """
+    said = error.response.get("Error", {})
+    return said.get("Code") == "InvalidRequestException" and "deletion" in said.get("Message", "").lower()

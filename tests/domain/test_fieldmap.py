@@ -71,7 +71,7 @@ def test_fields_that_the_audience_does_not_let_us_fill_are_left_out() -> None:
 
 
 def test_a_field_that_no_customer_has_is_a_mistake_of_ours() -> None:
-    with pytest.raises(ValueError, match="BIRTHDAY"):
+    with pytest.raises(KeyError, match="BIRTHDAY"):
         merge_values(ANN, FieldMap(("BIRTHDAY",)))
 
 

@@ -23,8 +23,13 @@ from chalicelib.store.stores import Stores
 from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.runs.runs import Runs
-from chalicelib.sync.segments.builder import field_descriptions, segment_templates
-from chalicelib.sync.segments.choices import CHOICE_FIELDS, choices_of, texts_of
+from chalicelib.sync.segments.builder import (
+    CHOICE_FIELDS,
+    choices_of,
+    field_descriptions,
+    segment_templates,
+    texts_of,
+)
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours
 from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.views import view_of

@@ -15,6 +15,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from chalicelib.contract.segments import MembershipChange, PreviewCustomer, RuleCount, SegmentPreview
+from chalicelib.domain.address_status import is_reachable
 from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.consent.members import AddressCustomers
 from chalicelib.domain.customers import (
@@ -28,7 +29,6 @@ from chalicelib.domain.customers import (
 from chalicelib.domain.departments import Department
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.planning import AddressState, plan_address
-from chalicelib.domain.reachability import is_reachable
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet
 from chalicelib.domain.segments.filterable import Filterable, Sample, filterable, sample_of
