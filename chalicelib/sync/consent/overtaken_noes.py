@@ -13,11 +13,11 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import Route
 from chalicelib.store.members import MemberStore
-from chalicelib.sync.ports import ConsentObservations
+from chalicelib.sync.consent.observations import Observations
 
 
 class OvertakenNoes:
-    def __init__(self, members: MemberStore, observations: ConsentObservations) -> None:
+    def __init__(self, members: MemberStore, observations: Observations) -> None:
         self._members = members
         self._observations = observations
 

@@ -220,7 +220,7 @@ def test_a_rename_that_was_carried_out_before_the_function_died_is_not_taken_for
     synced: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced.edit("1", email=NEW)
-    die_once(monkeypatch, ChunkResults, "keep", is_done=False)
+    die_once(monkeypatch, ChunkResults, "keep")
     synced.sync()
     assert synced.audience() == {NEW: "subscribed", "c2@clinic.test": "subscribed"}
     assert (synced.known(ANN).opt_out, synced.known(NEW).opt_out, synced.told()) == (None, None, [])
@@ -325,7 +325,7 @@ def test_a_no_after_a_lost_answer_is_heard_by_the_repeat(practice: Practice, mon
     check_heard(practice)
 
 
-def die_once(monkeypatch: pytest.MonkeyPatch, of: Any, name: str, *, is_done: bool) -> None:
+def die_once(monkeypatch: pytest.MonkeyPatch, of: Any, name: str, *, is_done: bool = False) -> None:
     """Kill the function at its next call of a method, before or, where `is_done`, after that has done its work."""
     method = getattr(of, name)
 
