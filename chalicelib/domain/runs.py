@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from chalicelib.domain.departments import BrakeLimits
 from chalicelib.domain.logs import LogTrigger, LogType
 
 RunType = Literal["incremental", "full", "segments"]
@@ -180,77 +179,6 @@ def rate_and_finish(run: Run, now: datetime) -> tuple[float | None, datetime | N
     if rest <= 0 or not run.is_open:
         return rate, None
     return rate, now + timedelta(seconds=rest / rate)
-
-
-def planned_removals(run: Run) -> int:
-    return run.planned_counts.get("unsubscribe", 0) + run.planned_counts.get("archive", 0)
-
-
-def planned_additions(run: Run) -> int:
-    """People whom campaigns, or Mailchimp's request to confirm, would newly reach."""
-    return sum(run.planned_counts.get(action, 0) for action in ("add", "subscribe", "ask"))
-
-
-@dataclass(frozen=True, slots=True)
-class BrakeReason:
-    """Why a plan must be approved before it is applied."""
-
-    code: Literal["share", "removals", "additions", "segments"]
-    message: str
-    params: dict[str, str | int]
-
-
-def brake_reason(
-    run: Run, audience_size: int, member_count: int, limits: BrakeLimits, *, leaving_segments: int = 0
-) -> BrakeReason | None:
-    """Why a plan must be approved before it is applied; None when it need not.
-
-    `member_count` are the members who are customers of the department, `audience_size` are all of the audience.
-    `leaving_segments` are members who would stay in the audience and lose the tags of all segments. Removals brake
-    every run, additions only what nobody is watching: scheduled runs.
-    """
-    if run.approved_by:
-        return None
-    if leaving_segments and (
-        3 * leaving_segments > member_count
-        or leaving_segments > max(limits.removals, audience_size * limits.removals_percent // 100)
-    ):
-        members = max(member_count, leaving_segments)
-        return BrakeReason(
-            "segments",
-            f"PracBill no longer lists the customers of {leaving_segments} of the department's {members} members. They "
-            "would stay in the audience and lose the tags of all segments. Check that PracBill sends all customers, "
-            "then approve or cancel the run.",
-            {"planned": leaving_segments, "members": members},
-        )
-    removals = planned_removals(run)
-    if 3 * removals > member_count and removals:
-        share = "all" if removals >= member_count else "more than a third"
-        members = max(member_count, removals)
-        return BrakeReason(
-            "share",
-            f"The plan would unsubscribe or archive {removals} of the department's {members} members, {share} of them. "
-            "Check that PracBill sends all customers, look at the records, then approve or cancel the run.",
-            {"planned": removals, "members": members},
-        )
-    most_removals = max(limits.removals, audience_size * limits.removals_percent // 100)
-    if removals > most_removals:
-        return BrakeReason(
-            "removals",
-            f"The plan would unsubscribe or archive {removals} of {audience_size} members, more than the limit of "
-            f"{most_removals}. Look at the records, then approve or cancel the run.",
-            {"planned": removals, "audience": audience_size, "limit": most_removals},
-        )
-    additions = planned_additions(run)
-    most_additions = max(limits.additions, audience_size * limits.additions_percent // 100)
-    if run.trigger == "schedule" and additions > most_additions:
-        return BrakeReason(
-            "additions",
-            f"The scheduled run would add or subscribe {additions} members to {audience_size}, more than the limit of "
-            f"{most_additions}. Look at the records, then approve or cancel the run.",
-            {"planned": additions, "audience": audience_size, "limit": most_additions},
-        )
-    return None
 
 
 def closing_status(run: Run) -> RunStatus:

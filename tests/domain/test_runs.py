@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.runs import RunView
+from chalicelib.domain.brake import brake_reason
 from chalicelib.domain.departments import BrakeLimits
 from chalicelib.domain.runs import (
     BUCKETS,
     Run,
-    brake_reason,
     buckets,
     closing_code,
     closing_message,

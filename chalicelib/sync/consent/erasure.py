@@ -79,19 +79,7 @@ class Erasure:
             self._record(department_id, state, by, now)
             self._remove_traces(department_id, state, stored)
         self._log(department_id, now)
-        # Segments count one customer less; the address is looked at by its key alone.
-        news = self._members.batch(department_id)
-        news.recheck(
-            stored.address_key,
-            left_by=stored.customer_key,
-            segments=stored.in_segments,
-            left_out=stored.left_out,
-            is_gone=True,
-        )
-        news.flush()
-        customers = self._customers.batch(department_id)
-        customers.remove(stored.customer_key)
-        customers.flush()
+        self._remove_customer(department_id, stored)
         return ErasureReceipt(customer_id, now, _message(states, customer_id, deleted=deleted))
 
     def key_of(self, department_id: str, address: str) -> str:
@@ -220,6 +208,21 @@ class Erasure:
             for marker in self._members.marks(department_id, key):
                 batch.unmark(marker)
             batch.flush()
+
+    def _remove_customer(self, department_id: str, stored: StoredCustomer) -> None:
+        # Segments count one customer less; the address is looked at by its key alone.
+        news = self._members.batch(department_id)
+        news.recheck(
+            stored.address_key,
+            left_by=stored.customer_key,
+            segments=stored.in_segments,
+            left_out=stored.left_out,
+            is_gone=True,
+        )
+        news.flush()
+        customers = self._customers.batch(department_id)
+        customers.remove(stored.customer_key)
+        customers.flush()
 
     def _log(self, department_id: str, now: datetime) -> None:
         entry = LogEntry(

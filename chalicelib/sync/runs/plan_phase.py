@@ -12,6 +12,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.address_status import address_status, address_status_after
+from chalicelib.domain.brake import BrakeReason
 from chalicelib.domain.consent.members import Member, OptOut
 from chalicelib.domain.consent.opt_outs import pracbill_opt_out
 from chalicelib.domain.departments import Department
@@ -26,7 +27,7 @@ from chalicelib.domain.planning import (
     plan_move,
 )
 from chalicelib.domain.push_results import partly_sent_record
-from chalicelib.domain.runs import PARTLY_UNCHANGED, BrakeReason, Run
+from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
 from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.iteration import prefetch
 from chalicelib.store.logs import LedgerStore, LogStore
