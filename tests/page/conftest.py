@@ -20,13 +20,11 @@ from infra.local.browser import find_browser
 from infra.local.stack import LocalStack
 from tests.distribution import PAGE_ON_THE_STACK
 from tests.page.department import Department
-from tests.page.embedding import OwnHost
+from tests.page.embedding import STEP_MS, OwnHost, new_context
 from tests.page.one_process import StackInOneProcess
 
 # Few syncs run here at once, and each worker that is started takes a second of a processor.
 WORKERS = {"sync_worker": 3, "event_worker": 1}
-# Other work on the machine only ever adds to what a step takes.
-STEP_MS = 20_000
 expect.set_options(timeout=STEP_MS)
 
 
@@ -85,8 +83,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    opened = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-AU", reduced_motion="reduce")
-    opened.set_default_timeout(STEP_MS)
+    opened = new_context(browser)
     yield opened
     with suppress(Exception):
         opened.close()

@@ -72,6 +72,13 @@ class Department:
         """Wait until no run is active."""
         self._await(is_at_rest)
 
+    def sync_fully(self) -> str:
+        """The id of the newest sync, which is a full one that staff started: one is made where it is another."""
+        if not _is_full_sync(self.call("GET", "/panel")["newest_run"] or {}):
+            self.call("POST", "/syncs", {"type": "full"})
+            self.rest()
+        return str(self.call("GET", "/panel")["newest_run"]["id"])
+
     def await_sending(self) -> None:
         """Wait until the newest run sends changes to Mailchimp."""
         self._await(lambda known: (known["newest_run"] or {}).get("phase") == "apply")
@@ -112,3 +119,8 @@ class Department:
 def is_at_rest(known: dict[str, Any]) -> bool:
     """Whether no run is active, as of an answer of `GET D/panel`."""
     return known["newest_run"] is None or known["newest_run"]["finished_at"] is not None
+
+
+def _is_full_sync(run: dict[str, Any]) -> bool:
+    kind = (run.get("type"), run.get("trigger"), run.get("dry_run"))
+    return kind == ("full", "manual", False) and run["status"] in ("success", "skipped")

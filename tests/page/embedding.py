@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from playwright.sync_api import Request as SentRequest
 
 from infra.local.host import Host, content_security_policy, standin_mint
@@ -13,6 +13,9 @@ from infra.local.stack import LocalStack
 from infra.standins.pracbill.answers import Answer, Request
 from infra.standins.pracbill.server import LoopbackServer
 
+# Other work on the machine only ever adds to what a step takes.
+STEP_MS = 20_000
+WINDOW: ViewportSize = {"width": 1280, "height": 900}
 SCRIPT = '<script type="module" src="/assets/pracbill-mailchimp.js"></script>'
 # What the host's script looks for.
 _CHOICES = """\
@@ -46,6 +49,13 @@ def watch(page: Page) -> Watched:
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     page.on("request", on_request)
     return seen
+
+
+def new_context(browser: Browser) -> BrowserContext:
+    """A browser without memory, as wide as a desk's."""
+    opened = browser.new_context(viewport=WINDOW, locale="en-AU", reduced_motion="reduce")
+    opened.set_default_timeout(STEP_MS)
+    return opened
 
 
 def open_page(

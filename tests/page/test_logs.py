@@ -57,8 +57,7 @@ def test_a_cancelled_sync_is_shown_as_cancelled(page: Page, stack: LocalStack, c
 def test_the_entries_that_fit_the_filters_are_read_as_a_file(
     page: Page, stack: LocalStack, connected: Department
 ) -> None:
-    connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
+    connected.sync_fully()
     count = len(connected.call("GET", "/logs?direction=push&limit=100")["items"])
     open_page(page, stack, view="logs")
     logs = panel(page, "Sync Logs")
@@ -72,8 +71,7 @@ def test_the_entries_that_fit_the_filters_are_read_as_a_file(
 
 
 def test_entries_are_filtered_by_what_started_them(page: Page, stack: LocalStack, connected: Department) -> None:
-    connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
+    connected.sync_fully()
     open_page(page, stack, view="logs")
     logs = panel(page, "Sync Logs")
     with page.expect_request("**/logs?*trigger=staff*"):
@@ -109,8 +107,7 @@ def test_entries_are_found_by_day_as_it_is_typed(page: Page, stack: LocalStack, 
 
 
 def test_days_without_an_entry_are_left_again(page: Page, stack: LocalStack, connected: Department) -> None:
-    connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
+    connected.sync_fully()
     today = datetime.now(UTC).date()
     open_page(page, stack, view="logs")
     logs = panel(page, "Sync Logs")

@@ -22,8 +22,7 @@ def _number(text: str) -> int:
 
 
 def test_the_rows_lead_from_one_count_to_the_other(page: Page, stack: LocalStack, connected: Department) -> None:
-    connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
+    connected.sync_fully()
     known = connected.call("GET", "/reconciliation")
     assert known["reasons"], "the stack has customers who are no members"
     open_page(page, stack, view="reconciliation")
@@ -40,12 +39,11 @@ def test_the_rows_lead_from_one_count_to_the_other(page: Page, stack: LocalStack
 
 
 def test_a_reason_leads_to_the_customers_behind_it(page: Page, stack: LocalStack, connected: Department) -> None:
-    run = connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
-    held_by_reason = connected.call("GET", f"/syncs/{run['id']}")["held_by_reason"]
+    run_id = connected.sync_fully()
+    held_by_reason = connected.call("GET", f"/syncs/{run_id}")["held_by_reason"]
     code, name = next((code, name) for code, name in _NAMES.items() if held_by_reason.get(code))
     count = held_by_reason[code]
-    records = connected.call("GET", f"/syncs/{run['id']}/records?outcome=held&code={code}&limit=100")["items"]
+    records = connected.call("GET", f"/syncs/{run_id}/records?outcome=held&code={code}&limit=100")["items"]
     assert len(records) == count > 0
     open_page(page, stack, view="reconciliation")
     panel(page, "Reconciliation").get_by_role("button", name=f"Show: {name} ({count})").click()
@@ -55,7 +53,7 @@ def test_a_reason_leads_to_the_customers_behind_it(page: Page, stack: LocalStack
     expect(rows).to_have_count(min(count, 25) + 1)
     expect(rows.nth(1)).to_contain_text(records[0]["customer_id"])
     shown.get_by_role("combobox", name="Reason").select_option("")
-    held = connected.call("GET", f"/syncs/{run['id']}")["record_counts"]["held"]
+    held = connected.call("GET", f"/syncs/{run_id}")["record_counts"]["held"]
     expect(rows).to_have_count(min(held, 25) + 1)
 
 

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def run_id(connected: Department) -> str:
     """A full sync that has ended."""
-    run = connected.call("POST", "/syncs", {"type": "full"})
-    connected.rest()
-    return str(run["id"])
+    return connected.sync_fully()
 
 
 def test_from_its_log_to_its_customers(page: Page, stack: LocalStack, connected: Department, run_id: str) -> None:
