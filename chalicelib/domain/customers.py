@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final, Literal
 from unicodedata import normalize
 
+from chalicelib.domain.compact_json import from_json, to_json
 from chalicelib.domain.texts import text_of
 
 ConsentWord = Literal["subscribed", "unsubscribed"]
@@ -66,6 +68,14 @@ class Customer:
     def is_active(self) -> bool:
         """PracBill's flag is "1" for inactive; missing means active."""
         return self.inactive != "1"
+
+
+_NO_ADDRESS: Final = Address()
+_PARTS: Final = tuple(part.name for part in fields(Address))
+_parts_of: Final = attrgetter(*_PARTS)
+# In the order in which they are stored; the consent, which is two of them, comes last.
+_STORED: Final = tuple(one.name for one in fields(Customer) if not one.name.startswith("consent"))
+_stored_values: Final = attrgetter(*_STORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,42 +206,22 @@ def customer_to_document(customer: Customer) -> str:
 
     Empty parts are left out: the document is stored once a customer and read back for every decision.
     """
-    a = customer.address
-    address = {
-        "line1": a.line1,
-        "line2": a.line2,
-        "city": a.city,
-        "state": a.state,
-        "postcode": a.postcode,
-        "country": a.country,
-    }
     document: dict[str, Any] = {
-        "id": customer.id,
-        "updated_at": customer.updated_at,
-        "email": customer.email,
-        "company_name": customer.company_name,
-        "first_name": customer.first_name,
-        "last_name": customer.last_name,
-        "phone": customer.phone,
-        "address": {name: part for name, part in address.items() if part},
-        "inactive": customer.inactive,
-        "status": customer.status,
-        "customer_type": customer.customer_type,
-        "created_at": customer.created_at,
-        "last_invoice_at": customer.last_invoice_at,
-        "balance": customer.balance,
-        "marketing_consent": {"status": customer.consent, "changed_at": customer.consent_changed_at}
-        if customer.consent or customer.consent_changed_at
-        else None,
+        name: value for name, value in zip(_STORED, _stored_values(customer), strict=True) if value
     }
-    return json.dumps(
-        {name: value for name, value in document.items() if value}, ensure_ascii=False, separators=(",", ":")
-    )
+    if customer.address == _NO_ADDRESS:
+        del document["address"]
+    else:
+        parts = zip(_PARTS, _parts_of(customer.address), strict=True)
+        document["address"] = {name: part for name, part in parts if part}
+    if customer.consent or customer.consent_changed_at:
+        document["marketing_consent"] = {"status": customer.consent, "changed_at": customer.consent_changed_at}
+    return to_json(document)
 
 
 def customer_from_document(document: str) -> Customer:
     """The customer that a document holds. It was written by us, so nothing of it is checked again."""
-    fields = json.loads(document)
+    fields = from_json(document)
     consent = fields.pop("marketing_consent", _NO_CONSENT)
     address = Address(**fields.pop("address", {}))
     return Customer(**fields, address=address, consent=consent["status"], consent_changed_at=consent["changed_at"])
@@ -285,7 +275,10 @@ def _text(value: object) -> str:
     Absurdly long texts are cut, so that no record outgrows the table.
     """
     if isinstance(value, str):
-        return text_of(value.strip()[:_MAX_TEXT_LENGTH].strip())
+        text = value.strip()
+        if len(text) > _MAX_TEXT_LENGTH:
+            text = text[:_MAX_TEXT_LENGTH].strip()
+        return text if text.isascii() else text_of(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return str(value)

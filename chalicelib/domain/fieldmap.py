@@ -7,12 +7,12 @@ whole or not at all, `""` empties a field.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from chalicelib.domain.compact_json import to_json
 from chalicelib.domain.countries import country_code
 from chalicelib.domain.customers import Address, Customer
 
@@ -106,9 +106,8 @@ def prepare(customer: Customer, fields: FieldMap) -> Prepared:
 
 def values_fingerprint(values: Mapping[str, object]) -> str:
     """Tells whether Mailchimp holds these values: the same for ours and for what it answers, where nothing differs."""
-    normal = {tag: _normal(value) for tag, value in values.items()}
-    text = json.dumps(normal, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=10).hexdigest()
+    normal = {tag: _normal(values[tag]) for tag in sorted(values)}
+    return hashlib.blake2b(to_json(normal).encode(), digest_size=10).hexdigest()
 
 
 def held_fingerprint(held: Mapping[str, object], fields: FieldMap) -> str:
@@ -120,8 +119,8 @@ def _normal(value: object) -> MergeValue:
     """A value without what makes no difference. An empty address comes as text, or as an object with a country."""
     if not isinstance(value, Mapping):
         return "" if value is None else str(value).strip()
-    parts = {part: str(value.get(part) or "").strip() for part in ("addr1", "addr2", "city", "state", "zip")}
-    country = str(value.get("country") or "").strip().upper()
+    parts = {part: str(value.get(part) or "").strip() for part in ("addr1", "addr2", "city", "country", "state", "zip")}
+    country, parts["country"] = parts["country"].upper(), ""
     return parts | {"country": country} if any(parts.values()) else ""
 
 

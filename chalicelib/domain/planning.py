@@ -6,17 +6,17 @@ Nothing here sends anything. `plan_address` answers for one address, `rename_of`
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
+from chalicelib.domain.compact_json import to_json
 from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
 from chalicelib.domain.departments import Audience
-from chalicelib.domain.fieldmap import FieldMap, LeftOut, MergeValues, prepare, values_fingerprint
+from chalicelib.domain.fieldmap import FieldMap, LeftOut, MergeValues, Prepared, prepare, values_fingerprint
 from chalicelib.domain.logs import MOST_NAMED
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
@@ -125,14 +125,8 @@ def plan_address(state: AddressState, *, policy: ConsentPolicy, fields: FieldMap
     if refusal := _running_refusal(state.member, inputs, now):
         return _quarantined(_held(state, verdict), refusal)
     if verdict.act is Act.UPDATE and state.member.sent == fingerprint:
-        return replace(_held(state, verdict), left_out=prepared.left_out + state.member.left_out)
-    return replace(
-        _operation(state, verdict),
-        values=prepared.values,
-        values_fingerprint=fingerprint,
-        inputs=inputs,
-        left_out=prepared.left_out,
-    )
+        return _held(state, verdict, prepared.left_out + state.member.left_out)
+    return _operation(state, verdict, prepared, fingerprint, inputs)
 
 
 def plan_move(
@@ -287,25 +281,33 @@ def _quarantined(held: Held, refusal: PushRefusal) -> Held:
     return replace(held, code=refusal.code, waits=waits, words=refusal.text, field=refusal.field)
 
 
-def _operation(state: AddressState, verdict: Verdict) -> Operation:
-    action: dict[Act, Action] = {
-        Act.ADD: "add",
-        Act.UPDATE: "update",
-        Act.SUBSCRIBE: "subscribe",
-        Act.UNSUBSCRIBE: "unsubscribe",
-        Act.ASK: "ask",
-        Act.ARCHIVE: "archive",
-    }
+_ACTIONS: Mapping[Act, Action] = {
+    Act.ADD: "add",
+    Act.UPDATE: "update",
+    Act.SUBSCRIBE: "subscribe",
+    Act.UNSUBSCRIBE: "unsubscribe",
+    Act.ASK: "ask",
+    Act.ARCHIVE: "archive",
+}
+
+
+def _operation(
+    state: AddressState, verdict: Verdict, prepared: Prepared | None = None, fingerprint: str = "", inputs: str = ""
+) -> Operation:
     return Operation(
-        action=action[verdict.act],
+        action=_ACTIONS[verdict.act],
         address_key=state.member.address_key,
         address=state.member.address,
         rule=verdict.rule,
         customer_id=_speaker(state),
         status=verdict.status,
+        values=prepared.values if prepared is not None else None,
+        values_fingerprint=fingerprint,
+        inputs=inputs,
         marks=state.marks,
         known_opt_out=opt_out_time(state.member),
         spelling=state.member.spelling,
+        left_out=prepared.left_out if prepared is not None else (),
     )
 
 
@@ -314,7 +316,7 @@ def opt_out_time(member: Member) -> str:
     return member.opt_out.at.isoformat() if member.opt_out else ""
 
 
-def _held(state: AddressState, verdict: Verdict) -> Held:
+def _held(state: AddressState, verdict: Verdict, left_out: tuple[LeftOut, ...] = ()) -> Held:
     return Held(
         address_key=state.member.address_key,
         address=state.member.address,
@@ -322,6 +324,7 @@ def _held(state: AddressState, verdict: Verdict) -> Held:
         code=verdict.report,
         rule=verdict.rule,
         marks=state.marks,
+        left_out=left_out,
     )
 
 
@@ -381,4 +384,4 @@ def _weight(operation: Operation) -> int:
         operation.spelling,
         [(one.tag, one.code, one.details) for one in operation.left_out],
     )
-    return len(json.dumps(texts)) + _NAMES_BYTES
+    return len(to_json(texts).encode()) + _NAMES_BYTES

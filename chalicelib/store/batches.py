@@ -36,14 +36,15 @@ class WriteBatch:
         self._client = client
         self._table = table
         self._key = key
-        self._requests: dict[tuple[str, ...], Request] = {}
+        self._requests: dict[tuple[str, str], Request] = {}
 
     def __len__(self) -> int:
         return len(self._requests)
 
     def add(self, request: Request) -> None:
         item = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
-        self._requests[tuple(item[name]["S"] for name in self._key)] = request
+        hash_key, range_key = self._key
+        self._requests[item[hash_key]["S"], item[range_key]["S"]] = request
 
     def flush(self) -> None:
         """Carry out what was collected; the batch is empty then. Raises RetryLater when the table stays throttled."""

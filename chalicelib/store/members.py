@@ -258,18 +258,11 @@ def _state(address_key: str, items: Sequence[Item], audience_id: str) -> Address
     others: list[Item] = []
     for item in items:
         (documents if _sk(item).startswith("#c#", ADDRESS_KEY_LENGTH) else others).append(item)
-    member_states = _member_states(address_key, others)
+    known = _member_states(address_key, others)
     customers = tuple(_customer(item) for item in documents)
-    member = member_states.member(audience_id)
-    if customers and not member.address:
-        member = merge(
-            address_key,
-            mail_address(customers[0].email),
-            audience_id,
-            member_states.consent_state,
-            member_states.delivery,
-        )
-    moved_to = next((item["moved_to"]["S"] for item in items if "moved_to" in item), "")
+    address = known.address or (mail_address(customers[0].email) if customers else "")
+    member = merge(address_key, address, audience_id, known.consent_state, known.delivery)
+    moved_to = next((item["moved_to"]["S"] for item in others if "moved_to" in item), "")
     arrivals = tuple(
         Arrival(customer.id, item["moved_from"]["S"], parse_moment(item["moved_at"]["S"]))
         for customer, item in zip(customers, documents, strict=True)

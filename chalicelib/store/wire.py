@@ -7,9 +7,10 @@ pass by that walk; signing, retries, checksums and errors stay the SDK's.
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.compact_json import library
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,18 +38,22 @@ def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) 
 
 
 def _write_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    params["body"] = json.dumps(context.pop(_OURS), default=_binary, separators=(",", ":")).encode()
+    params["body"] = _written(context.pop(_OURS))
 
 
 def _read_body(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
     """Take the answer out of the SDK's hands, unless it is an error or may hold binary values."""
     body: bytes = response_dict["body"]
     if response_dict["status_code"] == 200 and b'"B"' not in body:
-        customized_response_dict.update(json.loads(body))
+        customized_response_dict.update(library().decode(body))
         response_dict["body"] = b"{}"
 
 
-def _binary(value: object) -> str:
-    if not isinstance(value, bytes | bytearray):
-        raise TypeError(f"{type(value).__name__} is not a value of DynamoDB's wire form")
-    return base64.b64encode(value).decode()
+def _written(parameters: dict[str, Any]) -> bytes:
+    """The call's body; msgspec writes bytes in base64, as the wire form has them."""
+    try:
+        written: bytes = library().encode(parameters)
+    except UnicodeEncodeError:
+        # Half characters in a key that somebody asks for: the database says that nothing can have it.
+        written = json.dumps(parameters).encode()
+    return written

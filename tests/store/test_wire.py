@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -87,5 +86,11 @@ def test_a_busy_database_is_asked_again_by_the_sdk() -> None:
 def test_what_is_no_value_of_the_wire_form_is_not_sent() -> None:
     wire = Wire("{}")
     with pytest.raises(TypeError):
-        wire.client.batch_write_item(RequestItems={"t": [{"PutRequest": {"Item": {"sk": {"S": date(2026, 3, 2)}}}}]})
+        wire.client.batch_write_item(RequestItems={"t": [{"PutRequest": {"Item": {"sk": {"S": object()}}}}]})
     assert wire.bodies == []
+
+
+def test_half_a_character_asked_for_is_the_databases_to_refuse() -> None:
+    wire = Wire('{"Responses": {}, "UnprocessedKeys": {}}')
+    wire.client.batch_get_item(RequestItems={"table": {"Keys": [{"sk": {"S": "\ud800"}}]}})
+    assert wire.bodies == [b'{"RequestItems": {"table": {"Keys": [{"sk": {"S": "\\ud800"}}]}}}']

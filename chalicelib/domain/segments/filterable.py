@@ -7,7 +7,6 @@ the calendar's.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from operator import attrgetter
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from chalicelib.domain.compact_json import from_json, to_json
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.segments.calendar import day_of
 
@@ -124,7 +124,7 @@ def comparable_text(text: str) -> str | None:
     Letters with accents are in one form (NFC), signs that nobody sees are left out, and all apostrophes are the plain
     one. Half characters (lone surrogates, from broken `\\ud800` escapes) become `?`: no database can store them.
     """
-    folded = text.strip().casefold() if text.isascii() else _folded(text)
+    folded = text.strip().lower() if text.isascii() else _folded(text)
     return folded[:LONGEST_TEXT] or None
 
 
@@ -177,11 +177,11 @@ def filterable_to_document(filterable: Filterable) -> str:
     values[_BALANCE] = "" if balance is None else f"{balance:f}"
     while values and not values[-1]:
         values.pop()
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return to_json(values)
 
 
 def filterable_from_document(document: str) -> Filterable:
-    values: list[Any] = [value or None for value in json.loads(document)]
+    values: list[Any] = [value or None for value in from_json(document)]
     if len(values) > _BALANCE and values[_BALANCE] is not None:
         values[_BALANCE] = Decimal(values[_BALANCE])
     return Filterable(*values)
@@ -189,12 +189,11 @@ def filterable_from_document(document: str) -> Filterable:
 
 def sample_to_document(sample: Sample) -> str:
     """The stored form, without the id, which the customer's key has; `sample_from_document` reads it back."""
-    values = [sample.email, sample.company_name, sample.first_name, sample.last_name]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return to_json([sample.email, sample.company_name, sample.first_name, sample.last_name])
 
 
 def sample_from_document(customer_id: str, document: str) -> Sample:
-    return Sample(customer_id, *json.loads(document))
+    return Sample(customer_id, *from_json(document))
 
 
 _NAMES: Final = tuple(field.name for field in fields(Filterable))
