@@ -1,4 +1,4 @@
-"""What queue, secrets and the stores of PynamoDB promise, the same on everything that stands for AWS in tests."""
+"""What queue, secrets and the stores of documents promise, the same on everything that stands for AWS in tests."""
 
 from __future__ import annotations
 
