@@ -124,15 +124,31 @@ class SilentUI(UI):
         pass
 
 
+# Written in C where they are built in, and then ten times faster.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
 class PlainYaml(YAMLTemplateSerializer):
     """YAML without aliases, which CloudFormation does not read."""
 
     def serialize_template(self, contents: dict[str, Any]) -> str:
-        class Dumper(yaml.SafeDumper):
+        class Dumper(_Dumper):  # type: ignore[misc] # which of the two is found out here
             def ignore_aliases(self, data: Any) -> bool:
                 return True
 
         return yaml.dump(contents, Dumper=Dumper, allow_unicode=True)
+
+    def load_template(self, file_contents: str, filename: str = "") -> dict[str, Any]:
+        class Loader(_Loader):  # type: ignore[misc] # the same
+            """Reads CloudFormation's own tags as Chalice does."""
+
+        Loader.add_multi_constructor("!", self._custom_sam_instrinsics)
+        try:
+            template: dict[str, Any] = yaml.load(file_contents, Loader=Loader)  # noqa: S506 - a safe loader
+        except yaml.YAMLError as error:
+            raise RuntimeError(f"{filename} is no valid YAML: {error}") from error
+        return template
 
 
 class ResourceMerger(TemplateMergePostProcessor):

@@ -24,6 +24,7 @@ from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.runs import Run
 from chalicelib.store import models
+from chalicelib.store.aws import sdk_session
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.logs import LedgerStore
 from infra.deploy.package import load_resources
@@ -43,7 +44,9 @@ def named(value: Any) -> str:
 
 def deploy(mailchimp_url: str) -> None:
     """What of the template the commands need: tables, queues, the key of webhooks, a function with its settings."""
-    clients = {name: boto3.client(name) for name in ("dynamodb", "sqs", "kms", "iam", "lambda")}
+    # Its session reads the descriptions of services once for all tests.
+    session = boto3.Session(botocore_session=sdk_session())
+    clients = {name: session.client(name) for name in ("dynamodb", "sqs", "kms", "iam", "lambda")}
     for resource in load_resources()["Resources"].values():
         properties = resource.get("Properties", {})
         if resource.get("Type") == "AWS::DynamoDB::Table":
@@ -97,7 +100,7 @@ def aws(mailchimp: MailchimpStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterato
         store = DepartmentStore()
         store.add(Department("south", "South", "UTC", "AU", "AUD", SALT))
         store.add(connected(mailchimp))
-        boto3.client("secretsmanager").create_secret(
+        boto3.Session(botocore_session=sdk_session()).client("secretsmanager").create_secret(
             Name=Settings({"STAGE": STAGE}).secret("departments", "north"),
             SecretString=json.dumps({"api_key": mailchimp.api_key, "account_id": "account-1"}),
         )
