@@ -140,8 +140,8 @@ def _item(department_id: str, stored: StoredCustomer, seen: Filterable, sample: 
         "compared": {"S": filterable_to_document(seen)},
         "sample": {"S": sample_to_document(sample)},
     }
-    if unreadable := seen.unreadable:
-        item["unreadable"] = {"SS": list(unreadable)}
+    if not seen.is_readable:
+        item["unreadable"] = {"SS": list(seen.unreadable)}
     if stored.address_key:
         item["address_key"] = {"S": stored.address_key}
     if stored.in_segments:

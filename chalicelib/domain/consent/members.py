@@ -226,10 +226,11 @@ class AddressCustomers:
         between two of them must not be overruled by the older one. For a no the latest no; one without a time was said
         at the latest when its record last changed. A time without an offset is none: hours decide here.
         """
-        if self.consent == "unsubscribed":
+        word = self.consent
+        if word == "unsubscribed":
             noes = (c for c in self.customers if c.consent == "unsubscribed")
             said = (parse_exact_moment(c.consent_changed_at) or parse_moment(c.updated_at) for c in noes)
             return max((moment for moment in said if moment is not None), default=None)
-        times = [parse_exact_moment(c.consent_changed_at) for c in self.customers if c.consent == self.consent]
+        times = [parse_exact_moment(c.consent_changed_at) for c in self.customers if c.consent == word]
         known = [moment for moment in times if moment is not None]
         return min(known) if known and len(known) == len(times) else None
