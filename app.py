@@ -1,13 +1,12 @@
 """The Chalice application: routes are registered here, and Chalice learns here which functions there are.
 
-Lambda enters here for the API alone. For queues, schedules and the webhook it enters by chalicelib/entrances
-(functions.py, webhook.py), since they would import all of the API for nothing; the template says so. Outside
-Lambda nothing but the logger is made at import: the module is imported on build machines, too.
+Lambda enters here for the API alone. For queues, schedules and the webhook it enters by chalicelib/entrances, since
+they would import all of the API for nothing; the template says so. Outside Lambda nothing but the logger is made at
+import: the module is imported on build machines, too.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -71,5 +70,4 @@ def webhook(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return bootstrap.webhook(event)
 
 
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    bootstrap.prepare()
+bootstrap.prepare(bootstrap.tables, bootstrap.large_tables)

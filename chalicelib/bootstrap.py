@@ -6,6 +6,7 @@ Nothing heavy is imported here before it is needed: the webhook's function must 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -44,27 +45,33 @@ def webhook(event: dict[str, Any]) -> dict[str, Any]:
     """Answer one call of Mailchimp's webhook. Builds only what that function needs and may use."""
     from chalicelib.handlers.webhook import handle
 
-    return handle(event, hook_of=_hook_records().open, send=_event_sender(), now=time.time, refusals=_refusals())
+    return handle(event, hook_of=hook_records().open, send=event_sender(), now=time.time, refusals=_refusals())
 
 
-def prepare() -> None:
-    """Make what the first call needs, clients of AWS above all: for a function that starts."""
-    from chalicelib.config import MissingSetting
-    from chalicelib.store import aws
-
-    with contextlib.suppress(MissingSetting):  # it is named by the first call that needs it
-        workflows()
-        aws.dynamodb()
-        aws.sqs()
-
-
-def prepare_webhook() -> None:
-    """The same for the webhook, which needs less."""
+def prepare(*makers: Callable[[], object]) -> None:
+    """Make what the first call of this function needs: where it starts, AWS counts no time-out, and gives more of a
+    processor. Outside Lambda nothing is made at import.
+    """
     from chalicelib.config import MissingSetting
 
-    with contextlib.suppress(MissingSetting):
-        _hook_records()
-        _event_sender()
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        with contextlib.suppress(MissingSetting):  # it is named by the first call that needs it
+            for make in makers:
+                make()
+
+
+def tables() -> None:
+    """The client of all tables but those that are written by the ten thousand."""
+    from chalicelib.store.models import connect
+
+    connect()
+
+
+def large_tables() -> None:
+    """The client of the tables that are written by the ten thousand."""
+    from chalicelib.store.aws import dynamodb
+
+    dynamodb()
 
 
 def time_left(context: Any) -> Remaining:
@@ -104,7 +111,7 @@ def workflows() -> Container:
 
 
 @lru_cache(maxsize=1)
-def _hook_records() -> HookRecordStore:
+def hook_records() -> HookRecordStore:
     from chalicelib.config import settings
     from chalicelib.store.aws import dynamodb, kms
     from chalicelib.store.hook_records import HookRecordStore
@@ -120,7 +127,7 @@ def _refusals() -> RecentRefusals:
 
 
 @lru_cache(maxsize=1)
-def _event_sender() -> EventSender:
+def event_sender() -> EventSender:
     from chalicelib.config import settings
     from chalicelib.handlers.webhook import EventSender
     from chalicelib.store.aws import sqs

@@ -2,32 +2,35 @@
 
 It is built in three layers: foundations.py (seams, stores, clients), run_machinery.py (the phases of a run), and here
 what functions and routes call. Each part is made when it is first asked for, and once a process: the routes, the
-workers and the sweeper need different parts, and make only their own.
+workers and the sweeper need different parts, and import and make only their own.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
 from chalicelib.run_machinery import RunMachinery
-from chalicelib.sync.account.audiences import Audiences
-from chalicelib.sync.account.call_limits import CallLimits
-from chalicelib.sync.account.connection_panel import ConnectionPanel, RunCalls
-from chalicelib.sync.account.connections import Connections
-from chalicelib.sync.account.settings import DepartmentSettings
-from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.consent.webhook_events import Events
-from chalicelib.sync.panels import Panels
-from chalicelib.sync.reports.customer_report import Customers, Reconciliations
-from chalicelib.sync.reports.customer_search import CustomerSearch
-from chalicelib.sync.reports.history import Histories
-from chalicelib.sync.runs.records import Records
-from chalicelib.sync.runs.runs import Runs
-from chalicelib.sync.runs.sweeper import Sweeper
-from chalicelib.sync.runs.sync_logs import Logs
-from chalicelib.sync.segments.management import Segments
-from chalicelib.sync.segments.previews import Previews
+
+if TYPE_CHECKING:
+    from chalicelib.handlers.queue_worker import EventWorker, SyncWorker
+    from chalicelib.sync.account.audiences import Audiences
+    from chalicelib.sync.account.call_limits import CallLimits
+    from chalicelib.sync.account.connection_panel import RunCalls
+    from chalicelib.sync.account.connections import Connections
+    from chalicelib.sync.account.settings import DepartmentSettings
+    from chalicelib.sync.consent.erasure import Erasure
+    from chalicelib.sync.consent.webhook_events import Events
+    from chalicelib.sync.panels import Panels
+    from chalicelib.sync.reports.customer_report import Customers, Reconciliations
+    from chalicelib.sync.reports.customer_search import CustomerSearch
+    from chalicelib.sync.reports.history import Histories
+    from chalicelib.sync.runs.records import Records
+    from chalicelib.sync.runs.runs import Runs
+    from chalicelib.sync.runs.sweeper import Sweeper
+    from chalicelib.sync.runs.sync_logs import Logs
+    from chalicelib.sync.segments.management import Segments
+    from chalicelib.sync.segments.previews import Previews
 
 
 class Container(RunMachinery):
@@ -37,14 +40,20 @@ class Container(RunMachinery):
 
     @cached_property
     def sync_worker(self) -> SyncWorker:
+        from chalicelib.handlers.queue_worker import SyncWorker
+
         return SyncWorker(self.orchestrator, self.stores.queue, self.seams.meter)
 
     @cached_property
     def event_worker(self) -> EventWorker:
+        from chalicelib.handlers.queue_worker import EventWorker
+
         return EventWorker(self.events, self.stores.event_queue, self.seams.meter)
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from chalicelib.sync.runs.sweeper import Sweeper
+
         return Sweeper(
             departments=self.stores.departments,
             runs=self.stores.runs,
@@ -57,6 +66,8 @@ class Container(RunMachinery):
 
     @cached_property
     def events(self) -> Events:
+        from chalicelib.sync.consent.webhook_events import Events
+
         return Events(
             stores=self.stores,
             observations=self.observations,
@@ -70,10 +81,15 @@ class Container(RunMachinery):
 
     @cached_property
     def limits(self) -> CallLimits:
+        from chalicelib.sync.account.call_limits import CallLimits
+
         return CallLimits(self.stores.call_counts, clock=self.seams.clock)
 
     @cached_property
     def connections(self) -> Connections:
+        from chalicelib.sync.account.connection_panel import ConnectionPanel
+        from chalicelib.sync.account.connections import Connections
+
         return Connections(
             self.stores.departments,
             self.accounts,
@@ -95,6 +111,8 @@ class Container(RunMachinery):
 
     @cached_property
     def run_calls(self) -> RunCalls:
+        from chalicelib.sync.account.connection_panel import RunCalls
+
         return RunCalls(
             active=self.runs.active,
             last_failed=self.runs.last_failed,
@@ -103,6 +121,8 @@ class Container(RunMachinery):
 
     @cached_property
     def audiences(self) -> Audiences:
+        from chalicelib.sync.account.audiences import Audiences
+
         return Audiences(
             self.stores.departments,
             self.accounts,
@@ -119,10 +139,14 @@ class Container(RunMachinery):
 
     @cached_property
     def settings(self) -> DepartmentSettings:
+        from chalicelib.sync.account.settings import DepartmentSettings
+
         return DepartmentSettings(self.stores.departments, registration=self.registration)
 
     @cached_property
     def runs(self) -> Runs:
+        from chalicelib.sync.runs.runs import Runs
+
         return Runs(
             departments=self.stores.departments,
             runs=self.stores.runs,
@@ -134,14 +158,20 @@ class Container(RunMachinery):
 
     @cached_property
     def records(self) -> Records:
+        from chalicelib.sync.runs.records import Records
+
         return Records(runs=self.stores.runs, logs=self.stores.logs, customers=self.stores.customers)
 
     @cached_property
     def logs(self) -> Logs:
+        from chalicelib.sync.runs.sync_logs import Logs
+
         return Logs(self.stores.logs)
 
     @cached_property
     def customers(self) -> Customers:
+        from chalicelib.sync.reports.customer_report import Customers
+
         return Customers(
             departments=self.stores.departments,
             customers=self.stores.customers,
@@ -154,10 +184,14 @@ class Container(RunMachinery):
 
     @cached_property
     def history(self) -> Histories:
+        from chalicelib.sync.reports.history import Histories
+
         return Histories(departments=self.stores.departments, logs=self.stores.logs, clock=self.seams.clock)
 
     @cached_property
     def search(self) -> CustomerSearch:
+        from chalicelib.sync.reports.customer_search import CustomerSearch
+
         return CustomerSearch(
             departments=self.stores.departments,
             customers=self.stores.customers,
@@ -167,6 +201,8 @@ class Container(RunMachinery):
 
     @cached_property
     def reconciliation(self) -> Reconciliations:
+        from chalicelib.sync.reports.customer_report import Reconciliations
+
         return Reconciliations(
             departments=self.stores.departments,
             members=self.stores.members,
@@ -179,6 +215,8 @@ class Container(RunMachinery):
 
     @cached_property
     def previews(self) -> Previews:
+        from chalicelib.sync.segments.previews import Previews
+
         return Previews(
             customers=self.stores.customers,
             members=self.stores.members,
@@ -191,6 +229,8 @@ class Container(RunMachinery):
 
     @cached_property
     def segments(self) -> Segments:
+        from chalicelib.sync.segments.management import Segments
+
         return Segments(
             stores=self.stores,
             registration=self.registration,
@@ -204,6 +244,8 @@ class Container(RunMachinery):
 
     @cached_property
     def panels(self) -> Panels:
+        from chalicelib.sync.panels import Panels
+
         return Panels(
             departments=self.stores.departments,
             runs=self.runs,
@@ -215,6 +257,8 @@ class Container(RunMachinery):
 
     @cached_property
     def eraser(self) -> Erasure:
+        from chalicelib.sync.consent.erasure import Erasure
+
         return Erasure(
             departments=self.stores.departments,
             customers=self.stores.customers,

@@ -1,6 +1,7 @@
 """What the workflows stand on: seams to the outside, stores, clients, and what several of them share.
 
-container.py builds upon it. Each part is made when it is first asked for, and once a process.
+container.py builds upon it. Each part is made when it is first asked for, and once a process; what it is made of is
+imported then, so that a function that starts loads its own parts only.
 """
 
 from __future__ import annotations
@@ -12,29 +13,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import requests
-
-from chalicelib.config import API_SECONDS, Settings
-from chalicelib.domain.departments import Department
-from chalicelib.errors import RetryLater
-from chalicelib.http_client.calls import new_session
+from chalicelib.config import API_SECONDS
 from chalicelib.http_client.retry import DEFAULT_RETRY_POLICY, RetryPolicy
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.observability import MetricsMeter
-from chalicelib.pracbill.client import PracBillClient
-from chalicelib.store.customer_reading import CustomerReader
-from chalicelib.store.stores import AwsClients, Retention, Stores
-from chalicelib.sync.account.audience_fields import AudienceFields
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.registration import Registration
-from chalicelib.sync.account.schedule import Schedule
-from chalicelib.sync.account.webhook_registration import WebhookRegistration
-from chalicelib.sync.consent.observations import Observations
-from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
-from chalicelib.sync.ports import Clock, ProcessMeter, Remaining
+from chalicelib.store.stores import AwsClients, Retention
+
+if TYPE_CHECKING:
+    import requests
+
+    from chalicelib.config import Settings
+    from chalicelib.domain.departments import Department
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.mailchimp.keys import ApiKey
+    from chalicelib.pracbill.client import PracBillClient
+    from chalicelib.store.customer_reading import CustomerReader
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.account.audience_fields import AudienceFields
+    from chalicelib.sync.account.audience_status import AudienceStatusCache
+    from chalicelib.sync.account.credentials import LinkedAccounts
+    from chalicelib.sync.account.registration import Registration
+    from chalicelib.sync.account.schedule import Schedule
+    from chalicelib.sync.account.webhook_registration import WebhookRegistration
+    from chalicelib.sync.consent.observations import Observations
+    from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+    from chalicelib.sync.ports import Clock, ProcessMeter, Remaining
 
 # What a panel may wait for Mailchimp; three of them are the reserve that every call leaves. A Mailchimp that asks to
 # slow down is not asked again: the panel shows what is known.
@@ -42,6 +46,12 @@ _GLANCE_SECONDS = 5.0
 # A page of the database takes a fraction of it; the rest is for what comes after the reading.
 _SECONDS_FOR_A_PAGE = 2.0
 _ASK_ONCE = RetryPolicy(attempts=1)
+
+
+def _new_session() -> requests.Session:
+    from chalicelib.http_client.calls import new_session
+
+    return new_session()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +67,7 @@ class Seams:
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     request_time: Remaining = lambda: API_SECONDS
-    http_session: Callable[[], requests.Session] = new_session
+    http_session: Callable[[], requests.Session] = _new_session
     retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
     meter: ProcessMeter = field(default_factory=MetricsMeter)
     aws: AwsClients = field(default_factory=AwsClients)
@@ -80,6 +90,8 @@ class Foundations:
 
     @cached_property
     def stores(self) -> Stores:
+        from chalicelib.store.stores import Stores
+
         return Stores(self.env, self.seams.aws, self.seams.retention, self.seams.sleep)
 
     def reader_for(self, department: Department) -> CustomerReader:
@@ -87,6 +99,8 @@ class Foundations:
 
     def _check_request_time(self) -> None:
         """The gateway cuts off an answer without a word when it takes too long: whoever waits is told before."""
+        from chalicelib.errors import RetryLater
+
         if self.seams.request_time() < _SECONDS_FOR_A_PAGE:
             raise RetryLater(
                 "Reading all customers of this department took longer than one request may take. Nothing was changed. "
@@ -117,6 +131,8 @@ class Foundations:
         return self.mailchimp_for(department, lambda: min(remaining(), self.seams.request_time()))
 
     def mailchimp(self, key: ApiKey, remaining: Remaining, retry_policy: RetryPolicy | None = None) -> MailchimpClient:
+        from chalicelib.mailchimp.client import MailchimpClient
+
         return MailchimpClient(
             key,
             url_template=self.env.mailchimp_api_url,
@@ -130,6 +146,8 @@ class Foundations:
 
     def pracbill_for(self, remaining: Remaining) -> PracBillClient:
         """The client towards PracBill; its token is read for each call and kept for at most a minute."""
+        from chalicelib.pracbill.client import PracBillClient
+
         return PracBillClient(
             self.env.pracbill_api_url,
             self.pracbill_token,
@@ -147,10 +165,14 @@ class Foundations:
 
     @cached_property
     def observations(self) -> Observations:
+        from chalicelib.sync.consent.observations import Observations
+
         return Observations(members=self.stores.members, ledger=self.stores.ledger)
 
     @cached_property
     def outbox(self) -> PracBillOutbox:
+        from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+
         return PracBillOutbox(
             departments=self.stores.departments,
             members=self.stores.members,
@@ -160,6 +182,8 @@ class Foundations:
 
     @cached_property
     def accounts(self) -> LinkedAccounts:
+        from chalicelib.sync.account.credentials import LinkedAccounts
+
         return LinkedAccounts(
             self.stores.departments,
             self.stores.secrets,
@@ -169,24 +193,34 @@ class Foundations:
 
     @cached_property
     def audience_status(self) -> AudienceStatusCache:
+        from chalicelib.sync.account.audience_status import AudienceStatusCache
+
         return AudienceStatusCache(
             self.stores.departments, self.accounts, open_quickly=self.mailchimp_for_a_glance, clock=self.seams.clock
         )
 
     @cached_property
     def registration(self) -> Registration:
+        from chalicelib.sync.account.registration import Registration
+
         return Registration(self.stores.departments, self.pracbill_for(self.seams.request_time))
 
     @cached_property
     def schedule(self) -> Schedule:
+        from chalicelib.sync.account.schedule import Schedule
+
         return Schedule(self.env.sync_schedule, self.stores.schedule, clock=self.seams.clock)
 
     @cached_property
     def fields(self) -> AudienceFields:
+        from chalicelib.sync.account.audience_fields import AudienceFields
+
         return AudienceFields(self.stores.departments, self.stores.logs, clock=self.seams.clock)
 
     @cached_property
     def hooks(self) -> WebhookRegistration:
+        from chalicelib.sync.account.webhook_registration import WebhookRegistration
+
         return WebhookRegistration(
             self.stores.departments,
             self.stores.hook_records,

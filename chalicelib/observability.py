@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from chalicelib.http_client.calls import CallMade
+if TYPE_CHECKING:
+    from chalicelib.http_client.calls import CallMade  # with all of requests, which not every function needs
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,10 @@
-"""Where Lambda enters for queues and schedules: they need nothing of the API, so they do not import it.
+"""What the functions for queues and schedules do: each translates in and calls one thing.
 
-Each translates in and calls one thing. What the first call needs is made while the function starts, where AWS counts no
-time-out and gives more of a processor.
+Lambda enters by the modules beside this one, one for each function, which make what its first call needs.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from chalicelib import bootstrap
@@ -40,7 +38,3 @@ def dispatcher(event: Event, context: Any) -> None:
 def sweeper(event: Event, context: Any) -> None:
     """Nudge runs that lost their message, close those without progress."""
     bootstrap.sweeper().sweep()
-
-
-if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    bootstrap.prepare()

@@ -8,16 +8,18 @@ heartbeat: when the function dies, the message comes back within half a minute.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.handlers.heartbeat import Heartbeat
 from chalicelib.mailchimp.webhook import NotAnEvent
 from chalicelib.observability import log_failure, logger
 from chalicelib.store.queue import HOLD_AGAIN_SECONDS, Step, SyncQueue, read_step
-from chalicelib.sync.consent.webhook_events import Events
-from chalicelib.sync.ports import ProcessMeter, Remaining
-from chalicelib.sync.runs.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    from chalicelib.sync.consent.webhook_events import Events
+    from chalicelib.sync.ports import ProcessMeter, Remaining
+    from chalicelib.sync.runs.orchestrator import Orchestrator
 
 Answer = dict[str, list[dict[str, str]]]
 Record = Mapping[str, Any]

@@ -23,8 +23,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.address_status import AddressStatus
+from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.moments import moment_text, parse_moment
-from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.iteration import map_concurrently
 from chalicelib.store import member_keys
 from chalicelib.store.batches import Item, Request, get_all, put, query, write_all

@@ -48,6 +48,28 @@ def sdk_session() -> Session:
 
 
 @lru_cache(maxsize=1)
+def _clients_of_tables() -> dict[tuple[str, str | None], Any]:
+    return {}
+
+
+class TablesSession:
+    """What PynamoDB takes for a session of the SDK (models.py).
+
+    It asks a session of its own for a client of its own for each table. Each would take its time to make, and its own
+    connections to open: all tables get one.
+    """
+
+    def create_client(
+        self, service: str, region_name: str, *, endpoint_url: str | None = None, config: Config | None = None
+    ) -> Any:
+        clients, place = _clients_of_tables(), (region_name, endpoint_url)
+        if place not in clients:
+            session = sdk_session()
+            clients[place] = session.create_client(service, region_name, endpoint_url=endpoint_url, config=config)
+        return clients[place]
+
+
+@lru_cache(maxsize=1)
 def _session() -> Any:
     """The SDK's lower half: boto3 would add resources and transfers of files, which nobody here uses, to each start."""
     return sdk_session()

@@ -16,10 +16,10 @@ from pynamodb.indexes import AllProjection, LocalSecondaryIndex
 from pynamodb.models import Model
 
 from chalicelib.config import settings
-from chalicelib.store.aws import region, sdk_session
+from chalicelib.store.aws import TablesSession, region
 
-# PynamoDB makes a session for each table, and has no setting for it.
-pynamodb.connection.base.get_session = sdk_session  # type: ignore[attr-defined, assignment]
+# PynamoDB makes a session and a client for each table, and has no setting for it.
+pynamodb.connection.base.get_session = TablesSession  # type: ignore[attr-defined, assignment]
 
 
 @lru_cache(maxsize=1)
@@ -41,6 +41,11 @@ class Table(type):
     @property
     def region(cls) -> str:
         return region()
+
+
+def connect() -> None:
+    """Make the client of all tables here, for a function that starts."""
+    DepartmentItem._get_connection().connection.client  # noqa: B018 - making it is the point
 
 
 class DepartmentItem(Model):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
-from chalicelib.http_client.calls import CallMade
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.pracbill.client import PracBillClient
 from chalicelib.store.customer_reading import CustomerReader
+
+if TYPE_CHECKING:
+    from chalicelib.domain.runs import Run
+    from chalicelib.http_client.calls import CallMade
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.pracbill.client import PracBillClient
 
 Clock = Callable[[], datetime]
 # Seconds that the function may still run.

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.address_status import REASONS, AddressStatus
-from chalicelib.domain.segments.segment import TAGGABLE
+from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.store import address_status as store
 from chalicelib.store import packed_statuses
 from chalicelib.store.address_status import AddressStatuses, AddressStatusStore

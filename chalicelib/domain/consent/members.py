@@ -19,6 +19,8 @@ from chalicelib.domain.moments import parse_exact_moment, parse_moment
 
 # Mailchimp's statuses, and two of ours: `absent` (not in the audience) and `forgotten` (deleted for good there).
 Status = Literal["absent", "subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "forgotten"]
+# Mailchimp lets members of these statuses carry a tag; it passes over all others as if they were not there.
+TAGGABLE: frozenset[Status] = frozenset({"subscribed", "transactional", "pending"})
 # Who said the last no: the person (unsubscribe, complaint), a bounce, somebody in Mailchimp, or PracBill's staff.
 OptOutRoute = Literal["person", "bounce", "admin", "pracbill"]
 SPAM_REPORT = "reported as spam"  # the reason of an opt-out that was a complaint

@@ -16,8 +16,6 @@ from chalicelib.domain.segments.validation import name_key
 
 # Each segment is asked for by every sync; far more than anybody needs.
 MOST_SEGMENTS = 100
-# Mailchimp lets members of these statuses carry a tag; it passes over all others as if they were not there.
-TAGGABLE: frozenset[Status] = frozenset({"subscribed", "transactional", "pending"})
 
 # Why a customer with a member of this status carries no tag.
 _REASON_OF_STATUS: dict[Status, str] = {

@@ -11,25 +11,27 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Audience, Department, OutboxBacklog
 from chalicelib.domain.logs import LogEntry, customers_in_words
 from chalicelib.domain.planning import customer_ids_of
 from chalicelib.errors import KeyRejected, RetryLater, StopRun
 from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.mailchimp.webhook import HookEvent, read_event
-from chalicelib.store.stores import Stores
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
-from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
-from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Audience, Department, OutboxBacklog
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+    from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
 
 Outcome = Literal["applied", "nothing_new", "repeated", "ignored"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chalicelib.domain.brake import BrakeReason, brake_reason, planned_additions, planned_removals
+from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run
-from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.members import MemberStore
 from chalicelib.store.tag_rechecks import TagRecheckStore

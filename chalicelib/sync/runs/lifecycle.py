@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.contract.runs import RunView
-from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run, RunStatus, RunType, Trigger, is_counted
 from chalicelib.errors import RefuseRequest, conflict, not_found
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
 from chalicelib.store.queue import Step, SyncQueue, lane_group
 from chalicelib.store.runs import RunStore, run_id
-from chalicelib.sync.ports import Clock, Meter
 from chalicelib.sync.runs.closing import after_run, log_entry_of, moment_of, with_result
-from chalicelib.sync.runs.views import RunViews
+
+if TYPE_CHECKING:
+    from chalicelib.contract.runs import RunView
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LogStore
+    from chalicelib.sync.ports import Clock, Meter
+    from chalicelib.sync.runs.views import RunViews
 
 # In these phases a run speaks to Mailchimp, so its steps queue up in the account's lanes.
 _MAILCHIMP_PHASES = frozenset({"pull", "segments"})

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.departments import ConnectionState, Department
 from chalicelib.domain.runs import (
     SEGMENTS_STEP,
     PhaseName,
@@ -32,11 +32,14 @@ from chalicelib.domain.runs import (
     waiting_message,
 )
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.queue import Step
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, LaneWork, Phase, Remaining
-from chalicelib.sync.runs.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import ConnectionState, Department
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.queue import Step
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock, LaneWork, Phase, Remaining
+    from chalicelib.sync.runs.lifecycle import Lifecycle
 
 _NEXT: dict[PhaseName, PhaseName] = {
     "pull": "ingest",

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.runs import PhaseProgress, PhaseState, ProgressUnit, RunProgress
 from chalicelib.domain.runs import PhaseCount, ProgressPhase, Run, rate_and_finish
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock
+
+if TYPE_CHECKING:
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock
 
 # Nobody sees a number change faster.
 _TOLD_EVERY = timedelta(seconds=1)

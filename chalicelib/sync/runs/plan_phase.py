@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from chalicelib.domain.address_status import address_status, address_status_after
 from chalicelib.domain.brake import BrakeReason
-from chalicelib.domain.consent.members import Member, OptOut
+from chalicelib.domain.consent.members import TAGGABLE, Member, OptOut
 from chalicelib.domain.consent.opt_outs import pracbill_opt_out
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import (
@@ -28,7 +28,6 @@ from chalicelib.domain.planning import (
 )
 from chalicelib.domain.push_results import partly_sent_record
 from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
-from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.iteration import prefetch
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.member_batch import MemberBatch

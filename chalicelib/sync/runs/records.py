@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from chalicelib.contract.runs import RecordView
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.hold_reasons import reason
-from chalicelib.domain.logs import Outcome, Record
 from chalicelib.domain.planning import Action
 from chalicelib.domain.runs import Run, partly_sent
-from chalicelib.domain.segments.filterable import Sample
 from chalicelib.errors import not_found
-from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.logs import LogStore
-from chalicelib.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from chalicelib.domain.logs import Outcome, Record
+    from chalicelib.domain.segments.filterable import Sample
+    from chalicelib.store.customers import CustomerStore, StoredCustomer
+    from chalicelib.store.logs import LogStore
+    from chalicelib.store.runs import RunStore
 
 # Records of customers without an address are filed under the customer.
 _OF_CUSTOMER = "customer:"

@@ -6,15 +6,19 @@ thirty. A claim whose run was never stored is given free.
 
 from __future__ import annotations
 
-from chalicelib.domain.departments import Department
+from typing import TYPE_CHECKING
+
 from chalicelib.domain.runs import NUDGE_AFTER, STUCK_AFTER, Run
-from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.queue import Step, SyncQueue
 from chalicelib.store.runs import RunStore, started_at_of
-from chalicelib.sync.account.schedule import Schedule
-from chalicelib.sync.ports import Clock, Meter
 from chalicelib.sync.runs.lanes import lane_messages
-from chalicelib.sync.runs.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.schedule import Schedule
+    from chalicelib.sync.ports import Clock, Meter
+    from chalicelib.sync.runs.lifecycle import Lifecycle
 
 
 class Sweeper:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.contract.runs import BrakeStop, LogEntryView, RunView
-from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.runs import Run, buckets, held_by_reason
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock
 from chalicelib.sync.runs.phase_progress import progress_of
 from chalicelib.sync.runs.records import record_counts
+
+if TYPE_CHECKING:
+    from chalicelib.domain.logs import LogEntry
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock
 
 
 class RunViews:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.domain.address_status import AddressStatus, address_status
+from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState, plan_address
-from chalicelib.domain.segments.segment import TAGGABLE
 from chalicelib.store.stores import Stores
 from chalicelib.store.tag_rechecks import NO_ADDRESS, TagRecheck
 from chalicelib.sync.ports import Clock, Remaining

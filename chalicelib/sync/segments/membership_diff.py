@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
+from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.evaluation import rule_sets
 from chalicelib.domain.segments.membership_counts import MembershipCounts
-from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag, reason_of
+from chalicelib.domain.segments.segment import Segment, Tag, reason_of
 from chalicelib.errors import RefuseRequest
 from chalicelib.iteration import slices
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused

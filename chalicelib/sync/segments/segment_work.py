@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from chalicelib.domain.consent.members import Member
+from chalicelib.domain.consent.members import TAGGABLE, Member
 from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.filterable import filterable
 from chalicelib.domain.segments.rules import matches
-from chalicelib.domain.segments.segment import TAGGABLE, Segment, Tag
+from chalicelib.domain.segments.segment import Segment, Tag
 from chalicelib.errors import ServiceError
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.segments import MOST_MEMBERS_A_CALL
