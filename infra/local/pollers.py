@@ -121,13 +121,13 @@ def is_done(answer: Any, *, reports_failures: bool) -> bool:
 class Worker:
     """Takes messages until it is told to end. Lives in a process of its own."""
 
-    def __init__(self, mapping: QueueMapping, handler: Handler, *, busy_until: Any) -> None:
+    def __init__(self, mapping: QueueMapping, handler: Handler, sqs: Any, *, busy_until: Any) -> None:
         self._mapping = mapping
         self._handler = handler
         self._busy_until = busy_until  # shared with the watching parent; 0 while idle
         self._stopping = False
         self._parent = os.getppid()
-        self._sqs = boto3.client("sqs", config=Config(retries={"max_attempts": 1}, read_timeout=_WAIT_SECONDS + 30))
+        self._sqs = sqs
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._end)
@@ -197,6 +197,8 @@ class Crew:
         self._mapping = mapping
         self._handler = handler
         self._stopping = False
+        # Made once and inherited, as making one takes long; no call is made before the fork, so no socket is shared.
+        self._sqs = boto3.client("sqs", config=Config(retries={"max_attempts": 1}, read_timeout=_WAIT_SECONDS + 30))
         self._busy_until = [_FORK.Value("d", 0.0, lock=False) for _ in range(mapping.workers)]
         self._processes = [self._hire(slot) for slot in range(mapping.workers)]
 
@@ -232,7 +234,7 @@ class Crew:
 
     def _work(self, slot: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        Worker(self._mapping, self._handler, busy_until=self._busy_until[slot]).run()
+        Worker(self._mapping, self._handler, self._sqs, busy_until=self._busy_until[slot]).run()
 
     def _dismiss(self) -> None:
         for process in self._processes:
