@@ -8,7 +8,7 @@ it back in those same seconds is not to be known, so the choice is the one that 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
 from chalicelib.domain.consent.observations import Observation
@@ -20,13 +20,29 @@ _LONGEST_BEFORE_PUSH = timedelta(days=1)
 
 def overtaken_no(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> OptOut | None:
     """The no that an event told of and our last `subscribed` undid; None where there is none, or it is known."""
-    if state is None or state.told_no is None or delivery is None or delivery.audience_id != audience_id:
+    if state is None or state.told_no is None or not _undid(delivery, audience_id, state.told_no.at):
         return None
-    no, pushed_at, subscribed_at = state.told_no, delivery.pushed_at, delivery.subscribed_at
-    if pushed_at is None or subscribed_at is None or (state.no_seen_at is not None and no.at <= state.no_seen_at):
-        return None
-    # Mailchimp counts whole seconds, and within one the no counts.
-    return no if pushed_at - _LONGEST_BEFORE_PUSH <= no.at <= subscribed_at else None
+    is_known = state.no_seen_at is not None and state.told_no.at <= state.no_seen_at
+    return None if is_known else state.told_no
+
+
+def is_subscribed_through_us(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> bool:
+    """Whether a no is known and was carried out in Mailchimp, and our last `subscribed` undid that afterwards.
+
+    Within one second the order is not to be known; unsubscribing once more harms nobody.
+    """
+    if state is None or state.audience_id != audience_id or state.opt_out is None or state.status_at is None:
+        return False
+    return state.status == "unsubscribed" and _undid(delivery, audience_id, state.status_at)
+
+
+def _undid(delivery: DeliveryState | None, audience_id: str, at: datetime) -> bool:
+    """Whether our last push there set `subscribed` after that moment; Mailchimp's clock counts whole seconds."""
+    if delivery is None or delivery.audience_id != audience_id or delivery.status != "subscribed":
+        return False
+    if delivery.pushed_at is None or delivery.subscribed_at is None:
+        return False
+    return delivery.pushed_at - _LONGEST_BEFORE_PUSH <= at <= delivery.subscribed_at
 
 
 def observation_of_overtaken(address: str, no: OptOut, delivery: DeliveryState, route: Route) -> Observation:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chalicelib.domain.consent.members import OptOut
+from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.consent.overtaken import observation_of_overtaken, overtaken_no
+from chalicelib.domain.consent.overtaken import is_subscribed_through_us, observation_of_overtaken, overtaken_no
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import Route
-from chalicelib.store.members import MemberStore
+from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.sync.consent.observations import Observations
 
 
@@ -38,4 +38,21 @@ class OvertakenNoes:
             no = overtaken_no(states.consent_state, states.delivery, department.audience_id)
             if no is not None and states.delivery is not None:
                 observed.append(observation_of_overtaken(states.address, no, states.delivery, route))
+            elif is_subscribed_through_us(states.consent_state, states.delivery, department.audience_id):
+                self._know_as_subscribed(department, states)
         return self._observations.apply(department, observed)
+
+    def _know_as_subscribed(self, department: Department, states: MemberStates) -> None:
+        """Let the next plan see what our call made of somebody whose no is known: it unsubscribes the contact again."""
+        delivery, audience_id = states.delivery, department.audience_id
+
+        def subscribed(known: ConsentState) -> ConsentState:
+            if delivery is None or not is_subscribed_through_us(known, delivery, audience_id):
+                return known
+            return replace(known, status="subscribed", status_at=delivery.subscribed_at)
+
+        for what in ("undoing", "undone"):  # before and after, for a plan that reads the address in between
+            batch = self._members.batch(department.id)
+            batch.mark(states.address_key, what)
+            batch.flush()
+            self._members.change_consent_state(department.id, states.address_key, states.address, subscribed)

@@ -124,7 +124,12 @@ class Events:
             return Counter()
         no, _ = _no_of(event, _happened_at(event, seen.asked_at))
         if no is None or observation.status != "subscribed" or not self._is_known(department, event.address):
-            return self._observations.apply(department, [observation])
+            counts = self._observations.apply(department, [observation])
+            if no is not None:
+                # The member was read before a call of ours undid the no, and that may be kept by now.
+                key = address_key(department.salt, event.address)
+                counts += self._overtaken.apply(department, [key], "webhook")
+            return counts
         # Either somebody took the no back, which the next pull shows too, or a call of ours undid it. The person's own
         # no is out of our calls' reach, so that one is an admin's.
         return self._overtaken.note(department, event.address, replace(no, route="admin"))

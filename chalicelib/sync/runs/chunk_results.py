@@ -79,10 +79,10 @@ class ChunkResults:
         self._keep(run, sending.department, results, sending.known.member_states, sending.asked_at)
         for address in {one.operation.address for one in results if one.operation.address_key in erased}:
             sending.mailchimp.delete_permanently(sending.audience_id, address)
-        self._remember_pushed(run, number, sending, results)
         # Those kept by an earlier delivery as well: it may have died right here.
         subscribed = {one.operation.address_key for one in results if one.operation.action == "subscribe"}
         self._overtaken.apply(sending.department, subscribed, "sync")
+        self._remember_pushed(run, number, sending, results)
         return results
 
     def _remember_pushed(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> None:

@@ -5,10 +5,15 @@ The event comes before or after the call's answer is kept, and the function may 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextvars import Context
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from chalicelib.mailchimp.answers import RemoteMember
+from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.webhook import HookEvent, write_event
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 from chalicelib.sync.runs.chunk_results import ChunkResults
@@ -132,3 +137,58 @@ def test_a_no_that_came_after_our_call_and_was_taken_back_is_not_one_that_it_und
     assert practice.known(ANN).opt_out is None
     practice.sync()
     assert practice.audience()[ANN] == "subscribed"
+
+
+# ------------------------------------------------------------- the event's reader was faster than our call's work
+
+
+def read_before(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Mailchimp's answer to the next question about a member is from before our call: unsubscribed by an admin."""
+    member = MailchimpClient.member
+
+    def stale(client: MailchimpClient, audience_id: str, address: str) -> RemoteMember | None:
+        monkeypatch.setattr(MailchimpClient, "member", member)
+        found = member(client, audience_id, address)
+        assert found is not None
+        moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+        reason = "N/A (Unsubscribed by admin)"
+        return replace(found, status="unsubscribed", unsubscribe_reason=reason, last_changed=moment)
+
+    monkeypatch.setattr(MailchimpClient, "member", stale)
+
+
+def check_known_no_is_carried_out_again(practice: Practice) -> None:
+    assert practice.known(ANN).opt_out is not None
+    assert practice.audience()[ANN] == "subscribed"
+    practice.sync()
+    assert practice.audience()[ANN] == "unsubscribed"
+    assert set(practice.told()) == {(ANN, "unsubscribed")}
+    practice.sync()
+    assert (practice.audience()[ANN], practice.marks()) == ("unsubscribed", {})
+
+
+def test_a_no_read_before_our_call_undid_it_is_carried_out_again_when_it_is_kept_first(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed_and_unsubscribed(practice)
+    keep = ChunkResults.keep
+
+    def event_first(results: ChunkResults, *arguments: Any) -> Any:
+        read_before(monkeypatch, changed_at(practice))
+        Context().run(told_by_webhook, practice, changed_at(practice))  # another function, with rights of its own
+        return keep(results, *arguments)
+
+    monkeypatch.setattr(ChunkResults, "keep", event_first)
+    practice.sync(minutes=0)
+    monkeypatch.setattr(ChunkResults, "keep", keep)
+    check_known_no_is_carried_out_again(practice)
+
+
+def test_a_no_read_before_our_call_undid_it_is_carried_out_again_when_it_is_kept_last(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed_and_unsubscribed(practice)
+    practice.sync(minutes=0)
+    read_before(monkeypatch, changed_at(practice))
+    told_by_webhook(practice, changed_at(practice))
+    check_known_no_is_carried_out_again(practice)
