@@ -69,19 +69,14 @@ def query(client: DynamoDBClient, **arguments: Any) -> Iterator[Item]:
         yield from page["Items"]
 
 
-def query_pages(client: DynamoDBClient, *, following: int | None = None, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The pages of a Query, followed until DynamoDB says that there is no more.
-
-    `following` is the `Limit` after the first page: where that had too little, a filter lets through few.
-    """
+def query_pages(client: DynamoDBClient, **arguments: Any) -> Iterator[dict[str, Any]]:
+    """The pages of a Query, followed until DynamoDB says that there is no more."""
     while True:
         page: Any = client.query(**arguments)
         yield page
         if "LastEvaluatedKey" not in page:
             return
         arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        if following is not None:
-            arguments["Limit"] = following
 
 
 def _write(client: DynamoDBClient, table: str, requests: Sequence[Request]) -> None:

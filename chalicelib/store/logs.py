@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -13,9 +13,10 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain.logs import LedgerEntry, LogEntry, Moment, Record
 from chalicelib.domain.moments import moment_text
 from chalicelib.store.aws import dynamodb
-from chalicelib.store.batches import Item, get_all, put, query_pages, write_all
+from chalicelib.store.batches import Item, get_all, put, write_all
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import LedgerItem, LogItem
+from chalicelib.store.record_reading import PROBLEMS, WELL, RecordReading, buckets_of, problem_key, record_item_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,12 +28,6 @@ _PAGE = 100
 _HISTORY = "#history"
 # A year may be looked back on, whatever the logs are kept for.
 _KEEP_HISTORY = timedelta(days=400)
-# In the order in which staff see them, and how what is no problem ends.
-_PROBLEMS = ("failed", "refused", "held", "partly_sent")
-_WELL = ("planned", "done")
-# Filters look at so many records for one page, whatever they find, in few calls.
-_MOST_LOOKED_AT = 5000
-_FILTERED_AT_ONCE = 1000
 
 
 class LogStore:
@@ -103,22 +98,20 @@ class LogStore:
 
     def add_records(self, department_id: str, run_id: str, records: Iterable[Record]) -> None:
         """Store records; a repeated step writes the same ones again."""
-        pk = {"S": f"{department_id}#{run_id}"}
-        items = {record.key: self._record_item(pk, record) for record in records}
+        items = {record.key: self._record_item(department_id, run_id, record) for record in records}
         write_all(self._client(), LogItem.Meta.table_name, [put(item) for item in items.values()])
 
-    def _record_item(self, pk: Item, record: Record) -> Item:
+    def _record_item(self, department_id: str, run_id: str, record: Record) -> Item:
         """As LogItem would store it. Every address of a run has one, so they go the lean way of customers."""
         digest = _digest(record.key)
         item: Item = {
-            "pk": pk,
-            "sk": {"S": digest},
+            **record_item_key(department_id, run_id, digest),
             "document": {"S": to_document(record)},
             "outcome": {"S": record.outcome},
             "expires_at": {"N": str(int((record.at + self._keep).timestamp()))},
         }
-        if record.outcome in _PROBLEMS:
-            item["problem"] = {"S": f"{_problem(record.outcome, record.code)}{digest}"}
+        if record.outcome in PROBLEMS:
+            item["problem"] = {"S": f"{problem_key(record.outcome, record.code)}{digest}"}
         return item
 
     def records(
@@ -137,80 +130,20 @@ class LogStore:
         `after` is the key of the last one seen. A page may be short, or empty, though more is to come: so many are
         looked at for it and no more.
         """
-        reading = _RecordReading(self._client(), f"{department_id}#{run_id}", code, action, limit, after)
-        for outcome in _PROBLEMS:
+        reading = RecordReading(self._client(), buckets_of(department_id, run_id), code, action, limit, after)
+        for outcome in PROBLEMS:
             if not outcomes or outcome in outcomes:
                 reading.problems(outcome)
-        rest = [outcome for outcome in _WELL if not outcomes or outcome in outcomes]
+        rest = [outcome for outcome in WELL if not outcomes or outcome in outcomes]
         if rest:
             reading.rest(rest)
         return reading.found, reading.next_key
 
     def records_of(self, department_id: str, run_id: str, keys: Iterable[str]) -> list[Record]:
         """The records of a run under some keys, in no order."""
-        pk = {"S": f"{department_id}#{run_id}"}
-        wanted = [{"pk": pk, "sk": {"S": digest}} for digest in dict.fromkeys(map(_digest, keys))]
+        wanted = [record_item_key(department_id, run_id, digest) for digest in dict.fromkeys(map(_digest, keys))]
         items = get_all(self._client(), LogItem.Meta.table_name, wanted)
         return [from_document(Record, item["document"]["S"]) for item in items]
-
-
-class _RecordReading:
-    """One page of records, collected from part after part of the list; `next_key` says in which to go on."""
-
-    def __init__(self, client: DynamoDBClient, pk: str, code: str, action: str, limit: int, after: str | None) -> None:
-        self._client = client
-        self.found: list[Record] = []
-        self.next_key: str | None = None
-        self._pk, self._code, self._action, self._limit = pk, code, action, limit
-        self._skipped_to, _, self._after = (after or "").partition(":")
-        self._looked_at = 0
-
-    def problems(self, outcome: str) -> None:
-        """Those of one outcome that is in the index."""
-        low = _problem(outcome, self._code)
-        self._read(outcome, "problem", low, f"{low}~", [outcome], IndexName="by-problem")
-
-    def rest(self, outcomes: Sequence[str]) -> None:
-        """Those that went well, or are planned."""
-        self._read("rest", "sk", "0", "~", outcomes)
-
-    def _read(self, part: str, key: str, low: str, high: str, outcomes: Sequence[str], **index: str) -> None:
-        if self.next_key is not None or (self._skipped_to and self._skipped_to != part):
-            return
-        start, self._after = self._after if self._skipped_to else "", ""
-        if self._skipped_to:
-            # Behind the last one seen: no other key begins with it.
-            self._skipped_to, low = "", f"{start}~" if start else low
-        if low > high:
-            return
-        names = {f":o{number}": {"S": outcome} for number, outcome in enumerate(outcomes)}
-        pages = query_pages(
-            self._client,
-            TableName=LogItem.Meta.table_name,
-            KeyConditionExpression=f"pk = :pk AND {key} BETWEEN :low AND :high",
-            FilterExpression=f"outcome IN ({', '.join(names)})",
-            ExpressionAttributeValues={":pk": {"S": self._pk}, ":low": {"S": low}, ":high": {"S": high}, **names},
-            ConsistentRead=True,
-            Limit=max(_PAGE, self._limit + 1),
-            following=_FILTERED_AT_ONCE,
-            **index,
-        )
-        last = ""
-        for page in pages:
-            for item in page["Items"]:
-                if len(self.found) == self._limit:
-                    self.next_key = f"{part}:{last or start}"
-                    return
-                last = item[key]["S"]
-                self._take(from_document(Record, item["document"]["S"]))
-            self._looked_at += page["ScannedCount"]
-            if "LastEvaluatedKey" in page and self._looked_at >= _MOST_LOOKED_AT:
-                self.next_key = f"{part}:{page['LastEvaluatedKey'][key]['S']}"
-                return
-
-    def _take(self, record: Record) -> None:
-        if self._code in ("", record.code) and self._action in ("", record.action):
-            self.found.append(record)
 
 
 class LedgerStore:
@@ -251,11 +184,6 @@ def _ledger_item(department_id: str, address_key: str, entry: LedgerEntry) -> Le
 def _before(key: str) -> str:
     """The greatest key that sorts before this one, among keys of plain characters."""
     return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"
-
-
-def _problem(outcome: str, code: str) -> str:
-    """How a problem's key begins: what may be mended soonest comes first."""
-    return f"{_PROBLEMS.index(outcome)}{outcome}#{code}#" if code else f"{_PROBLEMS.index(outcome)}{outcome}#"
 
 
 def _digest(text: str) -> str:

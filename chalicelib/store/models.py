@@ -117,7 +117,7 @@ class ProblemIndex(LocalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class LogItem(Model):
-    """A log entry (pk department, sk its time) or a record of a run (pk department#run, sk whose it is)."""
+    """A log entry (pk department, sk its time) or a record of a run (pk department#run#bucket, sk whose it is)."""
 
     class Meta(metaclass=Table):
         table = "logs"

@@ -10,6 +10,10 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chalicelib.http_client.calls import CallMade
 
 _PROC = Path("/proc")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
@@ -71,3 +75,16 @@ def peak_kilobytes(pid: int) -> int | None:
     except OSError:
         return None
     return int(found[1]) if found else None
+
+
+class NoMeter:
+    """Prints nothing among the figures."""
+
+    def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
+        pass
+
+    def mailchimp_call(self, call: CallMade) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass

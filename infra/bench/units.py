@@ -30,18 +30,20 @@ from pynamodb.models import Model
 from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
+from chalicelib.domain.logs import Record
 from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.validation import Definition
 from chalicelib.foundations import Seams
-from chalicelib.http_client.calls import CallMade
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store import models
 from chalicelib.store.address_status import AddressStatusStore
 from chalicelib.store.aws import dynamodb
+from chalicelib.store.logs import LogStore
 from chalicelib.store.queue import Step
 from infra.bench.consumption import Consumed, ConsumptionMeter
 from infra.bench.department import SALT, SEGMENTS
 from infra.bench.messages import Messages
+from infra.bench.meters import NoMeter
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from infra.standins.service import ConnectedService
@@ -49,9 +51,11 @@ from tests import dynamodb_local
 
 SIZES = (2_000, 20_000)
 RECKONED = 500_000
+RECORDS = 12_000
 _TABLES = Path(__file__).parent.parent / "deploy" / "resources" / "tables.yaml"
 _DEPARTMENT = "bench"
 _CHANGED = 100  # one customer in a hundred
+_HELD = 6
 _PLENTY = 290.0
 HEAD = ("operation", "calls", "read units", "write units", "least time", "in table")
 PREVIEW = "preview of three rules"
@@ -81,19 +85,6 @@ class Hooks:
 
     def repair(self, department: Department, client: MailchimpClient, *, patient: bool = False) -> Department:
         return department
-
-
-class NoMeter:
-    """Prints nothing among the figures."""
-
-    def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
-        pass
-
-    def mailchimp_call(self, call: CallMade) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 class Service(ConnectedService):
@@ -234,6 +225,8 @@ def main(arguments: Sequence[str]) -> None:
         print_table(HEAD, map(_row, figures))
     print(f"\nWhere {RECKONED:,} addresses stand (store/address_status.py)")
     print_table(HEAD, map(_row, measure_statuses()))
+    print(f"\n{RECORDS:,} records of a run (store/logs.py)")
+    print_table(HEAD, map(_row, measure_records()))
     largest = max(measured)
     print(f"\nReckoned for {RECKONED:,} customers from {largest:,}, at AWS's limits for a partition key")
     print_table(["operation", "least time", "target", ""], _reckoned(measured[largest], RECKONED / largest))
@@ -273,6 +266,43 @@ def measure_statuses() -> list[Figure]:
             with meter.measuring() as consumed:
                 store.load(_DEPARTMENT, "audience", consistent=False)
             figures.append(Figure("read by a preview", consumed))
+    return figures
+
+
+def measure_records() -> list[Figure]:
+    """What the records of a run cost: of a plan of that many that is shown to staff, and of those who are held back."""
+    print(f"{RECORDS:,} records ...", file=sys.stderr, flush=True)
+    keys = [blake2b(str(number).encode(), digest_size=16).hexdigest() for number in range(RECORDS)]
+    now = datetime.now(UTC)
+    held = [Record(key, key, "a***@b.c", "none", "held", "invalid_email", "", "", now) for key in keys[::_HELD]]
+    planned = [Record(key, key, "a***@b.c", "add", "planned", "new-subscribed", "", "", now) for key in keys]
+    store = LogStore(keep=timedelta(days=1))
+
+    def page(run: str, *outcomes: str, limit: int = 100) -> None:
+        store.records(_DEPARTMENT, run, limit=limit, after=None, outcomes=outcomes)
+
+    def everything(run: str, outcome: str) -> None:
+        after: str | None = None
+        while True:
+            _, after = store.records(_DEPARTMENT, run, limit=500, after=after, outcomes=(outcome,))
+            if after is None:
+                return
+
+    works: dict[str, Callable[[], object]] = {
+        "a plan that is shown to staff": lambda: store.add_records(_DEPARTMENT, "shown", planned),
+        "those who are held back, one in six": lambda: store.add_records(_DEPARTMENT, "held", held),
+        "first page of all": lambda: page("shown"),
+        "first page of one outcome": lambda: page("held", "held"),
+        "an outcome that nobody has": lambda: page("held", "refused"),
+        "all who are held back, 500 at a time": lambda: everything("held", "held"),
+    }
+    with dynamodb_local.running(heap_megabytes=1024) as endpoint:
+        meter, figures = ConsumptionMeter(make_tables(endpoint)), []
+        with meter.running():
+            for name, work in works.items():
+                with meter.measuring() as consumed:
+                    work()
+                figures.append(Figure(name, consumed))
     return figures
 
 

@@ -11,6 +11,7 @@ counts; a share that failed for good is left to it as well.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
@@ -72,9 +73,10 @@ class TagShares:
 
         return self.send(self._stores.runs.change(run.department_id, run.id, shared), department)
 
-    def send(self, run: Run, department: Department) -> Run:
-        """Queue the messages of all shares that are still to be done."""
-        self._stores.queue.send_all(lane_messages(run, department))
+    def send(self, run: Run, department: Department, *, known: Collection[int] = ()) -> Run:
+        """Queue the messages of all shares that are still to be done, but for those whose numbers are `known`."""
+        messages = lane_messages(run, department)
+        self._stores.queue.send_all([(step, group) for step, group in messages if step.number not in known])
         return run
 
     def apply(self, run: Run, department: Department, number: int, remaining: Remaining) -> Run:
@@ -88,7 +90,8 @@ class TagShares:
             # It may have died before it queued what follows.
             return self.send(run, department) if run.is_open else run
         passed = self._carry_out(run, department, share, remaining)
-        return self.send(self._close(run, share, passed), department)
+        known = [one.number for one in run.tag_shares]
+        return self.send(self._close(run, share, passed), department, known=known)
 
     def fail(self, run: Run, department: Department, number: int) -> Run:
         """Leave a share that could not be carried out to the step that follows the others."""

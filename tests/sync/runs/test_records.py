@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from chalicelib.contract.runs import RecordView
 from chalicelib.domain.logs import Outcome, Record
 from chalicelib.errors import RefuseRequest
-from chalicelib.store import logs
+from chalicelib.store import record_reading
 from chalicelib.store.aws import dynamodb
+from chalicelib.store.record_reading import BUCKET_COUNT
 from chalicelib.sync.runs.records import record_counts
 from tests.sync.engine import NOON, Engine, Practice
 
@@ -94,9 +96,9 @@ def test_the_counts_are_those_of_the_records(practice: Practice, fault: int | No
 def test_a_filter_that_finds_little_looks_at_so_many_and_says_where_to_go_on(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_MOST_LOOKED_AT", 100)
-    monkeypatch.setattr(logs, "_PAGE", 50)
-    monkeypatch.setattr(logs, "_FILTERED_AT_ONCE", 50)
+    monkeypatch.setattr(record_reading, "_MOST_LOOKED_AT", 100)
+    monkeypatch.setattr(record_reading, "_PAGE", 50)
+    monkeypatch.setattr(record_reading, "_FILTERED_AT_ONCE", 50)
     run_id = practice.sync("full").id
     records = [
         Record(f"k{number}", str(number), "", "add" if number else "archive", "done", "x", "", "", NOON)
@@ -112,7 +114,7 @@ def test_a_filter_that_finds_little_looks_at_so_many_and_says_where_to_go_on(
 def test_calls_grow_with_what_is_answered_and_not_with_the_run(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One refused and one planned record among 2,000 that went well."""
+    """One refused and one planned record among 2,000 that went well: one call a bucket, or two where a filter looks."""
     run_id = practice.sync("full").id
     outcomes: dict[int, Outcome] = {700: "refused", 1_400: "planned"}
     records = [
@@ -128,12 +130,49 @@ def test_calls_grow_with_what_is_answered_and_not_with_the_run(
         return query(**asked)
 
     monkeypatch.setattr(client, "query", counted)
-    for outcome, most in (("refused", 1), ("planned", 3)):
+    for outcome, most in (("refused", BUCKET_COUNT), ("planned", 2 * BUCKET_COUNT)):
         calls.clear()
         found, after = engine.logs.records(practice.id, run_id, limit=100, after=None, outcomes=(outcome,))
         assert [record.outcome for record in found] == [outcome]
         assert after is None
         assert len(calls) <= most, outcome
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_pages_of_any_size_tell_every_record_once_in_one_order(
+    engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """A page is merged from buckets that are never read equally far."""
+    monkeypatch.setattr(record_reading, "_PAGE", 1)
+    monkeypatch.setattr(record_reading, "_FILTERED_AT_ONCE", 3)
+    run_id = practice.sync("full").id
+    chance = Random(limit)
+    outcomes: list[Outcome] = ["held", "done", "refused", "planned", "failed"]
+    records = [
+        Record(f"k{number}", str(number), "", "add", chance.choice(outcomes), chance.choice("xyz"), "", "", NOON)
+        for number in range(60)
+    ]
+    engine.logs.add_records(practice.id, run_id, records)
+
+    def told(**asked: Any) -> list[Record]:
+        found, after = engine.logs.records(practice.id, run_id, limit=limit, after=None, **asked)
+        while after is not None:
+            page, after = engine.logs.records(practice.id, run_id, limit=limit, after=after, **asked)
+            found += page
+        return found
+
+    everything = told()
+    assert sorted(record.key for record in everything) == sorted(record.key for record in records)
+    order = {"failed": 0, "refused": 1, "held": 2}
+    problems = [(order[record.outcome], record.code) for record in everything if record.outcome in order]
+    assert [record.outcome for record in everything[: len(problems)] if record.outcome not in order] == []
+    assert problems == sorted(problems)
+    for outcome in outcomes:
+        wanted = [record.key for record in everything if record.outcome == outcome]
+        assert [record.key for record in told(outcomes=(outcome,))] == wanted
+    assert {record.key for record in told(outcomes=("held",), code="y")} == {
+        record.key for record in records if (record.outcome, record.code) == ("held", "y")
+    }
 
 
 @pytest.mark.parametrize("after", ["nonsense", "held:~~~~", "rest:~~~~", ":", "held:", "sesame:x"])

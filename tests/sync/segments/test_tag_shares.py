@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.runs import Run, TagShare
+from chalicelib.domain.segments.rules import Rule
 from chalicelib.errors import RetryLater
 from chalicelib.handlers.queue_worker import MAX_DELIVERIES
 from chalicelib.mailchimp.client import MailchimpClient
@@ -25,7 +26,7 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 
 NAMES = sorted(f"c{number}" for number in range(1, 49))
 # So many writes and calls a run makes; before every sixth of them the function is killed once.
-POINTS = 124
+POINTS = 116
 
 
 @pytest.fixture
@@ -281,3 +282,35 @@ def test_shares_cover_every_bucket_behind_a_place_once(bucket: int) -> None:
     covered = [number for share in shares for number in range(int(share.at[0], 16), share.until + 1)]
     assert covered == list(range(bucket, BUCKET_COUNT))
     assert is_worth_sharing(at) == (len(shares) > 1)
+
+
+def test_many_segments_of_many_rules_end_right_however_short_the_steps(office: SegmentOffice) -> None:
+    """Every message has next to no time, so the run keeps its place again and again, and never goes back."""
+    parts = [NAMES[turn::4] for turn in range(4)]
+    for number, part in enumerate(parts):
+        for name in part:
+            office.practice.edit(name, address={"state": "VIC", "city": f"City {number}"})
+    office.sync()
+    for_nothing = [Rule("company_name", "does_not_equal", f"nobody {turn}") for turn in range(19)]
+    created = [
+        office.create(f"City {number}", *for_nothing, Rule("city", "equals", f"City {number}"))
+        for number in range(len(parts))
+    ]
+    office.engine.looks_at_time = 2
+    places: list[str] = []
+    while office.practice.latest().is_open and (message := office.engine.receive()):
+        office.engine.deliver(message)
+        run = office.practice.latest()
+        # What waits for a call holds the place back, so no share and no step is ever behind where it was.
+        places.append(min([share.at for share in run.tag_shares], default=run.cursor.get("at", "")))
+    assert len(set(places)) > 3
+    assert [place for place in places if place] == sorted(place for place in places if place)
+    office.engine.looks_at_time = None
+    assert office.run().status == "success"
+    for number, (part, view) in enumerate(zip(parts, created, strict=True)):
+        assert office.tagged(f"City {number}") == sorted(part) == office.marked(view)
+        assert office.view(view).sync_state == "synced"
+    office.engine.clock.move(days=1)
+    office.engine.looks_at_time = 2
+    office.sync()
+    assert office.segment_calls() == 0
