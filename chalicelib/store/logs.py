@@ -154,13 +154,20 @@ class LedgerStore:
 
     def append(self, department_id: str, address_key: str, entry: LedgerEntry) -> None:
         """Store an entry; the same change told twice is one entry."""
-        _ledger_item(department_id, address_key, entry).save()
+        pk, sk = _ledger_key(department_id, address_key, entry)
+        LedgerItem(pk, sk, document=to_document(entry)).save()
 
     def append_all(self, department_id: str, entries: Iterable[tuple[str, LedgerEntry]]) -> None:
-        """Store the entries of many addresses: pairs of an address_key and its entry."""
-        items = [_ledger_item(department_id, address_key, entry) for address_key, entry in entries]
-        distinct = {(item.pk, item.sk): item.to_dynamodb_dict() for item in items}
-        write_all(self._client(), LedgerItem.Meta.table_name, [put(item) for item in distinct.values()])
+        """Store the entries of many addresses: pairs of an address_key and its entry.
+
+        As LedgerItem would; every new member has one, so they go the lean way of records.
+        """
+        distinct = {_ledger_key(department_id, address_key, entry): entry for address_key, entry in entries}
+        items = [
+            {"pk": {"S": pk}, "sk": {"S": sk}, "document": {"S": to_document(entry)}}
+            for (pk, sk), entry in distinct.items()
+        ]
+        write_all(self._client(), LedgerItem.Meta.table_name, [put(item) for item in items])
 
     def all_entries(self, department_id: str) -> Iterator[tuple[str, LedgerEntry]]:
         """The whole ledger of a department: keys of addresses and their entries. Reads the table of all departments."""
@@ -175,10 +182,10 @@ class LedgerStore:
         return [from_document(LedgerEntry, item.document) for item in items]
 
 
-def _ledger_item(department_id: str, address_key: str, entry: LedgerEntry) -> LedgerItem:
+def _ledger_key(department_id: str, address_key: str, entry: LedgerEntry) -> tuple[str, str]:
+    """The same for the same change, whoever tells it again."""
     identity = _digest(f"{entry.was}>{entry.became}:{entry.rule}")
-    sk = f"{moment_text(entry.at)}#{identity}"
-    return LedgerItem(f"{department_id}#{address_key}", sk, document=to_document(entry))
+    return f"{department_id}#{address_key}", f"{moment_text(entry.at)}#{identity}"
 
 
 def _before(key: str) -> str:

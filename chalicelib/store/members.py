@@ -23,7 +23,7 @@ from chalicelib.domain.consent.observations import OutboxEntry
 from chalicelib.domain.customers import Customer, customer_from_document, mail_address
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
-from chalicelib.iteration import map_concurrently
+from chalicelib.iteration import map_concurrently, slices
 from chalicelib.store import member_keys
 from chalicelib.store.batches import Item, WriteBatch, get_all, query, query_pages
 from chalicelib.store.documents import from_document, to_document
@@ -33,6 +33,8 @@ from chalicelib.store.versions import until_written
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+_PARTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,15 @@ class MemberStore:
     def walk_members(
         self, department_id: str, audience_id: str, *, start: int = 0
     ) -> Iterator[tuple[Iterator[Member], int]]:
-        """The same of the members at all addresses of which a state is stored, whatever their customers are."""
-        for number, shard in enumerate(member_keys.SHARDS[start:], start):
-            yield self._members_of(department_id, shard, audience_id), number + 1
+        """The same of the members at all addresses of which a state is stored, whatever their customers are.
+
+        Hardly anything is done about most of them, so a few parts are read side by side.
+        """
+        numbers = range(start, len(member_keys.SHARDS))
+        for some in slices(numbers, _PARTS_AT_ONCE):
+            shards = [member_keys.SHARDS[number] for number in some]
+            found = map_concurrently(lambda shard: list(self._members_of(department_id, shard, audience_id)), shards)
+            yield from ((iter(members), number + 1) for members, number in zip(found, some, strict=True))
 
     def _states_of(self, department_id: str, shard: str, audience_id: str) -> Iterator[AddressState]:
         for address_key, group in groupby(self._entries(department_id, shard), key=_address_key):
