@@ -166,6 +166,9 @@ def _ended_well(run: dict[str, Any]) -> dict[str, Any]:
 def progress_line(run: dict[str, Any]) -> str:
     """One line on where a run is."""
     progress = run["progress"]
+    if run["dry_run"] and run["finished_at"] and progress["planned"] is not None:
+        # What it planned is left to a later run: as a share done it would read as if nothing had worked.
+        return f"  {run['phase']:<9} {progress['planned']} changes planned, nothing sent  {run['status']}"
     line = f"  {run['phase']:<9} {progress['done'] + progress['failed']}"
     if progress["planned"] is not None:
         line += f"/{progress['planned']}"

@@ -131,8 +131,11 @@ def sweep(operator: Operator, yes: bool) -> None:
     """Look after every active run now: nudge those that lost their message, close those without progress."""
     from infra.operate import actions
 
-    active = [row["department"] for row in actions.departments(operator.service) if row["active_run"]]
-    operator.confirm(f"look after the active runs of {_named(active)}.", yes=yes)
+    ids = actions.with_runs(operator.service)
+    if not ids:
+        operator.show({"done": "Nothing: no department has a sync under way or waiting."})
+        return
+    operator.confirm(f"look after the active and waiting runs of {_named(ids)}.", yes=yes)
     operator.show({"done": actions.sweep(operator.service)})
 
 
@@ -146,6 +149,10 @@ def register_webhooks(operator: Operator, department: tuple[str, ...], yes: bool
     from infra.operate import actions
 
     chosen = actions.connected(operator.service, department)
+    if not chosen:
+        click.echo("Nothing was done: no such department is connected and has an audience.", err=True)
+        operator.show([])
+        return
     operator.confirm(f"look after the webhook in Mailchimp of {_named(d.id for d in chosen)}.", yes=yes)
     operator.show(actions.register_webhooks(operator.service, chosen))
 
@@ -182,8 +189,6 @@ def erase(operator: Operator, department: str, address: str, yes: bool) -> None:
 
 def _named(ids: Iterable[str]) -> str:
     named = sorted(ids)
-    if not named:
-        return "no department"
     shown = ", ".join(named[:10])
     return shown if len(named) <= 10 else f"{shown} and {len(named) - 10} more"
 

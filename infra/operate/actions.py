@@ -46,6 +46,11 @@ def run(service: Container, department_id: str, run_id: str | None) -> Row:
     return plain(service.runs.get(department_id, run_id))
 
 
+def with_runs(service: Container) -> list[str]:
+    """The departments that a sweep would look after: with an active run, or with segments whose run has not started."""
+    return [each.id for each in service.stores.departments.each() if each.active_run_id or each.segments_waiting]
+
+
 def sweep(service: Container) -> str:
     service.sweeper.sweep()
     return "Every active run was looked after."

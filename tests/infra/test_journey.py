@@ -53,5 +53,11 @@ def test_an_answer_that_is_no_problem_document_is_shown_as_it_is(monkeypatch: py
     ],
 )
 def test_progress_is_told_with_its_whole_only_where_that_is_known(progress: dict[str, Any], line: str) -> None:
-    run = {"phase": "pull", "status": "running", "progress": {"eta": None} | progress}
-    assert progress_line(run) == line
+    run = {"phase": "pull", "status": "running", "dry_run": False, "finished_at": None}
+    assert progress_line(run | {"progress": {"eta": None} | progress}) == line
+
+
+def test_a_run_that_only_plans_ends_with_what_it_planned() -> None:
+    progress = {"done": 0, "failed": 0, "planned": 1636, "rate": None, "eta": None}
+    run = {"phase": "plan", "status": "success", "dry_run": True, "finished_at": "2026-11-23T15:05:27Z"}
+    assert progress_line(run | {"progress": progress}) == "  plan      1636 changes planned, nothing sent  success"

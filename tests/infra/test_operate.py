@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,7 @@ STAGE = "test"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SALT = "0a" * 16
 ANN = "ann@clinic.test"
+GONE_RUN = "20260101T000000000Z-0001"  # claimed, and never stored
 Operate = Callable[..., Result]
 
 
@@ -172,12 +174,14 @@ def test_nothing_is_done_without_a_yes(
     command: Operate, mailchimp: MailchimpStandIn, arguments: tuple[str, ...]
 ) -> None:
     bury("event-1")
+    DepartmentStore().claim("south", GONE_RUN)
     result = command(*arguments)
     assert result.exit_code == 1
     assert f"On stage {STAGE}: " in result.stderr
     assert "Nothing was done" in result.stderr
     assert resting() == 1
     assert not DepartmentStore().get("north").has_erasures  # type: ignore[union-attr]
+    assert DepartmentStore().get("south").active_run_id == GONE_RUN  # type: ignore[union-attr]
     assert hooks(mailchimp) == []
 
 
@@ -191,11 +195,29 @@ def test_dead_events_are_sent_again(command: Operate) -> None:
 
 
 def test_a_sweep_names_the_departments_it_looks_after(command: Operate) -> None:
-    DepartmentStore().claim("south", "20260101T000000000Z-0001")  # whose run was never stored
+    DepartmentStore().claim("south", GONE_RUN)
     result = command("sweep", "--yes")
     assert result.exit_code == 0, result.output
-    assert "the active runs of south" in result.stderr
+    assert "the active and waiting runs of south" in result.stderr
     assert DepartmentStore().get("south").active_run_id == ""  # type: ignore[union-attr]
+
+
+def test_a_sweep_counts_segments_whose_run_was_not_started(command: Operate) -> None:
+    DepartmentStore().change("north", lambda known: replace(known, segments_waiting=True))
+    result = command("sweep", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "the active and waiting runs of north" in result.stderr
+    assert DepartmentStore().get("north").active_run_id  # type: ignore[union-attr]
+
+
+def test_where_there_is_nothing_to_do_nobody_is_asked(command: Operate) -> None:
+    swept = command("sweep")
+    assert (swept.exit_code, swept.stderr) == (0, "")
+    assert "no department has a sync under way or waiting" in swept.stdout
+    looked = command("--json", "register-webhooks", "south")
+    assert looked.exit_code == 0
+    assert "Nothing was done: no such department is connected" in looked.stderr
+    assert printed(looked) == []
 
 
 def test_webhooks_are_registered_again_where_there_is_an_audience(

@@ -29,7 +29,7 @@ export const settings = {
   },
   brake: {
     legend: 'Stop for approval',
-    hint: 'A sync that would change more than the number and more than the share of the audience waits until somebody approves it.',
+    hint: 'A sync that would remove more members than the number and more than the share of the audience waits until somebody approves it. So does one that would remove more than a third of the department’s own members, whatever the number. Additions beyond both limits hold scheduled syncs only.',
     limits: {
       removals: 'Removals, number',
       removals_percent: 'Removals, percent of the audience',
