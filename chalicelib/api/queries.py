@@ -40,7 +40,8 @@ _CustomerId = Annotated[str, StringConstraints(pattern=CUSTOMER_ID_FORM)]
 class Query(BaseModel):
     """The parameters a route knows; others are refused. One that is given empty counts as left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # As of bodies: learnt by the first request.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 QueryModel = TypeVar("QueryModel", bound=Query)
