@@ -9,6 +9,7 @@ from chalicelib.contract.account import AudienceOverview, ConnectionStatus, Pane
 from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
+from chalicelib.domain.logs import LogFilter
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connection_panel import status_of
@@ -46,9 +47,7 @@ class Panels:
         department = self._departments.get(department_id)
         now = self._clock()
         segments = tuple(self._segments(department_id))
-        entries, _ = self._logs.list(
-            department_id, direction=None, type=None, status=None, trigger=None, limit=LOG_ENTRIES, after=None
-        )
+        entries, _ = self._logs.list(department_id, LogFilter(), limit=LOG_ENTRIES, after=None)
         newest, _ = self._runs.list(department_id, limit=1, after=None)
         connection, audience = self._status(department, len(segments), now)
         return Panel(
