@@ -203,7 +203,7 @@ class FakeRecords(Fake):
     ) -> Slice[RecordView]:
         self.note("records", department_id, run_id, outcomes, code, action, customer_id, limit, after)
         cause = "Unsubscribed before."
-        record = RecordView("7", "kim@example.com", "add", "refused", "compliance_state", cause, None, AT)
+        record = RecordView("compliance_state", cause, None, "7", "kim@example.com", "add", "refused", AT)
         return (record,), "r7"
 
 
@@ -230,7 +230,7 @@ class FakeCustomers(Fake):
             ("8",),
             LastPush(AT, "subscribed"),
             (verdict,),
-            RefusalView(AT, "compliance_state", "Unsubscribed before.", "Ask the person.", None),
+            RefusalView("compliance_state", "Unsubscribed before.", "Ask the person.", AT, None),
             (
                 LedgerEntryView(
                     AT, AT, None, "unsubscribed", "the person", "webhook", "opt-out-stands", {"reason": "x"}
