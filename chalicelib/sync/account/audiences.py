@@ -215,8 +215,8 @@ class Audiences:
             audience = Audience(remote.id, remote.name, checked.fields, selected_at=self._clock())
             department = for_another_audience(department)
         else:
-            audience = replace(before, findings=())
             department = department.with_values_unsure(self._clock())
+            audience = replace(before, findings=(), state_required_at=None)
             # A field more or less changes what every member should hold.
             if differ(before.fields, checked.fields):
                 department = department.to_be_decided_anew()
