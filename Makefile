@@ -10,7 +10,7 @@ ADVISORIES ?= all.zip
 .DEFAULT_GOAL := help
 # Compiled sources are kept, whatever the shell says: compiling the tests anew takes as long as a fifth of the fast ones.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run stop demo logs page page-watch screenshots pracbill-conformance redrive test test-fast soak mutants check format bench package costs audit install clean
+.PHONY: help run stop demo logs page page-watch screenshots pracbill-conformance redrive test test-fast coverage soak mutants check format bench package costs audit install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,20 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
 # What starts a process or listens on a port is marked `server` and left out; --fast holds the rest to it.
-FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/sync/runs/test_chunk_calls.py tests/mutants tests/test_words.py
-test-fast: install ## what needs neither a process nor a port
-	$(RUN) -m pytest -q -n 2 --fast $(FAST)
+FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/sync tests/mutants tests/test_words.py tests/test_distribution.py
+SHUFFLE := $(if $(SEED),--shuffle $(SEED) --hypothesis-seed=$(SEED))
+test-fast: install ## what needs neither a process nor a port (SEED=7: in a random order, the same for the same number)
+	$(RUN) -m pytest -q -n 2 --fast $(FAST) $(SHUFFLE)
 
-test: page ## all tests
-	$(RUN) -m pytest -q -n 2
+test: page ## all tests (SEED= as well)
+	$(RUN) -m pytest -q -n 2 $(SHUFFLE)
+
+COVERAGE := $(RUN) -m coverage
+coverage: $(if $(ALL),page,install) ## lines and branches that the fast tests reach (ALL=1: that all tests reach)
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(COVERAGE) run -m pytest -q -n 2 $(if $(ALL),,--fast $(FAST))
+	@$(COVERAGE) combine --quiet
+	$(COVERAGE) report
 
 soak: install ## random histories of the whole service, by seed (SEED=, SOAK_HISTORIES=, SOAK_SECONDS=; python -m tests.soak has more)
 	@$(RUN) -m tests.soak

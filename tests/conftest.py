@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.distribution import OneServerAWorker, by_length
+from tests.distribution import OneServerAWorker, by_length, shuffled
 
 # How long an example takes tells how busy the machine is, not whether the code is right.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +41,9 @@ os.environ.update(
 
 # Before any session of the SDK is made: what it adds holds for later ones only.
 importlib.import_module("tests.aws_emulator")
+
+
+_WORKFLOWS = Path(__file__).parent / "sync"
 
 
 class OutsideWorldReached(BaseException):
@@ -78,6 +82,8 @@ def _guard_lookup(getaddrinfo: Any) -> Any:
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "leave out what starts a process or listens on a port, and hold the rest to it"
     parser.addoption("--fast", action="store_true", help=told)
+    told = "take the files, and the tests of each, in a random order that is the same for the same number"
+    parser.addoption("--shuffle", type=int, metavar="SEED", help=told)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -108,13 +114,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return OneServerAWorker(config, log)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The fast tier does not even import files of workflows of which it takes none."""
+    is_test = collection_path.name.startswith("test_") and collection_path.is_relative_to(_WORKFLOWS)
+    return True if config.option.fast and is_test and "mark.fast" not in collection_path.read_text() else None
+
+
 def _is_fast(item: pytest.Item) -> bool:
-    return not any(item.iter_markers("server")) and not any(item.iter_markers("bulk"))
+    if any(item.iter_markers("server")) or any(item.iter_markers("bulk")):
+        return False
+    return not item.path.is_relative_to(_WORKFLOWS) or any(item.iter_markers("fast"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.fast:
         items[:] = [item for item in items if _is_fast(item)]
+    if config.option.shuffle is not None:
+        items[:] = shuffled([(item.nodeid.partition("::")[0], item) for item in items], config.option.shuffle)
     if hasattr(config, "workerinput"):
         place = by_length({item.nodeid for item in items})
         items.sort(key=lambda item: place[item.nodeid])

@@ -7,8 +7,13 @@ longest come first: whoever is left over at the end is short.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from random import Random
+from typing import TypeVar
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+Test = TypeVar("Test")
 
 # Those of the page's tests that look at it on the local stack; to the others it is shown by one process.
 PAGE_ON_THE_STACK = (
@@ -34,3 +39,17 @@ def by_length(nodeids: Iterable[str]) -> dict[str, int]:
         nodeid: next((place for place, start in enumerate(first) if nodeid.startswith(start)), len(first))
         for nodeid in nodeids
     }
+
+
+def shuffled(tests: Iterable[tuple[str, Test]], seed: int) -> list[Test]:
+    """Files in a random order, and the tests of each in one, the same for a seed; given with the file of each."""
+    random = Random(seed)
+    files = [[test for _, test in group] for _, group in groupby(sorted(tests, key=_file), key=_file)]
+    random.shuffle(files)
+    for file in files:
+        random.shuffle(file)
+    return [test for file in files for test in file]
+
+
+def _file(test: tuple[str, object]) -> str:
+    return test[0]

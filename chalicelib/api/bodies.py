@@ -45,8 +45,7 @@ _MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 class Body(BaseModel):
     """A JSON object with known fields only; no value is converted from another type."""
 
-    # A body is learnt by the first request that has it, and not by every function that starts.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @classmethod
     def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:

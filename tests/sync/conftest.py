@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import boto3
@@ -25,6 +26,7 @@ from chalicelib.store.models import (
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from infra.standins.pracbill import PracBillStandIn
 from tests.aws_emulator import create_hook_records, emulator_running
+from tests.portless_standins import without_ports
 from tests.sync.office import HookAddress, Office
 from tests.sync.rights import calls_seen, within_their_rights  # noqa: F401 - fixtures of all tests here
 
@@ -43,6 +45,13 @@ _MODELS: tuple[type[Model], ...] = (
     RequestItem,
 )
 Connections = dict[type[Model], TableConnection]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ports(pytestconfig: pytest.Config) -> Iterator[None]:
+    """In the fast tier the stand-ins have none."""
+    with without_ports() if pytestconfig.option.fast else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

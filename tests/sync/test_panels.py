@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.logs import LogEntry
 from chalicelib.sync.panels import LOG_ENTRIES, Panels
@@ -29,6 +31,7 @@ def calls(practice: Practice) -> list[Any]:
     return [*practice.control.journal()["entries"], *practice.engine.pracbill.calls]
 
 
+@pytest.mark.fast
 def test_the_panel_shows_everything_without_asking_mailchimp_or_pracbill(engine: Engine, practice: Practice) -> None:
     practice.customers(3)
     run = practice.sync("full")

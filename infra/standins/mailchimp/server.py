@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -15,6 +16,16 @@ from .gate import DROPPED, Gate, Request, Response, html_response
 API_ROOT = "/3.0"
 CONTROL_ROOT = "/_control"
 ControlHandler = Callable[[Request], Response]
+
+
+def respond(request: Request, gate: Gate, control: ControlHandler) -> Response:
+    """The answer to a request, whose path is the whole one here."""
+    if request.path == API_ROOT:
+        return Response(301, b"", {"Location": API_ROOT + "/"})
+    for root, answer in ((API_ROOT, gate.answer), (CONTROL_ROOT, control)):
+        if request.path == root or request.path.startswith(root + "/"):
+            return answer(replace(request, path=request.path[len(root) :]))
+    return html_response(404)
 
 
 class HttpServer(ListeningServer):
@@ -72,16 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=self.rfile.read(int(length)) if length else b"",
             client_ip=self.client_address[0],
         )
-        return self._dispatch(request)
-
-    def _dispatch(self, request: Request) -> Response:
-        if request.path == API_ROOT:
-            return Response(301, b"", {"Location": API_ROOT + "/"})
-        for root, answer in ((API_ROOT, self.server.gate.answer), (CONTROL_ROOT, self.server.control)):
-            if request.path == root or request.path.startswith(root + "/"):
-                below = Request(**request.__dict__ | {"path": request.path[len(root) :]})
-                return answer(below)
-        return html_response(404)
+        return respond(request, self.server.gate, self.server.control)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
 

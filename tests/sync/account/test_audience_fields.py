@@ -121,6 +121,7 @@ def findings(practice: Practice) -> list[str]:
     return [finding.code for finding in audience.findings]
 
 
+@pytest.mark.fast
 def test_a_deleted_field_is_made_again_and_its_values_are_sent_again(practice: Practice) -> None:
     with_phones(practice)
     delete_field(practice, "PHONE")
@@ -142,6 +143,7 @@ def test_a_field_that_somebody_made_anew_between_two_syncs_is_filled_again(pract
     assert without_writes(practice, "incremental")
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", ["number", "date", "birthday", "zip", "url", "text"])
 def test_a_field_of_another_type_is_left_out_and_keeps_nobody_out(practice: Practice, kind: str) -> None:
     with_phones(practice)

@@ -288,6 +288,7 @@ def test_a_refused_attempt_does_not_lengthen_the_wait(office: Office) -> None:
     office.connect()
 
 
+@pytest.mark.fast
 def test_a_success_wipes_the_slate(office: Office) -> None:
     try_wrong_keys(office, MOST_ATTEMPTS - 1)
     office.connect()
@@ -329,6 +330,7 @@ def test_a_department_that_was_never_seen_is_not_connected_and_nobody_is_asked(o
     assert office.calls() == []
 
 
+@pytest.mark.fast
 def test_the_status_shows_the_audience_and_asks_for_its_members_once_a_minute(office: Office) -> None:
     audience_id = office.connect_and_select()
     office.mailchimp.control.admin_import([{"email_address": "a@clinic.test", "status": "subscribed"}], audience_id)
@@ -358,6 +360,7 @@ def test_without_mailchimp_the_status_keeps_the_last_count_and_says_so(office: O
     assert len(office.calls()) == 2, "nobody waits for a Mailchimp that was away a moment ago"
 
 
+@pytest.mark.fast
 def test_a_key_that_was_revoked_shows_in_the_status_before_any_sync(office: Office) -> None:
     office.connect_and_select()
     office.later(minutes=1)

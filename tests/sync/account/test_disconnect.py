@@ -22,6 +22,7 @@ def disconnect(office: Office) -> list[str]:
     return [finding.code for finding in status.health]
 
 
+@pytest.mark.fast
 def test_disconnecting_removes_key_hook_record_and_our_webhook(office: Office) -> None:
     audience_id = office.connect_and_select()
     assert len(office.hooks_at_mailchimp(audience_id)) == 1
@@ -132,6 +133,7 @@ def test_reconnecting_at_once_goes_on_with_the_audience_and_a_new_webhook(office
     assert office.audience.hook_id == hook["id"]
 
 
+@pytest.mark.fast
 def test_another_account_drops_the_audience_and_what_was_known_of_it(office: Office) -> None:
     office.connect_and_select()
     office.change(customers_watermark="2026-03-01T00:00:00Z", members_watermark=office.now, replan_all=False)

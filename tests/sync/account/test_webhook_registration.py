@@ -89,6 +89,7 @@ def test_a_hook_that_is_well_costs_one_reading_call(office: Office) -> None:
     assert office.hook_record() == before
 
 
+@pytest.mark.fast
 def test_a_hook_that_somebody_deleted_is_registered_anew(office: Office) -> None:
     audience_id = office.connect_and_select()
     (old,) = office.hooks_at_mailchimp(audience_id)
@@ -138,6 +139,7 @@ def test_a_copy_of_the_service_under_another_address_leaves_our_hook_alone(offic
     assert len(ids) == 2
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("dies_in", ["create_webhook", "put_after_creation"])
 def test_what_a_crash_leaves_behind_is_cleared_away_at_the_next_look(
     office: Office, monkeypatch: pytest.MonkeyPatch, dies_in: str
@@ -173,6 +175,7 @@ def test_a_second_hook_of_ours_is_removed_and_the_good_one_kept(office: Office) 
     assert [hook["id"] for hook in office.hooks_at_mailchimp(audience_id)] == [good["id"]]
 
 
+@pytest.mark.fast
 def test_an_address_that_mailchimp_cannot_reach_is_a_finding_that_goes_away_by_itself(office: Office) -> None:
     office.hook_address.status_for = lambda path: 403  # type: ignore[method-assign]
     office.connect_and_select()

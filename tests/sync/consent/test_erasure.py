@@ -42,6 +42,7 @@ def erase(desk: Desk, customer_id: str = "1") -> Any:
     return desk.erasure.erase(desk.department_id, customer_id, by="user-7")
 
 
+@pytest.mark.fast
 def test_an_erased_customer_is_deleted_for_good_in_mailchimp(ann: Desk) -> None:
     receipt = erase(ann)
     assert ann.at_mailchimp(ANN) is None
@@ -127,6 +128,7 @@ def test_a_department_without_a_connection_erases_what_is_here_and_says_so(ann: 
     assert ANN not in ann.everything_stored()
 
 
+@pytest.mark.fast
 def test_customers_who_share_the_address_stay_and_are_named_in_the_receipt(ann: Desk) -> None:
     ann.customer("2", ANN)
     receipt = erase(ann)
@@ -182,6 +184,7 @@ def test_an_address_that_somebody_else_has_now_is_left_alone(desk: Desk) -> None
 # ----------------------------------------------------------------------------------------------------- dying in between
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("part", "write"),
     [

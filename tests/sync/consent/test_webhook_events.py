@@ -41,6 +41,7 @@ def reject_the_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------------------ event by event
 
 
+@pytest.mark.fast
 def test_an_unsubscribe_reaches_pracbill_at_once(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)
@@ -206,6 +207,7 @@ def test_an_unsubscribe_counts_though_the_contact_was_deleted_before_we_looked(d
     assert desk.consent_in_pracbill("1") == "unsubscribed"
 
 
+@pytest.mark.fast
 def test_an_invented_unsubscribe_unsubscribes_nobody(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)
@@ -244,6 +246,7 @@ def moved(desk: Desk, old: str = ANN, new: str = BOB) -> Any:
     return desk.event("upemail", new, old_address=old)
 
 
+@pytest.mark.fast
 def test_an_address_changed_in_mailchimp_is_known_and_the_old_one_is_not_added_again(desk: Desk) -> None:
     desk.customer("17", ANN)
     desk.push(ANN)
@@ -328,6 +331,7 @@ def test_pracbills_no_follows_the_person_to_the_new_address(desk: Desk) -> None:
     assert desk.member(BOB).opt_out == no
 
 
+@pytest.mark.fast
 def test_an_address_change_that_died_half_way_is_finished_by_its_repeat(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,6 +462,7 @@ def test_a_message_that_is_no_event_is_refused(desk: Desk, body: str) -> None:
         desk.event_worker.apply_event(body, desk.remaining)
 
 
+@pytest.mark.fast
 def test_while_pracbill_is_down_an_event_comes_again_until_it_is_told(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)
@@ -514,6 +519,7 @@ def test_while_mailchimp_is_down_an_event_comes_again(desk: Desk) -> None:
     assert desk.apply(event) == "applied"
 
 
+@pytest.mark.fast
 def test_with_a_dead_key_a_persons_no_is_taken_at_its_word(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)

@@ -62,6 +62,7 @@ def reconcile(office: SegmentOffice) -> Reconciliation:
     ).get(practice.id)
 
 
+@pytest.mark.fast
 def test_a_synced_customer_is_explained_with_its_last_push(practice: Practice) -> None:
     practice.customers(1)
     run = practice.sync("full")
@@ -249,6 +250,7 @@ def test_a_refusal_is_told_with_its_fix(practice: Practice) -> None:
     assert refusal.fix
 
 
+@pytest.mark.fast
 def test_sharers_segments_and_the_ledger_are_told(practice: Practice) -> None:
     practice.customer("1", "both@clinic.test", company_name="Ann & Sons", inactive="0")
     practice.customer("2", "both@clinic.test", company_name="Annex", inactive="1")
@@ -275,6 +277,7 @@ def test_a_customer_nobody_has_read_is_not_found(practice: Practice) -> None:
     assert refused.value.status == 409
 
 
+@pytest.mark.fast
 def test_the_whole_difference_between_the_counts_is_split_by_reason(office: SegmentOffice) -> None:
     practice = office.practice
     practice.join("foreign@clinic.test", "bounces@clinic.test")

@@ -35,6 +35,7 @@ def ids(found: FoundCustomers) -> set[str]:
     return {one.customer_id for one in found.items}
 
 
+@pytest.mark.fast
 def test_a_customer_is_found_by_address_id_company_and_name(office: SegmentOffice, practice: Practice) -> None:
     practice.customer("41", "Ann@Clinic.test", company_name="Zürich Dental", first_name="Ann", last_name="O\u2019Neil")
     practice.customer("42", None, company_name="Harbour Ltd", first_name="Bob", last_name="Miller")

@@ -26,6 +26,8 @@ from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls
 from chalicelib.sync.runs.sending import Known, Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(autouse=True)
 def within_their_rights() -> None:

@@ -74,6 +74,7 @@ def test_the_next_sync_leaves_the_culprit_alone_until_it_is_due_and_then_tries_i
     assert practice.marks() == {}
 
 
+@pytest.mark.fast
 def test_several_culprits_are_found_in_one_chunk(practice: Practice) -> None:
     practice.customers(40)
     for number in (3, 4, 17, 40):
@@ -192,6 +193,7 @@ def test_an_opt_out_whose_calls_fail_is_tried_again_by_every_sync(practice: Prac
     assert practice.audience()["c1@clinic.test"] == "unsubscribed"
 
 
+@pytest.mark.fast
 @always
 def test_an_address_that_fails_the_segment_call_keeps_no_other_from_its_tag(
     engine: Engine, practice: Practice, failure: dict[str, Any]

@@ -25,6 +25,7 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 # --------------------------------------------------------------------------------------------- syncs one after another
 
 
+@pytest.mark.fast
 def test_the_first_sync_is_full_and_ends_in_success(practice: Practice) -> None:
     practice.customers(3)
     run = practice.sync("incremental")
@@ -32,6 +33,7 @@ def test_the_first_sync_is_full_and_ends_in_success(practice: Practice) -> None:
     assert (run.planned, run.done, run.failed) == (3, 3, 0)
 
 
+@pytest.mark.fast
 def test_a_repeated_sync_writes_nothing_and_ends_skipped(practice: Practice) -> None:
     practice.customers(3)
     practice.sync("full")
@@ -41,6 +43,7 @@ def test_a_repeated_sync_writes_nothing_and_ends_skipped(practice: Practice) -> 
         assert practice.writes() == []
 
 
+@pytest.mark.fast
 def test_an_incremental_sync_sends_only_what_changed(practice: Practice) -> None:
     practice.customers(4)
     practice.sync("full")
@@ -141,6 +144,7 @@ def causes(practice: Practice, run: Run) -> dict[str, str]:
     return {record.customer_id: record.cause for record in records}
 
 
+@pytest.mark.fast
 def test_records_say_why_something_was_done_or_is_planned(practice: Practice) -> None:
     practice.customers(3)
     practice.customer("4", "silent@clinic.test", None)
@@ -241,6 +245,7 @@ def test_a_plan_that_removes_many_waits_for_approval_with_nothing_sent(practice:
     assert {(r.customer_id, r.action) for r in practice.records(run, "planned")} == {(id, "archive") for id in "123"}
 
 
+@pytest.mark.fast
 def test_an_approved_run_goes_on_to_its_end(practice: Practice) -> None:
     run = removal_beyond_the_brake(practice)
     practice.engine.staff.approve(practice.id, run.id, by="user-2")
@@ -333,6 +338,7 @@ def test_opt_outs_of_more_than_a_third_wait_too(engine: Engine, practice: Practi
     assert (run.status, run.planned_counts, practice.writes()) == ("awaiting_approval", {"unsubscribe": 3}, [])
 
 
+@pytest.mark.fast
 def test_a_scheduled_run_does_not_believe_an_empty_list(engine: Engine, practice: Practice) -> None:
     practice.customers(3)
     practice.sync("full")
@@ -392,6 +398,7 @@ def test_the_first_plan_of_a_new_audience_gives_way_to_a_real_run(engine: Engine
     assert len(practice.log()) == 2
 
 
+@pytest.mark.fast
 def test_the_first_plan_tells_what_a_full_sync_would_do(engine: Engine, practice: Practice) -> None:
     practice.customers(2)
     engine.lifecycle.first_plan(practice.id, "user-1")
@@ -443,6 +450,7 @@ def test_cancelling_between_chunks_keeps_what_is_done(engine: Engine, practice: 
     assert practice.member("c1@clinic.test")["merge_fields"]["FNAME"] == "Anna"
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_run_that_is_cancelled_while_a_chunk_is_in_flight_tells_what_came_of_it(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch, dies: bool
@@ -519,6 +527,7 @@ def test_a_run_is_ended_once_whoever_ends_it_again(engine: Engine, practice: Pra
     assert engine.meter.counts["RunsSucceeded"] == 1
 
 
+@pytest.mark.fast
 def test_retry_sends_refused_addresses_at_once(practice: Practice) -> None:
     practice.customers(2)
     practice.customer("3", "busy@clinic.test")

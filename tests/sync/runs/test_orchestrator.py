@@ -61,6 +61,7 @@ COUNTS = {"add": 5, "update": 1, "archive": 2, "rename": 1, "unsubscribe": 1, "h
 # ------------------------------------------------------------------------------------------ doubled and late ones
 
 
+@pytest.mark.fast
 def test_every_message_may_come_twice(engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     small_pages(monkeypatch)
     expected = busy(practice)
@@ -141,6 +142,7 @@ def dies(*_: object) -> Any:
     raise Killed
 
 
+@pytest.mark.fast
 def test_a_chunk_over_which_functions_die_is_closed_and_the_run_goes_on(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_chunk_over_which_functions_die_is_closed_and_the_run_goes_on(
     assert len(practice.audience()) == 4
 
 
+@pytest.mark.fast
 def test_a_step_over_which_functions_die_ends_the_run(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +214,7 @@ def test_a_pracbill_that_cannot_be_used_ends_the_run_with_nothing_sent_and_nothi
     assert (again.status, again.counts) == ("success", {"update": 7})
 
 
+@pytest.mark.fast
 def test_a_fault_in_the_middle_of_the_list_goes_on_at_the_page_where_it_was(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_fault_in_the_middle_of_the_list_goes_on_at_the_page_where_it_was(
     assert practice.engine.queue.delays == [5.0, 15.0]
 
 
+@pytest.mark.fast
 def test_an_unusable_record_is_told_and_removes_nobody(practice: Practice) -> None:
     practice.customers(3)
     practice.sync("full")
@@ -241,6 +246,7 @@ def test_an_unusable_record_is_told_and_removes_nobody(practice: Practice) -> No
 # --------------------------------------------------------------------------------------------------------- the schedule
 
 
+@pytest.mark.fast
 def test_a_scheduled_message_starts_one_incremental_run(engine: Engine, practice: Practice) -> None:
     practice.customers(2)
     run = practice.scheduled()

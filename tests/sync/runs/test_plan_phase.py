@@ -27,6 +27,7 @@ HOME = {"line1": "1 High Road", "city": "Melbourne", "state": "VIC", "postcode":
 # ------------------------------------------------------------------------------------------------- statuses and fields
 
 
+@pytest.mark.fast
 def test_each_consent_gets_its_status(practice: Practice) -> None:
     practice.customer("1", "yes@clinic.test")
     practice.customer("2", "silent@clinic.test", None)
@@ -142,6 +143,7 @@ def test_a_new_yes_raises_a_transactional_member(practice: Practice) -> None:
     assert practice.audience() == {"c1@clinic.test": "subscribed"}
 
 
+@pytest.mark.fast
 def test_somebody_who_opted_out_in_mailchimp_stays_out_whatever_changes_in_pracbill(practice: Practice) -> None:
     practice.customers(2)
     practice.sync("full")
@@ -158,6 +160,7 @@ def test_somebody_who_opted_out_in_mailchimp_stays_out_whatever_changes_in_pracb
 # -------------------------------------------------------------------------------------------------------- removed ones
 
 
+@pytest.mark.fast
 def test_removed_customers_are_archived(practice: Practice) -> None:
     practice.customers(3)
     practice.sync("full")
@@ -330,6 +333,7 @@ def test_of_two_customers_who_come_to_one_address_one_takes_the_member_along(pra
     assert practice.audience()["both@clinic.test"] == "subscribed"
 
 
+@pytest.mark.fast
 def test_a_no_at_the_old_address_goes_along_although_the_customer_was_edited_since(
     engine: Engine, practice: Practice
 ) -> None:
@@ -498,6 +502,7 @@ def test_a_customer_that_loses_its_address_is_archived_and_told(practice: Practi
     assert practice.audience() == {"c1@clinic.test": "archived"}
 
 
+@pytest.mark.fast
 def test_two_customers_that_exchange_their_addresses_keep_both_members(practice: Practice) -> None:
     practice.customers(2)
     practice.sync("full")
@@ -551,6 +556,7 @@ def test_the_member_stays_while_one_sharer_is_left(practice: Practice) -> None:
 # --------------------------------------------------------------------------------------------- customers without a way
 
 
+@pytest.mark.fast
 def test_missing_and_invalid_addresses_are_told_with_cause_and_fix_and_the_rest_is_synced(practice: Practice) -> None:
     practice.customers(2)
     practice.customer("3", None)
@@ -578,6 +584,7 @@ def test_an_address_that_is_put_right_is_added(practice: Practice) -> None:
 # ----------------------------------------------------------------------------------------------------------- long plans
 
 
+@pytest.mark.fast
 def test_a_plan_goes_on_in_a_new_message_when_time_runs_out(
     engine: Engine, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def step(desk: Desk, run: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------ windows
 
 
+@pytest.mark.fast
 def test_an_incremental_pull_hears_what_changed_and_pracbill_knows_before_the_plan(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)
@@ -172,6 +173,7 @@ def test_an_unchanged_audience_costs_two_reads_and_nothing_else(desk: Desk) -> N
 # ----------------------------------------------------------------------------------------------- first contact and full
 
 
+@pytest.mark.fast
 def test_first_contact_learns_every_members_status_and_tells_pracbill_of_the_opt_outs(desk: Desk) -> None:
     desk.select_new_audience()
     desk.customer("1", ANN)
@@ -229,6 +231,7 @@ def test_a_full_pull_reads_members_whatever_their_age(desk: Desk) -> None:
     assert desk.member(ANN).status == "subscribed"
 
 
+@pytest.mark.fast
 def test_a_full_pull_finds_members_that_were_deleted_for_good(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)
@@ -261,6 +264,7 @@ def test_an_address_that_its_person_left_without_our_hearing_is_not_added_again(
     assert (desk.member(ANN).status, desk.member(BOB).status) == ("forgotten", "subscribed")
 
 
+@pytest.mark.fast
 def test_an_address_change_whose_webhook_never_came_is_no_deletion(desk: Desk) -> None:
     """Mailchimp's id of the contact tells: nobody opted out, so PracBill is told nothing."""
     desk.join(ANN)
@@ -427,6 +431,7 @@ def test_a_fault_of_mailchimp_in_the_middle_keeps_the_place(desk: Desk) -> None:
     assert len(known) == 1_500
 
 
+@pytest.mark.fast
 def test_while_pracbill_is_down_the_run_waits_before_the_plan_and_loses_no_opt_out(desk: Desk) -> None:
     desk.customer("1", ANN)
     desk.push(ANN)

@@ -31,6 +31,7 @@ def test_a_message_that_was_lost_is_sent_again(engine: Engine, practice: Practic
     assert (run.status, run.counts, len(practice.log())) == ("success", {"add": 2}, 1)
 
 
+@pytest.mark.fast
 def test_chunks_that_were_lost_are_sent_again(engine: Engine, practice: Practice) -> None:
     practice.customers(2)
     run_id = practice.start("full")
@@ -42,6 +43,7 @@ def test_chunks_that_were_lost_are_sent_again(engine: Engine, practice: Practice
     assert (practice.run(run_id).status, practice.pushed()) == ("success", 2)
 
 
+@pytest.mark.fast
 def test_a_run_without_progress_for_half_an_hour_is_closed_and_says_so(engine: Engine, practice: Practice) -> None:
     practice.customers(3)
     run_id = practice.start("full")

@@ -75,6 +75,7 @@ def test_templates_have_one_for_each_state_and_can_all_be_used(synced: SegmentOf
 # -------------------------------------------------------------------------------------------------------------- create
 
 
+@pytest.mark.fast
 def test_a_segment_is_kept_and_listed_newest_first(synced: SegmentOffice) -> None:
     first, second = synced.create("Victoria"), synced.create("Tasmania", TASMANIA)
     assert [view.id for view in synced.service.list(synced.id)] == [second.id, first.id]
@@ -157,6 +158,7 @@ def test_a_first_plan_is_not_interrupted_by_a_segment(office: SegmentOffice) -> 
 # ---------------------------------------------------------------------------------------------------------------- edit
 
 
+@pytest.mark.fast
 def test_an_edit_of_something_older_than_the_latest_is_refused_with_the_latest(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.edit(created, TASMANIA, version=1)
@@ -289,6 +291,7 @@ def test_a_first_plan_is_enough_to_know_who_will_be_reached(office: SegmentOffic
     assert (preview.count, preview.reachable_count) == (2, 1)
 
 
+@pytest.mark.fast
 def test_what_pracbill_changed_since_the_last_run_is_in_the_answer(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -326,6 +329,7 @@ def test_more_changes_than_somebody_would_wait_for_are_left_to_the_next_run(sync
     assert preview.as_of < synced.engine.clock.moment
 
 
+@pytest.mark.fast
 def test_a_preview_of_an_edit_tells_who_would_enter_and_leave(synced: SegmentOffice) -> None:
     """By what the rules say: who cannot carry a tag does not enter each time somebody looks."""
     synced.customer("out", consent="unsubscribed")

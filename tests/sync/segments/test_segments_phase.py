@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.runs import RunType
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.http_client.calls import CallMade
 from tests.sync.engine import Engine, Killed, Practice
@@ -29,6 +28,7 @@ def synced(office: SegmentOffice) -> SegmentOffice:
     return office
 
 
+@pytest.mark.fast
 def test_a_new_segment_is_in_mailchimp_as_soon_as_its_run_is_over(synced: SegmentOffice) -> None:
     created = synced.create()
     run = synced.run()
@@ -59,6 +59,7 @@ def test_a_dry_run_in_the_place_of_a_new_segments_run_only_puts_it_off(synced: S
     assert synced.tagged() == ["ann", "ben"]
 
 
+@pytest.mark.fast
 def test_who_starts_or_stops_to_match_follows_with_the_next_run(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -136,6 +137,7 @@ def test_an_edit_while_a_run_waits_for_approval_waits_with_it(synced: SegmentOff
     assert "ben" in synced.tagged()
 
 
+@pytest.mark.fast
 def test_the_union_of_the_sharers_of_an_address_carries_the_tag(office: SegmentOffice) -> None:
     office.customer("1", state="VIC", email="family@clinic.test")
     office.customer("2", state="TAS", email="family@clinic.test")
@@ -186,6 +188,7 @@ def test_foreign_members_and_foreign_tags_are_left_alone(synced: SegmentOffice) 
     assert list(synced.tags_there()) == ["Golf"]
 
 
+@pytest.mark.fast
 def test_what_was_changed_by_hand_is_healed_by_a_full_sync(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -197,6 +200,7 @@ def test_what_was_changed_by_hand_is_healed_by_a_full_sync(synced: SegmentOffice
     assert (run.counts["segment_added"], run.counts["segment_removed"]) == (1, 1)
 
 
+@pytest.mark.fast
 def test_a_tag_deleted_in_mailchimp_is_made_again_and_that_is_told(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -228,6 +232,7 @@ def test_a_new_name_renames_the_tag_and_keeps_its_members(synced: SegmentOffice)
     assert list(synced.tags_there()) == ["Garden state"]
 
 
+@pytest.mark.fast
 def test_a_deleted_segment_leaves_nothing_behind(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
@@ -239,6 +244,7 @@ def test_a_deleted_segment_leaves_nothing_behind(synced: SegmentOffice) -> None:
     assert set(synced.practice.audience().values()) == {"subscribed"}
 
 
+@pytest.mark.fast
 def test_a_preview_forecasts_the_counts_that_the_segment_then_has(synced: SegmentOffice) -> None:
     synced.customer("silent", consent=None)
     synced.customer("noway", consent="unsubscribed")
@@ -326,75 +332,24 @@ def test_a_changed_address_carries_exactly_the_tags_it_should(synced: SegmentOff
     assert live == {"ann.new@clinic.test"}
 
 
-def select_audience(office: SegmentOffice, audience_id: str) -> None:
-    """Select an audience of which nothing is known, or nothing any more."""
-    audience = office.practice.department.audience
+def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    other = str(synced.control.create_audience("Second")["audience_id"])
+    audience = synced.practice.department.audience
     assert audience is not None
-    office.practice.change(
-        audience=replace(audience, id=audience_id, first_contact_done=False),
+    synced.practice.change(
+        audience=replace(audience, id=other, first_contact_done=False),
         customers_watermark="",
         members_watermark=None,
         replan_all=True,
     )
-    office.practice.audience_id = audience_id
-
-
-def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
-    created = synced.create()
-    synced.run()
-    old_audience = synced.practice.audience_id
-    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
+    old_audience, synced.practice.audience_id = synced.practice.audience_id, other
     assert synced.view(created).mailchimp_segment_id is None
     synced.sync("full")
     assert synced.tagged() == ["ann", "ben"]
     synced.practice.audience_id = old_audience
     assert synced.tagged() == ["ann", "ben"]
-
-
-@pytest.mark.parametrize("kind", ["full", "incremental"])
-def test_the_tag_is_ours_again_when_its_audience_is_selected_again(synced: SegmentOffice, kind: RunType) -> None:
-    created = synced.create()
-    synced.run()
-    first, tag_id = synced.practice.audience_id, synced.view(created).mailchimp_segment_id
-    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
-    synced.sync("full")
-    synced.practice.edit("ann", address={"state": "TAS"})
-    synced.practice.edit("cem", address={"state": "VIC"})
-    synced.sync()
-    select_audience(synced, first)
-    synced.sync(kind)
-    view = synced.view(created)
-    assert (view.sync_state, view.message, view.mailchimp_segment_id) == ("synced", None, tag_id)
-    assert synced.tagged() == ["ben", "cem"]
-    assert view.tagged_count == 2
-
-
-def test_a_tag_that_was_left_and_deleted_there_is_made_again(synced: SegmentOffice) -> None:
-    created = synced.create()
-    synced.run()
-    first, tag_id = synced.practice.audience_id, synced.view(created).mailchimp_segment_id
-    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
-    synced.sync("full")
-    synced.practice.audience_id = first
-    synced.practice.api("DELETE", f"/segments/{tag_id}")
-    select_audience(synced, first)
-    synced.sync("full")
-    assert synced.view(created).sync_state == "synced"
-    assert synced.view(created).mailchimp_segment_id != tag_id
-    assert synced.tagged() == ["ann", "ben"]
-
-
-def test_a_segment_renamed_meanwhile_renames_the_tag_that_was_left(synced: SegmentOffice) -> None:
-    created = synced.create()
-    synced.run()
-    first = synced.practice.audience_id
-    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
-    synced.sync("full")
-    synced.edit(created, name="South")
-    synced.run()
-    select_audience(synced, first)
-    synced.sync("full")
-    assert (synced.tagged("South"), synced.tagged()) == (["ann", "ben"], [])
 
 
 def test_a_foreign_tag_that_takes_the_name_first_is_an_error_and_stops_nothing_else(synced: SegmentOffice) -> None:
@@ -441,6 +396,7 @@ def test_a_function_that_dies_in_the_middle_loses_nothing(
     assert synced.tagged() == ["ann", "ben"] == synced.marked(created)
 
 
+@pytest.mark.fast
 def test_steps_without_time_come_to_the_end_as_well(office: SegmentOffice) -> None:
     for number in range(1, 6):
         office.customer(str(number), state="VIC" if number % 2 else "TAS")

@@ -32,6 +32,7 @@ def left_out(office: SegmentOffice, view: Any) -> dict[str, int]:
     return {reason.code: reason.count for reason in office.view(view).difference}
 
 
+@pytest.mark.fast
 def test_who_is_passed_over_is_told_and_not_sent_again(office: SegmentOffice) -> None:
     office.customer("ann")
     office.customer("silent", consent=None)
