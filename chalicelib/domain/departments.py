@@ -169,8 +169,12 @@ class Department:
         return replace(self, replan_all=True, replan_all_next=self.replan_all_next or bool(self.active_run_id))
 
     def with_values_unsure(self, since: datetime) -> Department:
-        """The department with the wish that a run begun at `since` or later reads what every member holds."""
-        return replace(self, values_unsure_since=max(self.values_unsure_since or since, since))
+        """The department with the wish that a run begun at `since` or later reads what every member holds.
+
+        What Mailchimp refused for a missing state is then tried again, too.
+        """
+        audience = self.audience and replace(self.audience, state_required_at=None)
+        return replace(self, audience=audience, values_unsure_since=max(self.values_unsure_since or since, since))
 
     @property
     def audience_id(self) -> str:

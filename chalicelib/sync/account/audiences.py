@@ -215,7 +215,7 @@ class Audiences:
             audience = Audience(remote.id, remote.name, checked.fields, selected_at=self._clock())
             department = for_another_audience(department)
         else:
-            audience = replace(before, findings=())
+            audience = replace(before, findings=(), state_required_at=None)
             department = department.with_values_unsure(self._clock())
             # A field more or less changes what every member should hold.
             if differ(before.fields, checked.fields):

@@ -368,6 +368,13 @@ def test_selecting_the_same_audience_again_repairs_and_keeps_what_is_known(offic
     assert len(office.planned) == 1
 
 
+def test_selecting_the_same_audience_again_forgets_that_a_state_was_missed(office: Office) -> None:
+    audience_id = office.connect_and_select()
+    office.change(audience=replace(office.audience, state_required_at=office.now))
+    select(office, audience_id)
+    assert not office.audience.requires_state(office.now)
+
+
 def test_a_repair_that_changes_the_fields_has_every_customer_decided_anew(office: Office) -> None:
     office.connect()
     audience_id = office.new_audience()
