@@ -116,6 +116,7 @@ class Container(RunMachinery):
         return RunCalls(
             active=self.runs.active,
             last_failed=self.runs.last_failed,
+            view=self.runs.view,
             first_plan=self.lifecycle.first_plan,
         )
 

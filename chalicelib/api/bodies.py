@@ -45,7 +45,8 @@ _MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 class Body(BaseModel):
     """A JSON object with known fields only; no value is converted from another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # A body is learnt by the first request that has it, and not by every function that starts.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     @classmethod
     def faults_of_meaning(cls, document: Mapping[str, Any]) -> Sequence[FieldError]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from datetime import datetime
+
 from chalicelib.api.bodies import NoBody
 from chalicelib.api.cursors import Listing
 from chalicelib.api.queries import LogsQuery
@@ -18,20 +21,8 @@ _COLUMNS = ("date", "direction", "type", "trigger", "status", "code", "message",
 @routes.get("/departments/{department_id}/logs", needs=Need.READ, csv_columns=_COLUMNS, allowance=LISTS)
 def list_log_entries(call: Call[NoBody, LogsQuery]) -> Page[LogEntryView]:
     """List the Sync Logs, the newest first."""
-    query = call.query
-    days = tuple(moment_text(moment) if moment else None for moment in (query.since, query.until))
-    filters = (query.direction, query.type, query.status, query.trigger, *days)
+    query, wanted = call.query, call.query.to_filter()
+    filters = tuple(moment_text(one) if isinstance(one, datetime) else one for one in astuple(wanted))
     listing = Listing("logs", call.department_id, filters)
-    return listing.page(
-        call.services.logs.list(
-            call.department_id,
-            direction=query.direction,
-            type=query.type,
-            status=query.status,
-            trigger=query.trigger,
-            since=query.since,
-            until=query.until,
-            limit=query.rows(is_csv=call.is_csv),
-            after=listing.key_after(query.cursor),
-        )
-    )
+    limit, after = query.rows(is_csv=call.is_csv), listing.key_after(query.cursor)
+    return listing.page(call.services.logs.list(call.department_id, wanted, limit=limit, after=after))

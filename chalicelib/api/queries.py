@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from chalicelib.api.faults import CODE_FORM, CUSTOMER_ID_FORM, Fault, field_errors
-from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
+from chalicelib.domain.logs import Direction, LogFilter, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.domain.moments import parse_exact_moment
 from chalicelib.errors import FieldError, bad_input
 
@@ -40,7 +40,8 @@ _CustomerId = Annotated[str, StringConstraints(pattern=CUSTOMER_ID_FORM)]
 class Query(BaseModel):
     """The parameters a route knows; others are refused. One that is given empty counts as left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # As of bodies: learnt by the first request.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 QueryModel = TypeVar("QueryModel", bound=Query)
@@ -178,6 +179,9 @@ class LogsQuery(RowsQuery):
         WithJsonSchema({"type": "string", "pattern": _TIME_FORM}),
         Field(description="The first that is too late: a time (RFC 3339), or the last day in UTC, which is included."),
     ] = None
+
+    def to_filter(self) -> LogFilter:
+        return LogFilter(**self.model_dump(exclude={"limit", "cursor"}))
 
 
 class HistoryQuery(Query):

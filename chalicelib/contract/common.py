@@ -34,6 +34,15 @@ class Page(Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """A case: `code` names it, `cause` and `fix` tell it in plain words."""
+
+    code: str
+    cause: str
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DifferenceReason:
     """A part of the difference: `count` is signed, positive for customers that are not members."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.contract.common import DifferenceReason, Params
+from chalicelib.contract.common import DifferenceReason, Explained, Params
 from chalicelib.domain.consent.members import Status
 from chalicelib.domain.segments.rules import RuleValue
 
@@ -46,13 +46,10 @@ class SegmentVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalView:
+class RefusalView(Explained):
     """Mailchimp's last refusal of a customer's address. `retry_at` null: it waits until the customer is edited."""
 
     at: datetime
-    code: str
-    cause: str
-    fix: str | None
     retry_at: datetime | None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.contract.common import Params
+from chalicelib.contract.common import Explained, Params
 from chalicelib.domain.logs import Direction, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.domain.runs import PhaseName, ProgressPhase, RunStatus, RunType, Trigger
 
@@ -92,8 +92,8 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordView:
-    """What a run did, or did not do, for one customer. `code` names the case, `cause` and `fix` tell it in plain words.
+class RecordView(Explained):
+    """What a run did, or did not do, for one customer.
 
     `address` is the customer's; masked where the customer has another one by now, or is not known any more.
     `params` of a refusal: `field`, Mailchimp's name of the field it is about, and `said`, Mailchimp's own words.
@@ -105,9 +105,6 @@ class RecordView:
     address: str | None
     action: str
     outcome: Outcome
-    code: str
-    cause: str
-    fix: str | None
     at: datetime
     params: Params = field(default_factory=dict)
 

@@ -7,7 +7,6 @@ subject of the caller's token and belongs into logs and the ledger. A list metho
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from chalicelib.contract.account import (
@@ -23,6 +22,7 @@ from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
 from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.limits import Allowance
+from chalicelib.domain.logs import LogFilter
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import Definition
 
@@ -98,21 +98,9 @@ class Records(Protocol):
 
 
 class Logs(Protocol):
-    """The Sync Logs; a filter that is None lets everything through."""
+    """The Sync Logs."""
 
-    def list(  # noqa: PLR0913 - each is a filter of the list
-        self,
-        department_id: str,
-        *,
-        direction: str | None,
-        type: str | None,
-        status: str | None,
-        trigger: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        after: str | None,
-    ) -> Slice[LogEntryView]: ...
+    def list(self, department_id: str, wanted: LogFilter, *, limit: int, after: str | None) -> Slice[LogEntryView]: ...
 
 
 class Customers(Protocol):

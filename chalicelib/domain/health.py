@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from chalicelib.domain.departments import (
     Connection,
@@ -16,40 +15,7 @@ from chalicelib.domain.departments import (
     Unreadable,
 )
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.runs import RunType
-
-
-class Stop(Protocol):
-    """Why the brake holds a run."""
-
-    @property
-    def reason(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, int | str]: ...
-
-
-class RunFacts(Protocol):
-    """What findings need to know of a run, whoever shows it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def type(self) -> RunType: ...
-    @property
-    def trigger(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def started_at(self) -> datetime: ...
-    @property
-    def finished_at(self) -> datetime | None: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def brake(self) -> Stop | None: ...
-
+from chalicelib.domain.runs import Run, RunType
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
 OVERDUE_AFTER = timedelta(hours=24)
@@ -111,13 +77,11 @@ HOOK_LEFT_BEHIND = Finding(
 )
 
 
-def health(
-    department: Department | None, *, run: RunFacts | None, failed: RunFacts | None, now: datetime
-) -> tuple[Finding, ...]:
+def health(department: Department | None, *, run: Run | None, failed: Run | None, now: datetime) -> tuple[Finding, ...]:
     """What staff should see, the worst first; a department that is not connected is well.
 
     `run` is the active one. `failed` is the last sync if it ended in an error, None when one has come to a good end
-    since.
+    since. What the last look at the audience found is part of it.
     """
     if department is None or department.connection is None:
         return ()
@@ -127,14 +91,7 @@ def health(
     findings += [_unreadable(each) for each in department.unreadable]
     if failed is not None and _still_concerns(department.connection, failed):
         findings.append(_failed(failed))
-    return worst_first(findings)
-
-
-def seen_in_mailchimp(department: Department | None) -> tuple[Finding, ...]:
-    """What the last look at the audience found; nothing while there is no working connection to look through."""
-    if department is None or not department.is_connected or department.audience is None:
-        return ()
-    return department.audience.status.findings if department.audience.status else ()
+    return worst_first([*findings, *_seen_in_mailchimp(department)])
 
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -159,6 +116,13 @@ def webhook_missing(why: str, reason: str) -> Finding:
     )
 
 
+def _seen_in_mailchimp(department: Department) -> tuple[Finding, ...]:
+    """What the last look at the audience found; nothing while there is no working connection to look through."""
+    if not department.is_connected or department.audience is None or department.audience.status is None:
+        return ()
+    return department.audience.status.findings
+
+
 def _state(connection: Connection) -> list[Finding]:
     if connection.state not in _STATES:
         return []
@@ -170,19 +134,19 @@ def _audience(department: Department) -> list[Finding]:
     return [_NO_AUDIENCE] if department.audience is None else list(department.audience.findings)
 
 
-def _schedule(department: Department, run: RunFacts | None, now: datetime) -> list[Finding]:
+def _schedule(department: Department, run: Run | None, now: datetime) -> list[Finding]:
     findings = [_PAUSED] if department.settings.paused else []
     if run is not None and run.status == "awaiting_approval":
         return [*findings, _waiting(run)]
     return findings + ([_overdue(department)] if _is_overdue(department, now) else [])
 
 
-def _still_concerns(connection: Connection, failed: RunFacts) -> bool:
+def _still_concerns(connection: Connection, failed: Run) -> bool:
     """A refused key ends every sync: that is said once, with what mends it, and no more once a new key is there."""
     return connection.state == "connected" and connection.connected_at <= (failed.finished_at or failed.started_at)
 
 
-def _failed(run: RunFacts) -> Finding:
+def _failed(run: Run) -> Finding:
     """The run's own message says what failed and what to check; the fix says where to go on."""
     when = run.finished_at or run.started_at
     what = "look at the audience" if run.trigger == "selection" else _RUN_WORDS[run.type]
@@ -195,20 +159,20 @@ def _failed(run: RunFacts) -> Finding:
         {
             "run": run.id,
             "at": moment_text(when),
-            "cause": run.code,
+            "cause": run.code or run.status,
             "type": "selection" if run.trigger == "selection" else run.type,
         },
     )
 
 
-def _waiting(run: RunFacts) -> Finding:
-    why = run.brake.reason if run.brake else "Its plan exceeds the limits."
+def _waiting(run: Run) -> Finding:
+    why = run.brake or "Its plan exceeds the limits."
     return Finding(
         "approval_needed",
         "warning",
         f"A sync waits for approval, and no other can start. {why}",
         "Look at the run's records, then approve or cancel it.",
-        {"run": run.id, **(run.brake.params if run.brake else {})},
+        {"run": run.id, **run.brake_params},
     )
 
 

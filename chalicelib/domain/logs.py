@@ -39,6 +39,21 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which log entries are asked for; what is None lets everything through.
+
+    `since` is the earliest time, `until` the first one that is too late.
+    """
+
+    direction: Direction | None = None
+    type: LogType | None = None
+    status: LogStatus | None = None
+    trigger: LogTrigger | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """What the history keeps of a run, or of a change that was read: how it was then, and what was new."""
 

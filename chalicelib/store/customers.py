@@ -11,9 +11,7 @@ from chalicelib.domain.customers import customer_id_of
 from chalicelib.domain.segments.filterable import (
     Filterable,
     Sample,
-    filterable_from_document,
     filterable_to_document,
-    sample_from_document,
     sample_to_document,
 )
 from chalicelib.store.batches import Item, WriteBatch, delete, get_all, put, query
@@ -47,15 +45,6 @@ class StoredCustomer:
     moved_at: str = ""  # when that was read
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerCopy:
-    """A whole stored customer: what a plan knows of it, what rules see, how lists show it."""
-
-    stored: StoredCustomer
-    filterable: Filterable
-    sample: Sample
-
-
 class CustomerStore:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -66,23 +55,10 @@ class CustomerStore:
         keys = [_key(department_id, key) for key in customer_keys]
         return {s.customer_key: s for s in map(_stored, get_all(self._client, self._table, keys, attributes=_KNOWN))}
 
-    def copy(self, department_id: str, customer_key: str) -> CustomerCopy | None:
-        """One customer and its whole filterable copy."""
-        return self.copies(department_id, [customer_key]).get(customer_key)
-
-    def copies(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, CustomerCopy]:
-        """The whole filterable copies of some customers, by customer_key."""
-        keys = [_key(department_id, key) for key in customer_keys]
-        return {item["customer_key"]["S"]: _copy(item) for item in get_all(self._client, self._table, keys)}
-
     def rows(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, CustomerRow]:
         """Some customers as a reading of all finds them, by customer_key."""
         keys = [_key(department_id, key) for key in customer_keys]
         return {row.customer_key: row for row in map(CustomerRow, get_all(self._client, self._table, keys))}
-
-    def samples(self, department_id: str, customer_keys: Sequence[str]) -> dict[str, tuple[StoredCustomer, Sample]]:
-        """What a plan knows of some customers, and how a list shows them."""
-        return {key: (copy.stored, copy.sample) for key, copy in self.copies(department_id, customer_keys).items()}
 
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
         """All stored customers in PracBill's order, from behind `after` on, read in pages.
@@ -167,13 +143,4 @@ def _stored(item: Item) -> StoredCustomer:
         is_readable="unreadable" not in item,
         moved_from=item["moved_from"]["S"] if "moved_from" in item else "",
         moved_at=item["moved_at"]["S"] if "moved_at" in item else "",
-    )
-
-
-def _copy(item: Item) -> CustomerCopy:
-    stored = _stored(item)
-    return CustomerCopy(
-        stored,
-        filterable_from_document(item["compared"]["S"]),
-        sample_from_document(stored.customer_id, item["sample"]["S"]),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain.logs import LedgerEntry, LogEntry, Moment, Record
+from chalicelib.domain.logs import LedgerEntry, LogEntry, LogFilter, Moment, Record
 from chalicelib.domain.moments import moment_text
 from chalicelib.store.aws import dynamodb
 from chalicelib.store.batches import Item, get_all, put, write_all
@@ -57,36 +57,20 @@ class LogStore:
         found = LogItem.query(f"{department_id}{_HISTORY}", LogItem.sk >= moment_text(since), consistent_read=True)
         return (from_document(Moment, item.document) for item in found)
 
-    def entries(  # noqa: PLR0913 - each is a filter of the list
-        self,
-        department_id: str,
-        *,
-        limit: int,
-        after: str | None,
-        direction: str = "",
-        type: str = "",
-        status: str = "",
-        trigger: str = "",
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Page[LogEntry]:
-        """Log entries, newest first, that fit every filter given; `after` is the key of the last one seen.
-
-        `since` is the earliest time, `until` the first one that is too late.
-        """
-        wanted: Condition | None = None
-        asked = {"direction": direction, "type": type, "status": status, "trigger": trigger}
-        for name, value in asked.items():
-            if value:
-                attribute = getattr(LogItem, name)
-                wanted = (attribute == value) if wanted is None else wanted & (attribute == value)
-        low = moment_text(since) if since else "0"
+    def entries(self, department_id: str, wanted: LogFilter, *, limit: int, after: str | None) -> Page[LogEntry]:
+        """Log entries, newest first, that are wanted; `after` is the key of the last one seen."""
+        condition: Condition | None = None
+        for name in ("direction", "type", "status", "trigger"):
+            if value := getattr(wanted, name):
+                fits = getattr(LogItem, name) == value
+                condition = fits if condition is None else condition & fits
+        low = moment_text(wanted.since) if wanted.since else "0"
         # A key holds its time first, so that what ends before a time sorts before it.
-        high = _before(min(after or "~", moment_text(until) if until else "~"))
+        high = _before(min(after or "~", moment_text(wanted.until) if wanted.until else "~"))
         found = LogItem.query(
             department_id,
             LogItem.sk.between(low, high),
-            wanted,
+            condition,
             scan_index_forward=False,
             page_size=_PAGE,
             consistent_read=True,

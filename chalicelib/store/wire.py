@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from chalicelib.domain.compact_json import library
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "Query")
+_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "Query", "TransactWriteItems")
 _OURS = "pracbill_wire_form"  # under which a call's parameters wait in its context
 
 
@@ -32,6 +33,10 @@ def pass_items_through(client: DynamoDBClient) -> None:
 
 
 def _keep_parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
+    if "TransactItems" in params:
+        # A try that the SDK repeats counts once by this; it would give such a token only to what it gets to see.
+        context[_OURS] = {"ClientRequestToken": str(uuid4()), **params}
+        return {"TransactItems": []}
     context[_OURS] = params
     # Nothing is left for the SDK to write; it looks for the names of tables, which could be addresses of their own.
     return {"RequestItems": {}} if "RequestItems" in params else {}

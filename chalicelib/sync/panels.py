@@ -9,6 +9,8 @@ from chalicelib.contract.account import AudienceOverview, ConnectionStatus, Pane
 from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
+from chalicelib.domain.health import health
+from chalicelib.domain.logs import LogFilter
 from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connection_panel import status_of
@@ -46,9 +48,7 @@ class Panels:
         department = self._departments.get(department_id)
         now = self._clock()
         segments = tuple(self._segments(department_id))
-        entries, _ = self._logs.list(
-            department_id, direction=None, type=None, status=None, trigger=None, limit=LOG_ENTRIES, after=None
-        )
+        entries, _ = self._logs.list(department_id, LogFilter(), limit=LOG_ENTRIES, after=None)
         newest, _ = self._runs.list(department_id, limit=1, after=None)
         connection, audience = self._status(department, len(segments), now)
         return Panel(
@@ -66,10 +66,12 @@ class Panels:
         self, department: Department | None, segments: int, now: datetime
     ) -> tuple[ConnectionStatus, AudienceOverview | None]:
         if department is None or department.connection is None:
-            return status_of(department, run=None, failed=None, next_sync_at=None, now=now), None
-        run, failed = self._runs.active(department), self._runs.last_failed(department)
-        next_sync_at = self._schedule.next_sync_at(department)
-        status = status_of(department, run=run, failed=failed, next_sync_at=next_sync_at, now=now)
-        if department.audience is None:
+            return status_of(department, active_run=None, next_sync_at=None, findings=()), None
+        run = self._runs.active(department)
+        findings = health(department, run=run, failed=self._runs.last_failed(department), now=now)
+        view, next_sync_at = self._runs.view(run) if run is not None else None, self._schedule.next_sync_at(department)
+        status = status_of(department, active_run=view, next_sync_at=next_sync_at, findings=findings)
+        audience = department.audience
+        if audience is None:
             return status, None
-        return status, overview_of(department, department.audience, segments=segments, run=run, failed=failed, now=now)
+        return status, overview_of(department, audience, segments=segments, active_run=view, findings=findings)

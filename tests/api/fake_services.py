@@ -54,6 +54,7 @@ from chalicelib.contract.services import Services, Slice
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import BrakeLimits, Finding
 from chalicelib.domain.limits import Allowance
+from chalicelib.domain.logs import LogFilter
 from chalicelib.domain.segments.fields import Choice
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import Definition
@@ -202,25 +203,13 @@ class FakeRecords(Fake):
     ) -> Slice[RecordView]:
         self.note("records", department_id, run_id, outcomes, code, action, customer_id, limit, after)
         cause = "Unsubscribed before."
-        record = RecordView("7", "kim@example.com", "add", "refused", "compliance_state", cause, None, AT)
+        record = RecordView("compliance_state", cause, None, "7", "kim@example.com", "add", "refused", AT)
         return (record,), "r7"
 
 
 class FakeLogs(Fake):
-    def list(  # noqa: PLR0913 - as its service has it
-        self,
-        department_id: str,
-        *,
-        direction: str | None,
-        type: str | None,
-        status: str | None,
-        trigger: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        after: str | None,
-    ) -> Slice[LogEntryView]:
-        self.note("logs", department_id, direction, type, status, trigger, since, until, limit, after)
+    def list(self, department_id: str, wanted: LogFilter, *, limit: int, after: str | None) -> Slice[LogEntryView]:
+        self.note("logs", department_id, wanted, limit, after)
         entry = LogEntryView(
             AT, "push", "full", "staff", "success", "4 added.", "run-1", {"add": 4}, {}, False, (), "synced"
         )
@@ -241,7 +230,7 @@ class FakeCustomers(Fake):
             ("8",),
             LastPush(AT, "subscribed"),
             (verdict,),
-            RefusalView(AT, "compliance_state", "Unsubscribed before.", "Ask the person.", None),
+            RefusalView("compliance_state", "Unsubscribed before.", "Ask the person.", AT, None),
             (
                 LedgerEntryView(
                     AT, AT, None, "unsubscribed", "the person", "webhook", "opt-out-stands", {"reason": "x"}
@@ -344,19 +333,7 @@ class FakePanels(Fake):
             FakeSettings(*parts).get(department_id),
             run(),
             tuple(FakeSegments(*parts).list(department_id)),
-            tuple(
-                FakeLogs(*parts).list(
-                    department_id,
-                    direction=None,
-                    type=None,
-                    status=None,
-                    trigger=None,
-                    since=None,
-                    until=None,
-                    limit=20,
-                    after=None,
-                )[0]
-            ),
+            tuple(FakeLogs(*parts).list(department_id, LogFilter(), limit=20, after=None)[0]),
         )
 
 

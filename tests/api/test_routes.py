@@ -12,6 +12,7 @@ from chalicelib import __version__, api
 from chalicelib.contract.account import BrakeChanges, SettingsChanges
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.customers import Address
+from chalicelib.domain.logs import LogFilter
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import Definition
 from chalicelib.errors import KeyRejected, RetryLater, StopRun, bad_input, conflict, not_found
@@ -163,13 +164,13 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
     ("POST", f"{D}/syncs/run-1/approve", None, 200, ("approve", "d1", "run-1", "user-7")),
     ("POST", f"{D}/syncs/run-1/cancel", {}, 200, ("cancel", "d1", "run-1", "user-7")),
     ("POST", f"{D}/syncs/run-1/retry", None, 202, ("retry", "d1", "run-1", "user-7")),
-    ("GET", f"{D}/logs", None, 200, ("logs", "d1", None, None, None, None, None, None, 50, None)),
+    ("GET", f"{D}/logs", None, 200, ("logs", "d1", LogFilter(), 50, None)),
     (
         "GET",
         f"{D}/logs?direction=Pull&type=FULL&status=error&trigger=Webhook",
         None,
         200,
-        ("logs", "d1", "pull", "full", "error", "webhook", None, None, 50, None),
+        ("logs", "d1", LogFilter("pull", "full", "error", "webhook"), 50, None),
     ),
     (
         "GET",
@@ -179,12 +180,7 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
         (
             "logs",
             "d1",
-            None,
-            None,
-            None,
-            None,
-            datetime(2026, 11, 1, tzinfo=UTC),
-            datetime(2026, 11, 3, tzinfo=UTC),
+            LogFilter(since=datetime(2026, 11, 1, tzinfo=UTC), until=datetime(2026, 11, 3, tzinfo=UTC)),
             50,
             None,
         ),
@@ -194,7 +190,7 @@ CALLS: list[tuple[str, str, Any, int, tuple[Any, ...]]] = [
         f"{D}/logs?since=2026-11-01T08:00:00%2B10:00",
         None,
         200,
-        ("logs", "d1", None, None, None, None, datetime(2026, 10, 31, 22, tzinfo=UTC), None, 50, None),
+        ("logs", "d1", LogFilter(since=datetime(2026, 10, 31, 22, tzinfo=UTC)), 50, None),
     ),
     ("GET", f"{D}/customers?query=%20M%C3%BCller%20", None, 200, ("find", "d1", "Müller")),
     ("GET", f"{D}/customers/77", None, 200, ("explain", "d1", "77")),

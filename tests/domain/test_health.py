@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.runs import BrakeStop, RunProgress, RunView
 from chalicelib.domain.departments import (
     Audience,
     Connection,
@@ -18,7 +17,7 @@ from chalicelib.domain.departments import (
 )
 from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.health import OVERDUE_AFTER, health, webhook_missing, with_hook_finding
-from chalicelib.domain.runs import RunStatus
+from chalicelib.domain.runs import Run, RunStatus
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 SOON = START + timedelta(hours=1)
@@ -45,29 +44,12 @@ DEPARTMENT = Department(
 )
 
 
-def run_view(status: RunStatus, *, brake: BrakeStop | None = None, **changes: Any) -> RunView:
-    view = RunView(
-        id="r1",
-        type="full",
-        dry_run=False,
-        trigger="schedule",
-        started_by=None,
-        approved_by=None,
-        phase="approval",
-        status=status,
-        started_at=START,
-        finished_at=None,
-        progress=RunProgress(planned=0, done=0, failed=0, rate=None, eta=None),
-        counts={},
-        held_by_reason={},
-        message="",
-        brake=brake,
-    )
-    return replace(view, **changes)
+def run_that(status: RunStatus, **changes: Any) -> Run:
+    return replace(Run("d1", "r1", "full", "schedule", START, phase="approval", status=status), **changes)
 
 
 def codes(
-    department: Department | None, *, run: RunView | None = None, failed: RunView | None = None, now: datetime = SOON
+    department: Department | None, *, run: Run | None = None, failed: Run | None = None, now: datetime = SOON
 ) -> list[str]:
     return [finding.code for finding in health(department, run=run, failed=failed, now=now)]
 
@@ -84,7 +66,7 @@ def test_a_department_that_is_not_connected_is_well(department: Department | Non
 @pytest.mark.parametrize("state", ["key_rejected", "account_deactivated", "wrong_data_centre"])
 def test_a_connection_that_does_not_work_is_an_error_of_its_own_code_and_not_overdue(state: ConnectionState) -> None:
     department = replace(DEPARTMENT, connection=replace(CONNECTION, state=state))
-    (finding,) = health(department, run=None, failed=run_view("error"), now=LATE)
+    (finding,) = health(department, run=None, failed=run_that("error"), now=LATE)
     assert (finding.code, finding.severity) == (state, "error")
     assert "Syncs are stopped" in finding.message
     assert finding.fix
@@ -107,18 +89,18 @@ def test_a_paused_department_is_told_so_and_never_overdue() -> None:
 
 
 def test_a_run_that_waits_for_approval_says_why() -> None:
-    run = run_view("awaiting_approval", brake=BrakeStop(reason="It would archive 400 members.", planned_counts={}))
+    run = run_that("awaiting_approval", brake="It would archive 400 members.")
     (finding,) = health(DEPARTMENT, run=run, failed=None, now=SOON)
     assert finding.code == "approval_needed"
     assert "archive 400 members" in finding.message
 
 
 def test_a_department_that_waits_for_approval_is_not_called_overdue_as_well() -> None:
-    assert codes(DEPARTMENT, run=run_view("awaiting_approval"), now=LATE) == ["approval_needed"]
+    assert codes(DEPARTMENT, run=run_that("awaiting_approval"), now=LATE) == ["approval_needed"]
 
 
 def test_a_sync_that_failed_says_when_and_why_and_where_to_go_on() -> None:
-    failed = run_view("error", finished_at=START, message="PracBill does not answer. Check that it works.")
+    failed = run_that("error", finished_at=START, message="PracBill does not answer. Check that it works.")
     (finding,) = health(DEPARTMENT, run=None, failed=failed, now=SOON)
     assert (finding.code, finding.severity) == ("last_sync_failed", "error")
     assert finding.message == (
@@ -137,21 +119,21 @@ def test_a_sync_that_failed_says_when_and_why_and_where_to_go_on() -> None:
     ],
 )
 def test_what_failed_is_named(changes: dict[str, Any], words: str) -> None:
-    (finding,) = health(DEPARTMENT, run=None, failed=run_view("error", **changes), now=SOON)
+    (finding,) = health(DEPARTMENT, run=None, failed=run_that("error", **changes), now=SOON)
     assert finding.message.startswith(words)
 
 
 def test_a_failed_sync_of_a_disconnected_department_is_no_finding() -> None:
-    assert codes(replace(DEPARTMENT, connection=None), failed=run_view("error")) == []
+    assert codes(replace(DEPARTMENT, connection=None), failed=run_that("error")) == []
 
 
 def test_what_failed_before_a_new_key_was_given_is_no_finding_any_more() -> None:
     for moment, expected in ((START - timedelta(seconds=1), []), (START, ["last_sync_failed"])):
-        assert codes(DEPARTMENT, failed=run_view("error", finished_at=moment)) == expected
+        assert codes(DEPARTMENT, failed=run_that("error", finished_at=moment)) == expected
 
 
 def test_a_running_sync_is_no_finding() -> None:
-    assert codes(DEPARTMENT, run=run_view("running")) == []
+    assert codes(DEPARTMENT, run=run_that("running")) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.logs import LogFilter
 from tests.soak.addresses import canonical, is_mailable
 from tests.soak.segments import matches
 from tests.soak.words import Words
@@ -279,9 +280,7 @@ class Oracle:
     # ------------------------------------------------------------------------------------------------- runs
 
     def _check_runs(self) -> None:
-        entries = self._service.logs.list(
-            self._world.id, direction="push", type=None, status=None, trigger=None, limit=100, after=None
-        )[0]
+        entries = self._service.logs.list(self._world.id, LogFilter(direction="push"), limit=100, after=None)[0]
         for index, run in enumerate(self._runs):
             if run.status in ("running", "awaiting_approval"):
                 self.blame(f"run {run.id} is still {run.status}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pynamodb.models import Model
 
-from chalicelib.domain.logs import LedgerEntry, LogEntry, Moment, Record
+from chalicelib.domain.logs import LedgerEntry, LogEntry, LogFilter, Moment, Record
 from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.models import LedgerItem, LogItem
 
@@ -63,12 +63,12 @@ def test_log_entries_are_paged_newest_first_and_a_repetition_is_none(logs: LogSt
     entries = [entry(number) for number in range(5)]
     for one in (*entries, entries[2]):
         logs.add(department, one, key=one.message)
-    assert pages(lambda after: logs.entries(department, limit=2, after=after)) == [
+    assert pages(lambda after: logs.entries(department, LogFilter(), limit=2, after=after)) == [
         [entries[4], entries[3]],
         [entries[2], entries[1]],
         [entries[0]],
     ]
-    assert logs.entries("elsewhere", limit=2, after=None) == ([], None)
+    assert logs.entries("elsewhere", LogFilter(), limit=2, after=None) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_log_entries_fit_every_filter(logs: LogStore, department: str, asked: di
         entry(3, direction="pull", status="error"),
     ):
         logs.add(department, one, key=one.message)
-    found, after = logs.entries(department, limit=9, after=None, **asked)
+    found, after = logs.entries(department, LogFilter(**asked), limit=9, after=None)
     assert ("".join(one.message for one in found), after) == (expected, None)
 
 
@@ -99,7 +99,7 @@ def test_filtered_pages_have_what_fits_and_go_on_behind_it(logs: LogStore, depar
     for number in range(6):
         one = entry(number, direction="pull" if number % 2 else "push")
         logs.add(department, one, key=one.message)
-    found = pages(lambda after: logs.entries(department, limit=2, after=after, direction="pull"))
+    found = pages(lambda after: logs.entries(department, LogFilter("pull"), limit=2, after=after))
     assert [[one.message for one in page] for page in found] == [["5", "3"], ["1"]]
 
 
@@ -111,7 +111,7 @@ def test_opt_outs_of_a_pull_are_kept_for_the_trend_apart_from_the_log(logs: LogS
         Moment(NOON, opted_out=3),
     ]
     assert [one.opted_out for one in logs.history(department, NOON)] == [3]
-    assert len(logs.entries(department, limit=9, after=None)[0]) == 1
+    assert len(logs.entries(department, LogFilter(), limit=9, after=None)[0]) == 1
 
 
 _RECORDS = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -94,3 +95,30 @@ def test_half_a_character_asked_for_is_the_databases_to_refuse() -> None:
     wire = Wire('{"Responses": {}, "UnprocessedKeys": {}}')
     wire.client.batch_get_item(RequestItems={"table": {"Keys": [{"sk": {"S": "\ud800"}}]}})
     assert wire.bodies == [b'{"RequestItems": {"table": {"Keys": [{"sk": {"S": "\\ud800"}}]}}}']
+
+
+@pytest.mark.parametrize("more", [{}, BYTES], ids=["no bytes", "bytes"])
+def test_a_transaction_writes_items_as_they_are_or_says_what_kept_it_from_it(
+    table: CustomersTable, more: dict[str, Any]
+) -> None:
+    key = item_key("north", uuid4().hex)
+    client, item = table.client, ITEM | key | more
+    put: Any = {"Put": {"TableName": TABLE, "Item": item, "ConditionExpression": "attribute_not_exists(customer_key)"}}
+    client.transact_write_items(TransactItems=[put])
+    assert client.get_item(TableName=TABLE, Key=key)["Item"] == item
+    with pytest.raises(client.exceptions.TransactionCanceledException) as refused:
+        client.transact_write_items(TransactItems=[put])
+    reasons: Any = refused.value.response
+    assert [reason["Code"] for reason in reasons["CancellationReasons"]] == ["ConditionalCheckFailed"]
+
+
+def test_a_transaction_that_is_tried_again_is_the_same_one() -> None:
+    wire = Wire('{"__type": "ThrottlingException"}', 400)
+    deletion: Any = [{"Delete": {"TableName": "table", "Key": KEY}}]
+    for _ in range(2):
+        with pytest.raises(wire.client.exceptions.ClientError, match="Throttling"):
+            wire.client.transact_write_items(TransactItems=deletion)
+    first, again, other, other_again = [json.loads(body) for body in wire.bodies]
+    assert first == again != other == other_again
+    assert first["TransactItems"] == other["TransactItems"] == deletion
+    assert len(first["ClientRequestToken"]) == 36

@@ -21,7 +21,7 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.departments import Connection as AccountLink
 from chalicelib.domain.fieldmap import FieldMap
-from chalicelib.domain.logs import LedgerEntry, LogEntry, Record
+from chalicelib.domain.logs import Direction, LedgerEntry, LogEntry, LogFilter, Record
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.foundations import Seams
 from chalicelib.handlers.queue_worker import MAX_DELIVERIES
@@ -457,9 +457,9 @@ class Practice:
 
     # what is stored
 
-    def log(self, direction: str = "push") -> list[LogEntry]:
+    def log(self, direction: Direction = "push") -> list[LogEntry]:
         """Log entries, newest first."""
-        return self.engine.logs.entries(self.id, limit=100, after=None, direction=direction)[0]
+        return self.engine.logs.entries(self.id, LogFilter(direction=direction), limit=100, after=None)[0]
 
     def records(self, run: Run, outcome: str = "") -> list[Record]:
         outcomes = (outcome,) if outcome else ()

@@ -18,7 +18,7 @@ from chalicelib.domain.consent.observations import Observation, OutboxEntry
 from chalicelib.domain.customers import address_key, customer_from_json, customer_key, customer_to_document
 from chalicelib.domain.departments import Audience, Connection, Department
 from chalicelib.domain.fieldmap import FieldMap
-from chalicelib.domain.logs import LedgerEntry, LogEntry
+from chalicelib.domain.logs import LedgerEntry, LogEntry, LogFilter
 from chalicelib.domain.runs import Run, RunType
 from chalicelib.domain.segments.filterable import Filterable, Sample
 from chalicelib.foundations import Seams
@@ -296,7 +296,7 @@ class Desk:
         return status
 
     def log_entries(self) -> list[LogEntry]:
-        return self.logs.entries(self.department_id, limit=100, after=None)[0]
+        return self.logs.entries(self.department_id, LogFilter(), limit=100, after=None)[0]
 
     def everything_stored(self) -> str:
         """All items of the department in the tables of members and customers, as text."""

@@ -20,6 +20,7 @@ from chalicelib.contract.runs import RunProgress, RunView
 from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.customers import Address
 from chalicelib.domain.departments import Audience, Department
+from chalicelib.domain.runs import Run
 from chalicelib.foundations import Seams
 from chalicelib.http_client.retry import RetryPolicy
 from chalicelib.store.hook_records import HookRecordStore
@@ -129,6 +130,7 @@ class OfficeService(StandInService):
         return RunCalls(
             active=office.active_run,
             last_failed=lambda department: office.failed,
+            view=office.view,
             first_plan=lambda *plan: office.planned.append(plan),
         )
 
@@ -162,7 +164,7 @@ class Office:
         self.public_url = hook_address.url  # may be changed
         self.stopped: list[tuple[str, str]] = []
         self.planned: list[tuple[str, str]] = []
-        self.failed: RunView | None = None
+        self.failed: Run | None = None
         pracbill.add_department(self.department_id, name="North", timezone="Australia/Melbourne", country="AU")
         self.service = service = OfficeService(self, secrets)
         self.departments, self.attempts, self.secret_store = (
@@ -185,17 +187,20 @@ class Office:
     def key_secret(self, department_id: str) -> str:
         return f"pracbill-mailchimp/test/departments/{department_id.replace(' ', '-')}"
 
-    def active_run(self, department: Department) -> RunView:
+    def active_run(self, department: Department) -> Run:
+        return Run(department.id, department.active_run_id, "full", "manual", self.now, phase="apply")
+
+    def view(self, run: Run) -> RunView:
         return RunView(
-            id=department.active_run_id,
-            type="full",
+            id=run.id,
+            type=run.type,
             dry_run=False,
-            trigger="manual",
+            trigger=run.trigger,
             started_by="user-1",
             approved_by=None,
-            phase="apply",
-            status="running",
-            started_at=self.now,
+            phase=run.phase,
+            status=run.status,
+            started_at=run.started_at,
             finished_at=None,
             progress=RunProgress(planned=10, done=1, failed=0, rate=None, eta=None),
             counts={},

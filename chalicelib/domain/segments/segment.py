@@ -63,6 +63,10 @@ class Segment:
     tag: Tag | None = None
     # The audience in which a tag was asked for and no answer is known: an empty one of our name there is ours.
     asked_in: str = ""
+    # Its tags in audiences that the department kept before: ours again when that audience is selected again.
+    left_tags: tuple[Tag, ...] = ()
+    # The tag is such a one, and who carries it is still to be read from Mailchimp.
+    is_unread: bool = False
     # Customers may still be marked as carrying a tag that is gone; to be cleared before there is a new one.
     stale_marks: bool = False
     deleting: bool = False
@@ -99,11 +103,21 @@ class Segment:
         return replace(self, name=name, rules=rules, version=self.version + 1, fault="", read_on="")
 
     def without_tag(self) -> Segment:
-        """The tag is gone, or belongs to another audience than the selected one."""
-        return replace(self, tag=None, stale_marks=True, read_on="")
+        """The tag is gone."""
+        return replace(self, tag=None, stale_marks=True, is_unread=False, read_on="")
 
-    def tagged(self, tag: Tag) -> Segment:
-        return replace(self, tag=tag, asked_in="")
+    def with_tag_left(self) -> Segment:
+        """Another audience is selected; the tag stays where it is, and stays ours."""
+        tag = self.tag
+        kept = tuple(left for left in self.left_tags if tag is None or left.audience_id != tag.audience_id)
+        return replace(self.without_tag(), left_tags=(*kept, tag) if tag is not None else kept)
+
+    def tag_left_in(self, audience_id: str) -> Tag | None:
+        return next((left for left in self.left_tags if left.audience_id == audience_id), None)
+
+    def tagged(self, tag: Tag, *, is_unread: bool = False) -> Segment:
+        kept = tuple(left for left in self.left_tags if left.audience_id != tag.audience_id)
+        return replace(self, tag=tag, asked_in="", left_tags=kept, is_unread=is_unread or self.is_unread)
 
     def failed(self, fault: str, code: str) -> Segment:
         """It could not be brought to Mailchimp, so it must be held against all customers once it can."""
@@ -118,6 +132,7 @@ class Segment:
             left_out=dict(tally.left_out),
             synced_version=version,
             synced_at=at,
+            is_unread=False,
         )
         if version != self.version:
             return found

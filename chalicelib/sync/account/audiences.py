@@ -19,8 +19,8 @@ from math import ceil
 from chalicelib.contract.account import AudienceList, AudienceOverview, AudienceSummary
 from chalicelib.contract.runs import RunView
 from chalicelib.domain.audiences import NewAudience
-from chalicelib.domain.departments import Audience, Department
-from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
+from chalicelib.domain.departments import Audience, Department, Finding
+from chalicelib.domain.health import health
 from chalicelib.domain.preflight import PreFlight, check_audience, differ
 from chalicelib.domain.segments.validation import name_key
 from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict, not_found
@@ -225,23 +225,25 @@ class Audiences:
     def _refuse_while_running(self, department: Department) -> None:
         if not department.active_run_id:
             return
+        active = self._runs.active(department)
         raise conflict(
             "A sync is running for this department. Wait for it to end, or cancel it, before another audience is "
             "selected.",
             code="run-active",
-            extra={"run": self._runs.active(department)},
+            extra={"run": self._runs.view(active) if active is not None else None},
         )
 
     def _panel(self, department: Department) -> AudienceOverview:
         if department.audience is None:
             raise not_found("No audience is selected for this department yet.")
+        run = self._runs.active(department) if department.active_run_id else None
+        failed = self._runs.last_failed(department)
         return overview_of(
             department,
             department.audience,
             segments=self._segment_count(department.id),
-            run=self._runs.active(department) if department.active_run_id else None,
-            failed=self._runs.last_failed(department),
-            now=self._clock(),
+            active_run=self._runs.view(run) if run is not None else None,
+            findings=health(department, run=run, failed=failed, now=self._clock()),
         )
 
 
@@ -250,12 +252,10 @@ def overview_of(
     audience: Audience,
     *,
     segments: int,
-    run: RunView | None,
-    failed: RunView | None,
-    now: datetime,
+    active_run: RunView | None,
+    findings: tuple[Finding, ...],
 ) -> AudienceOverview:
     """The overview panel from what is stored."""
-    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department))
     return AudienceOverview(
         id=audience.id,
         name=audience.name,
@@ -263,8 +263,8 @@ def overview_of(
         counted_at=audience.status.counted_at if audience.status else None,
         segments=segments,
         last_synced_at=department.last_synced_at,
-        active_run=run,
-        health=worst_first(findings),
+        active_run=active_run,
+        health=findings,
     )
 
 

@@ -9,20 +9,21 @@ from datetime import datetime
 from chalicelib.contract.account import AudienceSummary, ConnectionStatus
 from chalicelib.contract.runs import RunView
 from chalicelib.domain.departments import Audience, Department, Finding
-from chalicelib.domain.health import health, seen_in_mailchimp, worst_first
+from chalicelib.domain.health import health, worst_first
+from chalicelib.domain.runs import Run
 from chalicelib.sync.account.audience_status import AudienceStatusCache
 from chalicelib.sync.account.schedule import Schedule
-
-ActiveRun = Callable[[Department], RunView | None]
 
 
 @dataclass(frozen=True, slots=True)
 class RunCalls:
-    """What connection and audience need of runs: the department's active one and its last one if that failed, as views;
-    and `first_plan(department_id, by)`, a full dry run for a newly selected audience, unless a run is active."""
+    """What connection and audience need of runs: the department's active one, its last one if that failed, a run as
+    staff see it, and `first_plan(department_id, by)`, a full dry run for a newly selected audience, unless a run is
+    active."""
 
-    active: ActiveRun
-    last_failed: ActiveRun
+    active: Callable[[Department], Run | None]
+    last_failed: Callable[[Department], Run | None]
+    view: Callable[[Run], RunView]
     first_plan: Callable[[str, str], object]
 
 
@@ -45,22 +46,21 @@ class ConnectionPanel:
         connected = department if department is not None and department.connection is not None else None
         run = self._runs.active(connected) if connected is not None and connected.active_run_id else None
         failed = self._runs.last_failed(connected) if connected is not None else None
+        findings = (*health(department, run=run, failed=failed, now=self._clock()), *more)
+        active_run = self._runs.view(run) if run is not None else None
         next_sync_at = self._schedule.next_sync_at(department)
-        return status_of(department, run=run, failed=failed, next_sync_at=next_sync_at, now=self._clock(), more=more)
+        return status_of(department, active_run=active_run, next_sync_at=next_sync_at, findings=findings)
 
 
 def status_of(
     department: Department | None,
     *,
-    run: RunView | None,
-    failed: RunView | None,
+    active_run: RunView | None,
     next_sync_at: datetime | None,
-    now: datetime,
-    more: tuple[Finding, ...] = (),
+    findings: tuple[Finding, ...],
 ) -> ConnectionStatus:
     """The status panel from what is stored."""
     connection = department.connection if department else None
-    findings = (*health(department, run=run, failed=failed, now=now), *seen_in_mailchimp(department), *more)
     return ConnectionStatus(
         state=connection.state if connection else "not_connected",
         account_name=connection.account_name if connection else None,
@@ -69,7 +69,7 @@ def status_of(
         audience=_summary(department.audience) if department and department.audience else None,
         last_synced_at=department.last_synced_at if department else None,
         next_sync_at=next_sync_at,
-        active_run=run,
+        active_run=active_run,
         health=worst_first(findings),
     )
 

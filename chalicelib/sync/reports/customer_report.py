@@ -90,18 +90,19 @@ class Customers:
     def explain(self, department_id: str, customer_id: str) -> CustomerView:
         """Why this customer is, or is not, in the audience. Raises RefuseRequest (404) for one we never saw."""
         department = _selected(self._departments, department_id)
-        found = self._customers.copy(department_id, customer_key(customer_id))
+        key = customer_key(customer_id)
+        found = self._customers.rows(department_id, [key]).get(key)
         if found is None:
             raise not_found(
                 "No customer with this id is known here. Check the id. A customer who is new in PracBill appears "
                 "with the next sync. A customer who was removed there or erased is no longer stored."
             )
-        stored, email = found.stored, found.sample.email
-        segments = tuple(self._segment_verdicts(department, found.filterable, stored.in_segments))
-        if not stored.address_key:
+        address_key, email = found.address_key, found.sample.email
+        segments = tuple(self._segment_verdicts(department, found.filterable, found.in_segments))
+        if address_key is None:
             return _without_address(customer_id, email, segments)
-        state = self._members.state(department_id, stored.address_key, _audience(department).id)
-        ledger = self._ledger.entries(department_id, stored.address_key)
+        state = self._members.state(department_id, address_key, _audience(department).id)
+        ledger = self._ledger.entries(department_id, address_key)
         verdict = verdict_of(department, state, customer_id, ledger, self._clock())
         return CustomerView(
             customer_id=customer_id,

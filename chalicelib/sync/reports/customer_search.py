@@ -81,8 +81,8 @@ class CustomerSearch:
 
     def _samples(self, department_id: str, ids: Sequence[str]) -> list[Sample]:
         keys = [customer_key(id) for id in ids]
-        known = self._customers.samples(department_id, keys)
-        return [known[key][1] for key in keys if key in known]
+        known = self._customers.rows(department_id, keys)
+        return [known[key].sample for key in keys if key in known]
 
 
 def _found(sample: Sample, match: str) -> FoundCustomer:

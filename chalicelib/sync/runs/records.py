@@ -14,8 +14,8 @@ from chalicelib.errors import not_found
 
 if TYPE_CHECKING:
     from chalicelib.domain.logs import Outcome, Record
-    from chalicelib.domain.segments.filterable import Sample
-    from chalicelib.store.customers import CustomerStore, StoredCustomer
+    from chalicelib.store.customer_reading import CustomerRow
+    from chalicelib.store.customers import CustomerStore
     from chalicelib.store.logs import LogStore
     from chalicelib.store.runs import RunStore
 
@@ -63,7 +63,7 @@ class Records:
             )
         # A record that PracBill sent without an id has no customer.
         keys = dict.fromkeys(customer_key(record.customer_id) for record in records if record.customer_id)
-        known = self._customers.samples(department_id, list(keys))
+        known = self._customers.rows(department_id, list(keys))
         return [_view(record, known) for record in records], next_key
 
     def _of_customer(self, department_id: str, run_id: str, customer_id: str) -> Sequence[Record]:
@@ -96,15 +96,11 @@ def _fits(record: Record, outcomes: Collection[str], code: str | None, action: s
     return code in (None, record.code) and action in (None, record.action)
 
 
-def _view(record: Record, known: Mapping[str, tuple[StoredCustomer, Sample]]) -> RecordView:
-    stored, sample = known.get(customer_key(record.customer_id) if record.customer_id else "", (None, None))
+def _view(record: Record, known: Mapping[str, CustomerRow]) -> RecordView:
+    customer = known.get(customer_key(record.customer_id) if record.customer_id else "")
     address = record.address
-    if (
-        stored is not None
-        and sample is not None
-        and record.key in (stored.address_key, f"{_OF_CUSTOMER}{stored.customer_id}")
-    ):
-        address = sample.email or address
+    if customer is not None and record.key in (customer.address_key, f"{_OF_CUSTOMER}{customer.customer_id}"):
+        address = customer.sample.email or address
     return RecordView(
         customer_id=record.customer_id,
         address=address or None,

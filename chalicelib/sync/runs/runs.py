@@ -52,12 +52,16 @@ class Runs:
             self._lifecycle.finalise(run)
         return self._views.of(run)
 
-    def active(self, department: Department) -> RunView | None:
+    def view(self, run: Run) -> RunView:
+        """The run as staff see it."""
+        return self._views.of(run)
+
+    def active(self, department: Department) -> Run | None:
         """The run that holds the department, if it is still open."""
         run = self._runs.get(department.id, department.active_run_id) if department.active_run_id else None
-        return self._views.of(run) if run is not None and run.is_open else None
+        return run if run is not None and run.is_open else None
 
-    def last_failed(self, department: Department) -> RunView | None:
+    def last_failed(self, department: Department) -> Run | None:
         """The last sync if it ended in an error; None when one has come to a good end since.
 
         A dry run that went well says nothing about syncs, nor does a cancelled one, and a good end of a run for
@@ -66,7 +70,7 @@ class Runs:
         runs, _ = self._runs.page(department.id, limit=_RUNS_LOOKED_AT, after=None)
         for run in runs:
             if run.status == "error":
-                return self._views.of(run)
+                return run
             if run.status in ("success", "skipped") and not run.dry_run and run.type != "segments":
                 return None
         return None

@@ -43,7 +43,11 @@ class TagKeeper:
     def ensure(self, segment: Segment) -> Segment:
         """The segment with its tag, which has the segment's name. Raises RefuseRequest where Mailchimp forbids it."""
         if segment.tag is None:
-            return self._create(segment)
+            left = segment.tag_left_in(self._audience_id)
+            if left is None or left.id not in self._there:
+                return self._create(segment)
+            segment = self._change(segment, lambda known: known.tagged(left, is_unread=True))
+        assert segment.tag is not None
         there = self._there.get(segment.tag.id)
         renamed_there = there is not None and name_key(there.name) != name_key(segment.name)
         if segment.tag.name == segment.name and not renamed_there:
@@ -97,8 +101,9 @@ class TagKeeper:
 
 
 def ids_of_ours(segments: Sequence[Segment], audience_id: str) -> set[int]:
-    """The ids of our segments' tags in an audience, those that are being deleted among them."""
-    return {s.tag.id for s in segments if s.tag is not None and s.tag.audience_id == audience_id}
+    """The ids of our segments' tags in an audience, those that are being deleted or were left there among them."""
+    tags = [tag for segment in segments for tag in (segment.tag, *segment.left_tags) if tag is not None]
+    return {tag.id for tag in tags if tag.audience_id == audience_id}
 
 
 def foreign_tag(name: str) -> RefuseRequest:

@@ -301,4 +301,5 @@ def _work_ahead(segments: Sequence[Segment], run: Run, audience_id: str) -> int 
 def _batch(segments: Sequence[Segment], place: SegmentsCursor, run: Run) -> list[Segment]:
     """The segments that are dealt with next: all at once, unless the members of their tags are held in memory."""
     ahead = sorted((s for s in segments if s.id > place.after), key=lambda segment: segment.id)
-    return ahead[:_READ_BACK_AT_ONCE] if run.type == "full" else ahead
+    reads_back = run.type == "full" or any(segment.is_unread or segment.left_tags for segment in ahead)
+    return ahead[:_READ_BACK_AT_ONCE] if reads_back else ahead

@@ -56,7 +56,7 @@ class TagReadiness:
         is_new = segment.tag is None
         segment = keeper.ensure(segment)
         assert segment.tag is not None
-        if work.run.type == "full" and not is_new:
+        if segment.is_unread or (work.run.type == "full" and not is_new):
             return self._read_back(work, segment, segment.tag, place)
         return None
 
@@ -65,7 +65,7 @@ class TagReadiness:
         if segment.tag is None:
             return segment
         if segment.tag.audience_id != work.audience_id:
-            return self._notes.known(segment, Segment.without_tag)
+            return self._notes.known(segment, Segment.with_tag_left)
         if not keeper.is_gone(segment):
             return segment
         message = f'The tag of the segment "{segment.name}" was deleted in Mailchimp. This sync creates it again.'
@@ -103,10 +103,8 @@ class TagReadiness:
         return place
 
     def load_seen(self, work: Work, segments: Sequence[Segment]) -> None:
-        if work.run.type != "full":
-            return
         for segment in segments:
-            if segment.id in work.seen:
+            if segment.id in work.seen or not (work.run.type == "full" or segment.is_unread):
                 continue
             seen = self._seen_addresses.load(work.department.id, f"{work.run.id}#{segment.id}")
             if seen is not None:

@@ -42,7 +42,7 @@ from .segment_calls import (
     post_segment,
     post_segment_batch,
 )
-from .webhook_calls import delete_webhook, get_webhook, get_webhooks, post_webhook
+from .webhook_calls import delete_webhook, get_webhook, get_webhooks, patch_webhook, post_webhook
 
 MAX_DEPTH = 8
 
@@ -105,6 +105,7 @@ ROUTES = (
     Route("GET", f"{_LIST}/webhooks", get_webhooks),
     Route("POST", f"{_LIST}/webhooks", post_webhook, locked=False),
     Route("GET", _HOOK, get_webhook),
+    Route("PATCH", _HOOK, patch_webhook, locked=False),
     Route("DELETE", _HOOK, delete_webhook),
 )
 _BY_TEMPLATE: dict[tuple[str, ...], dict[str, Route]] = {}

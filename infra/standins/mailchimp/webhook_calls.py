@@ -73,6 +73,26 @@ def post_webhook(call: Call) -> Answer:
     return Answer(view | {"signing_secret": secret} if secret else view)
 
 
+def patch_webhook(call: Call) -> Answer:
+    """Change a hook; what is left out stays as it was."""
+    world = call.world
+    with world.lock:
+        audience = call.audience()
+        hook = _hook(call, audience)
+        body = expect_fields(call.body, _BODY)
+        events = hook.events | _sent(body, "events", EVENTS)
+        sources = hook.sources | _sent(body, "sources", SOURCES)
+        moves = body.get("url", hook.url) != hook.url
+        if moves:
+            _check_url(audience, body["url"], world.readings)
+    if moves:
+        _check_answers(body["url"])
+    with world.lock:
+        hook.url, hook.events, hook.sources = body.get("url", hook.url), events, sources
+        audience.settings_unsaved = True
+        return Answer(_view(audience, hook))
+
+
 def delete_webhook(call: Call) -> Answer:
     with call.world.lock:
         audience = call.audience()

@@ -92,6 +92,14 @@ def test_a_deleted_hook_can_be_made_again_and_gets_nothing_meanwhile(home: Home,
     assert hook(home, receiver)["id"] != made["id"]
 
 
+def test_patch_changes_what_is_sent(home: Home, receiver: Receiver) -> None:
+    made = hook(home, receiver)
+    response = home.api.patch(f"{home.path}/webhooks/{made['id']}", {"events": {"profile": False}})
+    assert response.status_code == 200
+    assert response.json()["events"] == ALL_EVENTS | {"profile": False}
+    assert response.json()["sources"] == ALL_SOURCES
+
+
 def test_omitted_events_and_sources_are_off(home: Home, receiver: Receiver) -> None:
     made = home.api.post(f"{home.path}/webhooks", {"url": receiver.url, "events": {"unsubscribe": True}}).json()
     assert [event for event, on in made["events"].items() if on] == ["unsubscribe"]

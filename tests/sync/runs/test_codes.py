@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.hold_reasons import HELD
+from chalicelib.domain.logs import LogFilter
 from chalicelib.sync.runs.sync_logs import Logs
 from tests.sync.engine import Engine, Practice
 
@@ -13,9 +14,7 @@ pytest_plugins = ("tests.sync.engine_fixtures",)
 
 def said(practice: Practice) -> list[tuple[str, str]]:
     """Direction and code of the log entries, newest first."""
-    entries, _ = Logs(practice.engine.logs).list(
-        practice.id, direction=None, type=None, status=None, limit=100, after=None
-    )
+    entries, _ = Logs(practice.engine.logs).list(practice.id, LogFilter(), limit=100, after=None)
     return [(entry.direction, entry.code) for entry in entries]
 
 

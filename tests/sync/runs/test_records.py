@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.runs import RecordView
-from chalicelib.domain.logs import Outcome, Record
+from chalicelib.domain.logs import LogFilter, Outcome, Record
 from chalicelib.errors import RefuseRequest
 from chalicelib.store import record_reading
 from chalicelib.store.aws import dynamodb
@@ -197,7 +197,7 @@ def test_log_entries_of_some_days(engine: Engine, practice: Practice) -> None:
         entries: list[str] = []
         after = None
         while True:
-            page, after = engine.logs.entries(practice.id, limit=1, after=after, direction="push", **window)
+            page, after = engine.logs.entries(practice.id, LogFilter("push", **window), limit=1, after=after)
             entries += [entry.run_id for entry in page]
             if after is None:
                 return entries

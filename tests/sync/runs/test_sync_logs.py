@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.contract.runs import LogEntryView
+from chalicelib.domain.logs import LogFilter, LogTrigger
 from chalicelib.sync.runs.sync_logs import Logs
 from tests.sync.engine import Engine, Practice
 from tests.sync.segment_office import SegmentOffice
@@ -12,14 +15,12 @@ from tests.sync.segment_office import SegmentOffice
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
 
-def entries(practice: Practice, *, trigger: str | None = None, type: str | None = None) -> list[LogEntryView]:
-    found, _ = Logs(practice.engine.logs).list(
-        practice.id, direction=None, type=type, status=None, trigger=trigger, limit=100, after=None
-    )
+def entries(practice: Practice, **wanted: Any) -> list[LogEntryView]:
+    found, _ = Logs(practice.engine.logs).list(practice.id, LogFilter(**wanted), limit=100, after=None)
     return list(found)
 
 
-def told(practice: Practice, trigger: str) -> list[tuple[str, str, str, bool]]:
+def told(practice: Practice, trigger: LogTrigger) -> list[tuple[str, str, str, bool]]:
     return [(e.direction, e.type, e.status, e.cancelled) for e in entries(practice, trigger=trigger)]
 
 

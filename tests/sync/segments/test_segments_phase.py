@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.domain.runs import RunType
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.http_client.calls import CallMade
 from tests.sync.engine import Engine, Killed, Practice
@@ -332,24 +333,75 @@ def test_a_changed_address_carries_exactly_the_tags_it_should(synced: SegmentOff
     assert live == {"ann.new@clinic.test"}
 
 
-def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
-    created = synced.create()
-    synced.run()
-    other = str(synced.control.create_audience("Second")["audience_id"])
-    audience = synced.practice.department.audience
+def select_audience(office: SegmentOffice, audience_id: str) -> None:
+    """Select an audience of which nothing is known, or nothing any more."""
+    audience = office.practice.department.audience
     assert audience is not None
-    synced.practice.change(
-        audience=replace(audience, id=other, first_contact_done=False),
+    office.practice.change(
+        audience=replace(audience, id=audience_id, first_contact_done=False),
         customers_watermark="",
         members_watermark=None,
         replan_all=True,
     )
-    old_audience, synced.practice.audience_id = synced.practice.audience_id, other
+    office.practice.audience_id = audience_id
+
+
+def test_another_audience_gets_tags_of_its_own(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    old_audience = synced.practice.audience_id
+    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
     assert synced.view(created).mailchimp_segment_id is None
     synced.sync("full")
     assert synced.tagged() == ["ann", "ben"]
     synced.practice.audience_id = old_audience
     assert synced.tagged() == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("kind", ["full", "incremental"])
+def test_the_tag_is_ours_again_when_its_audience_is_selected_again(synced: SegmentOffice, kind: RunType) -> None:
+    created = synced.create()
+    synced.run()
+    first, tag_id = synced.practice.audience_id, synced.view(created).mailchimp_segment_id
+    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
+    synced.sync("full")
+    synced.practice.edit("ann", address={"state": "TAS"})
+    synced.practice.edit("cem", address={"state": "VIC"})
+    synced.sync()
+    select_audience(synced, first)
+    synced.sync(kind)
+    view = synced.view(created)
+    assert (view.sync_state, view.message, view.mailchimp_segment_id) == ("synced", None, tag_id)
+    assert synced.tagged() == ["ben", "cem"]
+    assert view.tagged_count == 2
+
+
+def test_a_tag_that_was_left_and_deleted_there_is_made_again(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    first, tag_id = synced.practice.audience_id, synced.view(created).mailchimp_segment_id
+    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
+    synced.sync("full")
+    synced.practice.audience_id = first
+    synced.practice.api("DELETE", f"/segments/{tag_id}")
+    select_audience(synced, first)
+    synced.sync("full")
+    assert synced.view(created).sync_state == "synced"
+    assert synced.view(created).mailchimp_segment_id != tag_id
+    assert synced.tagged() == ["ann", "ben"]
+
+
+def test_a_segment_renamed_meanwhile_renames_the_tag_that_was_left(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.run()
+    first = synced.practice.audience_id
+    select_audience(synced, str(synced.control.create_audience("Second")["audience_id"]))
+    synced.sync("full")
+    synced.edit(created, name="South")
+    synced.run()
+    select_audience(synced, first)
+    synced.sync("full")
+    assert (synced.tagged("South"), synced.tagged()) == (["ann", "ben"], [])
 
 
 def test_a_foreign_tag_that_takes_the_name_first_is_an_error_and_stops_nothing_else(synced: SegmentOffice) -> None:

@@ -57,7 +57,7 @@ export const audience = {
     twin: {
       title: 'Create a second audience with this name?',
       body: (audience: string) =>
-        `Your Mailchimp account already has the audience ${audience}. In Mailchimp, two audiences of one name are hard to tell apart. To use the one you have, go back, cancel, and choose it.`,
+        `Your Mailchimp account already has the audience ${audience}. In Mailchimp, two audiences of one name are easily confused. To use the one you have, go back, cancel, and choose it.`,
       yes: 'Create a second one',
       no: 'Go back',
     },
