@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
     "extra_forbidden": ("unknown_field", "There is no such field.", {}),
     "string_type": ("not_text", "Give a text.", {}),
     "string_unicode": ("not_text", "Give a text of whole characters.", {}),
-    "string_too_short": ("empty", "Give a value.", {}),
+    "string_too_short": ("too_short", "Give at least {min_length} characters.", {"min_length": "least"}),
     "string_too_long": ("too_long", "Use at most {max_length} characters.", {"max_length": "most"}),
     "string_pattern_mismatch": ("bad_form", "", {}),  # the words are those of the form
     "int_type": ("not_a_whole_number", "Give a whole number.", {}),
@@ -47,6 +47,7 @@ _KINDS: dict[str, tuple[str, str, dict[str, str]]] = {
     "literal_error": ("not_a_choice", "Give {expected}.", {"expected": "choices"}),
     "model_type": ("not_an_object", "Give an object.", {}),
 }
+_EMPTY: tuple[str, str, dict[str, str]] = ("empty", "Give a value.", {})
 _ANY_OTHER: tuple[str, str, dict[str, str]] = ("invalid", "This value is not valid.", {})
 
 
@@ -74,6 +75,8 @@ def _told(fault: Any) -> tuple[str, str, dict[str, str | int]]:
     if isinstance(context.get("error"), Fault):
         return str(context["error"]), context["error"].code, dict(context["error"].params)
     code, words, names = _KINDS.get(fault["type"], _ANY_OTHER)
+    if code == "too_short" and context["min_length"] == 1:
+        code, words, names = _EMPTY
     # pydantic quotes choices; in words they stand as code does.
     words = _FORM_WORDS.get(context.get("pattern"), words).format_map(
         {name: str(value).replace("'", "`") for name, value in context.items()}

@@ -229,6 +229,17 @@ def test_each_fault_of_a_query_is_named(
     assert all(asked[0] in ("segments", "audiences") for asked in services.asked)
 
 
+@pytest.mark.parametrize("text", ["a", "*", "%F0%9F%98%80", "%20a%20"])
+def test_a_text_too_short_to_look_for_is_refused_with_what_is_needed(
+    text: str, call: Api, reader: str, services: FakeServices
+) -> None:
+    problem = assert_problem(call("GET", f"{D}/customers?query={text}", token=reader), 400, "query")
+    assert problem["errors"] == [
+        {"field": "query", "message": "Give at least 2 characters.", "code": "too_short", "params": {"least": 2}}
+    ]
+    assert services.asked == []
+
+
 MANY_FAULTS = [
     {"field": "nope", "operator": "equals", "value": "x"},
     {"field": "state", "operator": "is", "value": "x"},

@@ -52,6 +52,18 @@ def test_the_other_customer_is_subscribed_at_an_address_of_its_own(shared: Pract
     assert shared.audience() == {CAT: "subscribed", NEW: "subscribed"}
 
 
+@pytest.mark.parametrize(("given", "becomes"), [(2025, {SHARED: "subscribed"}), (2023, {})])
+def test_the_no_of_a_customer_who_is_removed_ends_with_a_later_yes_of_who_shared_the_address(
+    shared: Practice, given: int, becomes: dict[str, str]
+) -> None:
+    shared.edit("bob", marketing_consent=said("subscribed", given))
+    shared.sync()
+    assert shared.audience() == {CAT: "subscribed"}
+    shared.remove("ann")
+    shared.sync()
+    assert shared.audience() == {CAT: "subscribed"} | becomes
+
+
 def test_the_no_of_a_customer_whose_record_falls_silent_travels_with_it(shared: Practice) -> None:
     shared.edit("ann", email=CAT, marketing_consent=None)
     shared.sync()

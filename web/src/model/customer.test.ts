@@ -29,5 +29,6 @@ test('a customer is called by company, person or id, and nothing is said twice',
 test('one letter can only be an id; more are searched for', () => {
   assert.deepEqual(lookUp('  '), { is: 'nothing' });
   assert.deepEqual(lookUp(' 7 '), { is: 'id', of: '7' });
+  assert.deepEqual(lookUp('😀'), { is: 'id', of: '😀' });
   assert.deepEqual(lookUp(' 77 '), { is: 'search', of: '77' });
 });

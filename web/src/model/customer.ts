@@ -21,5 +21,6 @@ export function lookUp(
 ): { readonly is: 'nothing' } | { readonly is: 'id' | 'search'; readonly of: string } {
   const of = typed.trim();
   if (of === '') return { is: 'nothing' };
-  return { is: of.length < 2 ? 'id' : 'search', of };
+  // Counted as the service counts: an emoji is one character.
+  return { is: [...of].length < 2 ? 'id' : 'search', of };
 }

@@ -17,6 +17,7 @@ export const fieldErrors: Readonly<Record<string, (params: Params, format: Forma
   empty: () => 'Fill this in.',
   needs_a_value: () => 'Give a value.',
   takes_no_value: () => 'Leave the value out: this operator takes none.',
+  too_short: (params, format) => `Use at least ${format.number(Number(params.least))} characters.`,
   too_long: most('characters'),
   too_many: most('entries'),
   too_many_digits: most('digits'),

@@ -41,8 +41,8 @@ function contents(tags: string): string {
 
 function unreadable(what: string, expected: string): (params: Params, format: Format) => FindingWords {
   return (params, format) => ({
-    words: `${format.count(Number(params.count), { one: 'customer has', other: 'customers have' })} ${what} that cannot be read (customer ${params.example}). No segment rule about it finds them.`,
-    fix: `Correct it in PracBill: ${expected}. If it looks right there, ask PracBill's developers what they send.`,
+    words: `${format.count(Number(params.count), { one: 'customer has', other: 'customers have' })} ${what} that cannot be read (${Number(params.count) === 1 ? '' : 'for example '}customer ${params.example}). No segment rule about it finds them.`,
+    fix: `Correct it in PracBill: ${expected}. If it looks right there, ask PracBill's developers what PracBill sends.`,
   });
 }
 
