@@ -32,3 +32,12 @@ def test_a_service_s_description_is_read_once_whoever_asks(monkeypatch: pytest.M
     ]
     assert {path: count for path, count in read.items() if count > 1} == {}
     assert sum("dynamodb" in path and "service-2" in path for path in read) == 1
+
+
+def test_all_tables_of_pynamodb_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would take time to make, and its own connections to open."""
+    for model in (DepartmentItem, RunItem):
+        monkeypatch.setattr(model, "_connection", None)
+    clients: list[object] = [model._get_connection().connection.client for model in (DepartmentItem, RunItem)]
+    assert clients[0] is clients[1]
+    assert clients[0] is not dynamodb(), "that one takes items in the wire form, which PynamoDB does not know"
