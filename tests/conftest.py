@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.distribution import OneServerAWorker, by_length, shuffled
+
+if TYPE_CHECKING:
+    from infra.local.stack import LocalStack
 
 # How long an example takes tells how busy the machine is, not whether the code is right.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -142,6 +145,35 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="session")
+def other_origin_port() -> int:
+    """Where a test may show a page of its own; the local stack knows that origin from its start."""
+    from infra.local.processes import choose_port
+
+    return choose_port()
+
+
+@pytest.fixture(scope="session")
+def local_stack(tmp_path_factory: pytest.TempPathFactory, other_origin_port: int) -> Iterator[LocalStack]:
+    """The whole local stack with a small department and a Mailchimp that answers at once, for all that need one.
+
+    At the end of the session everything that the functions called meanwhile is held against their permissions.
+    """
+    from infra.deploy import page
+    from infra.local.stack import LocalStack
+
+    page.build()  # the service serves it, and the host shows it
+    environment = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{other_origin_port}"}
+    folder = tmp_path_factory.mktemp("stack")
+    with LocalStack(
+        folder, latency=False, customers=120, host=True, environment=environment, trace_calls=True
+    ) as started:
+        yield started
+    assert started.denied_calls() == [], (
+        "AWS would deny these calls: infra/deploy/resources/permissions.yaml lacks them"
+    )
 
 
 @pytest.fixture(autouse=True)

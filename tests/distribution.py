@@ -15,13 +15,21 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 Test = TypeVar("Test")
 
-# Those of the page's tests that look at it on the local stack; to the others it is shown by one process.
+# Those of the page's tests that look at it on the local stack, where the tests of the stack itself have it first; one
+# process serves it to the others.
 PAGE_ON_THE_STACK = (
     "tests/page/test_embedding.py",
     "tests/page/test_journey.py::test_the_guide_from_key_to_disconnect[mouse]",
 )
-# What has a server of its own, then the longest files; the rest follows in the order of its names.
-_TOGETHER = (PAGE_ON_THE_STACK, ("tests/page/",), ("tests/stack/",), ("tests/conformance/",), ("tests/store/",))
+# What has a server, by the folder whose server it is, then the longest files; the rest follows in the order of its
+# names.
+_SERVERS = {
+    "tests/stack/": "tests/stack/",
+    **dict.fromkeys(PAGE_ON_THE_STACK, "tests/stack/"),
+    "tests/page/": "tests/page/",
+    "tests/conformance/": "tests/conformance/",
+    "tests/store/": "tests/store/",
+}
 _EARLY = ("tests/sync/runs/test_crashes", "tests/soak/", "tests/sync/runs/", "tests/sync/segments/", "tests/sync/")
 
 
@@ -29,12 +37,13 @@ class OneServerAWorker(LoadScopeScheduling):  # type: ignore[misc] # the library
     """Hands out what has one server, or whole files."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((starts[-1] for starts in _TOGETHER if nodeid.startswith(starts)), nodeid.partition("::")[0])
+        served = (folder for start, folder in _SERVERS.items() if nodeid.startswith(start))
+        return next(served, nodeid.partition("::")[0])
 
 
 def by_length(nodeids: Iterable[str]) -> dict[str, int]:
     """For each test its place in the order."""
-    first = (*_TOGETHER, *((start,) for start in _EARLY))
+    first = (*_SERVERS, *_EARLY)
     return {
         nodeid: next((place for place, start in enumerate(first) if nodeid.startswith(start)), len(first))
         for nodeid in nodeids

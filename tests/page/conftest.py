@@ -8,8 +8,7 @@ are found by role and name, which tests their names, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -23,8 +22,6 @@ from tests.page.department import Department
 from tests.page.embedding import STEP_MS, OwnHost, new_context
 from tests.page.one_process import StackInOneProcess
 
-# Few syncs run here at once, and each worker that is started takes a second of a processor.
-WORKERS = {"sync_worker": 3, "event_worker": 1}
 expect.set_options(timeout=STEP_MS)
 
 
@@ -32,24 +29,20 @@ Served = tuple[LocalStack, OwnHost]
 
 
 @pytest.fixture(scope="session")
-def on_the_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with _served(LocalStack, tmp_path_factory.mktemp("stack")) as served:
-        yield served
+def on_the_stack(local_stack: LocalStack, other_origin_port: int) -> Iterator[Served]:
+    own_host = OwnHost(other_origin_port)
+    own_host.start(local_stack)
+    yield local_stack, own_host
+    own_host.stop()
 
 
 @pytest.fixture(scope="session")
 def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with _served(StackInOneProcess, tmp_path_factory.mktemp("process")) as served:
-        yield served
-
-
-@contextmanager
-def _served(kind: type[LocalStack], folder: Path) -> Iterator[Served]:
     """A small department, a Mailchimp that answers at once, and two hosts; both origins are known from the start."""
     building.build()
     own_host = OwnHost(processes.choose_port())
-    environment = {"ALLOWED_ORIGINS": own_host.url}
-    with kind(folder, latency=False, customers=120, host=True, environment=environment, workers=WORKERS) as stack:
+    folder, environment = tmp_path_factory.mktemp("process"), {"ALLOWED_ORIGINS": own_host.url}
+    with StackInOneProcess(folder, customers=120, environment=environment) as stack:
         own_host.start(stack)
         yield stack, own_host
         own_host.stop()

@@ -105,7 +105,7 @@ def open_sockets(pid: int) -> Iterator[str]:
 
 
 def test_a_second_start_is_refused_and_says_where_the_first_runs(stack: LocalStack) -> None:
-    with pytest.raises(AlreadyRunning, match=stack.api_url):
+    with pytest.raises(AlreadyRunning, match=stack.host_url):
         LocalStack(stack.folder).start()
     assert stack.call("GET", "/health").ok
 
