@@ -35,12 +35,15 @@ from .member_calls import (
 )
 from .segment_calls import (
     delete_segment,
+    delete_segment_member,
     get_segment,
     get_segment_members,
     get_segments,
+    get_tag_search,
     patch_segment,
     post_segment,
     post_segment_batch,
+    post_segment_member,
 )
 from .webhook_calls import delete_webhook, get_webhook, get_webhooks, patch_webhook, post_webhook
 
@@ -90,6 +93,7 @@ ROUTES = (
     Route("POST", f"{_MEMBER}/actions/delete-permanent", delete_member_permanently),
     Route("GET", f"{_MEMBER}/tags", get_tags),
     Route("POST", f"{_MEMBER}/tags", post_tags),
+    Route("GET", f"{_LIST}/tag-search", get_tag_search),
     Route("GET", f"{_LIST}/merge-fields", get_merge_fields),
     Route("POST", f"{_LIST}/merge-fields", post_merge_field),
     Route("GET", _FIELD, get_merge_field),
@@ -102,6 +106,8 @@ ROUTES = (
     Route("PATCH", _SEGMENT, patch_segment),
     Route("DELETE", _SEGMENT, delete_segment),
     Route("GET", f"{_SEGMENT}/members", get_segment_members),
+    Route("POST", f"{_SEGMENT}/members", post_segment_member),
+    Route("DELETE", f"{_SEGMENT}/members/{{subscriber_hash}}", delete_segment_member),
     Route("GET", f"{_LIST}/webhooks", get_webhooks),
     Route("POST", f"{_LIST}/webhooks", post_webhook, locked=False),
     Route("GET", _HOOK, get_webhook),

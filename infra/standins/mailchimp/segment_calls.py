@@ -201,6 +201,28 @@ def get_segment_members(call: Call) -> Answer:
     return Answer(projection.of(document))
 
 
+def post_segment_member(call: Call) -> Answer:
+    audience = call.audience()
+    segment = _static_segment(call, audience)
+    body = expect_fields(call.body, {"email_address": "string"}, required=("email_address",))
+    members = _on_list(audience, [body["email_address"]])
+    if not members:
+        raise problems.not_found()
+    if audience.add_tag(members[0], segment, call.now):
+        audience.touch(members[0], call.now)
+    return Answer(member_view(audience, members[0]))
+
+
+def delete_segment_member(call: Call) -> Answer:
+    audience = call.audience()
+    segment = _static_segment(call, audience)
+    member = audience.find(call.path["subscriber_hash"])
+    if member is None or not audience.remove_tag(member, segment):
+        raise problems.not_found()
+    audience.touch(member, call.now)
+    return NO_CONTENT
+
+
 def _static_segment(call: Call, audience: Audience) -> Segment:
     segment = _segment(call, audience)
     if not segment.is_static:
@@ -288,3 +310,11 @@ def _batch_document(
         "error_count": sum(len(error["email_addresses"]) for error in errors) if by_address else len(errors),
         "_links": [],
     }
+
+
+def get_tag_search(call: Call) -> Answer:
+    """Tags whose name begins with `name`; all of them without it."""
+    start = call.query.get("name", "").lower()
+    segments = [segment for segment in call.audience().segments.values() if segment.is_static]
+    tags = [{"id": item.id, "name": item.name} for item in segments if item.name.lower().startswith(start)]
+    return Answer({"tags": tags, "total_items": len(tags), "_links": []})

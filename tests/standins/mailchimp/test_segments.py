@@ -220,3 +220,25 @@ def test_being_added_moves_last_changed_and_being_in_already_does_not(
     after = [home.member(email)["last_changed"] for email in people[:2]]
     assert after[0] == before[0]
     assert after[1] > before[1]
+
+
+# --- one member of a segment, and tag search ---
+
+
+def test_one_member_is_added_and_removed(home: Home, people: list[str]) -> None:
+    segment = make(home)
+    path = f"{home.path}/segments/{segment['id']}/members"
+    assert home.api.post(path, {"email_address": people[0]}).json()["email_address"] == people[0]
+    assert inside(home, segment["id"]) == [people[0]]
+    member_id = home.member(people[0])["id"]
+    assert home.api.delete(f"{path}/{member_id}").status_code == 204
+    assert home.api.delete(f"{path}/{member_id}").status_code == 404
+    assert home.api.post(path, {"email_address": "nobody@clinic.test"}).status_code == 404
+
+
+def test_tags_are_searched_by_their_beginning(home: Home) -> None:
+    for name in ("Client", "Cleaner", "Overdue"):
+        make(home, name=name)
+    found = home.api.get(f"{home.path}/tag-search", name="cl").json()
+    assert sorted(tag["name"] for tag in found["tags"]) == ["Cleaner", "Client"]
+    assert home.api.get(f"{home.path}/tag-search").json()["total_items"] == 3
