@@ -92,7 +92,8 @@ def _reason_now(state: AddressState, decision: Operation | Held) -> str:
 def _held_reason(member: Member, code: str, status: Status | None = None) -> str:
     """Why a customer's address is no subscribed member; `code` is the plan's."""
     status = status or member.status
-    if code in ("opted_out", "compliance_state") or status == "unsubscribed":
+    is_yes_disbelieved = code == "consent_in_future" and member.opt_out is not None
+    if code in ("opted_out", "compliance_state") or is_yes_disbelieved or status == "unsubscribed":
         return "opted_out"
     if code in REASONS:
         return code

@@ -46,6 +46,11 @@ HELD: dict[str, Explanation] = {
         "Ask the person to sign up through a Mailchimp form of this audience. With the setting 'ask again', a consent "
         "recorded in PracBill after the opt-out makes Mailchimp send them a confirmation.",
     ),
+    "consent_in_future": Explanation(
+        "Consent dated in the future: the time of the consent in PracBill has not come yet, so it does not count as "
+        "later than what Mailchimp or PracBill recorded before.",
+        "Correct the day and time of the consent in PracBill.",
+    ),
     "cleaned": Explanation(
         "Bounced: Mailchimp could not deliver to this address and no longer mails it.",
         "Check the address with the customer and enter the right one in PracBill.",

@@ -176,7 +176,7 @@ def _consent_of(address_customers: AddressCustomers, now: datetime) -> PracBillC
     """A yes that claims to be given in the future has no time that one could compare with an opt-out's."""
     at = address_customers.consent_at
     if address_customers.consent == "subscribed" and at is not None and at > now + _CLOCKS_DIFFER:
-        at = None
+        return PracBillConsent(address_customers.consent, is_in_future=True)
     return PracBillConsent(address_customers.consent, at)
 
 

@@ -120,7 +120,8 @@ def test_a_held_customer_is_told_with_its_code_and_rule() -> None:
 def test_a_yes_from_the_future_cannot_be_known_as_later_than_an_opt_out() -> None:
     no = OptOut(NOON - timedelta(days=9), "pracbill")
     ahead = customer(consent_changed_at="2099-01-01T00:00:00Z")
-    assert held(state(ours("unsubscribed", opt_out=no), ahead)).rule == "opt-out-stands"
+    told = held(state(ours("unsubscribed", opt_out=no), ahead))
+    assert (told.rule, told.code) == ("opt-out-stands", "consent_in_future")
     tonight = customer(consent_changed_at="2026-03-02T20:00:00Z")
     assert planned(state(ours("unsubscribed", opt_out=no), tonight)).rule == "consent-given-again"
     a_day_ahead = customer(consent_changed_at="2026-03-03T12:00:00Z")  # so far clocks may differ

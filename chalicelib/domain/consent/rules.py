@@ -41,10 +41,14 @@ class ConsentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PracBillConsent:
-    """The strictest word of the customers who share the address, and when it was given (None: not known)."""
+    """The strictest word of the customers who share the address, and when it was given (None: not known).
+
+    `is_in_future`: the time that PracBill gives has not come yet, so it is not believed, and `at` is None.
+    """
 
     word: ConsentWord | None
     at: datetime | None = None
+    is_in_future: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +124,14 @@ def _after_opt_out(consent: PracBillConsent, member: Member, no: OptOut, policy:
     if member.status in ("subscribed", "pending"):
         # The opt-out has not reached Mailchimp (another audience, a lost call), or somebody else took it back there.
         return Verdict(Act.UNSUBSCRIBE, "opt-out-carried", status="unsubscribed")
-    return Verdict(Act.LEAVE, "opt-out-stands", report=_report_of(no))
+    return Verdict(Act.LEAVE, "opt-out-stands", report=_report_of(no, consent))
 
 
 def _unsubscribed_unknown(consent: PracBillConsent, member: Member, policy: ConsentPolicy) -> Verdict:
     """Somebody unsubscribed it and we do not know who: taken as the person's own word, said at the last change."""
     if member.status_at is not None and _is_yes_after(consent, member.status_at):
         return _agreed_again(consent, member, OptOut(member.status_at, "person"), policy)
-    return Verdict(Act.LEAVE, "unsubscribed-unknown", report="compliance_state")
+    return Verdict(Act.LEAVE, "unsubscribed-unknown", report=_unless_in_future(consent, "compliance_state"))
 
 
 def _is_yes_after(consent: PracBillConsent, no_at: datetime) -> bool:
@@ -155,14 +159,19 @@ def _agreed_again(consent: PracBillConsent, member: Member, no: OptOut, policy: 
     return Verdict(Act.LEAVE, "opt-out-later-consent", report="compliance_state")
 
 
-def _report_of(no: OptOut) -> str:
+def _report_of(no: OptOut, consent: PracBillConsent) -> str:
     match no.route:
         case "bounce":
             return "cleaned"
         case "pracbill":
-            return "opted_out"
+            return _unless_in_future(consent, "opted_out")
         case _:
-            return "compliance_state"
+            return _unless_in_future(consent, "compliance_state")
+
+
+def _unless_in_future(consent: PracBillConsent, report: str) -> str:
+    """A yes with a right time might count: then the time is what staff can mend, whoever said no."""
+    return "consent_in_future" if consent.is_in_future else report
 
 
 def _agreed(consent: PracBillConsent, member: Member) -> Verdict:
@@ -186,7 +195,8 @@ def _agreed_transactional(consent: PracBillConsent, member: Member) -> Verdict:
     if newer or member.is_ours:
         return Verdict(Act.SUBSCRIBE, "yes-transactional", status="subscribed")
     # First contact: what Mailchimp held before PracBill's word counts.
-    return Verdict(Act.UPDATE, "yes-transactional-foreign", status="transactional", report="not_subscribed")
+    report = _unless_in_future(consent, "not_subscribed")
+    return Verdict(Act.UPDATE, "yes-transactional-foreign", status="transactional", report=report)
 
 
 def _silent(member: Member, policy: ConsentPolicy) -> Verdict:

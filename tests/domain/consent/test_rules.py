@@ -30,6 +30,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "consent.md"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EARLIER, LATER, LATEST = NOON - timedelta(days=1), NOON + timedelta(days=1), NOON + timedelta(days=2)
 
+DATED_AHEAD = PracBillConsent("subscribed", is_in_future=True)
 YES, NO, SILENCE = PracBillConsent("subscribed", NOON), PracBillConsent("unsubscribed", NOON), PracBillConsent(None)
 POLICY = ConsentPolicy()
 ASKING = ConsentPolicy(ask_again=True)
@@ -139,6 +140,18 @@ def test_opt_out_stands_and_is_reported_by_who_said_it(route: OptOutRoute, repor
 def test_opt_out_stands_against_a_yes_without_a_time_even_where_the_no_was_pracbills() -> None:
     """The yes may be another sharer's and older: the customer who had said no may be gone."""
     assert decide(yes(None), member("unsubscribed", opt_out=said("pracbill")), POLICY).rule == "opt-out-stands"
+
+
+def test_opt_out_stands_against_a_yes_dated_in_the_future_which_is_what_staff_can_mend() -> None:
+    reports = dict.fromkeys(get_args(OptOutRoute), "consent_in_future") | {"bounce": "cleaned"}
+    for route, report in reports.items():
+        verdict = decide(DATED_AHEAD, member("unsubscribed", opt_out=said(route)), ASKING)
+        assert verdict == Verdict(Act.LEAVE, "opt-out-stands", report=report)
+
+
+def test_unsubscribed_unknown_and_foreign_members_too_are_reported_with_the_future_date() -> None:
+    assert decide(DATED_AHEAD, member("unsubscribed"), POLICY).report == "consent_in_future"
+    assert decide(DATED_AHEAD, member("transactional", pre_existing=True), POLICY).report == "consent_in_future"
 
 
 def test_unsubscribed_unknown_is_taken_as_the_persons_own_word() -> None:
@@ -364,6 +377,7 @@ def policies() -> Iterator[ConsentPolicy]:
 def consents() -> Iterator[PracBillConsent]:
     for word, at in product((*get_args(ConsentWord), None), (None, EARLIER, NOON, LATER)):
         yield PracBillConsent(word, at)
+    yield DATED_AHEAD
 
 
 def histories() -> Iterator[dict[str, Any]]:

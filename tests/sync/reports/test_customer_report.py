@@ -117,6 +117,23 @@ def test_each_case_says_why_in_plain_words(practice: Practice, case: str, there:
     assert "@clinic" not in view.verdict
 
 
+def test_a_yes_dated_in_the_future_is_said_not_to_be_believed(office: SegmentOffice) -> None:
+    practice = office.practice
+    practice.customer("1", "c1@clinic.test", "unsubscribed")
+    office.sync("full")
+    consent = {"status": "subscribed", "changed_at": "9999-01-01T00:00:00Z"}
+    practice.edit("1", marketing_consent=consent)
+    run = office.sync()
+    view = explain(practice, "1")
+    assert (view.in_audience, view.verdict_code) == (False, "consent_in_future")
+    assert "the time of the consent in PracBill has not come yet" in view.verdict
+    assert practice.codes(run, "held") == [("1", "consent_in_future")]
+    assert counts(reconcile(office)) == {"opted_out": 1}
+    practice.edit("1", marketing_consent=consent | {"changed_at": "2026-03-02T11:30:00Z"})
+    office.sync()
+    assert practice.audience() == {"c1@clinic.test": "subscribed"}
+
+
 def test_an_address_that_the_person_changed_is_told_apart_from_a_deleted_one(practice: Practice) -> None:
     practice.customers(1)
     practice.sync("full")

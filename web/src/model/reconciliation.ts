@@ -40,7 +40,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   no_address: ['no_email', 'invalid_email', 'unusable_record'],
   pending: ['not_confirmed'],
   transactional: ['not_subscribed'],
-  opted_out: ['opted_out', 'compliance_state'],
+  opted_out: ['opted_out', 'compliance_state', 'consent_in_future'],
   no_consent: ['no_consent'],
   cleaned: ['cleaned'],
   forgotten: ['forgotten'],

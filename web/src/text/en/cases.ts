@@ -69,6 +69,10 @@ export const cases: Readonly<Record<string, (params: Params) => CaseWords>> = {
     'Record the person’s consent in PracBill, or change the setting Unknown consent.',
   ),
   compliance_state: (params) => compliance(params),
+  consent_in_future: plain(
+    'Consent dated in the future: the time of the consent in PracBill has not come yet, so it does not count as later than what Mailchimp or PracBill recorded before.',
+    'Correct the day and time of the consent in PracBill.',
+  ),
   previously_unsubscribed: refusal('Compliance state: the person unsubscribed from this audience before.', FORM),
   cleaned: plain(
     'Bounced: Mailchimp could not deliver to this address and no longer mails it.',

@@ -50,6 +50,7 @@ export const run = {
     opted_out: 'Opted out',
     no_consent: 'No consent',
     compliance_state: 'Compliance state',
+    consent_in_future: 'Consent dated in the future',
     previously_unsubscribed: 'Unsubscribed before',
     cleaned: 'Bounced',
     forgotten: 'No longer in Mailchimp',
