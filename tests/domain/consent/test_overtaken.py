@@ -1,0 +1,114 @@
+"""Which no was undone by a call of ours: only one of the time before our own `subscribed`, and only a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
+from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.consent.overtaken import is_subscribed_through_us, observation_of_overtaken, overtaken_no
+
+AUDIENCE = "a1"
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+PUSHED_AT = datetime(2026, 3, 2, 10, 0, 5, tzinfo=UTC)
+SUBSCRIBED_AT = PUSHED_AT + 4 * SECOND
+DELIVERY = DeliveryState(AUDIENCE, "subscribed", PUSHED_AT, subscribed_at=SUBSCRIBED_AT)
+SAID_AT = PUSHED_AT + SECOND
+NO = OptOut(SAID_AT, "person", "Not interested")
+TOLD = ConsentState(audience_id=AUDIENCE, status="subscribed", told_no=NO)
+KNOWN = ConsentState(audience_id=AUDIENCE, status="unsubscribed", status_at=SAID_AT, opt_out=NO)
+
+# What our call must have been to undo a no that was said at SAID_AT; one that differs in anything undid none.
+OTHER_CALLS = [
+    None,
+    replace(DELIVERY, audience_id="another"),
+    replace(DELIVERY, status="unsubscribed"),
+    replace(DELIVERY, pushed_at=None),
+    replace(DELIVERY, subscribed_at=None),
+    replace(DELIVERY, pushed_at=None, subscribed_at=None),
+]
+# When a no may have been said for the call to have undone it. A call may be delivered again for a day after the pull.
+MOMENTS = [
+    (PUSHED_AT - DAY - SECOND, False),
+    (PUSHED_AT - DAY, True),
+    (PUSHED_AT, True),
+    (SUBSCRIBED_AT, True),
+    (SUBSCRIBED_AT + SECOND, False),
+]
+
+
+def test_a_no_that_our_call_undid_is_found_with_all_that_is_known_of_it() -> None:
+    assert overtaken_no(TOLD, DELIVERY, AUDIENCE) == NO
+
+
+@pytest.mark.parametrize("delivery", OTHER_CALLS)
+def test_without_a_call_that_subscribed_there_no_told_no_was_undone(delivery: DeliveryState | None) -> None:
+    assert overtaken_no(TOLD, delivery, AUDIENCE) is None
+
+
+@pytest.mark.parametrize("state", [None, ConsentState(), ConsentState(audience_id=AUDIENCE, status="subscribed")])
+def test_where_no_event_told_of_a_no_there_is_none_to_find(state: ConsentState | None) -> None:
+    assert overtaken_no(state, DELIVERY, AUDIENCE) is None
+
+
+@pytest.mark.parametrize(("at", "is_undone"), MOMENTS)
+def test_a_told_no_counts_when_it_was_said_before_the_end_of_our_call(at: datetime, is_undone: bool) -> None:
+    no = replace(NO, at=at)
+    assert overtaken_no(replace(TOLD, told_no=no), DELIVERY, AUDIENCE) == (no if is_undone else None)
+
+
+@pytest.mark.parametrize(
+    ("no_seen_at", "is_new"),
+    [(None, True), (SAID_AT - SECOND, True), (SAID_AT, False), (SAID_AT + SECOND, False)],
+)
+def test_a_told_no_that_mailchimp_showed_itself_is_no_news(no_seen_at: datetime | None, is_new: bool) -> None:
+    state = replace(TOLD, no_seen_at=no_seen_at)
+    assert overtaken_no(state, DELIVERY, AUDIENCE) == (NO if is_new else None)
+
+
+def test_a_known_no_that_our_call_undid_is_noticed() -> None:
+    assert is_subscribed_through_us(KNOWN, DELIVERY, AUDIENCE)
+
+
+@pytest.mark.parametrize("delivery", OTHER_CALLS)
+def test_without_a_call_that_subscribed_there_no_known_no_was_undone(delivery: DeliveryState | None) -> None:
+    assert not is_subscribed_through_us(KNOWN, delivery, AUDIENCE)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        replace(KNOWN, audience_id="another"),
+        replace(KNOWN, opt_out=None),
+        replace(KNOWN, status_at=None),
+        replace(KNOWN, status="subscribed"),
+        replace(KNOWN, status="cleaned"),
+    ],
+)
+def test_a_no_that_is_not_known_or_not_carried_out_there_was_not_undone(state: ConsentState | None) -> None:
+    assert not is_subscribed_through_us(state, DELIVERY, AUDIENCE)
+
+
+@pytest.mark.parametrize(("at", "is_undone"), MOMENTS)
+def test_a_known_no_was_undone_when_mailchimp_carried_it_out_before_our_call_ended(
+    at: datetime, is_undone: bool
+) -> None:
+    """The moment is that of the member's status: the no itself may be much older."""
+    state = replace(KNOWN, status_at=at, opt_out=replace(NO, at=at - 30 * DAY))
+    assert is_subscribed_through_us(state, DELIVERY, AUDIENCE) is is_undone
+
+
+def test_an_undone_no_is_observed_as_a_no_of_a_member_who_is_subscribed_through_us() -> None:
+    assert observation_of_overtaken("ann@example.com", NO, DELIVERY, "webhook") == Observation(
+        address="ann@example.com",
+        status="subscribed",
+        status_at=SUBSCRIBED_AT,
+        observed_at=PUSHED_AT,
+        route="webhook",
+        rule="unsubscribed-meanwhile",
+        opt_out=NO,
+    )
