@@ -244,11 +244,15 @@ class Segments:
         return _view(segment, department, self._is_syncing(department))
 
     def _is_syncing(self, department: Department | None) -> bool:
-        """Whether a run is just bringing segments to Mailchimp, and Mailchimp has answered it."""
+        """Whether a run is just bringing segments to Mailchimp.
+
+        One of their own is, from its start on. While it waits for a Mailchimp that has not answered it yet, what kept
+        a segment from being synced before stays to be seen.
+        """
         run = self._runs.active(department) if department is not None else None
         if run is None or run.phase != "segments":
             return False
-        return run.type != "segments" or bool(run.counts)
+        return run.type != "segments" or not run.code or bool(run.counts)
 
 
 def _view(segment: Segment, department: Department | None, is_syncing: bool) -> SegmentView:

@@ -80,7 +80,7 @@ def test_a_segment_is_kept_and_listed_newest_first(synced: SegmentOffice) -> Non
     first, second = synced.create("Victoria"), synced.create("Tasmania", TASMANIA)
     assert [view.id for view in synced.service.list(synced.id)] == [second.id, first.id]
     assert (first.rules, first.customer_count, first.version) == ((VICTORIA,), 2, 1)
-    assert (first.mailchimp_segment_id, first.sync_state) == (None, "pending")
+    assert (first.mailchimp_segment_id, first.sync_state) == (None, "syncing")
     assert [segment.name for segment in synced.service.defined(synced.id)] == ["Victoria", "Tasmania"]
 
 
@@ -129,7 +129,18 @@ def test_a_department_has_a_limited_number_of_segments(synced: SegmentOffice, mo
 def test_a_segment_is_kept_while_mailchimp_is_away(synced: SegmentOffice) -> None:
     synced.practice.fail(times=2, path="/segments", method="GET", status=503)
     created = synced.create()
+    assert synced.view(created).sync_state == "syncing"
+    synced.run()
+    assert synced.view(created).sync_state == "synced"
+
+
+def test_a_segment_whose_run_waits_for_mailchimp_is_not_said_to_be_synced(synced: SegmentOffice) -> None:
+    created = synced.create()
+    synced.control.inject_fault(path="/**", times=1000, status=503)
+    run_id = synced.practice.department.active_run_id
+    synced.engine.deliver_until(lambda: synced.practice.run(run_id).code == "waiting")
     assert synced.view(created).sync_state == "pending"
+    synced.control.clear_faults()
     synced.run()
     assert synced.view(created).sync_state == "synced"
 
