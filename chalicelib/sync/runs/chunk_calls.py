@@ -296,6 +296,8 @@ def _bulk_result(
         contact_id=good.contact_id,
         changed_at=good.last_changed,
         held=held,
+        # With another status than ours it came without us; else an earlier delivery of the chunk may have added it.
+        action="update" if operation.action == "add" and not is_new and good.status != operation.status else "",
     )
     if good.status == "archived" and operation.action in ("subscribe", "ask"):
         # What brings archived contacts back is known of `subscribed` alone. Taken for done it would be sent for ever.

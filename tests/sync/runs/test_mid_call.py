@@ -91,7 +91,9 @@ def test_who_came_and_left_before_being_added_is_heard_and_not_ours(practice: Pr
     practice.control.interject(
         "admin_import", {"members": [row], "audience_id": audience_id}, method="POST", path=f"/lists/{audience_id}"
     )
-    practice.sync("full")
+    run = practice.sync("full")
+    assert (run.status, run.counts) == ("success", {"add": 1, "update": 1})  # who was there already was not added
+    assert [record.action for record in practice.records(run) if record.customer_id == "1"] == ["update"]
     assert practice.known(ANN).pre_existing
     check_heard(practice)
 
