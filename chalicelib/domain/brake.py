@@ -66,7 +66,7 @@ def _most(count: int, percent: int, audience_size: int) -> int:
 
 
 def _is_over_a_third(count: int, member_count: int) -> bool:
-    return count > 0 and 3 * count > member_count
+    return 3 * count > member_count
 
 
 def _of_segments(leaving: int, member_count: int) -> BrakeReason:

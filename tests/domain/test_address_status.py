@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.address_status import REASONS, AddressStatus, address_status, address_status_after
-from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal
+from chalicelib.domain.consent.members import AddressCustomers, Member, OptOut, PushRefusal, Status
 from chalicelib.domain.consent.rules import ConsentPolicy
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.fieldmap import FieldMap
-from chalicelib.domain.planning import AddressState, Held, Operation, plan_address
+from chalicelib.domain.planning import Action, AddressState, Held, Operation, plan_address
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 FIELDS = FieldMap(("FNAME",), country="AU")
@@ -86,6 +86,64 @@ def test_a_member_who_moves_away_leaves_nothing_behind() -> None:
     old = state("subscribed", **PUSHED)
     rename = Operation("rename", "cd" * 16, "new@x.test", "address-renamed", status="subscribed")
     assert address_status_after(address_status(old, rename), old, rename) == AddressStatus("absent", "", False, 0)
+
+
+def operation(action: Action, status: Status | None) -> Operation:
+    return Operation(action, "ab" * 16, "a@x.test", "a-rule", status=status)
+
+
+@pytest.mark.parametrize(
+    ("one", "planned", "after"),
+    [
+        # An update changes no status, whatever it says.
+        (state("transactional", None), operation("update", "subscribed"), ("transactional", "transactional")),
+        (state("pending", None), operation("update", "subscribed"), ("pending", "pending")),
+        (state("subscribed", None), operation("update", None), ("subscribed", "")),
+        # Nor does what names none.
+        (state("transactional", None), operation("subscribe", None), ("transactional", "transactional")),
+        (state("archived", None, **NO), operation("update", None), ("archived", "not_yet")),
+        # Of strangers only subscribed ones count.
+        (state("absent"), operation("subscribe", "subscribed"), ("subscribed", "foreign")),
+        (state("subscribed"), operation("unsubscribe", "unsubscribed"), ("unsubscribed", "")),
+        (state("subscribed"), operation("archive", "subscribed"), ("archived", "")),
+        (state("subscribed", None), operation("unsubscribe", "unsubscribed"), ("unsubscribed", "opted_out")),
+        (state("absent", None), operation("add", "pending"), ("pending", "pending")),
+    ],
+)
+def test_where_an_address_stands_after_an_operation(
+    one: AddressState, planned: Operation, after: tuple[str, str]
+) -> None:
+    found = address_status_after(address_status(one, planned), one, planned)
+    assert (found.status, found.reason) == after
+
+
+@pytest.mark.parametrize(
+    ("one", "code", "reason"),
+    [
+        (state("absent", "subscribed"), "opted_out", "opted_out"),
+        (state("absent", "subscribed"), "compliance_state", "opted_out"),
+        # A yes that is not believed hides the no that is known; where none is known, it is only early.
+        (state("absent", "subscribed", **NO), "consent_in_future", "opted_out"),
+        (state("absent", "subscribed"), "consent_in_future", "not_yet"),
+        (state("transactional", "subscribed"), "consent_in_future", "transactional"),
+        (state("pending", "subscribed"), "unknown_code", "pending"),
+        (state("absent", "subscribed", **NO), "unknown_code", "not_yet"),
+        (state("unsubscribed", "subscribed"), "no_consent", "opted_out"),
+        (state("transactional", "subscribed"), "no_consent", "no_consent"),
+        (
+            state("absent", None, refusal=PushRefusal("fake_address", "looks fake", NOW, 1, "")),
+            "unknown_code",
+            "refused",
+        ),
+        (state("subscribed", None, **NO), "opted_out", ""),
+    ],
+)
+def test_why_a_customer_who_is_held_does_not_count(one: AddressState, code: str, reason: str) -> None:
+    held = Held("ab" * 16, "a@x.test", "1", code, "a-rule")
+    found = address_status(one, held)
+    assert found.reason == reason
+    assert found.is_reached is (found.status == "subscribed")
+    assert address_status_after(found, one, held) == found
 
 
 def test_of_nobodys_address_nothing_is_to_be_known() -> None:

@@ -104,6 +104,43 @@ def test_members_who_stay_and_would_lose_all_tags_brake_like_removals(leaving: i
     assert brake_reason(run(approved_by="user-2"), members, members, LIMITS, leaving_segments=leaving) is None
 
 
+def test_the_brake_on_lost_tags_names_the_members_and_not_more_than_there_are() -> None:
+    stop = brake_reason(run(), 5000, 100, LIMITS, leaving_segments=60)
+    assert stop is not None
+    assert (stop.code, stop.params) == ("segments", {"planned": 60, "members": 100})
+    assert "60 of the department's 100 members" in stop.message
+    # Counted at two moments, those who leave may be more than the members.
+    stop = brake_reason(run(), 5000, 50, LIMITS, leaving_segments=60)
+    assert stop is not None
+    assert (stop.code, stop.params) == ("segments", {"planned": 60, "members": 60})
+
+
+def test_lost_tags_brake_before_removals_are_looked_at() -> None:
+    stop = brake_reason(run(planned_counts={"archive": 300}), 5000, 600, LIMITS, leaving_segments=300)
+    assert stop is not None
+    assert stop.code == "segments"
+
+
+def test_the_brake_on_additions_says_how_many_and_the_limit() -> None:
+    stop = brake_reason(run(planned_counts={"add": 3000, "subscribe": 1}), 10_000, 100, LIMITS)
+    assert stop is not None
+    assert (stop.code, stop.params) == ("additions", {"planned": 3001, "audience": 10_000, "limit": 2000})
+    assert "3001 members to 10000" in stop.message
+
+
+def test_a_limit_that_is_a_share_is_told_in_whole_members() -> None:
+    stop = brake_reason(run(planned_counts={"archive": 300}), 2005, 1500, LIMITS)
+    assert stop is not None
+    assert stop.params["limit"] == 200
+    assert "limit of 200." in stop.message
+
+
+def test_shares_count_whole_members_of_the_audience() -> None:
+    limits = replace(LIMITS, removals=0, additions=0, removals_percent=10, additions_percent=20)
+    for audience, brakes in ((1009, True), (1010, False)):
+        assert bool(brake_reason(run(planned_counts={"archive": 101}), audience, 5000, limits)) is brakes
+
+
 def test_a_department_may_brake_on_everything() -> None:
     everything = BrakeLimits(removals=0, removals_percent=0, additions=0, additions_percent=0)
     assert brake_reason(run(planned_counts={"archive": 1}), 1000, 1000, everything)
