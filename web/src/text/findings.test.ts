@@ -7,7 +7,10 @@ const format = new Format('en-AU');
 
 test('counts and moments are told as people write them', () => {
   const unreadable = findings.unreadable_balance?.({ count: 1200, example: '77' }, format);
-  assert.match(unreadable?.words ?? '', /^1,200 customers have a balance that cannot be read \(for example customer 77\)/);
+  assert.match(
+    unreadable?.words ?? '',
+    /^1,200 customers have a balance that cannot be read \(for example customer 77\)/,
+  );
   const one = findings.unreadable_balance?.({ count: 1, example: '77' }, format);
   assert.match(one?.words ?? '', /^1 customer has a balance that cannot be read \(customer 77\)/);
   const never = findings.no_recent_sync?.({}, format);

@@ -89,7 +89,8 @@ export const customer = {
       'unsubscribed-there': 'Unsubscribed in Mailchimp',
       'complained-there': 'Reported a campaign as spam',
       'unsubscribed-by-admin': 'A user unsubscribed the contact in Mailchimp',
-      'unsubscribed-meanwhile': 'A user unsubscribed the contact in Mailchimp while a sync subscribed it; the opt-out counts',
+      'unsubscribed-meanwhile':
+        'A user unsubscribed the contact in Mailchimp while a sync subscribed it; the opt-out counts',
       'bounced-there': 'Mail could not be delivered',
       'deleted-there': 'Deleted for good in Mailchimp',
       'resubscribed-there': 'Subscribed again in Mailchimp',
