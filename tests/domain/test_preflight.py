@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.audiences import MergeField
-from chalicelib.domain.fieldmap import WANTED_FIELDS
-from chalicelib.domain.preflight import AudienceTraits, check_audience, missing_fields
+from chalicelib.domain.fieldmap import WANTED_FIELDS, FieldMap
+from chalicelib.domain.preflight import AudienceTraits, check_audience, fields_message, missing_fields
 
 
 def found(tag: str, type: str, *, required: bool = False, phone_format: str = "", merge_id: int = 0) -> MergeField:
@@ -56,6 +56,12 @@ def test_a_field_of_another_type_is_not_missing_but_clashes_and_is_left_out() ->
     assert "select the audience again" in finding.fix
 
 
+def test_a_field_whose_type_mailchimp_does_not_tell_is_of_an_unknown_one() -> None:
+    (finding,) = check_audience(with_field(found("COMPANY", "")), PLAIN, country="AU").findings
+    assert finding.params == {"field": "COMPANY", "type": "unknown", "wanted": "text"}
+    assert "of type unknown instead of text" in finding.message
+
+
 def test_fields_that_mailchimp_did_not_create_are_left_out_and_named_together() -> None:
     checked = check_audience(COMPLETE[:3], PLAIN, country="AU")
     assert set(checked.fields.tags) == {"FNAME", "LNAME", "ADDRESS"}
@@ -78,7 +84,7 @@ def test_a_phone_field_of_another_type_says_nothing_about_its_format() -> None:
 def test_a_required_field_that_we_do_not_fill_is_named() -> None:
     fields = (*COMPLETE, found("PET", "text", required=True), found("NOTE", "text"))
     (finding,) = check_audience(fields, PLAIN, country="AU").findings
-    assert finding.code == "required_fields"
+    assert (finding.code, finding.severity) == ("required_fields", "info")
     assert "PET" in finding.message
     assert finding.params == {"fields": "PET"}
     assert "NOTE" not in finding.message
@@ -115,3 +121,52 @@ def test_each_server_with_a_webhook_is_named_once() -> None:
     (finding,) = check_audience(COMPLETE, traits, country="AU").findings
     assert "changes to: crm.test, shop.test." in finding.message
     assert finding.params == {"hosts": "crm.test, shop.test"}
+
+
+KNOWN = FieldMap(("FNAME", "LNAME", "PHONE"), country="AU", ids=(1, 2, 4))
+SENT_AGAIN = "Customers with values that are missing in Mailchimp are sent again."
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (KNOWN, ""),
+        (
+            FieldMap(("FNAME", "LNAME", "PHONE", "COMPANY"), country="AU", ids=(1, 2, 4, 5)),
+            "The audience's field COMPANY can be filled from now on. ",
+        ),
+        (
+            FieldMap(("FNAME",), country="AU", ids=(1,)),
+            "The audience's fields LNAME, PHONE can no longer be filled; the connection's health says why. ",
+        ),
+        (
+            FieldMap(("FNAME", "LNAME", "PHONE"), country="AU", ids=(1, 9, 4)),
+            "The audience's field LNAME was deleted in Mailchimp and created again. ",
+        ),
+        (
+            FieldMap(("FNAME", "LNAME", "PHONE"), country="AU", ids=(8, 9, 4)),
+            "The audience's fields FNAME, LNAME were deleted in Mailchimp and created again. ",
+        ),
+        (
+            FieldMap(("FNAME", "LNAME", "PHONE"), us_phone=True, country="AU", ids=(1, 2, 4)),
+            "The format of the field PHONE changed. ",
+        ),
+        (FieldMap(("FNAME", "LNAME", "PHONE"), country="NZ", ids=(1, 2, 4)), "The department's country changed. "),
+        # Where PHONE cannot be filled its format is of no interest; one field after another, all are told.
+        (
+            FieldMap(("FNAME", "ADDRESS"), us_phone=True, country="NZ", ids=(9, 3)),
+            "The audience's field ADDRESS can be filled from now on. "
+            "The audience's field FNAME was deleted in Mailchimp and created again. "
+            "The audience's fields LNAME, PHONE can no longer be filled; the connection's health says why. "
+            "The department's country changed. ",
+        ),
+        # A map that was kept before ids were: nothing is known to have been created again.
+        (FieldMap(("FNAME", "LNAME", "PHONE"), country="AU"), ""),
+    ],
+)
+def test_what_changed_of_the_fields_is_told_in_words(now: FieldMap, told: str) -> None:
+    assert fields_message(KNOWN, now) == told + SENT_AGAIN
+
+
+def test_fields_that_were_kept_before_ids_were_are_not_taken_for_new_ones() -> None:
+    assert fields_message(FieldMap(("FNAME",)), FieldMap(("FNAME",), ids=(7,))) == SENT_AGAIN
