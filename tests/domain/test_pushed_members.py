@@ -13,35 +13,49 @@ from chalicelib.domain.consent.members import Status
 from chalicelib.domain.pushed_members import PushedMembers, pushed_print
 
 AT = datetime(2026, 3, 2, 10, 0, 1, tzinfo=UTC)
-PUSHED = pushed_print("ab" * 16, "contact", "subscribed", AT)
+KEY = "ab" * 16
+
+
+def pushed() -> bytes:
+    return pushed_print(KEY, "contact", "subscribed", AT)
 
 
 def test_a_member_just_as_it_was_pushed_is_known() -> None:
-    assert PUSHED in PushedMembers([PUSHED])
+    assert len(pushed()) == 8  # as many bytes are stored of each
+    assert pushed() in PushedMembers([pushed()])
 
 
 @pytest.mark.parametrize(
-    "listed",
+    ("address_key", "contact_id", "status", "changed_at"),
     [
-        pushed_print("cd" * 16, "contact", "subscribed", AT),
-        pushed_print("ab" * 16, "another contact", "subscribed", AT),
-        pushed_print("ab" * 16, "contact", "transactional", AT),
-        pushed_print("ab" * 16, "contact", "subscribed", AT + timedelta(seconds=1)),
-        pushed_print("ab" * 16, "contact", "unsubscribed", AT),
-        pushed_print("ab" * 16, "", "subscribed", AT),
-        pushed_print("ab" * 16, "contact", "subscribed", None),
+        ("cd" * 16, "contact", "subscribed", AT),
+        (KEY, "another contact", "subscribed", AT),
+        (KEY, "contact", "transactional", AT),
+        (KEY, "contact", "subscribed", AT + timedelta(seconds=1)),
+        (KEY, "contact", "unsubscribed", AT),
+        (KEY, "", "subscribed", AT),
+        (KEY, "contact", "subscribed", None),
     ],
 )
-def test_a_member_that_differs_in_anything_is_not(listed: bytes) -> None:
-    assert listed not in PushedMembers([PUSHED])
+def test_a_member_that_differs_in_anything_is_not(
+    address_key: str, contact_id: str, status: Status, changed_at: datetime | None
+) -> None:
+    assert pushed_print(address_key, contact_id, status, changed_at) not in PushedMembers([pushed()])
+
+
+@pytest.mark.parametrize(("contact_id", "changed_at"), [("", AT), ("contact", None), ("", None)])
+def test_a_member_of_which_not_enough_is_known_is_never_remembered(
+    contact_id: str, changed_at: datetime | None
+) -> None:
+    assert pushed_print(KEY, contact_id, "subscribed", changed_at) == b""
 
 
 @pytest.mark.parametrize("status", sorted({*get_args(Status)} - {"subscribed", "transactional"}))
 def test_a_status_that_may_be_somebodys_no_is_never_remembered(status: Status) -> None:
     """Not even when the push itself brought it about."""
-    said = pushed_print("ab" * 16, "contact", status, AT)
+    said = pushed_print(KEY, "contact", status, AT)
     assert said == b""
-    assert said not in PushedMembers([said, PUSHED])
+    assert said not in PushedMembers([said, pushed()])
 
 
 @given(st.sets(st.binary(min_size=8, max_size=8), max_size=50), st.binary(min_size=8, max_size=8))
