@@ -15,12 +15,17 @@ from chalicelib.domain.runs import (
     BUCKETS,
     Run,
     buckets,
+    cancelled_message,
     closing_code,
     closing_message,
     closing_params,
     closing_status,
+    given_up_message,
     held_by_reason,
+    partly_sent,
     rate_and_finish,
+    side_of,
+    waiting_message,
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -304,3 +309,68 @@ def test_an_ended_run_has_a_rate_and_no_finish_to_come() -> None:
 )
 def test_the_end_is_said_in_a_code_with_its_figures(fields: dict[str, Any], code: str, params: dict[str, int]) -> None:
     assert (closing_code(run(**fields)), closing_params(run(**fields))) == (code, params)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"phase": "pull", "planned": 5, "done": 1}, "Stopped by Kim."),
+        ({"phase": "apply", "planned": 5, "done": 1, "dry_run": True}, "Stopped by Kim."),
+        ({"phase": "apply"}, "Stopped by Kim."),
+        ({"phase": "apply", "planned": 5}, "Stopped by Kim. Nothing was sent to Mailchimp."),
+        (
+            {"phase": "apply", "planned": 5, "done": 2},
+            "Stopped by Kim. Stopped after 2 of 5 changes. The next sync makes the remaining changes.",
+        ),
+        ({"phase": "apply", "planned": 5, "done": 5}, "Stopped by Kim. Stopped after 5 of 5 changes."),
+    ],
+)
+def test_a_cancelled_run_says_how_far_it_came(fields: dict[str, Any], told: str) -> None:
+    assert cancelled_message(run(reason="Stopped by Kim.", **fields)) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            "PracBill does not answer. Mailchimp is up.",
+            "Waiting for PracBill. PracBill does not answer. The sync continues automatically at 12:00:00 UTC.",
+        ),
+        (
+            "Mailchimp does not answer.",
+            "Waiting for Mailchimp. Mailchimp does not answer. The sync continues automatically at 12:00:00 UTC.",
+        ),
+        (
+            "Rate limit exceeded (429).",
+            "Rate limit exceeded: Mailchimp asks this service to slow down. "
+            "The sync continues automatically at 12:00:00 UTC.",
+        ),
+        ("The table is busy. PracBill is up.", ""),
+    ],
+)
+def test_a_run_that_waits_says_for_whom_and_until_when(reason: str, told: str) -> None:
+    assert waiting_message(reason, NOON) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "side"),
+    [("PracBill is away. Mailchimp is up.", "PracBill"), ("Mailchimp is away.", "Mailchimp"), ("Busy. PracBill", "")],
+)
+def test_the_first_sentence_of_a_reason_tells_which_server_it_is_about(reason: str, side: str) -> None:
+    assert side_of(reason) == side
+
+
+def test_a_run_that_was_given_up_says_what_stays_and_what_to_check() -> None:
+    stopped = "Every retry failed for several minutes, so the sync was stopped."
+    assert given_up_message(run(done=3), "PracBill is away. Try later.") == (
+        f"PracBill is away. {stopped} The changes sent before that stay. "
+        "Check that PracBill works and can be reached, then start the sync again."
+    )
+    assert given_up_message(run(), "The table is busy.") == (
+        f"The table is busy. {stopped} Nothing was sent to Mailchimp."
+    )
+
+
+def test_partly_sent_customers_are_those_sent_and_those_found_unchanged() -> None:
+    assert partly_sent({"partly_sent": 2, "partly_unchanged": 3, "add": 9}) == 5
+    assert partly_sent({}) == 0
