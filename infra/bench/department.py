@@ -28,6 +28,8 @@ from chalicelib.domain.customers import (
     customer_to_document,
     fingerprint,
 )
+from chalicelib.domain.departments import Audience, Connection, Department
+from chalicelib.domain.fieldmap import FieldMap
 from chalicelib.domain.segments.filterable import Filterable, filterable, sample_of
 from chalicelib.domain.segments.rules import Rule, matches
 from chalicelib.domain.segments.validation import check_rules
@@ -50,6 +52,20 @@ _AT_ONCE = 1_000
 # What Mailchimp has made of ten addresses; sharers of one have the same.
 _SUBSCRIBED: Status = "subscribed"
 _STATUSES: tuple[Status | None, ...] = (*[_SUBSCRIBED] * 7, "transactional", "transactional", None)
+
+
+def connected_department(audience_id: str) -> Department:
+    """The department itself, connected to an audience of which nothing is known yet."""
+    return Department(
+        id=DEPARTMENT,
+        name="Bench",
+        timezone=TIMEZONE,
+        country="AU",
+        currency="AUD",
+        address_salt=SALT,
+        connection=Connection("connected", "account-1", "Bench", "us21", "abcd", NOON),
+        audience=Audience(audience_id, "Bench", FieldMap(("FNAME", "LNAME", "COMPANY"), country="AU"), NOON),
+    )
 
 
 def _rules(*rules: tuple[str, str, object]) -> tuple[Rule, ...]:

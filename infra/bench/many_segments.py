@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.bench.department import DEPARTMENT, NOON, SALT, TIMEZONE, BenchDepartment, Person, people
+from infra.bench.department import DEPARTMENT, NOON, BenchDepartment, Person, connected_department, people
 from infra.bench.meters import NoMeter, peak_kilobytes
 from infra.standins.mailchimp import Latency, MailchimpStandIn
 from tests import dynamodb_local
@@ -102,24 +102,9 @@ def _members(customers: int) -> Iterator[Person]:
 
 
 def _connect(service: Any, audience_id: str, segments: int) -> None:
-    from chalicelib.domain.departments import Audience, Connection, Department
-    from chalicelib.domain.fieldmap import FieldMap
     from chalicelib.domain.segments.segment import Segment
 
-    connection = Connection("connected", "account-1", "Bench", "us21", "abcd", NOON)
-    audience = Audience(audience_id, "Bench", FieldMap(("FNAME", "LNAME", "COMPANY"), country="AU"), NOON)
-    service.stores.departments.add(
-        Department(
-            id=DEPARTMENT,
-            name="Bench",
-            timezone=TIMEZONE,
-            country="AU",
-            currency="AUD",
-            address_salt=SALT,
-            connection=connection,
-            audience=audience,
-        )
-    )
+    service.stores.departments.add(connected_department(audience_id))
     for number in range(segments):
         service.stores.segments.add(
             Segment(DEPARTMENT, f"s{number:03d}", _name(number), _rules(number), created_at=NOON, created_by="bench")

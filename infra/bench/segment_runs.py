@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from infra.bench.department import (
     DEPARTMENT,
     NOON,
-    SALT,
     SEGMENTS,
-    TIMEZONE,
     ZONE,
     BenchDepartment,
     Person,
+    connected_department,
     people,
     tags_of,
 )
@@ -97,7 +96,7 @@ class Bench:
 
     def run_phase(self) -> list[Figure]:
         """The segments phase after a thousand changes, and once more without any."""
-        self._connect()
+        self._service.stores.departments.add(connected_department(self._audience_id))
         persons = list(islice(people(self._count), 0, self._count, max(1, self._count // CHANGED)))[:CHANGED]
         self._mirror(persons)
         changed = self._bench.change(persons)
@@ -138,25 +137,6 @@ class Bench:
         ]
 
     # -------------------------------------------------------------------------------------------------------- joining
-
-    def _connect(self) -> None:
-        from chalicelib.domain.departments import Audience, Connection, Department
-        from chalicelib.domain.fieldmap import FieldMap
-
-        connection = Connection("connected", "account-1", "Bench", "us21", "abcd", NOON)
-        audience = Audience(self._audience_id, "Bench", FieldMap(("FNAME", "LNAME", "COMPANY"), country="AU"), NOON)
-        self._service.stores.departments.add(
-            Department(
-                id=DEPARTMENT,
-                name="Bench",
-                timezone=TIMEZONE,
-                country="AU",
-                currency="AUD",
-                address_salt=SALT,
-                connection=connection,
-                audience=audience,
-            )
-        )
 
     def _department(self) -> Department:
         department = self._service.stores.departments.get(DEPARTMENT)
