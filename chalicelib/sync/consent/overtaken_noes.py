@@ -51,8 +51,12 @@ class OvertakenNoes:
                 return known
             return replace(known, status="subscribed", status_at=delivery.subscribed_at)
 
-        for what in ("undoing", "undone"):  # before and after, for a plan that reads the address in between
-            batch = self._members.batch(department.id)
-            batch.mark(states.address_key, what)
-            batch.flush()
-            self._members.change_consent_state(department.id, states.address_key, states.address, subscribed)
+        # Marked before and after, for a plan that reads the address in between.
+        self._mark(department, states.address_key, "undoing")
+        self._members.change_consent_state(department.id, states.address_key, states.address, subscribed)
+        self._mark(department, states.address_key, "undone")
+
+    def _mark(self, department: Department, address_key: str, why: str) -> None:
+        batch = self._members.batch(department.id)
+        batch.mark(address_key, why)
+        batch.flush()
