@@ -153,7 +153,10 @@ class Bench:
         there = [person for person in persons if person.customer.email and person.status]
         rows = [{"email_address": person.customer.email, "status": person.status} for person in there]
         self._mailchimp.control.admin_import(rows, audience_id=self._audience_id)
-        carried = {person.customer.email: tags_of(filterable(person.customer, ZONE)) for person in there}
+        carried: dict[str, set[str]] = {}
+        for person in there:
+            # Sharers of an address: the member carries the tags of each of them.
+            carried.setdefault(person.customer.email, set()).update(tags_of(filterable(person.customer, ZONE)))
         client = self._service.mailchimp_for(self._department(), lambda: _PLENTY)
         for segment_id, rules in SEGMENTS.items():
             made = client.create_static_segment(self._audience_id, f"Segment {segment_id}")
