@@ -84,7 +84,7 @@ class IngestPhase:
             department = self._departments.change(department.id, lambda d: replace(d, replan_all=True))
         unfinished = self._store_pages(run, department, pracbill, remaining)
         if unfinished is None:
-            self._unreadable.recount(department.id, always=run.type == "full")
+            self._unreadable.recount(department.id)
         return unfinished
 
     def _refresh(self, department: Department, pracbill: PracBillClient) -> Department:

@@ -25,10 +25,10 @@ class UnreadableCounts:
         """Note, before customers are stored, that the counts may be wrong from now on."""
         self._departments.change(department_id, lambda known: replace(known, unreadable_may_differ=True))
 
-    def recount(self, department_id: str, *, always: bool) -> None:
-        """Count again, if `always` or where a change is expected."""
+    def recount(self, department_id: str) -> None:
+        """Count again where a change is expected; it costs a reading of all customers."""
         department = self._departments.get(department_id)
-        if department is None or not (always or department.unreadable_may_differ):
+        if department is None or not department.unreadable_may_differ:
             return
         counted = self._counted(department)
         self._departments.change(
