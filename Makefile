@@ -40,7 +40,7 @@ redrive: install ## send the webhook events among the dead letters again (STAGE=
 	@$(RUN) -m infra.local.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE))
 
 # What starts a process or listens on a port is marked `server` and left out; --fast holds the rest to it.
-FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/sync tests/mutants tests/test_words.py tests/test_distribution.py
+FAST := tests/domain tests/api tests/http_client tests/mailchimp tests/pracbill tests/store tests/handlers tests/sync tests/mutants tests/test_words.py tests/test_iteration.py tests/test_distribution.py
 SHUFFLE := $(if $(SEED),--shuffle $(SEED) --hypothesis-seed=$(SEED))
 test-fast: install ## what needs neither a process nor a port (SEED=7: in a random order, the same for the same number)
 	$(RUN) -m pytest -q -n 2 --fast $(FAST) $(SHUFFLE)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -28,6 +29,17 @@ def map_concurrently(work: Callable[[Thing], Result], things: Iterable[Thing]) -
         return [work(thing) for thing in waiting]
     with ThreadPoolExecutor(min(_PARALLEL_CALLS, len(waiting))) as pool:
         return list(pool.map(work, waiting))
+
+
+def map_ahead(work: Callable[[Thing], Result], things: Iterable[Thing], *, ahead: int) -> Iterator[Result]:
+    """The results in order; while one is used, `work` is under way for the next `ahead` things."""
+    with ThreadPoolExecutor(ahead) as pool:
+        iterator = iter(things)
+        coming: deque[Future[Result]] = deque(pool.submit(work, thing) for thing in islice(iterator, ahead))
+        while coming:
+            result = coming.popleft().result()
+            coming.extend(pool.submit(work, thing) for thing in islice(iterator, 1))
+            yield result
 
 
 def prefetch(things: Iterator[Thing]) -> Iterator[Thing]:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
@@ -57,7 +58,7 @@ class Call:
         return self.template.format_map({name: _path_part(text) for name, text in self.ids.items()})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What came back, whatever its status."""
 
@@ -69,6 +70,7 @@ class Answer:
     def is_success(self) -> bool:
         return 200 <= self.status < 300
 
+    @cached_property
     def document(self) -> Any:
         """The body's JSON; None when it is none, as with the HTML that gateways answer."""
         try:
@@ -218,9 +220,9 @@ class HttpCalls:
         self._session.close()
 
     def _transient_error_of(self, answer: Answer) -> TransientError | None:
-        if self._server.only_json and answer.is_success and answer.body.strip() and answer.document() is None:
+        if self._server.only_json and answer.is_success and answer.body.strip() and answer.document is None:
             return unreadable(answer.status)
-        silent = self._server.silent_403 and answer.status == 403 and not isinstance(answer.document(), dict)
+        silent = self._server.silent_403 and answer.status == 403 and not isinstance(answer.document, dict)
         is_page = answer.body.lstrip()[:1] == b"<"
         return transient_error_of(answer.status, answer.headers, silent_403=silent, is_page=is_page)
 

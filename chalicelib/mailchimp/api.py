@@ -106,7 +106,7 @@ def check_success(answer: Answer, *, missing: NotFound | None = None) -> None:
 def object_of(answer: Answer, *, missing: NotFound | None = None) -> dict[str, Any]:
     """The JSON object of a success. Raises what any other answer stands for."""
     check_success(answer, missing=missing)
-    document = answer.document()
+    document = answer.document
     if not isinstance(document, dict):
         raise unreadable()
     return document

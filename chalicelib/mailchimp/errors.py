@@ -49,7 +49,7 @@ class Problem:
 
 def problem_of(answer: Answer) -> Problem:
     """Read an answer leniently: `type` and `instance` may be missing, gateways answer HTML."""
-    document = answer.document()
+    document = answer.document
     fields = document if isinstance(document, dict) else {}
     errors = fields.get("errors")
     return Problem(

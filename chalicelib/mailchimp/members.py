@@ -188,7 +188,7 @@ def _member_answer(answer: Answer, address: str) -> MemberAnswer:
     if answer.status in (400, 405):
         return MemberAnswer("refused", refused=_refused_member(answer, address))
     check_success(answer)
-    document = answer.document()
+    document = answer.document
     return MemberAnswer("done", read_member(document) if isinstance(document, dict) else None)
 
 

@@ -187,7 +187,7 @@ class PracBillClient:
         """The JSON of a success, None when it is none."""
         answer = self._calls.send(call)
         if answer.is_success:
-            return answer.document()
+            return answer.document
         if answer.status in (401, 403):
             raise TokenRefused(answer.status)
         if answer.status == 404:

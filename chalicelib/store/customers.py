@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.customers import customer_id_of
@@ -14,6 +15,7 @@ from chalicelib.domain.segments.filterable import (
     filterable_to_document,
     sample_to_document,
 )
+from chalicelib.iteration import prefetch, slices
 from chalicelib.store.batches import Item, WriteBatch, delete, get_all, put, query
 from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, buckets_of
 from chalicelib.store.customer_keys import item_key as _key
@@ -27,6 +29,7 @@ _KNOWN = (
 )
 # Keys and fingerprints of so many customers are held at a time, whatever the size of the department.
 _KEYS_AT_ONCE = 5000
+_READ_AHEAD = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,13 @@ class CustomerStore:
         return {row.customer_key: row for row in map(CustomerRow, get_all(self._client, self._table, keys))}
 
     def ascending(self, department_id: str, *, after: str = "") -> Iterator[StoredCustomer]:
-        """All stored customers in PracBill's order, from behind `after` on, read in pages.
+        """All stored customers in PracBill's order, from behind `after` on, read in pages and ahead of who asks.
 
         Each bucket is in order by itself; they are merged, so a walk goes on behind any key, stored or not.
         """
         walks = [map(_stored, self._bucket(bucket, after)) for bucket in buckets_of(department_id)]
-        return heapq.merge(*walks, key=lambda stored: stored.customer_key)
+        merged = heapq.merge(*walks, key=lambda stored: stored.customer_key)
+        return chain.from_iterable(prefetch(slices(merged, _READ_AHEAD)))
 
     def is_empty(self, department_id: str) -> bool:
         """Whether no customer is stored."""

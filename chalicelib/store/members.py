@@ -23,7 +23,7 @@ from chalicelib.domain.consent.observations import OutboxEntry
 from chalicelib.domain.customers import Customer, customer_from_document, mail_address
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import AddressState, Arrival
-from chalicelib.iteration import map_concurrently, slices
+from chalicelib.iteration import map_ahead, map_concurrently, slices
 from chalicelib.store import member_keys
 from chalicelib.store.batches import Item, WriteBatch, get_all, query, query_pages
 from chalicelib.store.documents import from_document, to_document
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _PARTS_AT_ONCE = 4
+_PARTS_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,16 @@ class MemberStore:
         """Everything about each of some addresses, in their order."""
         return map_concurrently(lambda key: self.state(department_id, key, audience_id), address_keys)
 
-    def walk(
-        self, department_id: str, audience_id: str, *, start: int = 0
-    ) -> Iterator[tuple[Iterator[AddressState], int]]:
+    def walk(self, department_id: str, audience_id: str, *, start: int = 0) -> Iterator[tuple[list[AddressState], int]]:
         """Everything about each address, part after part from number `start` on; with each the number of the next.
 
-        A part is read as far as one looks, in order of the keys.
+        The parts that follow are read while one is worked on.
         """
-        for number, shard in enumerate(member_keys.SHARDS[start:], start):
-            yield self._states_of(department_id, shard, audience_id), number + 1
+
+        def part(number: int) -> tuple[list[AddressState], int]:
+            return list(self._states_of(department_id, member_keys.SHARDS[number], audience_id)), number + 1
+
+        return map_ahead(part, range(start, len(member_keys.SHARDS)), ahead=_PARTS_AHEAD)
 
     def walk_members(
         self, department_id: str, audience_id: str, *, start: int = 0

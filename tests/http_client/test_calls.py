@@ -40,7 +40,7 @@ def calls(server: ScriptedServer, waiting: Waiting) -> HttpCalls:
 def test_a_call_carries_authorization_query_and_json(calls: HttpCalls, server: ScriptedServer) -> None:
     server.will(Reply(200, {"ok": True}))
     answer = calls.send(Call("POST", "/a/{b}", {"b": "c d"}, {"limit": "5"}, body={"name": "Zoë"}))
-    assert answer.document() == {"ok": True}
+    assert answer.document == {"ok": True}
     (asked,) = server.asked
     assert (asked.method, asked.path, asked.query) == ("POST", "/a/c d", {"limit": "5"})
     assert asked.headers["Authorization"] == "Bearer t-1"
@@ -101,14 +101,14 @@ def test_nothing_of_the_environment_redirects_a_call(
 
 def test_an_answer_that_is_not_json_has_no_document(calls: HttpCalls, server: ScriptedServer) -> None:
     server.will(Reply(200, b"<html>"), Reply(200, b""), Reply(200, b"[" * 100_000))
-    assert [calls.send(READ).document() for _ in range(3)] == [None, None, None]
+    assert [calls.send(READ).document for _ in range(3)] == [None, None, None]
 
 
 def test_passing_faults_are_repeated_until_the_answer_comes(
     calls: HttpCalls, server: ScriptedServer, waiting: Waiting
 ) -> None:
     server.will(Reply(429), Reply(503), HANG_UP, BREAK_OFF, Reply(200, {"id": 1}))
-    assert calls.send(READ).document() == {"id": 1}
+    assert calls.send(READ).document == {"id": 1}
     assert waiting.slept == [0.5, 1.0, 2.0, 4.0]
     assert server.is_through
 

@@ -114,7 +114,7 @@ class PlanPhase:
         A step keeps chunks open in memory only until it ends: the cursor is saved together with the full ones.
         """
         everything = _decides_all(run, department)
-        states = self._every_state if everything else self._marked_states
+        parts = self._every_state(run, department) if everything else prefetch(self._marked_states(run, department))
         writer, number = ChunkWriter.empty(), run.chunks_total
         tally = PlanTally(statuses=self._members.batch(department.id))
         progress = PhaseReporter(self._runs, run, "plan", self._clock)
@@ -124,7 +124,7 @@ class PlanPhase:
                 run.customers_read if run.type == "full" or not everything else department.customer_count
             )
         cursor = ENDED
-        for batch, where in prefetch(states(run, department)):
+        for batch, where in parts:
             for operation in self._decide_batch(run, department, batch, tally):
                 for chunk in writer.add(operation):
                     number = self._put_chunk(run, number, chunk)
@@ -172,7 +172,7 @@ class PlanPhase:
         """Every address, part by part."""
         start = int(run.cursor.get("shard", "0"))
         for states, next_part in self._members.walk(department.id, department.audience_id, start=start):
-            yield list(states), {"shard": str(next_part)}
+            yield states, {"shard": str(next_part)}
 
     def _marked_states(self, run: Run, department: Department) -> Iterator[tuple[list[AddressState], dict[str, str]]]:
         """The marked addresses, some hundred at a time."""

@@ -14,6 +14,7 @@ from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Held, Operation, plan_move
 from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
 from chalicelib.store import batches, member_keys
+from chalicelib.store import members as member_store
 from chalicelib.sync.consent.observations import observation_of
 from chalicelib.sync.runs import plan_phase as deciding
 from infra.standins.mailchimp import Readings
@@ -410,7 +411,7 @@ def test_an_address_that_waited_for_one_that_was_then_decided_otherwise_is_decid
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deciding, "plan_move", decided)
-        patch.setattr(deciding, "prefetch", iter)
+        patch.setattr(member_store, "map_ahead", lambda work, parts, ahead: map(work, parts))
         assert practice.sync("full").counts == {}
     practice.sync()
     assert practice.audience() == {old: "archived", new: "subscribed"}
