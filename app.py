@@ -7,14 +7,16 @@ import: the module is imported on build machines, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response, SQSEvent
 
 from chalicelib import api, bootstrap
 from chalicelib.entrances import functions
 from chalicelib.observability import MetricsMeter, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger()  # gives all loggers of the service one form: JSON lines
 app = Chalice(app_name="pracbill-mailchimp")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import API_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.container import Container
     from chalicelib.contract.services import Services
     from chalicelib.handlers.queue_worker import EventWorker, SyncWorker

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice
 
@@ -13,9 +12,13 @@ from chalicelib.api import audience, connection, customers, logs, openapi, page,
 from chalicelib.api import settings as department_settings
 from chalicelib.api.access import TokenVerifier, token_verifier
 from chalicelib.api.gate import ANY_OTHER_PATH, Gate
-from chalicelib.api.routing import Endpoint
 from chalicelib.config import settings
-from chalicelib.contract.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chalicelib.api.routing import Endpoint
+    from chalicelib.contract.services import Services
 
 PARTS = (
     service.routes,

@@ -15,15 +15,18 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import jwt
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.config import settings
-from chalicelib.contract.common import Access
 from chalicelib.errors import RefuseRequest, RetryLater
 from chalicelib.http_client.addresses import is_protected
+
+if TYPE_CHECKING:
+    from chalicelib.contract.common import Access
 
 AUDIENCE = "pracbill-mailchimp"
 ACCESS_CLAIM = "mailchimp_access"

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
-from chalicelib.contract.common import Page
+if TYPE_CHECKING:
+    from chalicelib.contract.common import Page
 
 _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -29,9 +28,13 @@ from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.consent.rules import OnRemoved, UnknownConsent
 from chalicelib.domain.customers import Address
 from chalicelib.domain.segments.fields import FIELDS, OPERATOR_LABELS
-from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import Definition, check_definition, check_rules, read_name, read_rules
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chalicelib.domain.segments.rules import Rule
 
 LARGEST_BODY = 64 * 1024
 # For the API description; whether a key is one says chalicelib/mailchimp/keys.py, with words that help.

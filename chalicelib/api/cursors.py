@@ -11,13 +11,16 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from chalicelib.contract.common import Page
-from chalicelib.contract.services import Slice
 from chalicelib.errors import FieldError, RefuseRequest, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chalicelib.contract.services import Slice
 
 Item = TypeVar("Item")
 _VERSION = 1

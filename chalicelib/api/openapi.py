@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -15,6 +14,9 @@ from chalicelib.api.bodies import NoBody
 from chalicelib.api.problems import CONTENT_TYPE, TYPE_PREFIX
 from chalicelib.api.queries import DepartmentQuery, NoQuery
 from chalicelib.api.routing import DEPARTMENT_ID, KEY, Endpoint, Need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
@@ -13,6 +13,9 @@ from chalicelib.api.answers import json_response, plain
 from chalicelib.config import MissingSetting
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, StopRun
 from chalicelib.store.faults import is_old_table, passing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:pracbill-mailchimp:problem:"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Annotated, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,6 +21,9 @@ from chalicelib.api.faults import CODE_FORM, CUSTOMER_ID_FORM, Fault, field_erro
 from chalicelib.domain.logs import Direction, LogFilter, LogStatus, LogTrigger, LogType, Outcome
 from chalicelib.domain.moments import parse_exact_moment
 from chalicelib.errors import FieldError, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_LIMIT = 50
 MOST_ITEMS = 100

@@ -7,24 +7,25 @@ subject of the caller's token and belongs into logs and the ledger. A list metho
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from chalicelib.contract.account import (
-    AudienceList,
-    AudienceOverview,
-    ConnectionStatus,
-    Panel,
-    SettingsChanges,
-    SettingsView,
-)
-from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
-from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
-from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
-from chalicelib.domain.audiences import NewAudience
-from chalicelib.domain.limits import Allowance
-from chalicelib.domain.logs import LogFilter
-from chalicelib.domain.segments.rules import Rule
-from chalicelib.domain.segments.validation import Definition
+if TYPE_CHECKING:
+    from chalicelib.contract.account import (
+        AudienceList,
+        AudienceOverview,
+        ConnectionStatus,
+        Panel,
+        SettingsChanges,
+        SettingsView,
+    )
+    from chalicelib.contract.customers import CustomerView, ErasureReceipt, FoundCustomers, Reconciliation
+    from chalicelib.contract.runs import History, LogEntryView, RecordView, RunView
+    from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
+    from chalicelib.domain.audiences import NewAudience
+    from chalicelib.domain.limits import Allowance
+    from chalicelib.domain.logs import LogFilter
+    from chalicelib.domain.segments.rules import Rule
+    from chalicelib.domain.segments.validation import Definition
 
 Item = TypeVar("Item")
 # The items of one page, newest first, and the key to continue after; None when there is no more. The key comes back

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.customers import mail_address
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 # Plain addresses, which nearly all are: letters, digits and a few signs, no part longer than the standards allow. What
 # this takes the library takes too (a test holds one against the other); it spares most customers of a sync the library.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from chalicelib.domain.departments import BrakeLimits
-from chalicelib.domain.runs import Run
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import BrakeLimits
+    from chalicelib.domain.runs import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.compact_json import to_json
 from chalicelib.domain.countries import country_code
-from chalicelib.domain.customers import Address, Customer
+
+if TYPE_CHECKING:
+    from chalicelib.domain.customers import Address, Customer
 
 MergeValue = str | dict[str, str]
 MergeValues = dict[str, MergeValue]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.departments import (
     Connection,
@@ -15,7 +15,11 @@ from chalicelib.domain.departments import (
     Unreadable,
 )
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.runs import Run, RunType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from chalicelib.domain.runs import Run, RunType
 
 # A department on schedule that has not been synced for this long has a problem that no log entry may tell of.
 OVERDUE_AFTER = timedelta(hours=24)

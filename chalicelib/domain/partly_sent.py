@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.fieldmap import WANTED_FIELDS, LeftOut
 from chalicelib.domain.hold_reasons import Explanation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The outcome of a record, and the name of the count.
 PARTLY_SENT: Final = "partly_sent"

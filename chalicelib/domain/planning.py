@@ -6,18 +6,21 @@ Nothing here sends anything. `plan_address` answers for one address, `rename_of`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.compact_json import to_json
 from chalicelib.domain.consent.members import AddressCustomers, Member, PushRefusal, Status
 from chalicelib.domain.consent.rules import Act, ConsentPolicy, PracBillConsent, Verdict, decide, decide_removed
-from chalicelib.domain.departments import Audience
 from chalicelib.domain.fieldmap import FieldMap, LeftOut, MergeValues, Prepared, prepare, values_fingerprint
 from chalicelib.domain.logs import MOST_NAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from chalicelib.domain.departments import Audience
 
 Action = Literal["add", "update", "subscribe", "unsubscribe", "ask", "archive", "rename"]
 # Mailchimp takes them in one bulk call; the others are single calls.

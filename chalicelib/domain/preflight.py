@@ -7,12 +7,16 @@ bind Mailchimp's own forms, `subscribed` sent by an API client asks nobody for c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.departments import Finding
 from chalicelib.domain.fieldmap import WANTED_FIELDS, FieldMap, WantedField
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.domain.audiences import MergeField
 
 # Findings about webhooks, which a look at the fields does not renew.
 WEBHOOK_CODES = frozenset({"webhook_missing", "foreign_webhooks", "audience_shared"})

@@ -6,22 +6,25 @@ anything: sync/runs/apply_phase.py does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.consent.members import ConsentState, Member, PushRefusal, Status
 from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.fieldmap import LeftOut
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import LedgerEntry, Record
 from chalicelib.domain.partly_sent import PARTLY_SENT, explain_partly_sent
 from chalicelib.domain.planning import Held, Operation, opt_out_time
 from chalicelib.domain.pushed_members import pushed_print
 from chalicelib.domain.refusals import Refusal, our_field, refusal
-from chalicelib.domain.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.domain.fieldmap import LeftOut
+    from chalicelib.domain.runs import Run
 
 # Refusals by which Mailchimp tells of an opt-out that we did not know.
 CONSENT_REFUSALS = frozenset({"compliance_state", "previously_unsubscribed", "forgotten"})

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
-from datetime import datetime
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import Status
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from chalicelib.domain.consent.members import Status
 
 # Of two members of a million one is taken for another once in 18 million departments.
 _BYTES = 8

@@ -9,12 +9,14 @@ answers that integrations recorded between 2016 and 2026.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.fieldmap import WANTED_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MASK = "(address)"
 _LONGEST_WORDS = 300

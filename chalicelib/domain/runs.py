@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from chalicelib.domain.logs import LogTrigger, LogType
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.domain.logs import LogTrigger, LogType
 
 RunType = Literal["incremental", "full", "segments"]
 Trigger = Literal["manual", "schedule", "retry", "selection", "segment_edit"]

@@ -7,7 +7,10 @@ was not may be taken for seen: once in 40 million for an audience of 100,000, on
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _BITS = 1 << 24
 _BITS_A_KEY = 5

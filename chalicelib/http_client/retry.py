@@ -8,10 +8,13 @@ whole step back later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 # A call that is given less than this is not worth starting.
 SHORTEST_CALL_SECONDS = 2.0

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.consent.members import Status
@@ -17,7 +17,9 @@ from chalicelib.domain.customers import mail_address
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.refusals import FAILING_CALL
 from chalicelib.domain.texts import text_of
-from chalicelib.http_client.calls import FailedAlike
+
+if TYPE_CHECKING:
+    from chalicelib.http_client.calls import FailedAlike
 
 Document = Mapping[str, Any]
 _STATUSES: Mapping[str, Status] = {status: status for status in get_args(Status)}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import Answer, Call, ClientOptions, HttpCalls, Server
 from chalicelib.mailchimp.answers import Document, objects, total_items
 from chalicelib.mailchimp.errors import NotFound, explain_fault, raise_refusal, unreadable
-from chalicelib.mailchimp.keys import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from chalicelib.mailchimp.keys import ApiKey
 
 # Mailchimp's page size is 10 unless asked for, and at most 1000.
 PAGE_SIZE = 1000

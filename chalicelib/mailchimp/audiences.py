@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib.domain.audiences import MergeField, NewAudience
+from typing import TYPE_CHECKING
+
 from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
     Account,
@@ -17,6 +18,9 @@ from chalicelib.mailchimp.answers import (
 )
 from chalicelib.mailchimp.api import Resource, object_of
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted, PlanLimitReached, problem_of, refused_request
+
+if TYPE_CHECKING:
+    from chalicelib.domain.audiences import MergeField, NewAudience
 
 
 class AudienceCalls(Resource):

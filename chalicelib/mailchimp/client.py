@@ -6,16 +6,18 @@ documentation and contract (3.0.91) unless said otherwise.
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from chalicelib.http_client.calls import ClientOptions
 from chalicelib.mailchimp.api import MailchimpApi
 from chalicelib.mailchimp.audiences import AudienceCalls
-from chalicelib.mailchimp.keys import ApiKey
 from chalicelib.mailchimp.members import MemberCalls
 from chalicelib.mailchimp.push import PushCalls
 from chalicelib.mailchimp.segments import SegmentCalls
 from chalicelib.mailchimp.webhooks import WebhookCalls
+
+if TYPE_CHECKING:
+    from chalicelib.http_client.calls import ClientOptions
+    from chalicelib.mailchimp.keys import ApiKey
 
 
 class MailchimpClient(AudienceCalls, MemberCalls, PushCalls, SegmentCalls, WebhookCalls):

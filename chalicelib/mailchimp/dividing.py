@@ -8,13 +8,15 @@ bounded number of calls is made, nobody is blamed, and the whole comes again lat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.errors import ItemError, WholeCallRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Item = TypeVar("Item")
 Got = TypeVar("Got")

@@ -21,13 +21,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from chalicelib.domain.texts import text_of
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, ServiceError, StopRun
 from chalicelib.http_client import retry
 from chalicelib.http_client.calls import Answer, FailedAlike
-from chalicelib.http_client.retry import TransientError
+
+if TYPE_CHECKING:
+    from chalicelib.http_client.retry import TransientError
 
 _ITEM = re.compile(r"members\.item:(\d+)\b\.?(.*)")
 

@@ -13,12 +13,15 @@ rows were passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.errors import UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _SECOND = timedelta(seconds=1)
 # Re-reading a block of one second brings nothing new for as many pages as the block is long.

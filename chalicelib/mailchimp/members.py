@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from chalicelib.domain.consent.members import Status
 from chalicelib.domain.customers import address_in_letters, mail_address
 from chalicelib.http_client.calls import Answer, Call
 from chalicelib.mailchimp.answers import (
@@ -24,6 +22,11 @@ from chalicelib.mailchimp.answers import (
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, PAGE_SIZE, Resource, check_success, object_of
 from chalicelib.mailchimp.errors import AudienceGone, problem_of
 from chalicelib.mailchimp.feed import FeedPage, changed_members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from chalicelib.domain.consent.members import Status
 
 _ONE = "/lists/{audience}/members/{member}"
 _LISTED_FIELDS = ",".join(

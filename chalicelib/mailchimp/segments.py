@@ -6,8 +6,8 @@ Mailchimp's rules for the batch call (500 each way, which addresses it passes ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.customers import mail_address
 from chalicelib.http_client.calls import Answer, Call, FailedAlike
@@ -23,6 +23,9 @@ from chalicelib.mailchimp.errors import (
     refused_request,
     refused_whole,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 MOST_MEMBERS_A_CALL = 500
 _MEMBER_FIELDS = "members.id,members.contact_id,members.email_address,members.status,members.last_changed,total_items"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 from urllib.parse import parse_qsl
 
 from chalicelib.domain.customers import mail_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EventType = Literal["subscribe", "unsubscribe", "profile", "cleaned", "upemail"]
 

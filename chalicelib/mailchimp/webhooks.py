@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from chalicelib.http_client.calls import Call
 from chalicelib.mailchimp.answers import Webhook, objects, read_webhook
 from chalicelib.mailchimp.api import Resource, check_success, object_of
 from chalicelib.mailchimp.errors import AudienceGone, problem_of, refused_webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EVENTS = ("subscribe", "unsubscribe", "profile", "cleaned", "upemail", "campaign")
 

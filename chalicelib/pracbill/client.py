@@ -7,10 +7,9 @@ stops the run before anything is concluded from it; a single unusable record doe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.customers import (
@@ -38,6 +37,9 @@ from chalicelib.pracbill.errors import (
     explain_fault,
 )
 from chalicelib.pracbill.pages import ChangeOrder, IdOrder, next_mark, object_of, page_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PAGE_SIZE = 500
 MOST_CHANGES_A_CALL = 500

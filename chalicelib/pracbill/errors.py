@@ -11,9 +11,12 @@ StopRun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chalicelib.errors import StopRun
-from chalicelib.http_client.retry import TransientError
+
+if TYPE_CHECKING:
+    from chalicelib.http_client.retry import TransientError
 
 
 class DepartmentUnknown(StopRun):

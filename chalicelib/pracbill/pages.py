@@ -6,12 +6,14 @@ everything by bytes between the kinds; one list must keep to one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.moments import parse_moment
 from chalicelib.pracbill.errors import ContractViolation, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class IdOrder:

@@ -17,12 +17,10 @@ it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.iteration import map_concurrently
@@ -44,7 +42,11 @@ from chalicelib.store.packed_statuses import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.domain.address_status import AddressStatus
 
 _HEAD = "head"
 

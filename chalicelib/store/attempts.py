@@ -6,10 +6,13 @@ They lie in the table of webhook events, under a key of their own: `{department_
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.store.models import EventItem
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 
 class AttemptStore:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import RetryLater
 from chalicelib.iteration import map_concurrently, slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]  # DynamoDB's wire form: {"name": {"S": "value"}}

@@ -8,7 +8,6 @@ read side by side and steps of runs one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,8 @@ from chalicelib.store.batches import Item, query_pages
 from chalicelib.store.customer_keys import BUCKET_COUNT, HASH_KEY, RANGE_KEY, bucket_number, buckets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # Requests under way at once. An SDK client keeps 10 connections, and a page is at most 1 MB: memory stays flat.

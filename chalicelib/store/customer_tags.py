@@ -7,17 +7,19 @@ taken from both, and whom Mailchimp passed over is not sent again and again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.store.batches import Item
 from chalicelib.store.customer_keys import item_key
-from chalicelib.store.customer_reading import CustomerRow
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.store.batches import Item
+    from chalicelib.store.customer_reading import CustomerRow
 
 # Behind the code of a customer who is tried again, since it was edited.
 TRIED_AGAIN = ":again"

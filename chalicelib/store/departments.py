@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.departments import Department
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import DepartmentItem
 from chalicelib.store.versions import LastRead, change_document, is_saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class DepartmentStore:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +18,8 @@ from chalicelib.store.models import LedgerItem, LogItem
 from chalicelib.store.record_reading import PROBLEMS, WELL, RecordReading, buckets_of, problem_key, record_item_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Value = TypeVar("Value")

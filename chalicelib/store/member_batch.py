@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.address_status import AddressStatus
-from chalicelib.domain.consent.members import DeliveryState
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.planning import Arrival
 from chalicelib.store.address_status import put_address_statuses, put_end_of_plan
 from chalicelib.store.batches import Item, WriteBatch, delete, put
 from chalicelib.store.documents import to_document
 from chalicelib.store.member_keys import address_item, list_item
 from chalicelib.store.tag_rechecks import NO_ADDRESS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.address_status import AddressStatus
+    from chalicelib.domain.consent.members import DeliveryState
+    from chalicelib.domain.planning import Arrival
 
 
 class MemberBatch:

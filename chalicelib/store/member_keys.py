@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.store.batches import Item
+if TYPE_CHECKING:
+    from chalicelib.store.batches import Item
 
 # Addresses are spread by the first two digits of their key: even load, and a read of one address stays small.
 SHARDS = tuple(f"{number:02x}" for number in range(256))

@@ -13,7 +13,6 @@ one entry an address. `batch` collects writes about many addresses (store/member
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,8 @@ from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, address_item, entri
 from chalicelib.store.versions import until_written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _PARTS_AT_ONCE = 4

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.address_status import REASONS, AddressStatus
-from chalicelib.domain.consent.members import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.domain.consent.members import Status
 
 # Stored as places in these lists, three bits and four: new ones are added at the end.
 STATUSES: Final[tuple[Status, ...]] = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.moments import moment_text
@@ -11,6 +9,9 @@ from chalicelib.domain.pushed_members import PushedMembers
 from chalicelib.store.batches import Item, put, query, write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 

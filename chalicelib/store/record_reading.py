@@ -7,7 +7,6 @@ buckets would cost more calls of every page, also of an empty one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,8 @@ from chalicelib.store.documents import from_document
 from chalicelib.store.models import LogItem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BUCKET_COUNT: Final = 4

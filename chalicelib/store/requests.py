@@ -5,14 +5,17 @@ They lie in the table of webhook events, under a key of their own: `{department_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pynamodb.exceptions import PutError
 
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import RequestItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)

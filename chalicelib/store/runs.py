@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
@@ -16,6 +16,9 @@ from chalicelib.store import models
 from chalicelib.store.documents import from_document, from_list, to_document, to_short_list
 from chalicelib.store.models import ChunkItem, PhaseItem, RunItem
 from chalicelib.store.versions import LastRead, change_document, until_written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_ATTEMPTS = 50
 _PHASE = "phase#"

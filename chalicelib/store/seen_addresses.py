@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.seen_addresses import PARTS, SeenAddresses
 from chalicelib.store.batches import Item, get_all, put, write_all
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 

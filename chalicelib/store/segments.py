@@ -7,7 +7,7 @@ moment cannot both get it. A segment that is being deleted has given its name ba
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
@@ -18,6 +18,9 @@ from chalicelib.store import models
 from chalicelib.store.documents import from_document, to_document
 from chalicelib.store.models import SegmentItem
 from chalicelib.store.versions import change_document, is_saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Segments' ids begin with it, claims of names with something else.
 ID_PREFIX = "s"

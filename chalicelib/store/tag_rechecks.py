@@ -7,7 +7,6 @@ too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from chalicelib.store.batches import Item, delete, query, write_all
 from chalicelib.store.member_keys import ADDRESS_KEY_LENGTH, entries_in, list_item
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # In the place of the address of a customer who has none.

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.account import AudienceOverview, ConnectionStatus, Panel
-from chalicelib.contract.segments import SegmentView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
 from chalicelib.domain.health import health
 from chalicelib.domain.logs import LogFilter
-from chalicelib.store.departments import DepartmentStore
 from chalicelib.sync.account.audiences import overview_of
 from chalicelib.sync.account.connection_panel import status_of
-from chalicelib.sync.account.schedule import Schedule
 from chalicelib.sync.account.settings import settings_view
-from chalicelib.sync.runs.runs import Runs
-from chalicelib.sync.runs.sync_logs import Logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from chalicelib.contract.segments import SegmentView
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.schedule import Schedule
+    from chalicelib.sync.runs.runs import Runs
+    from chalicelib.sync.runs.sync_logs import Logs
 
 # The rest is one page of the Sync Logs away.
 LOG_ENTRIES = 20

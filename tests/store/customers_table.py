@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from mypy_boto3_dynamodb import DynamoDBClient
 
 from chalicelib.domain.customers import Customer, customer_key
 from chalicelib.domain.segments.filterable import Filterable, sample_of
@@ -17,9 +17,6 @@ from chalicelib.store.customer_keys import HASH_KEY, RANGE_KEY
 from chalicelib.store.customer_reading import MAX_CONCURRENCY, CustomerReader
 from chalicelib.store.customers import CustomerStore, StoredCustomer
 from chalicelib.store.wire import pass_items_through
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 TABLE = "customers"
 

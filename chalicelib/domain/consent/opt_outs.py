@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import OptOut
-from chalicelib.domain.planning import AddressState, Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.planning import AddressState, Arrival
 
 
 def newest_opt_out(known: OptOut | None, told: OptOut) -> OptOut:

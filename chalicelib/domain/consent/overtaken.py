@@ -9,10 +9,13 @@ it back in those same seconds is not to be known, so the choice is the one that 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
 from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.logs import Route
+
+if TYPE_CHECKING:
+    from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
+    from chalicelib.domain.logs import Route
 
 # Between a run's pull and the end of a chunk that had to be delivered more than once; an older no was listed or pulled.
 _LONGEST_BEFORE_PUSH = timedelta(days=1)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.moments import read_time
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 # Longer texts are no times; the longest honest one (nanoseconds, offset) has 35 characters.
 _LONGEST_MOMENT = 40

@@ -12,12 +12,15 @@ import unicodedata
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.compact_json import from_json, to_json
-from chalicelib.domain.customers import Customer
 from chalicelib.domain.segments.calendar import day_of
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from chalicelib.domain.customers import Customer
 
 # Far above any real text. A rule's value has at most 255 characters, 765 when case-folded (one character can become
 # three), so a cut text can never equal one; and a customer stays far below DynamoDB's 400 KB however long its texts.

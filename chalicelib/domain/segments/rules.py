@@ -6,15 +6,17 @@ second reading of docs/segments.md that was written apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.segments.calendar import start_of_last_days, start_of_last_months
 from chalicelib.domain.segments.fields import FIELDS, Field
 from chalicelib.domain.segments.filterable import NUMBER_DIGITS, Filterable, comparable_text, number_of, plain_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
 
 # A fraction is kept as its decimal text: 0.1 stays 0.1.
 RuleValue = str | int | None

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import Status
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.validation import name_key
+
+if TYPE_CHECKING:
+    from chalicelib.domain.consent.members import Status
 
 # Each segment is asked for by every sync; far more than anybody needs.
 MOST_SEGMENTS = 100

@@ -8,9 +8,9 @@ holds, so that it sends again what the change made wrong, and nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.audiences import MergeField
 from chalicelib.domain.departments import Audience, AudienceStatus, Department
@@ -25,14 +25,18 @@ from chalicelib.domain.preflight import (
     findings_after_look,
     missing_fields,
 )
-from chalicelib.domain.runs import Run
 from chalicelib.errors import RefuseRequest
-from chalicelib.mailchimp.answers import Audience as RemoteAudience
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
-from chalicelib.sync.ports import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.runs import Run
+    from chalicelib.mailchimp.answers import Audience as RemoteAudience
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LogStore
+    from chalicelib.sync.ports import Clock
 
 logger = logging.getLogger("pracbill-mailchimp.fields")
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.departments import Audience, AudienceStatus, Department, Finding
 from chalicelib.domain.health import AUDIENCE_GONE, MAILCHIMP_AWAY
 from chalicelib.errors import KeyRejected, ServiceError
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.credentials import LinkedAccounts, OpenMailchimp
 
 # Panels are drawn again and again while a sync runs, and syncs need the account's connections themselves.
 REMEMBERED_FOR = timedelta(minutes=1)

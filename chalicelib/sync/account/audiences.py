@@ -10,33 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.account import AudienceList, AudienceOverview, AudienceSummary
-from chalicelib.contract.runs import RunView
-from chalicelib.domain.audiences import NewAudience
 from chalicelib.domain.departments import Audience, Department, Finding
 from chalicelib.domain.health import health
 from chalicelib.domain.preflight import PreFlight, check_audience, differ
 from chalicelib.domain.segments.validation import name_key
 from chalicelib.errors import FieldError, RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.http_client.calls import UncertainCreation
-from chalicelib.mailchimp.answers import Audience as RemoteAudience
-from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, PlanLimitReached, RequestRefused
-from chalicelib.store.departments import DepartmentStore
 from chalicelib.store.requests import KeptRequest, RequestStore
 from chalicelib.sync.account.audience_fields import CompletedFields, create_missing, traits_of, with_look
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.connection_panel import RunCalls
 from chalicelib.sync.account.connections import for_another_audience
 from chalicelib.sync.account.credentials import LinkedAccount, LinkedAccounts, not_connected
-from chalicelib.sync.account.webhook_registration import WebhookRegistration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from chalicelib.contract.runs import RunView
+    from chalicelib.domain.audiences import NewAudience
+    from chalicelib.mailchimp.answers import Audience as RemoteAudience
+    from chalicelib.mailchimp.answers import Audiences as RemoteAudiences
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.audience_status import AudienceStatusCache
+    from chalicelib.sync.account.connection_panel import RunCalls
+    from chalicelib.sync.account.webhook_registration import WebhookRegistration
 
 # API Gateway answers for us after 29 seconds, and the function of the routes ends soon after.
 _LONGEST_REQUEST = timedelta(seconds=60)

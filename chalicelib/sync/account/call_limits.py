@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.limits import WINDOW_SECONDS, Allowance
 from chalicelib.errors import RefuseRequest
-from chalicelib.store.call_counts import CallCounts
-from chalicelib.sync.ports import Clock
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from chalicelib.store.call_counts import CallCounts
+    from chalicelib.sync.ports import Clock
 
 # Refusals that a process remembers at once; each saves the write that would refuse again.
 _MOST_REMEMBERED = 1_000

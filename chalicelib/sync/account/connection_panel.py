@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.account import AudienceSummary, ConnectionStatus
 from chalicelib.contract.runs import RunView
 from chalicelib.domain.departments import Audience, Department, Finding
 from chalicelib.domain.health import health, worst_first
 from chalicelib.domain.runs import Run
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.account.schedule import Schedule
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.sync.account.audience_status import AudienceStatusCache
+    from chalicelib.sync.account.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

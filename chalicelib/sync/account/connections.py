@@ -11,26 +11,30 @@ The order of writes lets a crash between any two of them do no harm:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
+from typing import TYPE_CHECKING
 
-from chalicelib.contract.account import ConnectionStatus
 from chalicelib.domain.departments import Connection, Department
 from chalicelib.domain.health import HOOK_LEFT_BEHIND
 from chalicelib.errors import FieldError, KeyRejected, RefuseRequest, RetryLater, bad_input, conflict
-from chalicelib.mailchimp.answers import Account
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, NotPermitted
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
-from chalicelib.store.attempts import AttemptStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.connection_panel import ConnectionPanel
-from chalicelib.sync.account.credentials import LinkedAccounts
-from chalicelib.sync.account.registration import Registration
 from chalicelib.sync.account.webhook_registration import WebhookRegistration, without_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.contract.account import ConnectionStatus
+    from chalicelib.mailchimp.answers import Account
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.attempts import AttemptStore
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.connection_panel import ConnectionPanel
+    from chalicelib.sync.account.credentials import LinkedAccounts
+    from chalicelib.sync.account.registration import Registration
 
 logger = logging.getLogger("pracbill-mailchimp.connect")
 

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from chalicelib.domain.departments import Connection, ConnectionState, Department
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, conflict
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.keys import ApiKey, parse_api_key
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.secret_store import SecretStore
+
+if TYPE_CHECKING:
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.secret_store import SecretStore
 
 logger = logging.getLogger("pracbill-mailchimp.accounts")
 

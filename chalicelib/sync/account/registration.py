@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.departments import Department
 from chalicelib.errors import not_found
-from chalicelib.pracbill.client import PracBillClient
 from chalicelib.pracbill.errors import DepartmentUnknown
-from chalicelib.store.departments import DepartmentStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.pracbill.client import PracBillClient
+    from chalicelib.store.departments import DepartmentStore
 
 _SALT_BYTES = 16
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.departments import Department
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.schedule import Firing, next_firing
-from chalicelib.store.schedule import ScheduleStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.schedule import ScheduleStore
 
 
 class Schedule:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.contract.account import SettingsChanges, SettingsView
 from chalicelib.domain.departments import Department
 from chalicelib.domain.departments import DepartmentSettings as Choices
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.account.registration import Registration
+
+if TYPE_CHECKING:
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.account.registration import Registration
 
 logger = logging.getLogger("pracbill-mailchimp.settings")
 

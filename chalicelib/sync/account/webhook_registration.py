@@ -14,23 +14,27 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from chalicelib.domain.departments import Audience, Department, Finding
 from chalicelib.domain.health import webhook_missing, with_hook_finding
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.errors import KeyRejected, RetryLater, ServiceError, StopRun
 from chalicelib.http_client.addresses import is_plain_http
-from chalicelib.mailchimp.answers import Webhook
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import AudienceGone, WebhookRefused
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.hook_records import HookRecordStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from chalicelib.domain.departments import Audience, Department, Finding
+    from chalicelib.mailchimp.answers import Webhook
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.hook_records import HookRecordStore
 
 logger = logging.getLogger("pracbill-mailchimp.hooks")
 

@@ -7,20 +7,24 @@ unsubscribed under the new address, which PracBill would not know.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import OptOut
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.consent.opt_outs import no_of_a_contact
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import Route
 from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.members import MemberStore
 from chalicelib.sync.consent.observations import Observations, observation_of
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from chalicelib.domain.consent.members import OptOut
+    from chalicelib.domain.departments import Department
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.members import MemberStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ being erased, and the customer, by whom the address is found, goes last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.config import API_SECONDS
 from chalicelib.contract.customers import ErasureReceipt
@@ -19,15 +18,20 @@ from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.consent.members import ConsentState, OptOut
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import address_key, customer_key, mail_address
-from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry, LogEntry
-from chalicelib.domain.planning import AddressState
 from chalicelib.errors import FieldError, bad_input, conflict, not_found
-from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.sync.ports import Clock, MailchimpFor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.planning import AddressState
+    from chalicelib.store.customers import CustomerStore, StoredCustomer
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LedgerStore, LogStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.sync.ports import Clock, MailchimpFor
 
 
 class Erasure:

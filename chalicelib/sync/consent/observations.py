@@ -9,21 +9,25 @@ A repeat writes the same again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, with_values_held
 from chalicelib.domain.consent.observations import Observation, ObservationResult, apply_observation
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department
-from chalicelib.domain.logs import Route
 from chalicelib.domain.moments import moment_text
-from chalicelib.domain.planning import Operation
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.mailchimp.answers import RemoteMember
-from chalicelib.store.logs import LedgerStore
 from chalicelib.store.members import MemberStates, MemberStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.logs import Route
+    from chalicelib.domain.planning import Operation
+    from chalicelib.mailchimp.answers import RemoteMember
+    from chalicelib.store.logs import LedgerStore
 
 _OBSERVATIONS_AT_ONCE = 1000
 _STATES_A_TRANSACTION = 100  # what DynamoDB takes

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import ConsentState, OptOut
-from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.consent.overtaken import is_subscribed_through_us, observation_of_overtaken, overtaken_no
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.departments import Department
-from chalicelib.domain.logs import Route
-from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.sync.consent.observations import Observations
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
+    from chalicelib.domain.consent.members import ConsentState, OptOut
+    from chalicelib.domain.consent.observations import Observation
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.logs import Route
+    from chalicelib.store.members import MemberStates, MemberStore
+    from chalicelib.sync.consent.observations import Observations
 
 
 class OvertakenNoes:

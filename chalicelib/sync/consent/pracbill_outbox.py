@@ -6,21 +6,25 @@ confirmed is sent again: sending twice changes nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut
 from chalicelib.domain.consent.observations import OutboxEntry, OutboxResult
 from chalicelib.domain.customers import address_in_letters, mail_address
 from chalicelib.domain.departments import Department, OutboxBacklog
-from chalicelib.domain.planning import AddressState
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.iteration import map_concurrently, slices
 from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.members import MemberStore
-from chalicelib.sync.ports import Clock, PracBillFor, Remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut
+    from chalicelib.domain.planning import AddressState
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.sync.ports import Clock, PracBillFor, Remaining
 
 # Finding one change among 500 that PracBill refuses takes ten refused calls.
 _MOST_REFUSED_CALLS = 30

@@ -8,7 +8,6 @@ applied once all is written and PracBill is told, so whatever fails in between c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +26,8 @@ from chalicelib.sync.consent.observations import Observations, gone, observation
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.domain.departments import Audience, Department, OutboxBacklog
     from chalicelib.mailchimp.client import MailchimpClient
     from chalicelib.store.stores import Stores

@@ -5,10 +5,9 @@ Both answers ask the same pure functions as the plan does, so they cannot tell a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.config import API_SECONDS
@@ -24,27 +23,32 @@ from chalicelib.contract.customers import (
     SegmentVerdict,
 )
 from chalicelib.domain.address_status import REASONS
-from chalicelib.domain.consent.members import AddressCustomers, Member, Status
 from chalicelib.domain.customers import customer_key
-from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.hold_reasons import HELD, Explanation, explanation
-from chalicelib.domain.logs import LedgerEntry
 from chalicelib.domain.partly_sent import explain_partly_sent
 from chalicelib.domain.planning import Action, AddressState, Held, plan_address
 from chalicelib.domain.refusals import mask_addresses, refusal
-from chalicelib.domain.segments.filterable import Filterable
 from chalicelib.domain.segments.rules import explain
-from chalicelib.domain.segments.segment import Segment
 from chalicelib.errors import conflict, not_found
-from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
-from chalicelib.store.customers import CustomerStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LedgerStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.tag_rechecks import TagRecheckStore
-from chalicelib.sync.consent.erasure import Erasure
-from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 from chalicelib.sync.segments.address_looks import address_status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.consent.members import AddressCustomers, Member, Status
+    from chalicelib.domain.departments import Audience, Department
+    from chalicelib.domain.logs import LedgerEntry
+    from chalicelib.domain.segments.filterable import Filterable
+    from chalicelib.domain.segments.segment import Segment
+    from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
+    from chalicelib.store.customers import CustomerStore
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LedgerStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.tag_rechecks import TagRecheckStore
+    from chalicelib.sync.consent.erasure import Erasure
+    from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
 
 _MEMBER_WORDS: dict[Status, str] = {
     "subscribed": "In the audience and subscribed.",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.customers import FoundCustomer, FoundCustomers
 from chalicelib.domain.addresses import usable_address
 from chalicelib.domain.customers import address_key, customer_key
-from chalicelib.domain.departments import Department
 from chalicelib.domain.segments.filterable import Sample, comparable_text, search_text
-from chalicelib.store.customers import CustomerStore
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.members import MemberStore
-from chalicelib.sync.ports import ReaderFor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.customers import CustomerStore
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.sync.ports import ReaderFor
 
 MOST_FOUND = 20
 # Somebody waits, letter by letter; a department of 100,000 is read in about one second.

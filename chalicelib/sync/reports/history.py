@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.contract.runs import History, HistoryDay
-from chalicelib.domain.logs import Moment
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
-from chalicelib.sync.ports import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chalicelib.domain.logs import Moment
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LogStore
+    from chalicelib.sync.ports import Clock
 
 
 class Histories:

@@ -7,23 +7,27 @@ counted in its run, in a transaction that happens once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.departments import Department
 from chalicelib.domain.partly_sent import PARTLY_SENT
 from chalicelib.domain.planning import Operation, sendable
 from chalicelib.domain.push_results import PushResult, already_done, counted_as, refused_already, still_right
-from chalicelib.domain.runs import Run
-from chalicelib.store.members import MemberStore
-from chalicelib.store.queue import SyncQueue
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
-from chalicelib.sync.runs.chunk_calls import ChunkCalls
-from chalicelib.sync.runs.chunk_results import ChunkResults
 from chalicelib.sync.runs.lanes import lane_messages
 from chalicelib.sync.runs.sending import Known, Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.queue import SyncQueue
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock, MailchimpFor, Meter, Remaining
+    from chalicelib.sync.runs.chunk_calls import ChunkCalls
+    from chalicelib.sync.runs.chunk_results import ChunkResults
 
 
 class ApplyPhase:

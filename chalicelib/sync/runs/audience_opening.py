@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
-from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.sync.account.audience_fields import AudienceFields
-from chalicelib.sync.account.webhook_registration import WebhookRegistration
-from chalicelib.sync.ports import MailchimpFor, Remaining
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.sync.account.audience_fields import AudienceFields
+    from chalicelib.sync.account.webhook_registration import WebhookRegistration
+    from chalicelib.sync.ports import MailchimpFor, Remaining
 
 
 class AudienceOpener:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.domain.brake import BrakeReason, brake_reason, planned_additions, planned_removals
 from chalicelib.domain.consent.members import TAGGABLE
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
-from chalicelib.store.address_status import AddressStatusStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.tag_rechecks import TagRecheckStore
-from chalicelib.sync.ports import MailchimpFor, Remaining
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.address_status import AddressStatusStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.tag_rechecks import TagRecheckStore
+    from chalicelib.sync.ports import MailchimpFor, Remaining
 
 # Beyond so many addresses nobody is looked for who came back: staff decide then anyway.
 _MOST_LOOKED_AT = 2_000

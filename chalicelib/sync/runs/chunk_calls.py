@@ -6,11 +6,9 @@ contact) is somebody else's doing, in the moments since the pull: it is kept apa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import Member
-from chalicelib.domain.departments import Department
 from chalicelib.domain.fieldmap import WANTED_FIELDS, values_fingerprint
 from chalicelib.domain.planning import Operation, lacks_state, without_value
 from chalicelib.domain.push_results import (
@@ -22,16 +20,22 @@ from chalicelib.domain.push_results import (
     told_apart,
 )
 from chalicelib.domain.refusals import Refusal, classify, refusal, wants_complete_address
-from chalicelib.domain.runs import Run
 from chalicelib.errors import RetryLater
-from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
-from chalicelib.sync.account.audience_fields import AudienceFields
-from chalicelib.sync.consent.address_changes import AddressChanges
-from chalicelib.sync.ports import Clock
 from chalicelib.sync.runs.moved_contacts import MovedContacts
-from chalicelib.sync.runs.sending import Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.consent.members import Member
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.http_client.calls import FailedAlike
+    from chalicelib.sync.account.audience_fields import AudienceFields
+    from chalicelib.sync.consent.address_changes import AddressChanges
+    from chalicelib.sync.ports import Clock
+    from chalicelib.sync.runs.sending import Sending
 
 # The halves of a refused bulk call take their time as well.
 SECONDS_FOR_A_BULK_CALL = 60.0

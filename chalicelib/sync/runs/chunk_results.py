@@ -6,14 +6,12 @@ not so, and a repeat writes the same again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member
-from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LogEntry
-from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
     PushResult,
@@ -30,20 +28,26 @@ from chalicelib.domain.push_results import (
     renamed,
     status_foreseen,
 )
-from chalicelib.domain.runs import Run
 from chalicelib.iteration import map_concurrently
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LedgerStore, LogStore
-from chalicelib.store.member_batch import MemberBatch
-from chalicelib.store.members import MemberStates, MemberStore
-from chalicelib.store.pushed_members import PushedMemberStore
 from chalicelib.sync.consent.erasure import erased_among
-from chalicelib.sync.consent.observations import Observations
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
-from chalicelib.sync.ports import Meter
 from chalicelib.sync.runs.progress import RETRY_MARK
 from chalicelib.sync.runs.pull_message import pull_message
-from chalicelib.sync.runs.sending import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.planning import Operation
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LedgerStore, LogStore
+    from chalicelib.store.member_batch import MemberBatch
+    from chalicelib.store.members import MemberStates, MemberStore
+    from chalicelib.store.pushed_members import PushedMemberStore
+    from chalicelib.sync.consent.observations import Observations
+    from chalicelib.sync.ports import Meter
+    from chalicelib.sync.runs.sending import Sending
 
 # Where an answer does not tell when it changed a member, the change was made within this time of the call's beginning.
 _LONGEST_CALL = timedelta(minutes=2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from chalicelib.domain.departments import Department
+from typing import TYPE_CHECKING
+
 from chalicelib.domain.runs import Run, closing_code, closing_message, closing_params, closing_status
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.sync.account.audience_status import AudienceStatusCache
-from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
-from chalicelib.sync.ports import MailchimpFor, Remaining
-from chalicelib.sync.runs.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.sync.account.audience_status import AudienceStatusCache
+    from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+    from chalicelib.sync.ports import MailchimpFor, Remaining
+    from chalicelib.sync.runs.lifecycle import Lifecycle
 
 
 class ClosePhase:

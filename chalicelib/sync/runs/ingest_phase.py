@@ -7,10 +7,9 @@ fingerprint by which a change counts as known. The phase may be stopped and take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.addresses import mask_address
 from chalicelib.domain.customers import (
@@ -20,25 +19,30 @@ from chalicelib.domain.customers import (
     customer_key,
     mail_address,
 )
-from chalicelib.domain.departments import Department
 from chalicelib.domain.hold_reasons import HELD
 from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
-from chalicelib.domain.runs import Run
 from chalicelib.errors import StopRun
 from chalicelib.iteration import prefetch
 from chalicelib.pracbill.client import BadRecord, PracBillClient
-from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.runs import RunStore
 from chalicelib.sync.consent.erasure import erased_among
-from chalicelib.sync.ports import Clock, PracBillFor, Remaining
 from chalicelib.sync.runs.page_changes import PageChanges, Pair
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP, Tally, summed
-from chalicelib.sync.runs.unreadable import UnreadableCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.customers import CustomerStore, StoredCustomer
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LogStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock, PracBillFor, Remaining
+    from chalicelib.sync.runs.unreadable import UnreadableCounts
 
 
 @dataclass(frozen=True, slots=True)

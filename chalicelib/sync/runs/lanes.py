@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
+from typing import TYPE_CHECKING
+
 from chalicelib.store.queue import Step, lane_group
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
 
 
 def lane_messages(run: Run, department: Department, *, nudge: int = 0) -> list[tuple[Step, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from chalicelib.store.runs import RunStore, run_id
 from chalicelib.sync.runs.closing import after_run, log_entry_of, moment_of, with_result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from chalicelib.contract.runs import RunView
     from chalicelib.domain.departments import Department
     from chalicelib.store.departments import DepartmentStore

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import PushResult
 from chalicelib.errors import RetryLater
-from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import gone
-from chalicelib.sync.ports import Clock
-from chalicelib.sync.runs.sending import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.planning import Operation
+    from chalicelib.mailchimp.answers import RemoteMember
+    from chalicelib.sync.ports import Clock
+    from chalicelib.sync.runs.sending import Sending
 
 # New contacts are rare; should an audience get many at once, the next full pull finds who moved.
 _MOST_CONTACTS_ASKED = 20

@@ -16,7 +16,6 @@ arriving once, in time or in order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -34,6 +33,8 @@ from chalicelib.domain.runs import (
 from chalicelib.errors import KeyRejected, RefuseRequest, RetryLater, StopRun
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chalicelib.domain.departments import ConnectionState, Department
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.queue import Step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.addresses import usable_address
@@ -14,14 +15,16 @@ from chalicelib.domain.customers import (
     customer_to_document,
     fingerprint,
 )
-from chalicelib.domain.departments import Department
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.domain.planning import Arrival
-from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.filterable import filterable, sample_of
 from chalicelib.store.customer_tags import TRIED_AGAIN
 from chalicelib.store.customers import CustomerStore, StoredCustomer
-from chalicelib.store.members import MemberStore
+
+if TYPE_CHECKING:
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.members import MemberStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ an item for each phase, so that it never stands in the way of what changes the r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from chalicelib.contract.runs import PhaseProgress, PhaseState, ProgressUnit, Ru
 from chalicelib.domain.runs import PhaseCount, ProgressPhase, Run, rate_and_finish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chalicelib.store.runs import RunStore
     from chalicelib.sync.ports import Clock
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, Member, OptOut
 from chalicelib.domain.consent.observations import SPEAKERS
 from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact
-from chalicelib.domain.departments import Department
 from chalicelib.domain.logs import LedgerEntry
-from chalicelib.domain.planning import AddressState
-from chalicelib.domain.runs import Run
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.store.logs import LedgerStore
-from chalicelib.store.members import MemberStore
-from chalicelib.sync.ports import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.planning import AddressState
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.logs import LedgerStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.sync.ports import Clock
 
 _OPT_OUTS_AT_ONCE = 100  # what one transaction of DynamoDB takes
 

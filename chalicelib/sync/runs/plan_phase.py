@@ -6,16 +6,13 @@ stopped and taken up again after any part of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.address_status import address_status, address_status_after
-from chalicelib.domain.brake import BrakeReason
 from chalicelib.domain.consent.members import TAGGABLE, Member, OptOut
 from chalicelib.domain.consent.opt_outs import pracbill_opt_out
-from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import (
     RENAMED,
     WAITING,
@@ -29,17 +26,24 @@ from chalicelib.domain.planning import (
 from chalicelib.domain.push_results import partly_sent_record
 from chalicelib.domain.runs import PARTLY_UNCHANGED, Run
 from chalicelib.iteration import prefetch
-from chalicelib.store.logs import LedgerStore, LogStore
 from chalicelib.store.member_batch import MemberBatch
-from chalicelib.store.members import MemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
-from chalicelib.sync.ports import Clock, Remaining
-from chalicelib.sync.runs.brake import Brake
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.plan_opt_outs import PlannedOptOuts
 from chalicelib.sync.runs.plan_records import held_record, planned_record, unchanged_record
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, Tally, has_ended, summed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.brake import BrakeReason
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.logs import LedgerStore, LogStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+    from chalicelib.sync.ports import Clock, Remaining
+    from chalicelib.sync.runs.brake import Brake
 
 _SHOWN = "shown"  # in the cursor of a plan that is complete: how many of its chunks have their records
 _STATES_AT_ONCE = 200

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import OptOut
 from chalicelib.domain.hold_reasons import Explanation, explanation
-from chalicelib.domain.logs import Record
 from chalicelib.domain.partly_sent import explain_partly_sent
-from chalicelib.domain.planning import Held, Operation
 from chalicelib.domain.push_results import record_about
+
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
+
+    from chalicelib.domain.consent.members import OptOut
+    from chalicelib.domain.logs import Record
+    from chalicelib.domain.planning import Held, Operation
 
 
 def planned_record(operation: Operation, at: datetime) -> Record:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.logs import customers_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _WORDS = {
     "opted_out": "unsubscribed",

@@ -12,12 +12,10 @@ and hears nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import Member, Status
-from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department, OutboxBacklog
 from chalicelib.domain.fieldmap import held_fingerprint
@@ -28,19 +26,25 @@ from chalicelib.domain.runs import Run
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.iteration import prefetch
-from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
-from chalicelib.store.stores import Stores
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
-from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
 from chalicelib.sync.ports import Clock, Remaining
-from chalicelib.sync.runs.audience_opening import AudienceOpener
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 from chalicelib.sync.runs.pull_cursor import Part, PullCursor
 from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.retries import Retries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chalicelib.domain.consent.members import Member, Status
+    from chalicelib.domain.consent.observations import Observation
+    from chalicelib.mailchimp.answers import RemoteMember
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
+    from chalicelib.sync.runs.audience_opening import AudienceOpener
 
 # Members that change in the run's first seconds are still read: whoever changes something and then starts a sync
 # expects to find it. Later changes belong to the next run, so that the listing has an end.

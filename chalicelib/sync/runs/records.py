@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from chalicelib.contract.runs import RecordView
@@ -13,6 +12,8 @@ from chalicelib.domain.runs import Run, partly_sent
 from chalicelib.errors import not_found
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from chalicelib.domain.logs import Outcome, Record
     from chalicelib.store.customer_reading import CustomerRow
     from chalicelib.store.customers import CustomerStore

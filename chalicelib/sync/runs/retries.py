@@ -6,15 +6,19 @@ than fit into a request. Then it goes on like any other run, and its plan decide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.runs import Run
-from chalicelib.store.logs import LogStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS, RETRY_MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.logs import LogStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock, Remaining
 
 FAILED = ("failed", "refused")
 _RECORDS_A_PAGE = 500

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.contract.runs import RunView
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run, RunStatus, RunType
 from chalicelib.errors import conflict, not_found
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.store.logs import LogStore
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock
-from chalicelib.sync.runs.lifecycle import Lifecycle
 from chalicelib.sync.runs.retries import FAILED
-from chalicelib.sync.runs.views import RunViews
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.contract.runs import RunView
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run, RunStatus, RunType
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.store.logs import LogStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock
+    from chalicelib.sync.runs.lifecycle import Lifecycle
+    from chalicelib.sync.runs.views import RunViews
 
 # Among so many a sync that ended is found, unless nothing but first plans and segments were run for a while.
 _RUNS_LOOKED_AT = 10

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import Member
-from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.departments import Department
-from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
 from chalicelib.sync.consent.observations import observation_of
 from chalicelib.sync.ports import Remaining
+
+if TYPE_CHECKING:
+    from chalicelib.domain.consent.observations import Observation
+    from chalicelib.mailchimp.answers import RemoteMember
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.planning import Operation
 from chalicelib.domain.push_results import PushResult
 from chalicelib.domain.refusals import classify
 from chalicelib.errors import RetryLater
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import failed_member
-from chalicelib.sync.ports import Remaining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chalicelib.domain.planning import Operation
+    from chalicelib.sync.ports import Remaining
 
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 SECONDS_FOR_A_CALL = 20.0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from chalicelib.contract.runs import LogEntryView
-from chalicelib.domain.logs import LogFilter
-from chalicelib.store.logs import LogStore
 from chalicelib.sync.runs.views import entry_view
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.contract.runs import LogEntryView
+    from chalicelib.domain.logs import LogFilter
+    from chalicelib.store.logs import LogStore
 
 
 class Logs:

@@ -6,12 +6,15 @@ No rule finds such customers, whichever way it asks, so somebody has to be told 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.customers import customer_id_of
 from chalicelib.domain.departments import Department, Unreadable
 from chalicelib.domain.segments.filterable import READABLE_ATTRIBUTES
-from chalicelib.store.departments import DepartmentStore
-from chalicelib.sync.ports import ReaderFor
+
+if TYPE_CHECKING:
+    from chalicelib.store.departments import DepartmentStore
+    from chalicelib.sync.ports import ReaderFor
 
 
 class UnreadableCounts:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.address_status import AddressStatus, address_status
 from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.customers import customer_key
-from chalicelib.domain.departments import Department
 from chalicelib.domain.planning import AddressState, plan_address
-from chalicelib.store.stores import Stores
 from chalicelib.store.tag_rechecks import NO_ADDRESS, TagRecheck
-from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
-from chalicelib.sync.segments.changed_customers import ChangedCustomers
 from chalicelib.sync.segments.membership_diff import (
     MOST_STATES_KEPT,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.ports import Clock, Remaining
+    from chalicelib.sync.segments.changed_customers import ChangedCustomers
 
 _CHECKS_AT_ONCE = 200
 

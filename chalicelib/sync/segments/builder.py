@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.contract.segments import FieldOperator, SegmentField, SegmentFields, SegmentTemplate
 from chalicelib.domain.segments.fields import FIELDS, MOST_RULES, OPERATOR_LABELS, Choice, Field
 from chalicelib.domain.segments.filterable import comparable_text
 from chalicelib.domain.segments.rules import Rule
-from chalicelib.store.customer_reading import CustomerReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from chalicelib.store.customer_reading import CustomerReader
 
 CHOICE_FIELDS = ("state", "country", "status", "customer_type")
 # Typing errors are values too; the most useful list is a short one.

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.address_status import AddressStatus
 from chalicelib.domain.customers import customer_key
 from chalicelib.domain.planning import AddressState
 from chalicelib.domain.segments.membership_counts import MembershipCounts
 from chalicelib.store.customer_reading import CustomerRow
 from chalicelib.store.tag_rechecks import NO_ADDRESS, TagRecheck
+
+if TYPE_CHECKING:
+    from chalicelib.domain.address_status import AddressStatus
 
 # The keys of customers begin with one of these; checks of segments' failed calls have the segment in their place.
 _KINDS_OF_KEYS = ("0", "1")

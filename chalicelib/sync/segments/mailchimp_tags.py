@@ -6,16 +6,20 @@ name that turns up after a lost answer is taken for ours. Every other tag is som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.segments.segment import Segment, Tag, twin_of
 from chalicelib.domain.segments.validation import name_key
 from chalicelib.errors import RefuseRequest, conflict
-from chalicelib.mailchimp.answers import Segment as RemoteTag
-from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.errors import SegmentGone
-from chalicelib.store.segments import SegmentStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chalicelib.mailchimp.answers import Segment as RemoteTag
+    from chalicelib.mailchimp.client import MailchimpClient
+    from chalicelib.store.segments import SegmentStore
 
 
 class TagKeeper:

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
-from chalicelib.domain.departments import Department
-from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import MOST_SEGMENTS, Segment, twin_of
 from chalicelib.domain.segments.validation import Definition, name_key
 from chalicelib.errors import RefuseRequest, ServiceError, conflict, not_found
 from chalicelib.store.segments import ID_PREFIX, NameTaken
-from chalicelib.store.stores import Stores
-from chalicelib.sync.account.registration import Registration
-from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
-from chalicelib.sync.runs.runs import Runs
 from chalicelib.sync.segments.builder import (
     CHOICE_FIELDS,
     choices_of,
@@ -31,8 +24,19 @@ from chalicelib.sync.segments.builder import (
     texts_of,
 )
 from chalicelib.sync.segments.mailchimp_tags import foreign_tag, ids_of_ours
-from chalicelib.sync.segments.previews import Previews
 from chalicelib.sync.segments.views import view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from chalicelib.contract.segments import SegmentFields, SegmentPreview, SegmentTemplate, SegmentView
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.segments.rules import Rule
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.account.registration import Registration
+    from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor
+    from chalicelib.sync.runs.runs import Runs
+    from chalicelib.sync.segments.previews import Previews
 
 # Somebody waits for the answer; a run does what Mailchimp does not do in this time.
 _SECONDS_FOR_MAILCHIMP = 10.0

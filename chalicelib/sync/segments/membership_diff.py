@@ -9,13 +9,10 @@ and not sent again and again. A call that fails says nothing about its members: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import TAGGABLE
 from chalicelib.domain.customers import address_key
-from chalicelib.domain.runs import Run
-from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.evaluation import rule_sets
 from chalicelib.domain.segments.membership_counts import MembershipCounts
 from chalicelib.domain.segments.segment import Segment, Tag, reason_of
@@ -24,7 +21,6 @@ from chalicelib.iteration import slices
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
 from chalicelib.store.customer_reading import CustomerRow, place_of
 from chalicelib.store.customer_tags import CustomerTags, left_out_text
-from chalicelib.store.members import MemberStore
 from chalicelib.store.tag_rechecks import failed_call
 from chalicelib.sync.segments.segment_work import (
     Batch,
@@ -41,6 +37,14 @@ from chalicelib.sync.segments.segment_work import (
     may_be_tagged,
     member_at,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from chalicelib.domain.runs import Run
+    from chalicelib.domain.seen_addresses import SeenAddresses
+    from chalicelib.store.members import MemberStore
 
 _CUSTOMERS_AT_ONCE = 500
 # The run is looked at, whether it was cancelled, once for so many parts of customers: about once a second.

@@ -8,10 +8,10 @@ it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.contract.segments import MembershipChange, PreviewCustomer, RuleCount, SegmentPreview
@@ -26,21 +26,25 @@ from chalicelib.domain.customers import (
     customer_to_document,
     fingerprint,
 )
-from chalicelib.domain.departments import Department
 from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.planning import AddressState, plan_address
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet
 from chalicelib.domain.segments.filterable import Filterable, Sample, filterable, sample_of
-from chalicelib.domain.segments.rules import Rule
 from chalicelib.errors import ServiceError
 from chalicelib.pracbill.client import BadRecord, ChangePage
-from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
-from chalicelib.store.customers import CustomerStore
-from chalicelib.store.members import MemberStore
-from chalicelib.store.runs import RunStore
-from chalicelib.sync.ports import Clock, PracBillFor, ReaderFor
 from chalicelib.sync.runs.progress import OVERLAP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.segments.rules import Rule
+    from chalicelib.store.address_status import AddressStatuses, AddressStatusStore
+    from chalicelib.store.customers import CustomerStore
+    from chalicelib.store.members import MemberStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.sync.ports import Clock, PracBillFor, ReaderFor
 
 SAMPLE_SIZE = 10
 # PracBill's changes are read only as far as somebody who waits for a preview would not notice.

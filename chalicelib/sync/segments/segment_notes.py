@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.logs import LogEntry, LogStatus
-from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.segment import Segment, SegmentCounts
 from chalicelib.errors import RefuseRequest, ServiceError
 from chalicelib.mailchimp.errors import SegmentGone
-from chalicelib.store.logs import LogStore
-from chalicelib.store.runs import RunStore
-from chalicelib.store.segments import SegmentStore
-from chalicelib.sync.ports import Clock
-from chalicelib.sync.segments.segment_work import Passed, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.logs import LogStore
+    from chalicelib.store.runs import RunStore
+    from chalicelib.store.segments import SegmentStore
+    from chalicelib.sync.ports import Clock
+    from chalicelib.sync.segments.segment_work import Passed, Work
 
 
 class SegmentNotes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.segments.segment import Segment
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from chalicelib.domain.segments.segment import Segment
 
 _SHARED, _FAILED = "out", "failed"
 

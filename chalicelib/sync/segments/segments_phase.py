@@ -9,18 +9,12 @@ what fits into its time and keeps its place; a step that died is followed by a r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.membership_counts import MembershipCounts
-from chalicelib.domain.segments.segment import Segment
 from chalicelib.store.customer_reading import place_of
-from chalicelib.store.stores import Stores
-from chalicelib.store.tag_rechecks import TagRecheck
-from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED
 from chalicelib.sync.segments.address_looks import AddressLooks
@@ -33,6 +27,16 @@ from chalicelib.sync.segments.segments_cursor import SegmentsCursor
 from chalicelib.sync.segments.tag_readiness import TagReadiness
 from chalicelib.sync.segments.tag_shares import TagShares, is_worth_sharing
 from chalicelib.sync.segments.work_opening import WorkOpener
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.domain.segments.segment import Segment
+    from chalicelib.store.stores import Stores
+    from chalicelib.store.tag_rechecks import TagRecheck
+    from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
 
 _CHECKS_AT_ONCE = 200
 # Where more addresses are noted, all customers are read: that costs no more and needs less memory.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.domain.segments.segment import Segment, Tag
 from chalicelib.errors import RefuseRequest
 from chalicelib.mailchimp.errors import SegmentGone, WholeCallRefused
-from chalicelib.store.stores import Stores
-from chalicelib.sync.ports import Clock
-from chalicelib.sync.segments.mailchimp_tags import TagKeeper
 from chalicelib.sync.segments.membership_diff import Differences, tagged_in
-from chalicelib.sync.segments.segment_notes import SegmentNotes
-from chalicelib.sync.segments.segment_work import Work
-from chalicelib.sync.segments.segments_cursor import SegmentsCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.ports import Clock
+    from chalicelib.sync.segments.mailchimp_tags import TagKeeper
+    from chalicelib.sync.segments.segment_notes import SegmentNotes
+    from chalicelib.sync.segments.segment_work import Work
+    from chalicelib.sync.segments.segments_cursor import SegmentsCursor
 
 
 class TagReadiness:

@@ -11,26 +11,30 @@ counts; a share that failed for good is left to it as well.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.departments import Department
 from chalicelib.domain.runs import Run, TagShare
 from chalicelib.store.customer_keys import BUCKET_COUNT
 from chalicelib.store.customer_reading import bucket_at, start_of
 from chalicelib.store.queue import LANES
-from chalicelib.store.stores import Stores
-from chalicelib.sync.ports import Clock, Remaining
 from chalicelib.sync.runs.lanes import lane_messages
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS
-from chalicelib.sync.segments.membership_diff import Differences
-from chalicelib.sync.segments.segment_notes import SegmentNotes
 from chalicelib.sync.segments.segment_work import Passed, Work, is_ready
 from chalicelib.sync.segments.segments_cursor import SegmentsCursor
-from chalicelib.sync.segments.tag_readiness import TagReadiness
-from chalicelib.sync.segments.work_opening import WorkOpener
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.store.stores import Stores
+    from chalicelib.sync.ports import Clock, Remaining
+    from chalicelib.sync.segments.membership_diff import Differences
+    from chalicelib.sync.segments.segment_notes import SegmentNotes
+    from chalicelib.sync.segments.tag_readiness import TagReadiness
+    from chalicelib.sync.segments.work_opening import WorkOpener
 
 # A lane is given back after so long: other departments of the account wait for it.
 _LANE_SECONDS = 60.0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chalicelib.contract.common import DifferenceReason
 from chalicelib.contract.segments import SegmentSyncState, SegmentView
-from chalicelib.domain.segments.segment import Segment
+
+if TYPE_CHECKING:
+    from chalicelib.domain.segments.segment import Segment
 
 # Why a customer of the segment is no member of its own with the tag, in the order in which it is told.
 _LEFT_OUT = {

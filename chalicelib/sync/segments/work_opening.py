@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from chalicelib.domain.departments import Department
-from chalicelib.domain.runs import Run
 from chalicelib.domain.segments.calendar import today_in
 from chalicelib.store.address_status import AddressStatuses
-from chalicelib.store.stores import Stores
-from chalicelib.store.tag_rechecks import TagRecheck
-from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
-from chalicelib.sync.runs.phase_progress import PhaseReporter
-from chalicelib.sync.segments.changed_customers import ChangedCustomers
-from chalicelib.sync.segments.segment_notes import SegmentNotes
 from chalicelib.sync.segments.segment_work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.domain.departments import Department
+    from chalicelib.domain.runs import Run
+    from chalicelib.store.stores import Stores
+    from chalicelib.store.tag_rechecks import TagRecheck
+    from chalicelib.sync.ports import Clock, MailchimpFor, ReaderFor, Remaining
+    from chalicelib.sync.runs.phase_progress import PhaseReporter
+    from chalicelib.sync.segments.changed_customers import ChangedCustomers
+    from chalicelib.sync.segments.segment_notes import SegmentNotes
 
 
 class WorkOpener:
