@@ -1,7 +1,8 @@
 """Byte code for the zip: without it, each function that starts compiles all that it imports, as /var/task is read-only.
 
-It must be made by the Python that runs the functions. It is *unchecked*: Python takes it without looking at the source,
-whose times a zip does not keep.
+It must be made by the Python that runs the functions; on the local stack, where each poller and function has a copy
+of the code, that is the one that starts it. It is *unchecked*: Python takes it without looking at the source, whose
+times a zip does not keep.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def add_byte_code(archive: Path, *, python: str) -> int:
         )
         if compiled.returncode:
             raise NotCompiled(f"{archive}: {compiled.stdout}{compiled.stderr}")
-        made = sorted(folder.rglob(f"*.{TAG}.pyc"))
+        made = sorted(folder.rglob("*.pyc"))
         with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as content:
             for path in made:
                 # One time for all: the same sources make the same zip.

@@ -87,6 +87,7 @@ class Deployment:
         self._archive = archive
         self._lambda = emulator.client("lambda")
         self._sqs = emulator.client("sqs")
+        self._physical_ids: dict[str, str] = {}
 
     # deploying
 
@@ -151,9 +152,11 @@ class Deployment:
     # what is there
 
     def physical_ids(self) -> dict[str, str]:
-        """Logical to physical name of every resource."""
-        found = self._emulator.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+        """Logical to physical name of every resource. Asked for once: a stack that is there keeps them."""
+        if not self._physical_ids:
+            found = self._emulator.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+            self._physical_ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+        return self._physical_ids
 
     def functions(self) -> dict[str, str]:
         """Logical to physical name of the functions."""

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ class Emulator:
         return client(service, self.url)
 
 
+@cache
 def client(service: str, endpoint: str) -> Any:
-    """A client of one AWS service at the emulator's address."""
+    """A client of one AWS service at the emulator's address. Made once: making one takes longer than most calls."""
     return boto3.client(
         service,
         endpoint_url=endpoint,

@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import requests
 
+from infra.deploy.bytecode import add_byte_code
 from infra.deploy.package import PROJECT, build_package
 from infra.local import emulator, permissions, processes, smoke
 from infra.local import stack_state as stack_state
@@ -196,7 +197,7 @@ class LocalStack:
 
     def _bring_up(self) -> None:
         self._choose_ports()
-        template = build_package(out=self.folder / "package", stage=STAGE, sources_only=True)
+        template = package_for_here(self.folder / "package")
         self._refuse_changed_data(template)
         self._unpack()
         self._start_standins()
@@ -434,6 +435,16 @@ class LocalStack:
     def stop(self) -> bool:
         """End everything, state saved. Whether there was anything to end."""
         return stack_state.stop(self.folder) is not None
+
+
+def package_for_here(out: Path) -> Path:
+    """Package what this machine's own Python runs; returns the template's path.
+
+    The byte code comes with it: each function and each poller has a copy of the code and would compile it by itself.
+    """
+    template = build_package(out=out, stage=STAGE, sources_only=True)
+    add_byte_code(out / "deployment.zip", python=sys.executable)
+    return template
 
 
 @contextlib.contextmanager

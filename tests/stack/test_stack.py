@@ -1,4 +1,4 @@
-"""The local stack as a whole: how it describes itself, what it listens on, starting twice, stopping and going on."""
+"""The local stack as a whole: how it describes itself, what it listens on, starting twice."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 import os
 import stat
 import sys
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -24,17 +22,9 @@ from infra.local.stack import AlreadyRunning, LocalStack
 pytestmark = pytest.mark.stack
 
 
-@dataclass(frozen=True)
-class Restarted:
-    """A stack after its second start: what it said of itself before, and whether all was gone in between."""
-
-    stack: LocalStack
-    first: dict[str, Any]
-    was_gone: bool
-    key_made_before: str
-
-
 ALL_INTERFACES = {"00000000", "0" * 32}
+# PEP 552: byte code that is taken without a look at the source, and that no import wrote.
+UNCHECKED = 0b01
 
 
 def test_it_describes_itself(stack: LocalStack) -> None:
@@ -104,70 +94,21 @@ def open_sockets(pid: int) -> Iterator[str]:
         return
 
 
+def test_no_function_compiles_what_it_imports(stack: LocalStack) -> None:
+    with zipfile.ZipFile(stack.folder / "package" / "deployment.zip") as package:
+        sources = [Path(name) for name in package.namelist() if name.endswith(".py")]
+        byte_code = [
+            package.read(str(path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"))
+            for path in sources
+        ]
+    assert len(byte_code) > 100
+    assert {int.from_bytes(code[4:8], "little") for code in byte_code} == {UNCHECKED}
+
+
 def test_a_second_start_is_refused_and_says_where_the_first_runs(stack: LocalStack) -> None:
     with pytest.raises(AlreadyRunning, match=stack.host_url):
         LocalStack(stack.folder).start()
     assert stack.call("GET", "/health").ok
-
-
-TABLE = "pracbill-mailchimp-local-departments"
-
-
-@pytest.fixture(scope="module")
-def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
-    """A stack that was changed in some ways, stopped and started again."""
-    folder = tmp_path_factory.mktemp("restarted")
-    stack = LocalStack(folder, latency=False, customers=20)
-    with stack:
-        first = stack.about
-        stack.client("dynamodb").put_item(TableName=TABLE, Item={"department_id": {"S": "kept"}})
-        created = requests.post(f"{stack.mailchimp['control_url']}/create_key", json={}, timeout=60).json()
-        change_routes(stack)
-    gone = stack_state.read(folder) is None and not [pid for pid in first["pids"] if processes.is_running(pid)]
-    stack = LocalStack(folder, latency=False, customers=20, environment={"SYNC_SCHEDULE": "rate(7 minutes)"})
-    with stack:
-        yield Restarted(stack, first=first, was_gone=gone, key_made_before=created["api_key"])
-
-
-def api_id(stack: LocalStack) -> str:
-    return stack.api_url.split("/")[-2]
-
-
-def change_routes(stack: LocalStack) -> None:
-    """As if the code had had other routes: /health missing, /stale there."""
-    gateway, api = stack.client("apigateway"), api_id(stack)
-    ids = {item["path"]: item["id"] for item in gateway.get_resources(restApiId=api, limit=500)["items"]}
-    gateway.delete_resource(restApiId=api, resourceId=ids["/health"])
-    stale = gateway.create_resource(restApiId=api, parentId=ids["/"], pathPart="stale")["id"]
-    gateway.put_method(restApiId=api, resourceId=stale, httpMethod="GET", authorizationType="NONE")
-
-
-def test_a_stop_ends_every_process_and_takes_the_description_away(restarted: Restarted) -> None:
-    assert restarted.was_gone
-
-
-def test_what_it_knows_outlives_a_stop(restarted: Restarted) -> None:
-    stack = restarted.stack
-    assert "Item" in stack.client("dynamodb").get_item(TableName=TABLE, Key={"department_id": {"S": "kept"}})
-    accounts = requests.get(f"{stack.mailchimp['control_url']}/accounts", timeout=60).text
-    assert restarted.key_made_before in accounts
-    assert urlsplit(stack.api_url).path == urlsplit(restarted.first["api_url"]).path
-
-
-def test_a_restart_brings_the_routes_in_line_with_the_template(restarted: Restarted) -> None:
-    stack = restarted.stack
-    found = stack.client("apigateway").get_resources(restApiId=api_id(stack), limit=500)["items"]
-    methods = {item["path"]: set(item.get("resourceMethods", {})) for item in found}
-    assert "GET" in methods["/health"]
-    assert methods["/stale"] == set()
-    assert stack.call("GET", "/health").ok
-
-
-def test_a_restart_takes_the_schedule_of_its_own_environment(restarted: Restarted) -> None:
-    events = restarted.stack.client("events")
-    rules = [rule for rule in events.list_rules()["Rules"] if "Dispatcher" in rule["Name"]]
-    assert [rule["ScheduleExpression"] for rule in rules] == ["rate(7 minutes)"]
-    assert events.list_targets_by_rule(Rule=rules[0]["Name"])["Targets"]
 
 
 def test_a_kept_state_with_other_tables_is_refused(tmp_path: Path) -> None:
