@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -156,15 +157,33 @@ def other_origin_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def local_stack(tmp_path_factory: pytest.TempPathFactory, other_origin_port: int) -> Iterator[LocalStack]:
+def packaged_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All stacks of the process run copies of one package: making it takes as long as a third of a start."""
+    from infra.deploy import page
+    from infra.local import stack
+
+    page.build()  # the service serves it, and the host shows it
+    made = stack.package_for_here(tmp_path_factory.mktemp("package")).parent
+
+    def copy(out: Path) -> Path:
+        shutil.copytree(made, out, dirs_exist_ok=True)
+        return out / "sam.yaml"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "package_for_here", copy)
+        yield
+
+
+@pytest.fixture(scope="session")
+def local_stack(
+    tmp_path_factory: pytest.TempPathFactory, other_origin_port: int, packaged_once: None
+) -> Iterator[LocalStack]:
     """The whole local stack with a small department and a Mailchimp that answers at once, for all that need one.
 
     At the end of the session everything that the functions called meanwhile is held against their permissions.
     """
-    from infra.deploy import page
     from infra.local.stack import LocalStack
 
-    page.build()  # the service serves it, and the host shows it
     environment = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{other_origin_port}"}
     folder = tmp_path_factory.mktemp("stack")
     with LocalStack(

@@ -143,24 +143,48 @@ def test_the_event_is_that_of_a_fifo_queue(patient_queue: PolledQueue) -> None:
     assert 0 < delivery["left"] <= 100_000
 
 
-@pytest.mark.parametrize("failure", ["report", "raise", "crash", "hang"])
-def test_a_failed_message_comes_back_and_its_worker_is_there_again(queue: PolledQueue, failure: str) -> None:
-    trace = queue.send(failure)
+FAILURES = ("report", "raise", "crash", "hang")
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Messages that fail, each in a group of its own; their files are named by what they do."""
+
+    once: dict[str, Path]
+    always: Path
+    first: Path
+    behind_it: Path
+
+
+@pytest.fixture(scope="module")
+def failing(queue: PolledQueue) -> Failing:
+    """All at once: each comes back after seconds only."""
+    return Failing(
+        once={failure: queue.send(failure, group=failure) for failure in FAILURES},
+        always=queue.send("report", group="always", always=True),
+        first=queue.send("report", group="ordered"),
+        behind_it=queue.send("succeed", group="ordered"),
+    )
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_message_comes_back_and_its_worker_is_there_again(
+    queue: PolledQueue, failing: Failing, failure: str
+) -> None:
+    trace = failing.once[failure]
     wait_until(lambda: len(deliveries(trace)) >= 2 and queue.left() == 0)
     first, second = (delivery["event"]["Records"][0]["attributes"] for delivery in deliveries(trace)[:2])
     assert (first["ApproximateReceiveCount"], second["ApproximateReceiveCount"]) == ("1", "2")
 
 
-def test_the_next_message_of_a_group_waits_for_a_failed_one(queue: PolledQueue) -> None:
-    failing, waiting = queue.send("report", group="ordered"), queue.send("succeed", group="ordered")
-    wait_until(lambda: len(deliveries(failing)) >= 2 and bool(deliveries(waiting)))
-    assert waiting.stat().st_mtime >= failing.stat().st_mtime
+def test_the_next_message_of_a_group_waits_for_a_failed_one(failing: Failing) -> None:
+    wait_until(lambda: len(deliveries(failing.first)) >= 2 and bool(deliveries(failing.behind_it)))
+    assert failing.behind_it.stat().st_mtime >= failing.first.stat().st_mtime
 
 
-def test_what_always_fails_ends_with_the_dead_letters(queue: PolledQueue) -> None:
-    trace = queue.send("report", always=True)
+def test_what_always_fails_ends_with_the_dead_letters(queue: PolledQueue, failing: Failing) -> None:
     wait_until(lambda: queue.left(queue.dead_letters_url) == 1)
-    assert len(deliveries(trace)) == 3
+    assert len(deliveries(failing.always)) == 3
 
 
 def test_a_message_in_hand_is_given_back_when_the_stack_stops(poll: Callable[..., PolledQueue]) -> None:
