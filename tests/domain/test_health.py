@@ -8,15 +8,24 @@ import pytest
 
 from chalicelib.domain.departments import (
     Audience,
+    AudienceStatus,
     Connection,
     ConnectionState,
     Department,
     DepartmentSettings,
     Finding,
     OutboxBacklog,
+    RefusedOptOuts,
+    Unreadable,
 )
 from chalicelib.domain.fieldmap import FieldMap
-from chalicelib.domain.health import OVERDUE_AFTER, health, webhook_missing, with_hook_finding
+from chalicelib.domain.health import (
+    MAILCHIMP_AWAY,
+    OVERDUE_AFTER,
+    health,
+    webhook_missing,
+    with_hook_finding,
+)
 from chalicelib.domain.runs import Run, RunStatus
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -173,3 +182,98 @@ def test_each_look_at_the_webhook_replaces_what_the_last_one_found() -> None:
     assert "has a fault" in twice[1].message
     assert twice[1].params == {"reason": "no_answer"}
     assert with_hook_finding(twice, None) == (other,)
+
+
+# ------------------------------------------------------------- code, severity and params, by which the page has words
+
+
+def the_finding(department: Department = DEPARTMENT, **given: Any) -> Finding:
+    (finding,) = health(department, **{"run": None, "failed": None, "now": SOON, **given})
+    assert finding.message.endswith(".")
+    assert finding.fix.endswith(".")
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("changes", "params"),
+    [
+        ({}, {"cause": "error", "type": "full"}),
+        ({"code": "pracbill_away"}, {"cause": "pracbill_away", "type": "full"}),
+        ({"trigger": "selection"}, {"cause": "error", "type": "selection"}),
+        ({"type": "segments", "finished_at": START + timedelta(minutes=2)}, {"cause": "error", "type": "segments"}),
+    ],
+)
+def test_a_failed_sync_tells_its_run_time_cause_and_type(changes: dict[str, Any], params: dict[str, str]) -> None:
+    finding = the_finding(failed=run_that("error", **changes))
+    minute = "02" if "finished_at" in changes else "00"
+    assert finding.params == {"run": "r1", "at": f"2026-03-01T08:{minute}:00.000000Z", **params}
+
+
+def test_an_approval_tells_its_run_and_what_the_brake_counted() -> None:
+    counted = {"count": 400, "limit": 100}
+    finding = the_finding(run=run_that("awaiting_approval", brake_params=counted))
+    assert (finding.code, finding.severity, finding.params) == ("approval_needed", "warning", {"run": "r1", **counted})
+    assert "exceeds the limits" in finding.message
+
+
+def test_a_backlog_tells_how_many_and_since_when() -> None:
+    finding = the_finding(replace(DEPARTMENT, backlog=OutboxBacklog(3, START, "PracBill cannot be reached.")))
+    assert finding.params == {"count": 3, "since": "2026-03-01T08:00:00.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("count", "who"), [(1, "1 person who opted out is"), (2, "2 people who opted out are"), (12, "12 people who")]
+)
+def test_opt_outs_that_mailchimp_refuses_are_an_error(count: int, who: str) -> None:
+    finding = the_finding(replace(DEPARTMENT, refused_opt_outs=RefusedOptOuts(count, START)))
+    assert (finding.code, finding.severity) == ("opt_out_refused", "error")
+    assert finding.message.startswith(who)
+    assert "since 2026-03-01 08:00 UTC" in finding.message
+    assert finding.params == {"count": count, "since": "2026-03-01T08:00:00.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "code", "named"),
+    [
+        ("balance", "unreadable_balance", "a balance"),
+        ("last_invoice_on", "unreadable_last_invoice_at", "a last invoice date"),
+        ("created_on", "unreadable_created_at", "a creation date"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("count", "who", "example"),
+    [(1, "1 customer has", "(customer 17)"), (2, "2 customers have", "(for example customer 17)")],
+)
+def test_values_that_cannot_be_read_are_counted_with_an_example(
+    attribute: str, code: str, named: str, count: int, who: str, example: str
+) -> None:
+    finding = the_finding(replace(DEPARTMENT, unreadable=(Unreadable(attribute, count, "17"),)))
+    assert (finding.code, finding.severity) == (code, "warning")
+    assert finding.params == {"count": count, "example": "17"}
+    assert finding.message.startswith(f"{who} {named} that cannot be read {example}.")
+
+
+@pytest.mark.parametrize(
+    ("last", "when", "params"),
+    [
+        (None, "yet", {}),
+        (START + timedelta(hours=1), "since 2026-03-01 09:00 UTC", {"since": "2026-03-01T09:00:00.000000Z"}),
+    ],
+)
+def test_an_overdue_sync_tells_since_when(last: datetime | None, when: str, params: dict[str, str]) -> None:
+    finding = the_finding(replace(DEPARTMENT, last_synced_at=last), now=LATE + timedelta(hours=1))
+    assert (finding.code, finding.severity, finding.params) == ("no_recent_sync", "error", params)
+    assert finding.message.startswith(f"No sync has succeeded {when}, ")
+
+
+def test_a_missing_webhook_is_a_warning() -> None:
+    finding = webhook_missing("Mailchimp cannot reach it.", "unreachable")
+    assert (finding.severity, finding.params) == ("warning", {"reason": "unreachable"})
+    assert finding.fix.startswith("Nothing is lost")
+
+
+def test_what_the_last_look_at_the_audience_found_counts_while_the_connection_works() -> None:
+    looked = replace(AUDIENCE, status=AudienceStatus(START, findings=(MAILCHIMP_AWAY,)))
+    assert codes(replace(DEPARTMENT, audience=looked)) == ["mailchimp_away"]
+    rejected = replace(CONNECTION, state="key_rejected")
+    assert codes(replace(DEPARTMENT, connection=rejected, audience=looked)) == ["key_rejected"]
