@@ -21,8 +21,24 @@ REGION = "us-east-1"  # the emulator's own default
 ACCOUNT = "000000000000"
 DEFAULT_PORT = 4566
 # As `python -m ministack`, with the folder of its state in the command line: by it a stack knows its own emulator from
-# another's that was given the same process id later.
-_START = "import sys; from ministack.app import main; del sys.argv[1:]; main()"
+# another's that was given the same process id later. API Gateway hands paths to functions as the URL has them, encoded;
+# the emulator's server decodes them first, so that an id with a slash would be two parts of a path, and `%25` a `%`
+# which our routes decode once more. So what goes to its gateway goes there as it was sent.
+_START = """
+import sys
+import ministack.app as emulator
+
+decoding = emulator.app
+
+async def as_sent(scope, receive, send):
+    if scope.get("path", "").startswith("/_aws/execute-api/"):
+        scope = {**scope, "path": scope["raw_path"].decode("ascii")}
+    await decoding(scope, receive, send)
+
+emulator.app = as_sent
+del sys.argv[1:]
+emulator.main()
+"""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 # Made up: the emulator takes any key, and functions must not find real ones.
 CREDENTIALS = {

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -398,6 +399,15 @@ def test_a_customer_is_explained(service: Service) -> None:
     assert view["last_push"]["status"] == "subscribed"
     assert view["address"] == address_of("explained")  # who may read the customer may read the address
     assert service.ask("GET", "D/customers/nobody", access="read").status_code == 404
+
+
+@pytest.mark.parametrize("customer_id", ["a/b", "50%", "%2e%2e", "a%2Fb", "Müller & Co/7 +%?#"])
+def test_an_id_of_any_characters_reaches_its_customer(service: Service, customer_id: str) -> None:
+    path = f"D/customers/{quote(customer_id, safe='')}"
+    assert service.ask("POST", f"{path}/erase", {"confirm": "somebody else"}).status_code == 400
+    # Confirmed with the id as the service understood it, it is looked for.
+    refused = service.ask("POST", f"{path}/erase", {"confirm": customer_id})
+    assert (refused.status_code, refused.json()["detail"][:35]) == (404, "There is no customer with this id h")
 
 
 def test_one_incremental_run_brings_edits_moves_and_removals(service: Service) -> None:
