@@ -240,9 +240,24 @@ def waiting_message(reason: str, until: datetime) -> str:
     return f"Waiting for {side}. {reason.partition('. ')[0].rstrip('.')}. {goes_on}" if side else ""
 
 
-def given_up_message(run: Run, reason: str) -> str:
-    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time."""
+def may_wait(run: Run, seconds: float, now: datetime) -> bool:
+    """Whether the run may do nothing for so long: it would be closed as stuck before a longer wait is over."""
+    return now + timedelta(seconds=seconds) - run.last_sign_of_life < STUCK_AFTER
+
+
+def given_up_message(run: Run, reason: str, until: datetime | None = None) -> str:
+    """The log entry's words for a run whose step failed again and again; `reason` is why it failed the last time.
+
+    `until`: how long the other side asked to be left alone, where no sync waits for that.
+    """
     sent = "The changes sent before that stay." if run.done else "Nothing was sent to Mailchimp."
+    if until is not None:
+        what, when = reason.partition(". ")[0].rstrip("."), f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        side = side_of(reason) or "It"
+        return (
+            f"{what}. {side} asks this service to wait until {when}, longer than a sync can wait, so "
+            f"the sync was stopped. {sent} Start it again after that time, or leave it to the next scheduled sync."
+        )
     if reason.startswith(_SAYS_WHAT_TO_DO):
         return f"{reason} Every retry failed for several minutes, so the sync was stopped. {sent}"
     what, side = reason.partition(". ")[0].rstrip("."), side_of(reason)

@@ -58,7 +58,7 @@ class SyncWorker:
             return self._again_later(record, step, later)
         except Exception as error:  # noqa: BLE001 - the table may be away, or the fault ours: the queue counts the tries
             log_failure("step failed", error, message_id=record.get("messageId"))
-            self._delay(record, _FAULT_DELAY_SECONDS)
+            self._queue.change_visibility(record["receiptHandle"], _growing(_FAULT_DELAY_SECONDS, record))
             return False
         return True
 
@@ -68,16 +68,17 @@ class SyncWorker:
         if deliveries >= MAX_DELIVERIES:
             self._orchestrator.give_up(step, later.message)
             return True
-        seconds = later.after_seconds or _FIRST_DELAY_SECONDS
+        asked = later.after_seconds or 0.0
+        # A wait that the other side asks for is never cut short.
+        seconds = max(asked, _growing(asked or _FIRST_DELAY_SECONDS, record))
+        if asked > _LONGEST_DELAY_SECONDS and not self._orchestrator.may_wait(step, asked):
+            self._orchestrator.give_up(step, later.message, asked_seconds=asked)
+            return True
         try:
-            self._orchestrator.note_waiting(step, later.message, _growing(seconds, record))
+            self._orchestrator.note_waiting(step, later.message, seconds)
         finally:
-            self._delay(record, seconds)
+            self._queue.change_visibility(record["receiptHandle"], seconds)
         return False
-
-    def _delay(self, record: Record, seconds: float) -> None:
-        """Let the message come back after `seconds`, three times as long with each delivery."""
-        self._queue.change_visibility(record["receiptHandle"], _growing(seconds, record))
 
     def _dead(self, record: Record) -> bool:
         step = _step(record)

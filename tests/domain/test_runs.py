@@ -22,6 +22,7 @@ from chalicelib.domain.runs import (
     closing_status,
     given_up_message,
     held_by_reason,
+    may_wait,
     partly_sent,
     rate_and_finish,
     side_of,
@@ -369,6 +370,21 @@ def test_a_run_that_was_given_up_says_what_stays_and_what_to_check() -> None:
     assert given_up_message(run(), "The table is busy.") == (
         f"The table is busy. {stopped} Nothing was sent to Mailchimp."
     )
+
+
+def test_a_run_that_was_asked_to_wait_for_too_long_says_until_when() -> None:
+    until = datetime(2026, 3, 4, 15, 6, tzinfo=UTC)
+    assert given_up_message(run(), "PracBill is busy. A sync continues automatically.", until) == (
+        "PracBill is busy. PracBill asks this service to wait until 2026-03-04 15:06 UTC, longer than a sync can wait, "
+        "so the sync was stopped. Nothing was sent to Mailchimp. Start it again after that time, or leave it to the "
+        "next scheduled sync."
+    )
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(19, True), (20, False), (60, False)])
+def test_a_run_waits_until_it_would_be_closed_as_stuck(minutes: int, waits: bool) -> None:
+    quiet = run(progress_at=datetime(2026, 3, 4, 14, 0, tzinfo=UTC))
+    assert may_wait(quiet, minutes * 60.0, datetime(2026, 3, 4, 14, 10, tzinfo=UTC)) is waits
 
 
 def test_partly_sent_customers_are_those_sent_and_those_found_unchanged() -> None:

@@ -24,6 +24,7 @@ class ScriptedSteps:
         self.raised = {int(number[1:]): error for number, error in raised.items()}
         self.handled: list[Step] = []
         self.given_up: list[tuple[Step, str]] = []
+        self.asked_seconds: float | None = None
         self.waiting: list[tuple[str, float]] = []
 
     def handle(self, step: Step, remaining: Any) -> None:
@@ -32,8 +33,12 @@ class ScriptedSteps:
         if step.number in self.raised:
             raise self.raised[step.number]
 
-    def give_up(self, step: Step, reason: str) -> None:
+    def may_wait(self, step: Step, seconds: float) -> bool:
+        return seconds < 1_800
+
+    def give_up(self, step: Step, reason: str, *, asked_seconds: float | None = None) -> None:
         self.given_up.append((step, reason))
+        self.asked_seconds = asked_seconds
 
     def note_waiting(self, step: Step, reason: str, seconds: float) -> None:
         self.waiting.append((reason, seconds))
@@ -113,11 +118,22 @@ def test_the_run_is_told_for_what_it_waits_and_how_long() -> None:
     assert desk.steps.waiting == [("Rate limit exceeded: Busy.", 17.0)]
 
 
-@pytest.mark.parametrize(("asked", "seconds"), [(17.0, 17.0), (3600.0, 120.0)])
-def test_a_wait_that_was_asked_for_is_kept_within_reason(asked: float, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("asked", "deliveries", "seconds"), [(17.0, 1, 17.0), (17.0, 3, 120.0), (600.0, 1, 600.0), (600.0, 3, 600.0)]
+)
+def test_a_wait_that_was_asked_for_is_kept(asked: float, deliveries: int, seconds: float) -> None:
     desk = Desk(_3=RetryLater("Busy.", after_seconds=asked))
-    desk.handle(record())
+    assert desk.handle(record(deliveries=deliveries)) == ["message-3"]
     assert desk.queue.delays == [("handle-3", seconds)]
+    assert desk.steps.waiting == [("Busy.", seconds)]
+
+
+def test_a_wait_longer_than_its_run_may_make_ends_it_at_once() -> None:
+    desk = Desk(_3=RetryLater("PracBill is busy.", after_seconds=3600.0))
+    assert desk.handle(record()) == []
+    assert desk.steps.given_up == [(Step("step", "north", "run-1", 3), "PracBill is busy.")]
+    assert desk.steps.asked_seconds == 3600.0
+    assert desk.queue.delays == []
 
 
 def test_the_last_delivery_closes_what_the_message_belongs_to() -> None:

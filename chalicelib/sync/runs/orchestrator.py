@@ -27,6 +27,7 @@ from chalicelib.domain.runs import (
     closing_code,
     closing_message,
     given_up_message,
+    may_wait,
     side_of,
     waiting_message,
 )
@@ -128,8 +129,16 @@ class Orchestrator:
         if step.run_id and self._runs.get(step.department_id, step.run_id) is not None:
             self._runs.change(step.department_id, step.run_id, said)
 
-    def give_up(self, step: Step, reason: str) -> None:
-        """A message failed for good: its chunk is closed as failed, or its run ends."""
+    def may_wait(self, step: Step, seconds: float) -> bool:
+        """Whether the step's run is still open when its message comes back after so many seconds."""
+        run = self._runs.get(step.department_id, step.run_id) if step.run_id else None
+        return run is None or may_wait(run, seconds, self._clock())
+
+    def give_up(self, step: Step, reason: str, *, asked_seconds: float | None = None) -> None:
+        """A message failed for good: its chunk is closed as failed, or its run ends.
+
+        `asked_seconds`: it was not tried again, since the other side asked for a longer wait than the run may make.
+        """
         department, run = self._departments.get(step.department_id), self._runs.get(step.department_id, step.run_id)
         if department is None or run is None:
             return
@@ -142,7 +151,8 @@ class Orchestrator:
             self._after_chunk(chunks.fail(run, department, step.number) if chunks else run, department)
         elif step.number == run.step_number:
             params: dict[str, str | int] = {"side": side_of(reason), "done": run.done, "planned": run.planned}
-            self._lifecycle.finish(run, "error", given_up_message(run, reason), code="gave_up", params=params)
+            until = None if asked_seconds is None else self._clock() + timedelta(seconds=asked_seconds)
+            self._lifecycle.finish(run, "error", given_up_message(run, reason, until), code="gave_up", params=params)
 
     def reject_key(self, department: Department, rejected: KeyRejected) -> None:
         """Mailchimp refuses the key: the schedule stops until it is replaced, and the connection says why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -224,6 +225,29 @@ def test_a_fault_in_the_middle_of_the_list_goes_on_at_the_page_where_it_was(
     run = practice.sync("full")
     assert (run.status, run.counts, run.customers_read) == ("success", {"add": 7}, 7)
     assert practice.engine.queue.delays == [5.0, 15.0]
+
+
+@pytest.mark.fast
+def test_a_pracbill_that_asks_for_an_hour_is_left_alone_for_it(practice: Practice) -> None:
+    practice.customers(2)
+    practice.engine.pracbill.inject("status", status=429, retry_after=3600, path="/customers", calls=1000)
+    run = practice.sync("full")
+    until = practice.engine.clock() + timedelta(hours=1)
+    assert (run.status, run.code, run.phase) == ("error", "gave_up", "ingest")
+    assert run.message == (
+        "PracBill accepts no more requests at the moment (HTTP 429). PracBill asks this service to wait until "
+        f"{until:%Y-%m-%d %H:%M} UTC, longer than a sync can wait, so the sync was stopped. Nothing was sent to "
+        "Mailchimp. Start it again after that time, or leave it to the next scheduled sync."
+    )
+    assert practice.engine.queue.delays == []
+
+
+@pytest.mark.fast
+def test_a_pracbill_that_asks_for_ten_minutes_gets_them(practice: Practice) -> None:
+    practice.customers(2)
+    practice.engine.pracbill.inject("status", status=429, retry_after=600, path="/customers", calls=1)
+    run = practice.sync("full")
+    assert (run.status, run.counts, practice.engine.queue.delays) == ("success", {"add": 2}, [600.0])
 
 
 @pytest.mark.fast
