@@ -6,7 +6,7 @@ Nothing here sends anything. `plan_address` answers for one address, `rename_of`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -336,46 +336,53 @@ def _speaker(state: AddressState) -> str:
 
 
 @dataclass(slots=True)
+class _OpenChunk:
+    """A chunk that is not full yet, and how many operations it may have."""
+
+    most: int
+    operations: list[Operation] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, operation: Operation) -> Iterator[tuple[Operation, ...]]:
+        """Take one operation; gives the chunk before it when that one is full."""
+        size = _weight(operation)
+        if len(self.operations) == self.most or self.bytes + size > MAX_CHUNK_BYTES:
+            yield from self.rest()
+        self.operations.append(operation)
+        self.bytes += size
+
+    def rest(self) -> Iterator[tuple[Operation, ...]]:
+        """What was taken, if anything."""
+        taken, self.operations, self.bytes = tuple(self.operations), [], 0
+        if taken:
+            yield taken
+
+
 class ChunkWriter:
-    """Packs operations into chunks: bulk and single calls apart, at most 500 (100) each and small enough to store."""
+    """Packs operations into chunks: bulk and single calls apart, at most 500 (100) each and small enough to store.
 
-    _bulk: list[Operation]
-    _single: list[Operation]
-    _bulk_bytes: int = 0
-    _single_bytes: int = 0
+    Addresses without a state, which Mailchimp may refuse, come together at the end: whoever is refused for it costs
+    their chunk a second call, and eight lanes that begin at once would each have some.
+    """
 
-    @classmethod
-    def empty(cls) -> ChunkWriter:
-        return cls([], [])
+    def __init__(self) -> None:
+        self._bulk = _OpenChunk(MAX_CHUNK_OPERATIONS)
+        self._stateless = _OpenChunk(MAX_CHUNK_OPERATIONS)
+        self._single = _OpenChunk(MAX_SINGLE_OPERATIONS)
 
     def add(self, operation: Operation) -> Iterator[tuple[Operation, ...]]:
         """Take one operation; gives a chunk when one is full."""
-        size = _weight(operation)
-        if operation.is_bulk:
-            if len(self._bulk) == MAX_CHUNK_OPERATIONS or self._bulk_bytes + size > MAX_CHUNK_BYTES:
-                yield self._take_bulk()
-            self._bulk.append(operation)
-            self._bulk_bytes += size
-            return
-        if len(self._single) == MAX_SINGLE_OPERATIONS or self._single_bytes + size > MAX_CHUNK_BYTES:
-            yield self._take_single()
-        self._single.append(operation)
-        self._single_bytes += size
+        if not operation.is_bulk:
+            return self._single.add(operation)
+        return (self._stateless if lacks_state(operation) else self._bulk).add(operation)
 
     def rest(self) -> Iterator[tuple[Operation, ...]]:
-        """The chunks that are not full."""
-        if self._bulk:
-            yield self._take_bulk()
-        if self._single:
-            yield self._take_single()
-
-    def _take_bulk(self) -> tuple[Operation, ...]:
-        taken, self._bulk, self._bulk_bytes = tuple(self._bulk), [], 0
-        return taken
-
-    def _take_single(self) -> tuple[Operation, ...]:
-        taken, self._single, self._single_bytes = tuple(self._single), [], 0
-        return taken
+        """The chunks that are not full; what is left of bulk calls fills up the one with addresses without a state."""
+        for chunk in self._bulk.rest():
+            for operation in chunk:
+                yield from self._stateless.add(operation)
+        yield from self._stateless.rest()
+        yield from self._single.rest()
 
 
 def _weight(operation: Operation) -> int:

@@ -119,7 +119,7 @@ class PlanPhase:
         """
         everything = _decides_all(run, department)
         parts = self._every_state(run, department) if everything else prefetch(self._marked_states(run, department))
-        writer, number = ChunkWriter.empty(), run.chunks_total
+        writer, number = ChunkWriter(), run.chunks_total
         tally = PlanTally(statuses=self._members.batch(department.id))
         progress = PhaseReporter(self._runs, run, "plan", self._clock)
         if not run.cursor:

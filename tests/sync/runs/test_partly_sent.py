@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain import planning
 from chalicelib.domain.runs import buckets, held_by_reason
+from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.reports.customer_report import verdict_of
 from chalicelib.sync.runs.records import record_counts
 from infra.standins.mailchimp import Readings
@@ -150,6 +152,17 @@ def test_what_one_refused_address_taught_is_not_asked_again(practice: Practice) 
     assert practice.codes(run, "partly_sent") == [("99", "state_missing")]
     assert ([method for method, _ in practice.writes()], practice.pushed()) == (["POST"], 31)
     assert "without a state" in told(practice, "kim@clinic.test", "99")
+
+
+def test_of_lanes_that_begin_at_once_only_one_is_taught(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample customers of a first full sync, in chunks of a tenth of the usual size. No chunk knows of another."""
+    monkeypatch.setattr(planning, "MAX_CHUNK_OPERATIONS", 50)
+    monkeypatch.setattr(AudienceFields, "note_state_required", lambda fields, department: department)
+    practice.engine.pracbill.generate(2_000, department_id=practice.id)
+    run = practice.sync("full")
+    assert sum(code == "state_missing" for _, code in practice.codes(run, "partly_sent")) > 1
+    assert run.chunks_total == -(-run.planned // 50) > 30
+    assert [method for method, _ in practice.writes()] == ["POST"] * (run.chunks_total + 1)
 
 
 def test_a_missing_state_explains_the_refusal_so_that_the_fields_are_not_looked_at_again(practice: Practice) -> None:
