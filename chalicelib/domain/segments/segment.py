@@ -103,7 +103,7 @@ class Segment:
         """As staff want it now; the same value when that is nothing new."""
         if name == self.name and rules == self.rules:
             return self
-        return replace(self, name=name, rules=rules, version=self.version + 1, fault="", read_on="")
+        return replace(self, name=name, rules=rules, version=self.version + 1, fault="", fault_code="", read_on="")
 
     def without_tag(self) -> Segment:
         """The tag is gone."""
@@ -139,7 +139,7 @@ class Segment:
         )
         if version != self.version:
             return found
-        return replace(found, customer_count=tally.customers, as_of=at, fault="", read_on=read_on)
+        return replace(found, customer_count=tally.customers, as_of=at, fault="", fault_code="", read_on=read_on)
 
 
 def reason_of(status: Status) -> str:

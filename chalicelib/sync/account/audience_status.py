@@ -23,7 +23,7 @@ REMEMBERED_FOR = timedelta(minutes=1)
 
 
 class AudienceStatusCache:
-    """A look never fails: without an answer the last count stays, and a finding says why it is not a newer one.
+    """A look never fails: without an answer the last count stays. When the next look fails too, a finding says so.
 
     A key that turns out to be refused is stored as the connection's state. `open_quickly` makes a client that gives up
     soon. Every method answers the department as it is stored afterwards.
@@ -83,7 +83,9 @@ class AudienceStatusCache:
         except AudienceGone:
             status = _unanswered(audience, now, AUDIENCE_GONE, is_gone=True)
         except ServiceError:
-            status = _unanswered(audience, now, MAILCHIMP_AWAY)
+            # A look that panels wait for gives up soon, so one alone says little of Mailchimp.
+            is_known = open_mailchimp is None or _was_unanswered(audience)
+            status = _unanswered(audience, now, MAILCHIMP_AWAY if is_known else None)
         return self._note(department, status, name=name)
 
     def _note(self, department: Department, status: AudienceStatus, *, name: str) -> Department:
@@ -100,9 +102,15 @@ class AudienceStatusCache:
         return self._departments.change(department.id, noted)
 
 
-def _unanswered(audience: Audience, now: datetime, finding: Finding, *, is_gone: bool = False) -> AudienceStatus:
-    """The count from before stays, unless there is nothing left to count."""
+def _was_unanswered(audience: Audience) -> bool:
+    """Whether the last look brought no count either, or there was none."""
     known = audience.status
+    return known is None or known.counted_at is None or known.asked_at > known.counted_at
+
+
+def _unanswered(audience: Audience, now: datetime, finding: Finding | None, *, is_gone: bool = False) -> AudienceStatus:
+    """The count from before stays, unless there is nothing left to count."""
+    known, findings = audience.status, (finding,) if finding is not None else ()
     if known is None or is_gone:
-        return AudienceStatus(now, findings=(finding,))
-    return replace(known, asked_at=now, findings=(finding,))
+        return AudienceStatus(now, findings=findings)
+    return replace(known, asked_at=now, findings=findings)

@@ -89,7 +89,7 @@ def test_a_new_definition_is_one_version_later_and_is_held_against_everybody(
     name: str, rules: tuple[Rule, ...]
 ) -> None:
     """The fault was of the old definition; what the last sync found stays to be seen."""
-    expected = replace(FAILED, name=name, rules=rules, version=4, fault="", read_on="")
+    expected = replace(FAILED, name=name, rules=rules, version=4, fault="", fault_code="", read_on="")
     assert FAILED.defined(name, rules) == expected
 
 
@@ -122,6 +122,7 @@ def test_a_sync_of_the_latest_version_settles_everything() -> None:
         reachable_count=11,
         left_out={"cleaned": 8},
         fault="",
+        fault_code="",
         read_on="2026-03-03",
     )
 
