@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import (
+    Address,
     Customer,
     RemovedCustomer,
     UnusableRecord,
+    address_in_letters,
     address_key,
     change_from_json,
     customer_from_document,
     customer_from_json,
+    customer_id_of,
     customer_key,
     customer_to_document,
     fingerprint,
@@ -171,3 +176,149 @@ def test_an_address_key_tells_nothing_without_the_departments_salt() -> None:
     key = address_key(b"salt", "ann@clinic.test")
     assert len(key) == 32
     assert key == address_key(b"salt", "ann@clinic.test") != address_key(b"other", "ann@clinic.test")
+
+
+@pytest.mark.parametrize("customer_id", ["0", "7", "007", "00", "10", "b", "1", "1b", "0b", "~", "1~1", "12345", "٣"])
+def test_an_id_is_read_back_from_its_key(customer_id: str) -> None:
+    assert customer_id_of(customer_key(customer_id)) == customer_id
+
+
+@given(ids)
+def test_any_id_is_read_back_from_its_key(customer_id: str) -> None:
+    assert customer_id_of(customer_key(customer_id)) == customer_id
+
+
+# -------------------------------------------------------------------------------------------------- a customer in full
+
+FULL: dict[str, Any] = {
+    "id": "7",
+    "updated_at": "2026-03-01T00:00:00Z",
+    "email": "zoe@clinic.test",
+    "company_name": "Clinic",
+    "first_name": "Zoë",
+    "last_name": "Ng",
+    "phone": "03 9999",
+    "inactive": "0",
+    "status": "open",
+    "customer_type": "retail",
+    "created_at": "2020-01-01",
+    "last_invoice_at": "2026-02-01",
+    "balance": "1.50",
+    "address": {
+        "line1": "1 High St",
+        "line2": "Rear",
+        "city": "Melbourne",
+        "state": "VIC",
+        "postcode": "3000",
+        "country": "AU",
+    },
+    "marketing_consent": {"status": "unsubscribed", "changed_at": "2026-01-01T00:00:00Z"},
+}
+
+
+def test_every_field_of_a_record_is_read() -> None:
+    customer = customer_from_json(FULL)
+    assert customer == Customer(
+        **{name: value for name, value in FULL.items() if name not in ("address", "marketing_consent")},
+        address=Address("1 High St", "Rear", "Melbourne", "VIC", "3000", "AU"),
+        consent="unsubscribed",
+        consent_changed_at="2026-01-01T00:00:00Z",
+    )
+    assert json.loads(customer_to_document(customer)) == FULL
+
+
+@pytest.mark.parametrize(
+    "left_out", [field.name for field in fields(Customer) if field.name not in ("id", "updated_at")]
+)
+def test_a_document_holds_what_is_there_and_no_more(left_out: str) -> None:
+    """Documents are stored once a customer: one written today must be the one written tomorrow."""
+    empty = next(field.default for field in fields(Customer) if field.name == left_out)
+    without: Any = {left_out: empty}
+    customer = replace(customer_from_json(FULL), **without)
+    document = customer_to_document(customer)
+    assert customer_from_document(document) == customer
+    if left_out in ("consent", "consent_changed_at"):
+        assert json.loads(document).keys() == FULL.keys()
+    else:
+        assert json.loads(document).keys() == FULL.keys() - {left_out}
+
+
+@pytest.mark.parametrize("part", ["line1", "line2", "city", "state", "postcode", "country"])
+def test_a_part_of_an_address_is_kept_alone(part: str) -> None:
+    customer = customer_from_json({"id": "7", "updated_at": "now", "address": {part: "x"}})
+    assert customer.address == Address(**{part: "x"})
+    assert json.loads(customer_to_document(customer)) == {"id": "7", "updated_at": "now", "address": {part: "x"}}
+    assert customer_from_document(customer_to_document(customer)) == customer
+
+
+@pytest.mark.parametrize(
+    ("given_value", "kept"),
+    [
+        *((12.5, "12.5"), (0, "0"), (True, "true"), ([1, "x"], '[1, "x"]'), ({"a": None}, '{"a": null}')),
+        *((" 1,250.00 ", "1,250.00"), (Decimal("1.50"), '"1.50"'), (None, ""), ("  ", "")),
+    ],
+)
+@pytest.mark.parametrize("name", ["created_at", "last_invoice_at", "balance"])
+def test_what_cannot_be_read_of_a_value_that_rules_look_at_does_not_pass_for_nothing(
+    name: str, given_value: object, kept: str
+) -> None:
+    assert getattr(customer_from_json({"id": "1", "updated_at": "now", name: given_value}), name) == kept
+
+
+@pytest.mark.parametrize(("length", "kept"), [(1_999, 1_999), (2_000, 2_000), (2_001, 2_000), (9_000, 2_000)])
+def test_texts_are_cut_at_two_thousand_characters(length: int, kept: int) -> None:
+    text = customer_from_json({"id": "1", "updated_at": "now", "company_name": "a" * length}).company_name
+    assert text == "a" * kept
+
+
+@pytest.mark.parametrize("length", [1, 200])
+def test_an_id_may_have_two_hundred_characters(length: int) -> None:
+    assert customer_from_json({"id": "i" * length, "updated_at": "now"}).id == "i" * length
+
+
+def test_half_a_character_makes_no_text_unusable_but_the_id() -> None:
+    customer = customer_from_json({"id": "ä", "updated_at": "now", "first_name": "half \ud800 of one"})
+    assert customer.first_name.encode()
+    assert len(fingerprint("half \ud800 of one", "UTC")) == 24
+
+
+# ------------------------------------------------------------------------------------------------ one mailbox, one form
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("ann@bücher.test", "ann@xn--bcher-kva.test"),
+        ("Ann@BÜCHER.test", "ann@xn--bcher-kva.test"),
+        ("ann@bu\u0308cher.test", "ann@xn--bcher-kva.test"),
+        ("ann@xn--bcher-kva.test", "ann@xn--bcher-kva.test"),
+        ("josé@bücher.test", "josé@xn--bcher-kva.test"),
+        ('"a@b"@bücher.test', '"a@b"@xn--bcher-kva.test'),
+        ("josé@clinic.test", "josé@clinic.test"),
+        ("bücher", "bücher"),
+        ("ann@-ü-.test", "ann@-ü-.test"),
+        ("ann@ü..test", "ann@ü..test"),
+    ],
+)
+def test_a_domain_in_letters_and_in_punycode_is_one(written: str, form: str) -> None:
+    assert mail_address(written) == form
+    assert mail_address(form) == form
+
+
+@pytest.mark.parametrize(
+    ("form", "letters"),
+    [
+        ("ann@xn--bcher-kva.test", "ann@bücher.test"),
+        ('"a@b"@xn--bcher-kva.test', '"a@b"@bücher.test'),
+        ("xn--bcher-kva@clinic.test", "xn--bcher-kva@clinic.test"),
+        ("ann@clinic.test", "ann@clinic.test"),
+        ("ann@xn--\u00fc.test", "ann@xn--\u00fc.test"),
+    ],
+)
+def test_the_other_spelling_of_an_address_is_in_letters(form: str, letters: str) -> None:
+    assert address_in_letters(form) == letters
+
+
+def test_an_address_key_stays_the_same_for_ever() -> None:
+    """Another hash would lose every stored address."""
+    assert address_key(b"salt", "ann@clinic.test") == "ea823a4236409a93f3d84378a50326a6"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import pytest
 
@@ -45,7 +46,16 @@ def test_a_part_fits_into_an_item_of_the_database_even_when_it_does_not_compress
 
 @pytest.mark.parametrize("damage", [[], [b"x"] * PARTS], ids=["nothing", "nonsense"])
 def test_parts_that_are_missing_or_damaged_are_refused(damage: list[bytes]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="parts of a seen set"):
         SeenAddresses.from_parts(damage)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not all parts of a seen set"):
         SeenAddresses.from_parts(SeenAddresses().parts()[1:])
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 7, 8, 0xFFFFFF), (0x123456, 0x654321, 0xABCDEF, 0x800000, 0x7FFFFF)])
+def test_the_bits_of_a_key_stay_the_same_for_ever(numbers: tuple[int, ...]) -> None:
+    """A seen set is kept while a pull goes on: with other bits everybody in it would pass for deleted."""
+    seen_addresses = SeenAddresses()
+    seen_addresses.add("".join(f"{number:06x}" for number in numbers) + "99")
+    bits = b"".join(zlib.decompress(part) for part in seen_addresses.parts())
+    assert {8 * at + bit for at, byte in enumerate(bits) if byte for bit in range(8) if byte >> bit & 1} == set(numbers)
