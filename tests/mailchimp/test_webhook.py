@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import re
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -304,3 +307,67 @@ def test_a_header_that_is_no_signature_is_refused(header: str) -> None:
 @given(st.text(max_size=80))
 def test_no_header_whatsoever_breaks_the_check(header: str) -> None:
     assert not is_signed(BODY, header, SECRET, now=NOW)
+
+
+def signed(at: str) -> str:
+    """A header whose signature is right, over a time written like this."""
+    return f"t={at},v1={hmac.digest(SECRET.encode(), at.encode() + b'.' + BODY, 'sha256').hex()}"
+
+
+@pytest.mark.parametrize("at", [str(NOW), f"0{NOW}"])
+def test_a_time_in_up_to_eleven_digits_is_read(at: str) -> None:
+    assert is_signed(BODY, signed(at), SECRET, now=NOW)
+
+
+@pytest.mark.parametrize("at", ["١٧٦٧٦٠٧٢٠٠", "1_767_607_200", f"+{NOW}", f" {NOW}", f"00{NOW}", f"{'0' * 99}{NOW}"])
+def test_a_time_written_otherwise_is_refused_however_well_it_is_signed(at: str) -> None:
+    """Python would read each as the same number."""
+    assert int(at) == NOW
+    assert not is_signed(BODY, signed(at), SECRET, now=NOW)
+
+
+@pytest.mark.parametrize("more", ["t=1", "t=1=2", "t"])
+def test_a_second_time_beside_the_signed_one_is_refused(more: str) -> None:
+    assert not is_signed(BODY, f"{more},{signed(str(NOW))}", SECRET, now=NOW)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(1_000, True), (1_001, False)])
+def test_a_header_of_more_than_a_thousand_characters_is_not_read(length: int, is_read: bool) -> None:
+    header = signed(str(NOW)) + ",v2="
+    assert is_signed(BODY, header.ljust(length, "x"), SECRET, now=NOW) is is_read
+
+
+# ------------------------------------------------------------------------------------------------------ at the edges
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows Melbourne's time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Australia/Melbourne")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_event_arrives_by_universal_time_wherever_the_machine_stands() -> None:
+    found = event(fired_at="")
+    assert found is not None
+    assert found.arrived(NOW).fired_at == FIRED_AT
+
+
+def test_a_field_that_is_empty_is_there() -> None:
+    assert parse_form(b"a=&b=1&a=&c") == {"a": "", "b": "1", "c": ""}
+
+
+def test_only_a_change_of_address_has_an_old_one() -> None:
+    found = event(**{"data[old_email]": "old@clinic.test"})
+    assert found is not None
+    assert found.old_address == ""
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(320, True), (321, False)])
+def test_an_address_has_at_most_320_characters(length: int, is_read: bool) -> None:
+    found = event(**{"data[email]": "@clinic.test".rjust(length, "x")})
+    assert (found is not None) is is_read

@@ -54,7 +54,7 @@ class KeptBatch:
 
 
 class KeptMembers:
-    """Stands for the store of members and, in one row with it, for the ledger."""
+    """Stands for the store of members and, in one row with it, for the ledger. It knows one department, `d1`."""
 
     def __init__(self, *states: MemberStates) -> None:
         self.states = {one.address_key: one for one in states}
@@ -62,7 +62,7 @@ class KeptMembers:
         self.reads: list[list[str]] = []
         self.entries: list[LedgerEntry] = []
         self.outbox: list[OutboxEntry] = []
-        self.departments: set[str] = set()
+        self._department_id = "d1"
 
     def written(self, *kinds: str) -> list[Write]:
         return [write for write in self.writes if write[0] in kinds]
@@ -71,33 +71,33 @@ class KeptMembers:
 
     def member_states(self, department_id: str, address_keys: Iterable[str]) -> dict[str, MemberStates]:
         keys = list(address_keys)
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         self.reads.append(keys)
         return {key: self.states[key] for key in keys if key in self.states}
 
     def batch(self, department_id: str) -> KeptBatch:
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         return KeptBatch(self)
 
     def keep_outbox_entry(self, department_id: str, entry: OutboxEntry) -> None:
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         self.outbox.append(entry)
         self.writes.append(("outbox", entry.address_key, entry.status))
 
     def change_consent_state(
         self, department_id: str, address_key: str, address: str, change: Callable[[ConsentState], ConsentState]
     ) -> tuple[ConsentState, ConsentState]:
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         states = self.states.get(address_key, MemberStates(address_key, address))
         before = states.consent_state or ConsentState()
         after = change(before)
         if after != before:
-            self.states[address_key] = replace(states, consent_state=after)
+            self.states[address_key] = replace(states, address=address, consent_state=after)
             self.writes.append(("state", address_key, after.status))
         return before, after
 
     def add_consent_states(self, department_id: str, member_states: Sequence[tuple[str, str, ConsentState]]) -> bool:
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         known = (self.states.get(key) for key, _, _ in member_states)
         if any(one is not None and one.consent_state is not None for one in known):
             return False
@@ -113,7 +113,7 @@ class KeptMembers:
         self.append_all(department_id, [(address_key, entry)])
 
     def append_all(self, department_id: str, entries: Iterable[tuple[str, LedgerEntry]]) -> None:
-        self.departments.add(department_id)
+        assert department_id == self._department_id
         for address_key, entry in entries:
             self.entries.append(entry)
             self.writes.append(("ledger", address_key, entry.rule))

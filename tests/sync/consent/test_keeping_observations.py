@@ -167,7 +167,6 @@ def test_a_no_is_owed_to_pracbill_and_marked_before_it_counts_as_known() -> None
     state = kept.states[key(ANN)].consent_state
     assert state is not None
     assert state.opt_out == OptOut(NOON, "person", "unsubscribed in Mailchimp")
-    assert kept.departments == {"d1"}
 
 
 def test_what_is_known_already_is_read_and_not_written() -> None:

@@ -190,7 +190,6 @@ def test_consent_is_kept_first_then_the_record_then_what_was_sent_then_the_marks
         ("unmark", f"{key(ANN)}#customer"),
         ("pushed",),
     ]
-    assert desk.kept.departments == {"d1"}
 
 
 def test_a_repeat_writes_no_second_change_of_consent() -> None:
@@ -300,6 +299,18 @@ def test_segments_look_again_at_whoever_is_other_than_the_plan_foresaw(one: Push
     assert desk.kept.written("recheck") == ([("recheck", key(ANN))] if is_looked_at else [])
 
 
+@pytest.mark.parametrize(
+    ("states", "was"),
+    [([], "absent"), ([known_as("unsubscribed", audience_id=ELSEWHERE)], "absent"), ([known_as("pending")], "pending")],
+    ids=["nothing", "of another audience", "here"],
+)
+def test_the_ledger_tells_from_what_a_status_was_changed(states: list[MemberStates], was: Status) -> None:
+    desk = office(*states)
+    desk.keep(done("subscribe"))
+    assert [(entry.was, entry.became) for entry in desk.kept.entries] == [(was, "subscribed")]
+    assert desk.kept.states[key(ANN)].address == ANN
+
+
 # ------------------------------------------------------------------------------------------------- what was refused
 
 
@@ -391,6 +402,7 @@ def test_the_old_address_of_a_renamed_member_is_in_the_audience_no_longer() -> N
     desk = office(known_as("subscribed", OLD))
     desk.keep(renamed("absent"))
     assert (desk.state(OLD).status, desk.state(OLD).observed_at) == ("absent", NOON)
+    assert desk.kept.states[key(OLD)].address == OLD
     assert desk.kept.states[key(OLD)].delivery is None
     assert desk.state(OLD).opt_out is None
     assert [(entry.was, entry.became) for entry in desk.kept.entries] == [("absent", "subscribed")]
