@@ -258,3 +258,9 @@ def test_the_fingerprint_knows_every_value_and_not_their_order() -> None:
     assert values_fingerprint(values) == values_fingerprint(dict(reversed(values.items())))
     for tag in EVERY_TAG:
         assert values_fingerprint(values | {tag: ""}) != values_fingerprint(values)
+
+
+def test_a_fingerprint_stays_the_same_for_ever() -> None:
+    """With another one all members would be sent again, or pass for changed in Mailchimp."""
+    address: dict[str, str] = {"addr1": "1 High St", "city": "M", "state": "VIC", "zip": "3000", "country": "AU"}
+    assert values_fingerprint({"FNAME": "Zoë", "ADDRESS": address, "PHONE": ""}) == "864ceae67986c2c36935"

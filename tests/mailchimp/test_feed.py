@@ -199,7 +199,7 @@ def test_a_server_that_ignores_offsets_is_not_taken_at_its_word(page: int) -> No
     audience = Audience(rows, page=page)
     with pytest.raises(UnexpectedAnswer, match="the same members again and again"):
         list(changed_members(lambda after, offset: audience.fetch(after, 0), since=None, page_size=page))
-    assert len(audience.fetches) < 5
+    assert len(audience.fetches) == 4  # twice it may be a page out of a cache
 
 
 def test_a_server_that_grows_for_ever_without_news_is_left() -> None:
@@ -212,7 +212,7 @@ def test_a_server_that_grows_for_ever_without_news_is_left() -> None:
 
     with pytest.raises(UnexpectedAnswer, match="the same members again and again"):
         list(changed_members(fetch, since=None, page_size=PAGE))
-    assert turn[0] < 1000
+    assert turn[0] == 1 + 300 + 1  # as many pages without news as the longest block may need
 
 
 def test_a_total_that_is_too_high_does_not_keep_the_reader() -> None:
@@ -255,6 +255,68 @@ def test_a_page_that_comes_once_more_hides_no_other(repeated: int) -> None:
 
     found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
     assert sorted(names(found)) == sorted(f"m{n}" for n in range(20))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_page_may_come_out_of_a_cache_twice(count: int) -> None:
+    audience = Audience([row(f"b{n}", 0) for n in range(12)])
+    pages: list[FeedPage] = []
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        is_cached = 2 <= len(pages) < 2 + count
+        pages.append(pages[-1] if is_cached else audience.fetch(after, offset))
+        return pages[-1]
+
+    if count > 2:
+        with pytest.raises(UnexpectedAnswer):
+            list(changed_members(fetch, since=None, page_size=PAGE))
+        return
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert sorted(names(found)) == sorted(f"b{n}" for n in range(12))
+
+
+def test_a_block_of_one_second_is_left_without_being_read_again() -> None:
+    audience = Audience([*(row(f"b{n}", 1) for n in range(6)), row("c", 2)])
+    assert names(read(audience)) == [*(f"b{n}" for n in range(6)), "c"]
+    assert audience.fetches == [(None, 0), (None, 3), (at(1), 0)]
+
+
+def test_somebody_who_never_turns_up_is_looked_for_ten_times() -> None:
+    """A listing that shows one member twice has a row more than it has members."""
+    block = [row("a", 0), row("b", 0), row("a", 0)]
+    fetches = []
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        fetches.append((after, offset))
+        return FeedPage(tuple(block[offset : offset + PAGE]), len(block))
+
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert names(found) == ["a", "b"]
+    assert fetches == [(None, 0)] * 11
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        (0, 5, 3, 4, 1, 2, 6, 7),
+        (5, 0, 3, 4, 1, 2, 6, 7),
+        (0, None, 5, 6, None, 7, 8, 9),
+        (None, 0, 5, 6, None, 7, 8, 9),
+    ],
+)
+def test_after_rows_out_of_order_or_without_a_time_the_window_stays(seconds: tuple[int | None, ...]) -> None:
+    """Started anew, it would leave out the rows that come later with an earlier time, or with none."""
+    rows = [
+        replace(row(f"m{n}", 0), last_changed=None if second is None else at(second))
+        for n, second in enumerate(seconds)
+    ]
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        found = [r for r in rows if after is None or (r.last_changed is not None and r.last_changed > after)]
+        return FeedPage(tuple(found[offset : offset + PAGE]), len(found))
+
+    found = [member for page in changed_members(fetch, since=None, page_size=PAGE) for member in page]
+    assert names(found) == [f"m{n}" for n in range(8)]
 
 
 def test_rows_without_a_readable_time_are_read_by_offset() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.mutants.report import Fault, Report, read_harmless
 
 MODULE = "chalicelib/domain/some.py"
+ROOT = Path(__file__).resolve().parents[2]
+HARMLESS = Path(__file__).with_name("harmless.toml")
 
 
 def fault(*change: str, code: int | None = 0, function: str = "decide") -> Fault:
@@ -49,3 +52,10 @@ def test_a_fault_is_harmless_in_its_own_function_only(tmp_path: Path) -> None:
     report = Report(MODULE, [fault("-g", "+h"), fault("-g", "+h", function="other")], harmless)
     assert [one.function for one in report.unnoticed] == ["other"]
     assert read_harmless(rows, "chalicelib/other.py") == {}
+
+
+@pytest.mark.parametrize("module", tomllib.loads(HARMLESS.read_text()))
+def test_what_is_taken_for_harmless_is_still_in_the_code(module: str) -> None:
+    lines = {line.strip() for line in (ROOT / module).read_text().splitlines()}
+    before = {line[1:] for row in read_harmless(HARMLESS, module) for line in row[1:] if line.startswith("-")}
+    assert before - lines == set()
