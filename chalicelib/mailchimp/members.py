@@ -21,7 +21,7 @@ from chalicelib.mailchimp.answers import (
 )
 from chalicelib.mailchimp.api import BULK_READ_SECONDS, PAGE_SIZE, Resource, check_success, object_of
 from chalicelib.mailchimp.errors import AudienceGone, problem_of
-from chalicelib.mailchimp.feed import FeedPage, changed_members
+from chalicelib.mailchimp.feed import FeedPage, changed_members, changed_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -69,26 +69,45 @@ class MemberCalls(Resource):
         since: datetime | None,
         before: datetime | None = None,
         status: Status | None = None,
-        with_values: bool = False,
-        on_total: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[RemoteMember, ...]]:
         """Members that changed at `since` or later, up to `before`, in pages of at most 1000 and without repeats.
 
         Whether archived members are part of it is not documented: ask for them with `status="archived"`. Deleted ones
-        never appear. `with_values`: with their merge fields. `on_total` is told how many there are, as the first page
-        says. Memory stays flat. Raises AudienceGone.
+        never appear. Memory stays flat. Raises AudienceGone.
         """
-        listed = f"{_LISTED_FIELDS},members.merge_fields" if with_values else _LISTED_FIELDS
-        query = {"fields": f"{listed},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
-        if before is not None:
-            query["before_last_changed"] = _time(before)
-        if status is not None:
-            query["status"] = status
-        fetch = _telling_total(partial(self._changed_page, audience_id, query), on_total)
+        query = _listing_query(_LISTED_FIELDS, before, status)
+        fetch = partial(self._changed_page, audience_id, query, None)
         return changed_members(fetch, since=since, page_size=PAGE_SIZE)
 
+    def member_pages(
+        self,
+        audience_id: str,
+        *,
+        since: datetime | None,
+        before: datetime,
+        clock: Callable[[], datetime],
+        at_once: Callable[[], int],
+        status: Status | None = None,
+        with_values: bool = False,
+        on_total: Callable[[int], None] | None = None,
+    ) -> Iterator[FeedPage]:
+        """The pages of `members_changed`, each with `clock` before it was asked for; a long listing by several calls.
+
+        `at_once` tells before each page how many calls there may be at once. `with_values`: with their merge fields.
+        `on_total` is told how many members there are, as the first page says.
+        """
+        fields = f"{_LISTED_FIELDS},members.merge_fields" if with_values else _LISTED_FIELDS
+        query = _listing_query(fields, before, status)
+        fetch = _telling_total(partial(self._changed_page, audience_id, query, clock), on_total)
+        return changed_pages(fetch, since=since, page_size=PAGE_SIZE, at_once=at_once)
+
     def _changed_page(
-        self, audience_id: str, query: Mapping[str, str], after: datetime | None, offset: int
+        self,
+        audience_id: str,
+        query: Mapping[str, str],
+        clock: Callable[[], datetime] | None,
+        after: datetime | None,
+        offset: int,
     ) -> FeedPage:
         asked = {**query, "count": str(PAGE_SIZE), "offset": str(offset)}
         # No start at all instead of a very early one: such a request was seen to hang.
@@ -96,8 +115,9 @@ class MemberCalls(Resource):
             asked["since_last_changed"] = _time(after)
         ids = {"audience": audience_id}
         call = Call("GET", "/lists/{audience}/members", ids, asked, read_seconds=BULK_READ_SECONDS)
+        asked_at = clock() if clock is not None else None
         page = self._api.read(call, missing=AudienceGone())
-        return FeedPage(tuple(read_member(item) for item in objects(page, "members")), total_items(page))
+        return FeedPage(tuple(read_member(item) for item in objects(page, "members")), total_items(page), asked_at)
 
     def set_member_status(
         self, audience_id: str, address: str, status: Literal["subscribed", "unsubscribed", "pending"]
@@ -178,6 +198,15 @@ def _telling_total(
         return page
 
     return telling
+
+
+def _listing_query(fields: str, before: datetime | None, status: Status | None) -> dict[str, str]:
+    query = {"fields": f"{fields},total_items", "sort_field": "last_changed", "sort_dir": "ASC"}
+    if before is not None:
+        query["before_last_changed"] = _time(before)
+    if status is not None:
+        query["status"] = status
+    return query
 
 
 def _for_member(call: Call, audience_id: str, member: str) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.consent.members import Status
+from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.errors import UnexpectedAnswer
-from chalicelib.mailchimp.feed import FeedPage, changed_members
+from chalicelib.mailchimp.feed import FeedPage, changed_members, changed_pages
 from tests.examples import examples
 
 START = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
@@ -346,6 +348,210 @@ def test_memory_does_not_grow_with_the_audience() -> None:
     assert peaks[-1] < peaks[3] * 1.5
 
 
+# --------------------------------------------------------------------------------------------------- pages side by side
+
+
+class SideBySide:
+    """An audience that is asked by several threads; notes how many were inside at once, and how far it may go."""
+
+    def __init__(self, audience: Audience, *, at_once: int = 3) -> None:
+        self.audience = audience
+        self.at_once = at_once
+        self.most_inside = 0
+        self._inside = 0
+        self._lock = threading.Lock()
+
+    def fetch(self, after: datetime | None, offset: int) -> FeedPage:
+        with self._lock:
+            self._inside += 1
+            self.most_inside = max(self.most_inside, self._inside)
+        try:
+            with self._lock:
+                page = self.audience.fetch(after, offset)
+            return self.wait(page, offset)
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+    def wait(self, page: FeedPage, offset: int) -> FeedPage:
+        return page
+
+    def read(self) -> list[RemoteMember]:
+        pages = list(changed_pages(self.fetch, since=None, page_size=PAGE, at_once=lambda: self.at_once))
+        assert all(page.members for page in pages)
+        return [member for page in pages for member in page.members]
+
+
+class Meeting(SideBySide):
+    """Pages behind the first one are only answered when as many others as expected were asked for as well."""
+
+    def __init__(self, audience: Audience, *, at_once: int) -> None:
+        super().__init__(audience, at_once=at_once)
+        self._barrier = threading.Barrier(at_once)
+
+    def wait(self, page: FeedPage, offset: int) -> FeedPage:
+        if offset:
+            self._barrier.wait(timeout=20)
+        return page
+
+
+def frozen(count: int, *, in_a_second: int = 1, **options: object) -> Audience:
+    rows = [row(f"m{n:03}", n // in_a_second) for n in range(count)]
+    return replace(Audience(rows, before=at(1000)), **options)  # type: ignore[arg-type]
+
+
+def test_a_window_that_stands_still_is_read_by_several_calls_at_once() -> None:
+    meeting = Meeting(frozen(1 + 3 * 7), at_once=3)
+    assert names(meeting.read()) == [f"m{n:03}" for n in range(22)]
+    assert meeting.most_inside == 3
+    # Every page begins with the last row of the one before it; nothing is read twice but that row.
+    assert sorted(meeting.audience.fetches, key=lambda one: one[1]) == [(None, 3 * n) for n in range(7)]
+
+
+@pytest.mark.parametrize("at_once", [0, 1])
+def test_one_call_at_a_time_reads_by_offsets_too(at_once: int) -> None:
+    reader = SideBySide(frozen(22), at_once=at_once)
+    assert names(reader.read()) == [f"m{n:03}" for n in range(22)]
+    assert reader.audience.fetches == [(None, 3 * n) for n in range(7)]
+
+
+def test_how_many_calls_there_may_be_is_asked_before_each_page_and_not_for_short_listings() -> None:
+    asked: list[int] = []
+
+    def at_once() -> int:
+        asked.append(len(asked))
+        return 3 if len(asked) < 3 else 1
+
+    for count in (0, 4, 8):
+        list(changed_pages(frozen(count).fetch, since=None, page_size=PAGE, at_once=at_once))
+    assert asked == []
+    reader = SideBySide(frozen(40))
+    list(changed_pages(reader.fetch, since=None, page_size=PAGE, at_once=at_once))
+    assert len(asked) > 8
+    assert len(reader.audience.fetches) == 13
+
+
+@pytest.mark.parametrize("when", range(1, 8))
+@pytest.mark.parametrize("who", [0, 4, 11, 29])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_somebody_who_leaves_a_window_that_is_read_by_offsets_hides_nobody(at_once: int, who: int, when: int) -> None:
+    audience = frozen(30, in_a_second=2)
+    audience.between = lambda a: a.touch(f"m{who:03}", 2000) if len(a.fetches) == when else None
+    found = names(SideBySide(audience, at_once=at_once).read())
+    assert [name for name in found if name != f"m{who:03}"] == [f"m{n:03}" for n in range(30) if n != who]
+    assert len(audience.fetches) < 20
+
+
+def test_pages_that_were_answered_before_the_one_in_front_of_them_are_noticed() -> None:
+    """A page ahead may show the window as it was before somebody left it, and the page before it as it was after."""
+    audience = frozen(30)
+    whole = [replace(audience).fetch(None, 3 * n) for n in range(10)]
+    audience.touch("m001", 2000)
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return whole[offset // 3] if after is None and offset in (0, 6, 9) else audience.fetch(after, offset)
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 3))
+    found = [member.id for page in pages for member in page.members]
+    assert found == [f"m{n:03}" for n in range(30)]
+
+
+def test_a_row_too_few_in_a_page_of_equal_times_is_looked_for() -> None:
+    """Neither total nor the pages' ends show it; that fewer members were met than rows were passed does."""
+    audience = Audience([*(row(f"b{n:02}", 1) for n in range(12)), row("last", 5), row("end", 6)], before=at(50))
+    lies = [True]
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        page = audience.fetch(after, offset)
+        if offset == 3 and lies:
+            lies.clear()
+            first, _, *others = page.members
+            return replace(page, members=(first, page.members[2], *others[0:1], page.members[3]))
+        return page
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 1))
+    found = [member.id for page in pages for member in page.members]
+    assert sorted(found) == sorted(member.id for member in audience.rows)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rows_that_are_dealt_anew_at_every_call_are_soon_read_as_before(seed: int) -> None:
+    audience = frozen(60, in_a_second=6, ties="dealt", dealer=Random(seed))
+    plain = frozen(60, in_a_second=6, ties="dealt", dealer=Random(seed))
+    found = names(SideBySide(audience).read())
+    assert sorted(found) == [f"m{n:03}" for n in range(60)]
+    read(plain)
+    assert len(audience.fetches) < 3 * len(plain.fetches) + 60
+
+
+def test_a_total_that_is_not_told_or_does_not_hold_is_never_read_by_offsets() -> None:
+    untold = frozen(30, tells_total=False)
+    assert len(SideBySide(untold).read()) == 30
+    assert max(offset for _, offset in untold.fetches) < PAGE - 1
+    turn, audience = [0], frozen(30)
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        turn[0] += 1
+        return replace(audience.fetch(after, offset), total=1000 + turn[0])
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 1))
+    assert sum(len(page.members) for page in pages) == 30
+    assert sum(1 for _, offset in audience.fetches if offset) <= 8
+
+
+def test_a_server_that_ignores_offsets_is_read_as_before() -> None:
+    audience = frozen(30)
+    fetched = changed_pages(
+        lambda after, offset: audience.fetch(after, 0), since=None, page_size=PAGE, at_once=lambda: 1
+    )
+    assert [member.id for page in fetched for member in page.members] == [f"m{n:03}" for n in range(30)]
+
+
+def test_an_error_of_a_page_ahead_is_raised_in_its_turn_and_no_call_is_left_under_way() -> None:
+    reader = SideBySide(frozen(40))
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        if offset == 6:
+            raise RetryLater("Mailchimp is away.")
+        return reader.fetch(after, offset)
+
+    found: list[str] = []
+    with pytest.raises(RetryLater):
+        for page in changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 3):
+            found += [member.id for member in page.members]
+    assert found == [f"m{n:03}" for n in range(7)]
+    asked = len(reader.audience.fetches)
+    assert threading.active_count() == 1 or not any("ThreadPool" in one.name for one in threading.enumerate())
+    assert len(reader.audience.fetches) == asked
+
+
+def test_pages_keep_the_time_at_which_each_was_asked_for() -> None:
+    audience = frozen(22)
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        return replace(audience.fetch(after, offset), asked_at=at(offset))
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 3))
+    assert [page.asked_at for page in pages] == [at(3 * n) for n in range(7)]
+
+
+def test_memory_does_not_grow_with_a_window_that_is_read_by_offsets() -> None:
+    total = 20_000
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        first = offset + (0 if after is None else int((after - START).total_seconds()) * 10 + 10)
+        return FeedPage(tuple(row(f"m{n}", n // 10) for n in range(first, min(first + 1000, total))), total)
+
+    tracemalloc.start()
+    count, peaks = 0, []
+    for page in changed_pages(fetch, since=None, page_size=1000, at_once=lambda: 1):
+        count += len(page.members)
+        peaks.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert count == total
+    assert peaks[-1] < peaks[3] * 1.5
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Audience, list[list[tuple[int, int]]]]:
     """An audience, and what changes in it after each page: (which member, at which second)."""
@@ -362,9 +568,9 @@ def histories(draw: st.DrawFn) -> tuple[Audience, list[list[tuple[int, int]]]]:
 
 
 @examples(400)
-@given(histories())
+@given(histories(), st.sampled_from([None, 1, 3]))
 def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
-    history: tuple[Audience, list[list[tuple[int, int]]]],
+    history: tuple[Audience, list[list[tuple[int, int]]]], at_once: int | None
 ) -> None:
     audience, changes = history
     pending: Iterator[list[tuple[int, int]]] = iter(changes)
@@ -381,7 +587,7 @@ def test_whoever_does_not_change_is_read_exactly_once_whatever_others_do(
 
     initial = list(audience.rows)
     audience.between = change
-    found = names(read(audience))
+    found = names(read(audience) if at_once is None else SideBySide(audience, at_once=at_once).read())
     for member in initial:
         if member.id not in marked and (audience.before is None or (member.last_changed or START) < audience.before):
             assert found.count(member.id) == 1

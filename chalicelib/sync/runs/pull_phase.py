@@ -12,6 +12,7 @@ and hears nothing twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import Observations, gone, observation_of
 from chalicelib.sync.ports import Clock, Remaining
+from chalicelib.sync.runs.free_connections import FreeConnections
 from chalicelib.sync.runs.phase_progress import PhaseReporter
 from chalicelib.sync.runs.progress import ENDED, ENOUGH_SECONDS, OVERLAP
 from chalicelib.sync.runs.pull_cursor import Part, PullCursor
@@ -37,7 +39,7 @@ from chalicelib.sync.runs.pull_message import pull_message
 from chalicelib.sync.runs.retries import Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
     from chalicelib.domain.consent.members import Member, Status
     from chalicelib.domain.consent.observations import Observation
@@ -70,6 +72,7 @@ class Pull:
     place: PullCursor
     seen_addresses: SeenAddresses | None  # None in an incremental run
     progress: PhaseReporter
+    calls_at_once: Callable[[], int]
     is_audience_there: bool = False  # asked for before somebody is taken for deleted
     pushed: PushedMembers = field(default_factory=PushedMembers)  # members whom our last pushes left as they are listed
     backlog: OutboxBacklog | None = None  # what PracBill could not be sent in the end
@@ -118,6 +121,7 @@ class PullPhase:
         stores: Stores,
         clock: Clock,
     ) -> None:
+        self._free_connections = FreeConnections(stores.departments, clock)
         self._observations = observations
         self._outbox = outbox
         self._opener = opener
@@ -165,7 +169,8 @@ class PullPhase:
                 place, seen_addresses = PullCursor(counts=place.counts, who=place.who), SeenAddresses()
         progress = PhaseReporter(self._runs, run, "pull", self._clock)
         audience_id = department.audience.id
-        pull = Pull(run, department, audience_id, mailchimp, remaining, place, seen_addresses, progress)
+        at_once = self._free_connections.of(department)
+        pull = Pull(run, department, audience_id, mailchimp, remaining, place, seen_addresses, progress, at_once)
         if pull.since is not None and not pull.is_whole:
             # Who reads all members compares what they hold, in those whom we pushed as well.
             pull.pushed = self._pushed_members.load(department.id, audience_id, pull.since - _CLOCKS_DIFFER)
@@ -186,33 +191,27 @@ class PullPhase:
     def _observe(self, pull: Pull, status: Status | None, *, then: Part) -> bool:
         """Hear the members of one listing, page by page."""
         until, began_at = pull.run.started_at + _GRACE, pull.place.since
-        pages = pull.mailchimp.members_changed(
+        pages = pull.mailchimp.member_pages(
             pull.audience_id,
             since=pull.since,
             before=until,
+            clock=self._clock,
+            at_once=pull.calls_at_once,
             status=status,
             with_values=pull.is_whole,
             on_total=pull.progress.expect_more,
         )
-        for page, asked_at in prefetch(self._timed(pages)):
-            self._apply_observations(pull, page, asked_at)
-            pull.see(page)
-            pull.progress.add(len(page))
-            pull.place.since = max((m.last_changed for m in page if m.last_changed), default=pull.place.since)
+        for page in prefetch(pages):
+            members = page.members
+            self._apply_observations(pull, members, page.asked_at or pull.run.started_at)
+            pull.see(members)
+            pull.progress.add(len(members))
+            pull.place.since = max((m.last_changed for m in members if m.last_changed), default=pull.place.since)
             # The next step reads the last second again: only beyond the one where this step began is it a step forward.
             if pull.is_short_of_time and pull.place.since != began_at:
                 return False
         pull.place.move(then)
         return True
-
-    def _timed(self, pages: Iterator[Sequence[RemoteMember]]) -> Iterator[tuple[Sequence[RemoteMember], datetime]]:
-        """Each page with our clock before it was asked for."""
-        while True:
-            asked_at = self._clock()
-            page = next(pages, None)
-            if page is None:
-                return
-            yield page, asked_at
 
     def _apply_observations(self, pull: Pull, members: Iterable[RemoteMember], asked_at: datetime) -> None:
         # Whoever selects an audience has every address decided: then marks would only be more to write and to clear.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.consent.members import OptOut
+from chalicelib.domain.runs import RunType
 from chalicelib.domain.seen_addresses import SeenAddresses
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp import members as members_module
@@ -119,6 +120,68 @@ def test_archived_members_are_heard_whether_or_not_the_listing_has_them(
         desk.act("admin_archive", ANN)
         desk.pull()
         assert (desk.member(ANN).status, desk.member(ANN).before_archive) == ("archived", "subscribed")
+
+
+@pytest.fixture
+def long_listing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Thirteen members in pages of three, in an account of this department's own; each call takes a moment."""
+    addresses = [f"c{number:02}@clinic.test" for number in range(13)]
+    for address in addresses:
+        desk.join(address)
+        desk.clock.move(seconds=5)
+    monkeypatch.setattr(members_module, "PAGE_SIZE", 3)
+    in_account(desk, desk.department_id, f"account-of-{desk.department_id}")
+    desk.control.set_latency(single=0.2)
+    desk.control.reset_journal()
+    return addresses
+
+
+def in_account(desk: Desk, department_id: str, account_id: str, **fields: Any) -> None:
+    connection = desk.department.connection
+    assert connection is not None
+    ours = replace(connection, account_id=account_id)
+    desk.departments.change(department_id, lambda department: replace(department, connection=ours, **fields))
+
+
+@pytest.mark.parametrize("run_type", ["incremental", "full"])
+def test_a_long_listing_is_read_by_some_calls_at_once(desk: Desk, long_listing: list[str], run_type: RunType) -> None:
+    desk.pull(run_type)
+    assert {desk.member(address).status for address in long_listing} == {"subscribed"}
+    listed = [query for query in queries(desk) if "status" not in query]
+    assert sorted(int(query["offset"]) for query in listed) == [0, 2, 4, 6, 8, 10]
+    assert desk.mailchimp.control.journal()["peak_connections"] in (2, 3)
+
+
+def test_while_another_department_of_the_account_syncs_there_is_one_call_at_a_time(
+    desk: Desk, long_listing: list[str]
+) -> None:
+    other = replace(desk.department, id=f"{desk.department_id}-other", active_run_id="run-1")
+    desk.departments.add(other)
+    desk.pull()
+    assert {desk.member(address).status for address in long_listing} == {"subscribed"}
+    assert desk.mailchimp.control.journal()["peak_connections"] == 1
+
+
+def test_whoever_unsubscribes_while_pages_are_read_side_by_side_is_heard_by_this_run_or_the_next(
+    desk: Desk, long_listing: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observe, acted = desk.observations.apply, list[bool]()
+
+    def act_and_observe(*given: Any, **options: Any) -> Counter[str]:
+        if not acted:
+            acted.append(True)
+            desk.clock.move(seconds=10)
+            for address in (long_listing[0], long_listing[7], long_listing[12]):
+                desk.control.unsubscribe(address, audience_id=desk.audience_id)
+        return observe(*given, **options)
+
+    monkeypatch.setattr(desk.observations, "apply", act_and_observe)
+    desk.pull()
+    # Those whom nobody touched were read whatever the others did; who left the window belongs to the next run.
+    touched = {long_listing[number] for number in (0, 7, 12)}
+    assert {desk.member(address).status for address in long_listing if address not in touched} == {"subscribed"}
+    desk.pull()
+    assert {desk.member(address).status for address in touched} == {"unsubscribed"}
 
 
 def test_the_next_page_is_asked_for_while_one_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
