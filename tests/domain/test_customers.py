@@ -138,6 +138,14 @@ def test_only_a_clear_word_is_consent(word: object) -> None:
     assert customer_from_json(record).consent is None
 
 
+@pytest.mark.parametrize("word", ["subscribed", "unsubscribed"])
+def test_a_clear_word_is_consent_with_its_time(word: str) -> None:
+    record = {"id": "1", "updated_at": "now", "marketing_consent": {"status": word, "changed_at": " then "}}
+    customer = customer_from_json(record)
+    assert (customer.consent, customer.consent_changed_at) == (word, "then")
+    assert customer_from_document(customer_to_document(customer)) == customer
+
+
 @pytest.mark.parametrize("consent", ["subscribed", True, None, [], {}])
 def test_consent_of_another_shape_is_none(consent: object) -> None:
     record = {"id": "1", "updated_at": "now", "marketing_consent": consent}

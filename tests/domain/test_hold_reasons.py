@@ -63,6 +63,26 @@ def test_a_reason_by_rule_is_of_a_rule_that_there_is() -> None:
         assert reason(action, rule) == _RULES[rule]
 
 
+@pytest.mark.parametrize(
+    ("action", "rule", "words"),
+    [
+        ("add", "yes-absent", "PracBill has this customer's consent"),
+        ("add", "consent-given-again", "has taken its own opt-out back"),
+        ("add", "unknown-add-transactional", "campaigns do not reach it"),
+        ("add", "unknown-add-subscribed", "the settings say to subscribe"),
+        ("unsubscribe", "opt-out-carried", "An opt-out is known"),
+        ("unsubscribe", "removed-opt-out-carried", "An opt-out is known"),
+        ("update", "archived-restored", "is back in PracBill"),
+    ],
+)
+def test_where_the_actions_reason_would_be_untrue_or_too_little_the_rule_has_its_own(
+    action: Action, rule: str, words: str
+) -> None:
+    """Without its own, a rule falls back to the action's."""
+    assert words in reason(action, rule)
+    assert words not in reason(action, "anything")
+
+
 def test_every_action_has_a_reason_of_its_own() -> None:
     reasons = [reason(action, "anything") for action in get_args(Action)]
     assert all(reasons) and len(set(reasons)) == len(reasons)

@@ -108,7 +108,7 @@ class ChunkResults:
         for one in results:
             if one.shown is not None and one.operation.action == "ask" and one.result == "held":
                 # The person was asked all the same, and has answered already.
-                asked = replace(one, result="done", status="pending")
+                asked = replace(one, status="pending")
                 self._keep_consent(run, sending.department, asked, sending.known.member_states, sending.asked_at)
         counts = self._observations.apply(sending.department, [one.shown for one in results if one.shown is not None])
         told = {name: count for name, count in counts.items() if name != "status"}

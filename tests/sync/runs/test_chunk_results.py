@@ -36,6 +36,7 @@ DEPARTMENT = Department("d1", "North", "UTC", "AU", "AUD", "00", audience=Audien
 RUN = Run("d1", "r1", "full", "schedule", NOON - timedelta(hours=1), apply_started_at=NOON - timedelta(minutes=30))
 VALUES: Any = {"FNAME": "Ann"}
 CUT, REFUSED = LeftOut("COMPANY", "cut"), LeftOut("PHONE", "value_refused")
+REFUSED_NOW = LeftOut("ADDRESS", "state_missing")
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +211,7 @@ def test_what_an_earlier_delivery_kept_is_not_kept_again_but_its_marks_go() -> N
 @pytest.mark.parametrize("action", ["add", "update"])
 def test_data_that_mailchimp_took_are_known_as_sent(action: Action) -> None:
     desk = office(known_as("subscribed"))
-    desk.keep(done(action, held="as held", contact_id="c-now", left_out=(CUT, REFUSED)))
+    desk.keep(done(action, held="as held", contact_id="c-now", left_out=(CUT, REFUSED_NOW)))
     assert desk.delivery() == DeliveryState(
         HERE,
         "subscribed",
@@ -218,7 +219,7 @@ def test_data_that_mailchimp_took_are_known_as_sent(action: Action) -> None:
         owner="7",
         sent="new",
         held="as held",
-        left_out=(REFUSED,),
+        left_out=(REFUSED_NOW,),
         rule="a-rule",
         contact_id="c-now",
     )
@@ -307,7 +308,8 @@ def test_segments_look_again_at_whoever_is_other_than_the_plan_foresaw(one: Push
 def test_the_ledger_tells_from_what_a_status_was_changed(states: list[MemberStates], was: Status) -> None:
     desk = office(*states)
     desk.keep(done("subscribe"))
-    assert [(entry.was, entry.became) for entry in desk.kept.entries] == [(was, "subscribed")]
+    (entry,) = desk.kept.entries
+    assert (entry.was, entry.became, entry.at, entry.recorded_at) == (was, "subscribed", minutes(-30), NOON)
     assert desk.kept.states[key(ANN)].address == ANN
 
 
@@ -336,6 +338,7 @@ def test_a_refusal_is_kept_beside_what_was_sent_before() -> None:
 def test_the_refusal_of_somebody_unknown_names_its_customer_and_counts_the_tries() -> None:
     desk = office()
     desk.keep(refused("add", "no_answer"))
+    assert desk.kept.states[key(ANN)].address == ANN
     assert (desk.delivery().owner, desk.delivery().pushed_at, desk.delivery().status) == ("7", None, "absent")
     desk.keep(refused("add", "no_answer"))
     assert desk.delivery().refusal is not None
@@ -534,6 +537,18 @@ def test_a_no_that_our_call_undid_is_seen_by_the_next_plan() -> None:
         ("mark", key(ANN), "undone"),
         ("pushed",),
     ]
+
+
+def test_a_no_that_an_event_told_of_before_our_call_was_answered_stands() -> None:
+    no = OptOut(minutes(1), "person", "unsubscribed in Mailchimp")
+    desk = office(
+        MemberStates(key(ANN), ANN, ConsentState(HERE, "transactional", observed_at=minutes(-60), told_no=no))
+    )
+    desk.keep(done("subscribe", changed_at=minutes(1.5)))
+    assert desk.state().opt_out == no
+    assert [entry.status for entry in desk.kept.outbox] == ["unsubscribed"]
+    assert {entry.route for entry in desk.kept.entries} == {"sync"}
+    assert len(desk.kept.entries) == 2
 
 
 # ----------------------------------------------------------------------------------------------------------- erasures
