@@ -45,8 +45,9 @@ SHUFFLE := $(if $(SEED),--shuffle $(SEED) --hypothesis-seed=$(SEED))
 test-fast: install ## what needs neither a process nor a port (SEED=7: in a random order, the same for the same number)
 	$(RUN) -m pytest -q -n 2 --fast $(FAST) $(SHUFFLE)
 
+# Three workers for two processors: those that have the stacks or the page wait for much.
 test: page ## all tests (SEED= as well)
-	$(RUN) -m pytest -q -n 2 $(SHUFFLE)
+	$(RUN) -m pytest -q -n 3 $(SHUFFLE)
 
 COVERAGE := $(RUN) -m coverage
 coverage: $(if $(ALL),page,install) ## lines and branches that the fast tests reach, held to 91 % (ALL=1: that all tests reach)

@@ -149,6 +149,18 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
+def dynamodb_local_address() -> Iterator[str]:
+    """One for all tests of the process: it takes seconds to start."""
+    from tests import dynamodb_local
+
+    try:
+        with dynamodb_local.running() as address:
+            yield address
+    except dynamodb_local.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
 def other_origin_port() -> int:
     """Where a test may show a page of its own; the local stack knows that origin from its start."""
     from infra.local.processes import choose_port
@@ -187,7 +199,13 @@ def local_stack(
     environment = {"ALLOWED_ORIGINS": f"http://127.0.0.1:{other_origin_port}"}
     folder = tmp_path_factory.mktemp("stack")
     with LocalStack(
-        folder, latency=False, customers=120, host=True, environment=environment, trace_calls=True
+        folder,
+        latency=False,
+        customers=120,
+        host=True,
+        environment=environment,
+        workers={"sync_worker": 4, "event_worker": 1},  # those that wait ask the queue all the time
+        trace_calls=True,
     ) as started:
         yield started
     assert started.denied_calls() == [], (

@@ -1,4 +1,4 @@
-"""Which tests go to which worker of pytest-xdist, and in what order (`pytest -n 2`).
+"""Which tests go to which worker of pytest-xdist, and in what order (`pytest -n 3`).
 
 Tests that share a server stay together, so that a run starts one of each; other files go where there is room. The
 longest come first: whoever is left over at the end is short.
@@ -30,6 +30,7 @@ _SERVERS = {
     "tests/page/": "tests/page/",
     "tests/conformance/": "tests/conformance/",
     "tests/store/": "tests/store/",
+    "tests/infra/test_consumption.py": "tests/store/",
 }
 _EARLY = ("tests/sync/runs/test_crashes", "tests/soak/", "tests/sync/runs/", "tests/sync/segments/", "tests/sync/")
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _MESSAGES_A_CALL = 10
+_POLL_SECONDS = 1
 
 
 def redrive_events(sqs: SQSClient, *, stage: str) -> int:
@@ -64,7 +65,7 @@ def _receive(sqs: SQSClient, queue: str) -> list[Any]:
         QueueUrl=queue,
         MaxNumberOfMessages=_MESSAGES_A_CALL,
         MessageSystemAttributeNames=["MessageGroupId"],
-        WaitTimeSeconds=1,
+        WaitTimeSeconds=_POLL_SECONDS,
     )
     return list(answer.get("Messages", []))
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 from infra.bench.consumption import Consumed, ConsumptionMeter
-from tests import dynamodb_local
 
-TABLE = "things"
+TABLE = "metered-things"
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    try:
-        with dynamodb_local.running() as endpoint:
-            client = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=endpoint)
-            client.create_table(
-                TableName=TABLE,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-                BillingMode="PAY_PER_REQUEST",
-            )
-            yield client
-    except dynamodb_local.Unavailable as reason:
-        pytest.skip(str(reason))
+def client(dynamodb_local_address: str) -> Any:
+    client = boto3.client("dynamodb", region_name="eu-central-1", endpoint_url=dynamodb_local_address)
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client
 
 
 def thing(pk: str, sk: str, kilobytes: int = 0) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture
 def sqs(aws: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The emulator looks everywhere at once, so that nothing is gained by waiting for more."""
+    monkeypatch.setattr(redrive, "_POLL_SECONDS", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
     return boto3.client("sqs")
 

@@ -16,21 +16,10 @@ import pytest
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
-from tests import dynamodb_local
 from tests.aws_emulator import emulator_running
 from tests.store.customers_table import CustomersTable, create_table
 
 DATABASES = ["moto", "ministack", pytest.param("dynamodb_local", marks=pytest.mark.server)]
-
-
-@pytest.fixture(scope="session")
-def dynamodb_local_address() -> Iterator[str]:
-    """One for all tests of the process: it takes seconds to start."""
-    try:
-        with dynamodb_local.running() as address:
-            yield address
-    except dynamodb_local.Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module", params=DATABASES)
