@@ -87,6 +87,17 @@ def status_foreseen(operation: Operation, member: Member) -> Status | None:
             return operation.status
 
 
+def foreseen_on_purpose(operation: Operation) -> Status | None:
+    """The status that an operation gives to who may have another; None where it gives none, or lowers it for a no."""
+    match operation.action:
+        case "subscribe":
+            return operation.status
+        case "archive":
+            return "archived"
+        case _:
+            return None
+
+
 def told_apart(one: PushResult, shown: Observation, member: Member) -> PushResult:
     """An outcome that tells what we sent from what somebody else did; `member` as it was known before the call.
 

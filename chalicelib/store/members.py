@@ -78,6 +78,11 @@ class MemberStore:
         """Everything about each of some addresses, in their order."""
         return map_concurrently(lambda key: self.state(department_id, key, audience_id), address_keys)
 
+    def moves(self, department_id: str, address_keys: Iterable[str]) -> dict[str, str]:
+        """To which address key the last customer of each address moved; who never lost one is not in the answer."""
+        keys = [address_item(department_id, address_key, "#m") for address_key in address_keys]
+        return {_address_key(item): item["moved_to"]["S"] for item in get_all(self._client, self._table, keys)}
+
     def walk(self, department_id: str, audience_id: str, *, start: int = 0) -> Iterator[tuple[list[AddressState], int]]:
         """Everything about each address, part after part from number `start` on; with each the number of the next.
 

@@ -24,7 +24,7 @@ _WRITES = ("add", "update", "subscribe", "unsubscribe", "ask", "archive", "renam
 # Of the ledger's rules those that stand for a no, whatever became of the member since.
 _NO_RULES = {
     *("no-recorded", "no-moved-along", "unsubscribed-there", "complained-there", "unsubscribed-by-admin"),
-    *("bounced-there", "deleted-there"),
+    *("unsubscribed-meanwhile", "bounced-there", "deleted-there"),
 }
 _STRANGE = ("erase", "archive", "delete", "bounce", "move", "unsubscribe", "complain", "confirm")
 

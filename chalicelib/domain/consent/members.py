@@ -10,7 +10,7 @@ Knowledge comes in two states that are written by different hands and never over
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from chalicelib.domain.customers import ConsentWord, Customer
@@ -25,6 +25,9 @@ TAGGABLE: frozenset[Status] = frozenset({"subscribed", "transactional", "pending
 OptOutRoute = Literal["person", "bounce", "admin", "pracbill"]
 SPAM_REPORT = "reported as spam"  # the reason of an opt-out that was a complaint
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+# A step of a run has five minutes, and Mailchimp may still carry out a call that it left.
+_LONGEST_STEP = timedelta(minutes=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,23 @@ class PushRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class BegunCall:
+    """A call that sets a status on purpose, noted before it is made; it goes when its answer is kept."""
+
+    status: Status
+    at: datetime  # our clock
+
+    @property
+    def until(self) -> datetime:
+        """When it was carried out at the latest, if it was."""
+        return self.at + _LONGEST_STEP
+
+    def may_have_set(self, status: Status, status_at: datetime) -> bool:
+        """Whether the status that Mailchimp shows, by its clock of whole seconds, may be the work of this call."""
+        return status == self.status and self.at - _SECOND <= status_at <= self.until
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryState:
     """The delivery state of an address in one audience."""
 
@@ -90,7 +110,8 @@ class DeliveryState:
     rule: str = ""  # the rule of consent behind the last push
     refusal: PushRefusal | None = None
     contact_id: str = ""
-    subscribed_at: datetime | None = None  # when the last push set `subscribed` on purpose, by Mailchimp's clock
+    subscribed_at: datetime | None = None  # when a push last raised the status on purpose, by Mailchimp's clock
+    begun: BegunCall | None = None  # nobody knows whether it was carried out: the function died, or the run was ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def apply_observation(
     return ObservationResult(
         consent_state,
         kind,
-        _entry(member, observation, kind, no, yes_at),
+        _entry(member, observation, kind, no, yes_at, ours),
         _outbox_entry(address_key, observation, no, yes_at),
     )
 
@@ -152,7 +152,7 @@ def _late(known: ConsentState, member: Member, observation: Observation, no: Opt
         return ObservationResult(known)
     opt_out = newest_opt_out(known.opt_out, no)
     kind = _kind(observation, no, None, opt_out)
-    entry = _entry(member, observation, kind, no, None)
+    entry = _entry(member, observation, kind, no, None, None)
     consent_state = replace(known, opt_out=opt_out, no_seen_at=no.at)
     return ObservationResult(consent_state, kind, entry, _outbox_entry(member.address_key, observation, no, None))
 
@@ -256,7 +256,13 @@ def _status_after(
         return replace(consent_state, archived_by_us=False, before_archive=None)
     if consent_state.archived_by_us or member.status in ("archived", "absent"):
         return consent_state
-    return replace(consent_state, before_archive=member.status)
+    return replace(consent_state, before_archive=member.status, archived_by_us=_is_our_work(observation, ours))
+
+
+def _is_our_work(observation: Observation, ours: DeliveryState | None) -> bool:
+    """Whether the status is that of a call of ours whose answer was never kept."""
+    begun = ours.begun if ours is not None else None
+    return begun is not None and begun.may_have_set(observation.status, observation.status_at)
 
 
 def _kind(observation: Observation, no: OptOut | None, yes_at: datetime | None, opt_out: OptOut | None) -> Kind:
@@ -270,7 +276,12 @@ def _kind(observation: Observation, no: OptOut | None, yes_at: datetime | None, 
 
 
 def _entry(
-    member: Member, observation: Observation, kind: Kind, no: OptOut | None, yes_at: datetime | None
+    member: Member,
+    observation: Observation,
+    kind: Kind,
+    no: OptOut | None,
+    yes_at: datetime | None,
+    ours: DeliveryState | None,
 ) -> LedgerEntry | None:
     """The ledger's entry for a change of consent. Archiving is none, and neither is meeting a member first."""
     if (
@@ -282,12 +293,15 @@ def _entry(
     rule = {"resubscribed": "resubscribed-there", "not_accepted": "subscribed-not-accepted"}.get(kind, observation.rule)
     if no is not None and no.route == "pracbill" and observation.status == "unsubscribed":
         rule = "no-carried"
+    who = _speaker(kind, no)
+    if kind == "status" and no is None and _is_our_work(observation, ours):
+        rule, who = "set-by-sync", "this service"
     return LedgerEntry(
         at=yes_at or (no.at if no is not None else observation.status_at),
         recorded_at=observation.observed_at,
         was=member.status,
         became=observation.status,
-        who=_speaker(kind, no),
+        who=who,
         route=observation.route,
         rule=rule,
         evidence=observation.evidence,

@@ -2,56 +2,76 @@
 
 Mailchimp lets a call subscribe whom an admin unsubscribed, and has no conditional write. A run lists who was
 unsubscribed right before it subscribes somebody; for a no said between that list and the end of the call only the
-webhook's event is left, and the member shows `subscribed` when it is asked for. Such a no counts. Whether a person took
-it back in those same seconds is not to be known, so the choice is the one that mails less.
+webhook's event is left, and the member shows the status that the call set. Such a no counts. Whether a person took it
+back in those same seconds is not to be known, so the choice is the one that mails less. A call whose answer was never
+kept counts as carried out.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from chalicelib.domain.consent.members import Status
 from chalicelib.domain.consent.observations import Observation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
     from chalicelib.domain.logs import Route
 
+# What a call of ours may make of somebody who was unsubscribed.
+RAISED: Final[frozenset[Status]] = frozenset({"subscribed", "transactional"})
 # Between a run's pull and the end of a chunk that had to be delivered more than once; an older no was listed or pulled.
 _LONGEST_BEFORE_PUSH = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class UndoingCall:
+    """A call of ours that raised a status: to which one, our clock before it, when it did so, at the latest when."""
+
+    status: Status
+    asked_at: datetime
+    status_at: datetime
+    until: datetime
+
+
 def overtaken_no(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> OptOut | None:
-    """The no that an event told of and our last `subscribed` undid; None where there is none, or it is known."""
-    if state is None or state.told_no is None or not _undid(delivery, audience_id, state.told_no.at):
+    """The no that an event told of and a call of ours undid; None where there is none, or it is known."""
+    if state is None or state.told_no is None or undoing_call(delivery, audience_id, state.told_no.at) is None:
         return None
     is_known = state.no_seen_at is not None and state.told_no.at <= state.no_seen_at
     return None if is_known else state.told_no
 
 
-def is_subscribed_through_us(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> bool:
-    """Whether a no is known and was carried out in Mailchimp, and our last `subscribed` undid that afterwards.
+def undone_again(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> UndoingCall | None:
+    """The call that undid a no which is known and was carried out in Mailchimp; None where there was none.
 
     Within one second the order is not to be known; unsubscribing once more harms nobody.
     """
     if state is None or state.audience_id != audience_id or state.opt_out is None or state.status_at is None:
-        return False
-    return state.status == "unsubscribed" and _undid(delivery, audience_id, state.status_at)
+        return None
+    return undoing_call(delivery, audience_id, state.status_at) if state.status == "unsubscribed" else None
 
 
-def _undid(delivery: DeliveryState | None, audience_id: str, at: datetime) -> bool:
-    """Whether our last push there set `subscribed` after that moment; Mailchimp's clock counts whole seconds."""
-    if delivery is None or delivery.audience_id != audience_id or delivery.status != "subscribed":
-        return False
-    if delivery.pushed_at is None or delivery.subscribed_at is None:
-        return False
-    return delivery.pushed_at - _LONGEST_BEFORE_PUSH <= at <= delivery.subscribed_at
+def undoing_call(delivery: DeliveryState | None, audience_id: str, at: datetime) -> UndoingCall | None:
+    """Our call there that raised the status after that moment, or may have; Mailchimp's clock counts whole seconds."""
+    if delivery is None or delivery.audience_id != audience_id:
+        return None
+    calls = (call for call in _raising_calls(delivery) if call.until - _LONGEST_BEFORE_PUSH <= at <= call.until)
+    return next(calls, None)
 
 
-def observation_of_overtaken(address: str, no: OptOut, delivery: DeliveryState, route: Route) -> Observation:
-    """What such a no means for the address: the member is subscribed through us, and the no stands."""
-    assert delivery.pushed_at is not None
-    assert delivery.subscribed_at is not None
-    return Observation(
-        address, "subscribed", delivery.subscribed_at, delivery.pushed_at, route, "unsubscribed-meanwhile", no
-    )
+def _raising_calls(delivery: DeliveryState) -> Iterator[UndoingCall]:
+    if delivery.status in RAISED and delivery.pushed_at is not None and delivery.subscribed_at is not None:
+        yield UndoingCall(delivery.status, delivery.pushed_at, delivery.subscribed_at, delivery.subscribed_at)
+    begun = delivery.begun
+    if begun is not None and begun.status in RAISED:
+        yield UndoingCall(begun.status, begun.at, begun.at, begun.until)
+
+
+def observation_of_overtaken(address: str, no: OptOut, call: UndoingCall, route: Route) -> Observation:
+    """What such a no means for the address: the member is raised through us, and the no stands."""
+    return Observation(address, call.status, call.status_at, call.asked_at, route, "unsubscribed-meanwhile", no)

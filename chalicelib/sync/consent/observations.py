@@ -18,6 +18,7 @@ from chalicelib.domain.customers import address_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.iteration import map_concurrently, slices
 from chalicelib.store.members import MemberStates, MemberStore
+from chalicelib.sync.consent.moved_noes import MovedNoes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ class Observations:
     def __init__(self, *, members: MemberStore, ledger: LedgerStore) -> None:
         self._members = members
         self._ledger = ledger
+        self._moved = MovedNoes(members, ledger)
 
     def apply(
         self,
@@ -125,11 +127,14 @@ class Observations:
         )
         # Marked before and after: a plan that reads the address in between must not clear the new state's only mark.
         marked = [change for change in changes if touch and change.applied.kind is not None]
+        followed = self._moved.followed(department, _noes_of_the_known(changes))
         self._mark(department, marked, "observing")
+        self._moved.mark(department, followed, "no-moving-along")
         entries = [(change.address_key, change.applied.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
         self._know(department, changes)
         self._mark(department, marked, "observed")
+        self._moved.mark(department, followed, "no-moved-along")
 
     def _mark(self, department: Department, changes: Sequence[Change], what: str) -> None:
         batch = self._members.batch(department.id)
@@ -219,6 +224,19 @@ def _changes(
         if applied.kind is not None or applied.consent_state != consent_state:
             found.append(Change(key, one, member_states, applied))
     return found
+
+
+def _noes_of_the_known(changes: Sequence[Change]) -> dict[str, Observation]:
+    """New noes by address key. Of whom nothing was known before, nobody has moved away since."""
+    return {
+        change.address_key: change.observation
+        for change in changes
+        if change.applied.kind in ("opted_out", "deleted") and change.member_states != _nothing_known(change)
+    }
+
+
+def _nothing_known(change: Change) -> MemberStates:
+    return MemberStates(change.address_key, change.observation.address)
 
 
 def _observation_of_refusal(operation: Operation, code: str, at: datetime) -> Observation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.overtaken import is_subscribed_through_us, observation_of_overtaken, overtaken_no
+from chalicelib.domain.consent.overtaken import observation_of_overtaken, overtaken_no, undoing_call, undone_again
 from chalicelib.domain.customers import address_key
 
 if TYPE_CHECKING:
@@ -26,38 +26,37 @@ class OvertakenNoes:
         self._observations = observations
 
     def note(self, department: Department, address: str, no: OptOut) -> Counter[str]:
-        """Keep the no of an event whose member is subscribed; it counts as soon as a call of ours explains that."""
+        """Keep the no of an event whose member has a raised status; it counts once a call of ours explains that."""
         key = address_key(department.salt, address)
         self._members.change_consent_state(department.id, key, address, lambda known: replace(known, told_no=no))
         return self.apply(department, [key], "webhook")
 
     def apply(self, department: Department, address_keys: Iterable[str], route: Route) -> Counter[str]:
-        """Apply the noes among these addresses that our last call undid.
+        """Apply the noes among these addresses that a call of ours undid.
 
-        Whoever comes second sees both: an event notes its no before it looks for the call, and a call's result is kept
-        before it looks for the no.
+        Whoever comes second sees both: an event notes its no before it looks for the call, and a call is noted, or its
+        result kept, before it looks for the no.
         """
         observed: list[Observation] = []
         for states in self._members.member_states(department.id, address_keys).values():
             no = overtaken_no(states.consent_state, states.delivery, department.audience_id)
-            if no is not None and states.delivery is not None:
-                observed.append(observation_of_overtaken(states.address, no, states.delivery, route))
-            elif is_subscribed_through_us(states.consent_state, states.delivery, department.audience_id):
-                self._know_as_subscribed(department, states)
+            call = undoing_call(states.delivery, department.audience_id, no.at) if no is not None else None
+            if no is not None and call is not None:
+                observed.append(observation_of_overtaken(states.address, no, call, route))
+            elif undone_again(states.consent_state, states.delivery, department.audience_id):
+                self._know_as_raised(department, states)
         return self._observations.apply(department, observed)
 
-    def _know_as_subscribed(self, department: Department, states: MemberStates) -> None:
+    def _know_as_raised(self, department: Department, states: MemberStates) -> None:
         """Let the next plan see what our call made of somebody whose no is known: it unsubscribes the contact again."""
-        delivery, audience_id = states.delivery, department.audience_id
 
-        def subscribed(known: ConsentState) -> ConsentState:
-            if delivery is None or not is_subscribed_through_us(known, delivery, audience_id):
-                return known
-            return replace(known, status="subscribed", status_at=delivery.subscribed_at)
+        def raised(known: ConsentState) -> ConsentState:
+            call = undone_again(known, states.delivery, department.audience_id)
+            return known if call is None else replace(known, status=call.status, status_at=call.status_at)
 
         # Marked before and after, for a plan that reads the address in between.
         self._mark(department, states.address_key, "undoing")
-        self._members.change_consent_state(department.id, states.address_key, states.address, subscribed)
+        self._members.change_consent_state(department.id, states.address_key, states.address, raised)
         self._mark(department, states.address_key, "undone")
 
     def _mark(self, department: Department, address_key: str, why: str) -> None:

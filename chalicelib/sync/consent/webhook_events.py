@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
 from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.consent.overtaken import RAISED
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.logs import LogEntry, customers_in_words
 from chalicelib.domain.planning import customer_ids_of
@@ -124,7 +125,7 @@ class Events:
         if observation is None or (seen.member is None and not self._is_known(department, event.address)):
             return Counter()
         no, _ = _no_of(event, _happened_at(event, seen.asked_at))
-        if no is None or observation.status != "subscribed" or not self._is_known(department, event.address):
+        if no is None or observation.status not in RAISED or not self._is_known(department, event.address):
             counts = self._observations.apply(department, [observation])
             if no is not None:
                 # The member was read before a call of ours undid the no, and that may be kept by now.

@@ -81,6 +81,7 @@ class ApplyPhase:
         # The clock is read before the call: a change observed while it runs is newer than its answer.
         sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())
         fresh, results = _sort_out(operations, known, since=run.apply_started_at)
+        self._results.note_begun(sending, fresh)
         sent, interruption = self._calls.send(run, sending, fresh)
         results += sent
         results = self._results.keep(run, number, sending, results)

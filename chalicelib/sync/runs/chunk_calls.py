@@ -20,7 +20,7 @@ from chalicelib.domain.push_results import (
     told_apart,
 )
 from chalicelib.domain.refusals import Refusal, classify, refusal, wants_complete_address
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.mailchimp.answers import PushAnswer, RefusedMember, RemoteMember
 from chalicelib.sync.runs.moved_contacts import MovedContacts
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, SingleCalls, result_of_failed
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.sync.consent.address_changes import AddressChanges
     from chalicelib.sync.ports import Clock
     from chalicelib.sync.runs.sending import Sending
+    from chalicelib.sync.runs.single_calls import Interruption
 
 # The halves of a refused bulk call take their time as well.
 SECONDS_FOR_A_BULK_CALL = 60.0
@@ -48,7 +49,7 @@ class ChunkCalls:
 
     def send(
         self, run: Run, sending: Sending, operations: Sequence[Operation]
-    ) -> tuple[list[PushResult], RetryLater | None]:
+    ) -> tuple[list[PushResult], Interruption | None]:
         """Carry out the operations, in part where a value of a field is refused.
 
         What interrupted that is answered too: what is done must be kept first.
@@ -56,7 +57,7 @@ class ChunkCalls:
         sent, interruption = self._send(sending, operations)
         return (sent, interruption) if interruption is not None else self._send_in_part(run, sending, sent)
 
-    def _send(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+    def _send(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], Interruption | None]:
         """Carry out the operations. What interrupted that is answered too: what is done must be kept first."""
         results = self._unsubscribed_since(sending, [o for o in operations if o.action == "subscribe"])
         held = frozenset(one.operation.address_key for one in results)
@@ -70,13 +71,13 @@ class ChunkCalls:
 
     def _send_in_part(
         self, run: Run, sending: Sending, sent: list[PushResult]
-    ) -> tuple[list[PushResult], RetryLater | None]:
+    ) -> tuple[list[PushResult], Interruption | None]:
         """Send again, without the value, whom Mailchimp refused for a field of ours: one value costs nobody the rest.
 
         The audience is looked at before that where a missing state does not explain the refusals: its fields may have
         changed after the plan. Whom an interruption leaves out goes with the repeat.
         """
-        interruption: RetryLater | None = None
+        interruption: Interruption | None = None
         audience = sending.department.audience
         for number in range(len(WANTED_FIELDS)):
             refused = [one for one in sent if refused_value(one)]
@@ -88,8 +89,8 @@ class ChunkCalls:
             if number == 0:
                 try:
                     audience = self._learn(run, sending, refused).audience
-                except RetryLater as later:
-                    return sent, later
+                except (RetryLater, StopRun) as unlearnt:
+                    return sent, unlearnt
             assert audience is not None
             again = [
                 without_value(one.operation, refused_value(one), _refusal_words(one), audience.fields)
@@ -122,7 +123,7 @@ class ChunkCalls:
         found = [member for page in pages for member in page if member.address in wanted]
         return [PushResult(wanted[member.address], "held", shown=sending.observation(member)) for member in found]
 
-    def _bulk(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+    def _bulk(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], Interruption | None]:
         """The bulk call, divided where it fails as a whole. What interrupted it is answered too.
 
         Who made it fail before goes in a call of its own, after the others.
@@ -140,7 +141,7 @@ class ChunkCalls:
 
     def _push(
         self, sending: Sending, operations: Sequence[Operation], before: PushAnswer
-    ) -> tuple[PushAnswer, RetryLater | None]:
+    ) -> tuple[PushAnswer, Interruption | None]:
         """The answer `before` and that of another push; of what interrupts that one nothing before it is lost."""
         try:
             answer = sending.mailchimp.push_surely(
@@ -148,7 +149,7 @@ class ChunkCalls:
                 [member_object(o) for o in operations],
                 go_on=lambda: sending.remaining() > SECONDS_FOR_A_BULK_CALL,
             )
-        except RetryLater as later:
+        except (RetryLater, StopRun) as later:
             return before + PushAnswer(untried=tuple(o.address for o in operations)), later
         return before + answer, RetryLater(REST_FOLLOWS) if answer.untried else None
 
@@ -171,7 +172,7 @@ class ChunkCalls:
             results.append(_bulk_result(sending, operation, member, refused.get(operation.address), is_new=is_new))
         return results
 
-    def _insist(self, sending: Sending, pushed: Sequence[PushResult]) -> tuple[list[PushResult], RetryLater | None]:
+    def _insist(self, sending: Sending, pushed: Sequence[PushResult]) -> tuple[list[PushResult], Interruption | None]:
         """Retry each opt-out that the bulk call refused by a call of its own, sending only the status.
 
         Mailchimp may judge the address, or the fields it holds, of whoever stands in a bulk call; neither may keep an
@@ -207,7 +208,9 @@ class ChunkCalls:
         result = PushResult(operation, "done", status="unsubscribed")
         return _told_apart(sending, result, answer.member, known) if answer.member is not None else result
 
-    def _singles(self, sending: Sending, operations: Sequence[Operation]) -> tuple[list[PushResult], RetryLater | None]:
+    def _singles(
+        self, sending: Sending, operations: Sequence[Operation]
+    ) -> tuple[list[PushResult], Interruption | None]:
         """Single calls one after another. What interrupted them is answered too: what is done must be kept first."""
         calls = SingleCalls(
             lambda operation: self._single(sending, operation),

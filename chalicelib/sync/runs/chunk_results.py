@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member
+from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, Member
 from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
     PushResult,
     consent_news,
     consent_state_after,
+    foreseen_on_purpose,
     is_newer,
     ledger_entry,
     left_archived,
@@ -73,6 +74,17 @@ class ChunkResults:
         self._observations = observations
         self._overtaken = OvertakenNoes(members, observations)
         self._meter = meter
+
+    def note_begun(self, sending: Sending, operations: Sequence[Operation]) -> None:
+        """Note, before the calls, whose status they set: it must be known as our doing though no answer is kept."""
+        batch = self._members.batch(sending.department.id)
+        for operation in operations:
+            status = foreseen_on_purpose(operation)
+            if status is not None:
+                delivery = _kept_delivery(sending.known.member_states.get(operation.address_key), sending.audience_id)
+                begun = replace(delivery, begun=BegunCall(status, sending.asked_at))
+                batch.put_delivery(operation.address_key, operation.address, begun)
+        batch.flush()
 
     def keep(self, run: Run, number: int, sending: Sending, results: Sequence[PushResult]) -> list[PushResult]:
         """Keep the results of one delivery of a chunk; answers them as they were kept."""
@@ -216,11 +228,21 @@ def _mark(batch: MemberBatch, one: PushResult) -> None:
         batch.unmark(marker)
 
 
-def _subscribed_at(one: PushResult, before: MemberStates | None, audience_id: str, now: datetime) -> datetime | None:
-    if one.operation.action == "subscribe":
-        return one.changed_at or now + _LONGEST_CALL
+def _kept_delivery(before: MemberStates | None, audience_id: str) -> DeliveryState:
+    """What was known to be sent to an address; nothing in another audience."""
     kept = before.delivery if before is not None else None
-    return kept.subscribed_at if kept is not None and kept.audience_id == audience_id else None
+    return kept if kept is not None and kept.audience_id == audience_id else DeliveryState(audience_id, "absent", None)
+
+
+def _raised_at(one: PushResult, carried: DeliveryState, now: datetime) -> datetime | None:
+    return (one.changed_at or now + _LONGEST_CALL) if one.operation.action == "subscribe" else carried.subscribed_at
+
+
+def _still_begun(one: PushResult, now: datetime) -> BegunCall | None:
+    """The call, begun at `now`, of which nobody knows whether it was carried out though its outcome is kept."""
+    status = foreseen_on_purpose(one.operation)
+    is_unknown = one.refusal is not None and one.refusal.code == "no_answer"
+    return BegunCall(status, now) if is_unknown and status is not None else None
 
 
 def _put_delivery(
@@ -229,6 +251,9 @@ def _put_delivery(
     operation = one.operation
     before = known.get(operation.address_key)
     member = before.member(audience_id) if before else Member(operation.address_key, operation.address)
+    # Which call may have undone a no goes along with the member to its new address, and outlives calls about data.
+    carried = _kept_delivery(known.get(operation.old_address_key or operation.address_key), audience_id)
+    begun = _still_begun(one, now) if foreseen_on_purpose(operation) else carried.begun
     if one.result == "done":
         delivery = DeliveryState(
             audience_id=audience_id,
@@ -240,7 +265,8 @@ def _put_delivery(
             left_out=refused_values(operation.left_out) if operation.values is not None else member.left_out,
             rule=operation.rule,
             contact_id=one.contact_id or member.contact_id,
-            subscribed_at=_subscribed_at(one, before, audience_id, now),
+            subscribed_at=_raised_at(one, carried, now),
+            begun=begun,
         )
         batch.put_delivery(operation.address_key, operation.address, delivery)
         if one.old == "absent":
@@ -258,9 +284,13 @@ def _put_delivery(
             left_out=member.left_out,
             refusal=next_refusal(member, one.refusal, operation.inputs, now),
             contact_id=member.contact_id,
+            subscribed_at=carried.subscribed_at,
+            begun=begun,
         )
         batch.put_delivery(operation.address_key, operation.address, delivery)
         # The plan took it for granted that campaigns would reach this one.
         batch.recheck(operation.address_key)
     elif one.shown is not None:
+        if foreseen_on_purpose(operation):
+            batch.put_delivery(operation.address_key, operation.address, carried)  # not carried out, as was shown
         batch.recheck(operation.address_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.push_results import PushResult
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
 from chalicelib.sync.consent.observations import gone
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.mailchimp.answers import RemoteMember
     from chalicelib.sync.ports import Clock
     from chalicelib.sync.runs.sending import Sending
+    from chalicelib.sync.runs.single_calls import Interruption
 
 # New contacts are rare; should an audience get many at once, the next full pull finds who moved.
 _MOST_CONTACTS_ASKED = 20
@@ -27,14 +28,14 @@ class MovedContacts:
         self._address_changes = address_changes
         self._clock = clock
 
-    def find(self, sending: Sending, results: Sequence[PushResult]) -> tuple[list[PushResult], RetryLater | None]:
+    def find(self, sending: Sending, results: Sequence[PushResult]) -> tuple[list[PushResult], Interruption | None]:
         """Look after those whose write met another contact than the one we knew; the rest is answered as it was.
 
         Where that could not be done, what interrupted it is answered too, and who is left out comes with the repeat.
         """
         kept: list[PushResult] = []
         asked = 0
-        interruption: RetryLater | None = None
+        interruption: Interruption | None = None
         for one in results:
             before = _contact_before(one, sending)
             if not before or asked == _MOST_CONTACTS_ASKED:
@@ -43,9 +44,9 @@ class MovedContacts:
                 asked += 1
                 try:
                     kept.append(self._moved_unnoticed(sending, one, before))
-                except RetryLater as later:
+                except (RetryLater, StopRun) as unasked:
                     # Also where only this call fails: until it is known where the person is, the write must not count.
-                    interruption = later
+                    interruption = unasked
         return kept, interruption
 
     def _moved_unnoticed(self, sending: Sending, one: PushResult, before: str) -> PushResult:

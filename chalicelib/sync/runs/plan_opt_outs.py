@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, Member, OptOut
-from chalicelib.domain.consent.observations import SPEAKERS
-from chalicelib.domain.consent.opt_outs import newest_opt_out, no_along_a_move, no_of_a_contact
+from chalicelib.domain.consent.opt_outs import no_along_a_move, no_of_a_contact
 from chalicelib.domain.logs import LedgerEntry
 from chalicelib.iteration import map_concurrently, slices
+from chalicelib.sync.consent.moved_noes import moved_along_entry, remember
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,8 @@ class PlannedOptOuts:
                 continue
             member = state.member
             if not run.dry_run:
-                self._ledger.append(department.id, member.address_key, _moved_along_entry(member, no, now))
-                self._remember(department, member, no)
+                self._ledger.append(department.id, member.address_key, moved_along_entry(member, no, now))
+                remember(self._members, department, member, no)
             state = replace(state, member=replace(member, opt_out=no))
         return state
 
@@ -61,13 +61,7 @@ class PlannedOptOuts:
                 new = []
             added = {key for key, _, _ in new}
             rest = [(m, said) for m, said in part if m.address_key not in added]
-            map_concurrently(lambda one: self._remember(department, *one), rest)
-
-    def _remember(self, department: Department, member: Member, opt_out: OptOut) -> None:
-        def consent_state(known: ConsentState) -> ConsentState:
-            return replace(known, opt_out=newest_opt_out(known.opt_out, opt_out))
-
-        self._members.change_consent_state(department.id, member.address_key, member.address, consent_state)
+            map_concurrently(lambda one: remember(self._members, department, *one), rest)
 
     def _follow(self, department: Department, member: Member, said: OptOut, now: datetime) -> None:
         """A no said to PracBill by who left the address in Mailchimp holds for the address they moved to.
@@ -81,8 +75,8 @@ class PlannedOptOuts:
                 return
             member = there.member
             followed.add(member.address_key)
-            self._ledger.append(department.id, member.address_key, _moved_along_entry(member, said, now))
-            self._remember(department, member, said)
+            self._ledger.append(department.id, member.address_key, moved_along_entry(member, said, now))
+            remember(self._members, department, member, said)
             batch = self._members.batch(department.id)
             batch.mark(member.address_key, "no-moved-along")
             batch.flush()
@@ -99,8 +93,3 @@ def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEnt
         rule="no-recorded",
         evidence={"customers": ", ".join(opt_out.customers)} if opt_out.customers else {},
     )
-
-
-def _moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
-    entry = _pracbill_entry(member, no, now)
-    return replace(entry, who=SPEAKERS[no.route], rule="no-moved-along")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.push_results import PushResult
 from chalicelib.domain.refusals import classify
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.http_client.calls import FailedAlike
 from chalicelib.mailchimp.answers import failed_member
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.planning import Operation
     from chalicelib.sync.ports import Remaining
+
+# What ends a chunk's calls before their end; what was done until then is kept all the same.
+Interruption = RetryLater | StopRun
 
 # Single calls are begun only while so many seconds are left; what is left undone belongs to the next delivery.
 SECONDS_FOR_A_CALL = 20.0
@@ -45,7 +48,7 @@ class SingleCalls:
         self,
         operations: Iterable[Operation],
         finalise: Callable[[Operation, FailedAlike], PushResult] = result_of_failed,
-    ) -> tuple[list[PushResult], RetryLater | None]:
+    ) -> tuple[list[PushResult], Interruption | None]:
         """Carry out what can be; what interrupted it is answered too: what is done must be kept first.
 
         A call that fails alike is repeated after the others; when it fails again, `finalise` gives the result.
@@ -60,7 +63,7 @@ class SingleCalls:
             self._results += [finalise(operation, failed) for operation, failed in self._failed]
         return self._results, interruption
 
-    def _each(self, operations: Iterable[Operation]) -> RetryLater | None:
+    def _each(self, operations: Iterable[Operation]) -> Interruption | None:
         in_vain = 0
         for operation in operations:
             if self._remaining() < SECONDS_FOR_A_CALL:
@@ -73,8 +76,8 @@ class SingleCalls:
                 if in_vain == _MOST_IN_VAIN or (not self._results and not self._is_up()):
                     return failed
                 self._failed.append((operation, failed))
-            except RetryLater as later:
-                return later
+            except (RetryLater, StopRun) as interruption:
+                return interruption
         return None
 
     def _outage(self) -> RetryLater | None:

@@ -7,15 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
+from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, OptOut, Status
 from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.consent.overtaken import is_subscribed_through_us, observation_of_overtaken, overtaken_no
+from chalicelib.domain.consent.overtaken import (
+    UndoingCall,
+    observation_of_overtaken,
+    overtaken_no,
+    undoing_call,
+    undone_again,
+)
 
 AUDIENCE = "a1"
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 PUSHED_AT = datetime(2026, 3, 2, 10, 0, 5, tzinfo=UTC)
 SUBSCRIBED_AT = PUSHED_AT + 4 * SECOND
 DELIVERY = DeliveryState(AUDIENCE, "subscribed", PUSHED_AT, subscribed_at=SUBSCRIBED_AT)
+CALL = UndoingCall("subscribed", PUSHED_AT, SUBSCRIBED_AT, SUBSCRIBED_AT)
 SAID_AT = PUSHED_AT + SECOND
 NO = OptOut(SAID_AT, "person", "Not interested")
 TOLD = ConsentState(audience_id=AUDIENCE, status="subscribed", told_no=NO)
@@ -32,8 +39,8 @@ OTHER_CALLS = [
 ]
 # When a no may have been said for the call to have undone it. A call may be delivered again for a day after the pull.
 MOMENTS = [
-    (PUSHED_AT - DAY - SECOND, False),
-    (PUSHED_AT - DAY, True),
+    (SUBSCRIBED_AT - DAY - SECOND, False),
+    (SUBSCRIBED_AT - DAY, True),
     (PUSHED_AT, True),
     (SUBSCRIBED_AT, True),
     (SUBSCRIBED_AT + SECOND, False),
@@ -70,12 +77,12 @@ def test_a_told_no_that_mailchimp_showed_itself_is_no_news(no_seen_at: datetime 
 
 
 def test_a_known_no_that_our_call_undid_is_noticed() -> None:
-    assert is_subscribed_through_us(KNOWN, DELIVERY, AUDIENCE)
+    assert undone_again(KNOWN, DELIVERY, AUDIENCE) == CALL
 
 
 @pytest.mark.parametrize("delivery", OTHER_CALLS)
 def test_without_a_call_that_subscribed_there_no_known_no_was_undone(delivery: DeliveryState | None) -> None:
-    assert not is_subscribed_through_us(KNOWN, delivery, AUDIENCE)
+    assert undone_again(KNOWN, delivery, AUDIENCE) is None
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_without_a_call_that_subscribed_there_no_known_no_was_undone(delivery: D
     ],
 )
 def test_a_no_that_is_not_known_or_not_carried_out_there_was_not_undone(state: ConsentState | None) -> None:
-    assert not is_subscribed_through_us(state, DELIVERY, AUDIENCE)
+    assert undone_again(state, DELIVERY, AUDIENCE) is None
 
 
 @pytest.mark.parametrize(("at", "is_undone"), MOMENTS)
@@ -99,11 +106,11 @@ def test_a_known_no_was_undone_when_mailchimp_carried_it_out_before_our_call_end
 ) -> None:
     """The moment is that of the member's status: the no itself may be much older."""
     state = replace(KNOWN, status_at=at, opt_out=replace(NO, at=at - 30 * DAY))
-    assert is_subscribed_through_us(state, DELIVERY, AUDIENCE) is is_undone
+    assert (undone_again(state, DELIVERY, AUDIENCE) is not None) is is_undone
 
 
 def test_an_undone_no_is_observed_as_a_no_of_a_member_who_is_subscribed_through_us() -> None:
-    assert observation_of_overtaken("ann@example.com", NO, DELIVERY, "webhook") == Observation(
+    assert observation_of_overtaken("ann@example.com", NO, CALL, "webhook") == Observation(
         address="ann@example.com",
         status="subscribed",
         status_at=SUBSCRIBED_AT,
@@ -112,3 +119,46 @@ def test_an_undone_no_is_observed_as_a_no_of_a_member_who_is_subscribed_through_
         rule="unsubscribed-meanwhile",
         opt_out=NO,
     )
+
+
+# ------------------------------------------------------------------------------ calls whose answer was never kept
+
+
+BEGUN = DeliveryState(AUDIENCE, "absent", None, begun=BegunCall("subscribed", PUSHED_AT))
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_call_whose_answer_was_never_kept_counts_as_carried_out() -> None:
+    assert overtaken_no(TOLD, BEGUN, AUDIENCE) == NO
+    assert undone_again(KNOWN, BEGUN, AUDIENCE) is not None
+
+
+@pytest.mark.parametrize(
+    ("at", "is_undone"),
+    [
+        (PUSHED_AT + 6 * MINUTE - DAY, True),
+        (PUSHED_AT, True),
+        (PUSHED_AT + 6 * MINUTE, True),
+        (PUSHED_AT + 7 * MINUTE, False),
+    ],
+)
+def test_such_a_call_ends_with_its_step_at_the_latest(at: datetime, is_undone: bool) -> None:
+    assert (undoing_call(BEGUN, AUDIENCE, at) is not None) is is_undone
+
+
+@pytest.mark.parametrize("status", ["archived", "unsubscribed", "pending"])
+def test_only_a_call_that_raises_a_status_undoes_a_no(status: Status) -> None:
+    assert undoing_call(replace(BEGUN, begun=BegunCall(status, PUSHED_AT)), AUDIENCE, SAID_AT) is None
+
+
+def test_a_no_is_also_undone_by_a_call_that_makes_somebody_non_subscribed() -> None:
+    made = replace(DELIVERY, status="transactional")
+    call = undoing_call(made, AUDIENCE, SAID_AT)
+    assert call is not None
+    assert call.status == "transactional"
+    assert overtaken_no(TOLD, made, AUDIENCE) == NO
+
+
+def test_an_event_that_comes_days_later_finds_the_call_though_data_were_sent_since() -> None:
+    since = replace(DELIVERY, pushed_at=PUSHED_AT + 5 * DAY)
+    assert overtaken_no(TOLD, since, AUDIENCE) == NO

@@ -19,6 +19,7 @@ from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 from chalicelib.sync.runs.chunk_results import ChunkResults
 from tests.sync.engine import PLENTY, Killed, Practice
 from tests.sync.runs.test_mid_call import die_once
+from tests.sync.runs.test_plan_phase import move
 
 pytest_plugins = ("tests.sync.engine_fixtures",)
 
@@ -95,7 +96,7 @@ def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_before_the
     practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
     assert practice.known(ANN).opt_out is None
     told_by_webhook(practice, changed_at(practice))
-    assert practice.known(ANN).opt_out is None, "nothing explains the status yet"
+    assert practice.known(ANN).opt_out is not None, "a call is noted before it is made"
     practice.engine.work()
     assert practice.run(run_id).status == "success"
     check_undone_no_counts(practice)
@@ -192,3 +193,152 @@ def test_a_no_read_before_our_call_undid_it_is_carried_out_again_when_it_is_kept
     read_before(monkeypatch, changed_at(practice))
     told_by_webhook(practice, changed_at(practice))
     check_known_no_is_carried_out_again(practice)
+
+
+# ------------------------------------------------------------- calls whose answer is never kept
+
+
+def carried_out_in_vain(practice: Practice) -> str:
+    """The next call is carried out, but its connection breaks; staff cancel before the chunk comes again."""
+    agreed_and_unsubscribed(practice)
+    practice.fail(method="POST", kind="drop", executes=True)
+    run_id = practice.start()
+    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    practice.engine.staff.cancel(practice.id, run_id, by="user-2")
+    practice.control.clear_faults()
+    return run_id
+
+
+def test_an_admins_no_counts_though_the_answer_of_the_call_that_undid_it_was_lost(practice: Practice) -> None:
+    carried_out_in_vain(practice)
+    told_by_webhook(practice, changed_at(practice))
+    practice.engine.work()
+    check_undone_no_counts(practice)
+
+
+def test_an_admins_no_counts_though_its_event_comes_long_after_a_call_whose_answer_was_lost(practice: Practice) -> None:
+    carried_out_in_vain(practice)
+    practice.engine.work()
+    undone_at = changed_at(practice)
+    practice.sync()
+    practice.sync("full")
+    assert practice.audience()[ANN] == "subscribed"
+    told_by_webhook(practice, undone_at)
+    opt_out = practice.known(ANN).opt_out
+    assert opt_out is not None
+    practice.sync()
+    assert practice.audience()[ANN] == "unsubscribed"
+    assert set(practice.told()) == {(ANN, "unsubscribed")}
+
+
+def test_what_a_lost_call_of_ours_set_is_not_blamed_on_somebody_in_mailchimp(practice: Practice) -> None:
+    carried_out_in_vain(practice)
+    practice.engine.work()
+    practice.sync()
+    entry = practice.ledger(ANN)[-1]
+    assert (entry.became, entry.who, entry.rule) == ("subscribed", "this service", "set-by-sync")
+
+
+def test_an_admins_no_counts_though_the_function_was_killed_and_the_run_cancelled(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed_and_unsubscribed(practice)
+    die_once(monkeypatch, ChunkResults, "keep")
+    run_id = practice.start()
+    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    practice.engine.staff.cancel(practice.id, run_id, by="user-2")
+    told_by_webhook(practice, changed_at(practice))
+    practice.engine.work()
+    check_undone_no_counts(practice)
+
+
+# ------------------------------------------------------------- a contact that comes back as non-subscribed
+
+
+def test_an_admins_no_counts_though_our_call_made_the_contact_non_subscribed(practice: Practice) -> None:
+    practice.customer("1", ANN, None)
+    practice.customers(1, start=2)
+    practice.sync("full")
+    practice.remove("1")
+    practice.sync()
+    assert practice.audience()[ANN] == "archived"
+    practice.customer("3", ANN, None)
+    practice.meanwhile("admin_unsubscribe", ANN)
+    practice.sync()
+    assert practice.audience()[ANN] == "transactional"
+    told_by_webhook(practice, changed_at(practice))
+    an_hour_before = (practice.engine.clock() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    practice.edit("3", marketing_consent={"status": "subscribed", "changed_at": an_hour_before})
+    practice.sync()
+    assert practice.known(ANN).opt_out is not None
+    assert practice.audience()[ANN] == "transactional"
+    assert set(practice.told()) == {(ANN, "unsubscribed")}
+
+
+# ------------------------------------------------------------- events that come late, after a changed address
+
+
+def undone_and_moved(practice: Practice, *addresses: str) -> str:
+    """A call undid an admin's no; then the customer's address changed, and the event has not come yet."""
+    agreed_and_unsubscribed(practice)
+    practice.sync(minutes=0)
+    undone_at = changed_at(practice)
+    for address in addresses:
+        move(practice, "1", address)
+        practice.sync()
+        assert practice.audience()[address] == "subscribed"
+    return undone_at
+
+
+@pytest.mark.parametrize("way", [("new@clinic.test",), ("between@clinic.test", "new@clinic.test")])
+def test_a_no_whose_event_comes_late_goes_along_to_the_address_that_the_customer_has_by_then(
+    practice: Practice, way: tuple[str, ...]
+) -> None:
+    undone_at = undone_and_moved(practice, *way)
+    told_by_webhook(practice, undone_at)
+    practice.sync()
+    assert practice.audience()[way[-1]] == "unsubscribed"
+    assert "no-moved-along" in [entry.rule for entry in practice.ledger(way[-1])]
+    practice.sync("full")
+    assert practice.audience()[way[-1]] == "unsubscribed"
+    assert practice.audience()["c2@clinic.test"] == "subscribed"
+    assert practice.marks() == {}
+
+
+def test_a_no_whose_event_comes_late_counts_though_the_customer_moved_away_and_back(practice: Practice) -> None:
+    undone_at = undone_and_moved(practice, "between@clinic.test", ANN)
+    told_by_webhook(practice, undone_at)
+    practice.sync()
+    assert practice.audience()[ANN] == "unsubscribed"
+
+
+# ------------------------------------------------------------- what is done is kept
+
+
+def test_who_was_archived_before_the_key_was_refused_is_known_as_archived_by_us(practice: Practice) -> None:
+    practice.customers(3)
+    practice.sync("full")
+    practice.remove("1", "2")
+    practice.fail(method="DELETE", path="/members/*", kind="answer", status=401, title="API Key Invalid", skip=1)
+    assert practice.sync().status == "error"
+    practice.control.clear_faults()
+    archived = [address for address, status in practice.audience().items() if status == "archived"]
+    assert len(archived) == 1
+    assert practice.known(archived[0]).archived_by_us
+
+
+def test_who_was_archived_by_a_call_whose_answer_was_never_kept_comes_back_with_a_later_yes(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice.customers(8)
+    practice.sync("full")
+    practice.remove("1")
+    die_once(monkeypatch, ChunkResults, "keep")
+    run_id = practice.start()
+    practice.engine.deliver_until(lambda: practice.audience()[ANN] == "archived")
+    practice.engine.staff.cancel(practice.id, run_id, by="user-2")
+    practice.engine.work()
+    practice.sync()
+    practice.customer("9", ANN)
+    practice.sync()
+    assert practice.audience()[ANN] == "subscribed"

@@ -95,6 +95,7 @@ export const customer = {
       'deleted-there': 'Deleted for good in Mailchimp',
       'resubscribed-there': 'Subscribed again in Mailchimp',
       'subscribed-there': 'Subscribed in Mailchimp',
+      'set-by-sync': 'Set by a sync whose answer was lost',
       'transactional-there': 'Made non-subscribed in Mailchimp',
       'pending-there': 'Waits in Mailchimp for the person to confirm',
       'subscribed-not-accepted': 'Subscribed in Mailchimp; the opt-out still counts',
