@@ -15,7 +15,6 @@ from chalicelib.domain.planning import Action, Operation
 from chalicelib.domain.push_results import PushResult
 from chalicelib.domain.refusals import refusal
 from chalicelib.domain.runs import Run
-from chalicelib.errors import RetryLater
 from chalicelib.mailchimp.answers import MemberAnswer, PushAnswer, RefusedMember, RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
@@ -24,7 +23,7 @@ from chalicelib.sync.consent.address_changes import AddressChange, AddressChange
 from chalicelib.sync.runs.apply_phase import _sort_out
 from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls
 from chalicelib.sync.runs.sending import Known, Sending
-from chalicelib.sync.runs.single_calls import REST_FOLLOWS
+from chalicelib.sync.runs.single_calls import REST_FOLLOWS, Interruption
 
 pytestmark = pytest.mark.fast
 
@@ -121,7 +120,7 @@ class Chunk:
         self.left = 290.0
         self.known = Known(HERE, known)
 
-    def send(self, *operations: Operation) -> tuple[list[PushResult], RetryLater | None]:
+    def send(self, *operations: Operation) -> tuple[list[PushResult], Interruption | None]:
         changes = cast(AddressChanges, self.changes)
         fields = cast(AudienceFields, NoFieldIsRefused())
         calls = ChunkCalls(address_changes=changes, fields=fields, clock=lambda: NOON)
