@@ -1,8 +1,8 @@
 """The page in a real browser, embedded by the stand-in of PracBill's front end.
 
 The files that PAGE_ON_THE_STACK names look at it on the local stack, all others as one process serves it
-(one_process.py). One of each and one browser a session; a context, and with it a page without memory, a test. Elements
-are found by role and name, which tests their names, too.
+(one_process.py). One of each and one browser a session, one page a file, which each test gets empty. Elements are found
+by role and name, which tests their names, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from infra.local.browser import find_browser
 from infra.local.stack import LocalStack
 from tests.distribution import PAGE_ON_THE_STACK
 from tests.page.department import Department
-from tests.page.embedding import STEP_MS, OwnHost, new_context
+from tests.page.embedding import STEP_MS, WINDOW, OwnHost, new_context
 from tests.page.one_process import StackInOneProcess
 
 expect.set_options(timeout=STEP_MS)
@@ -68,23 +68,50 @@ def own_host(served: Served) -> OwnHost:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    """One process draws what is of one origin, where each page would have its own: starting one takes long."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(**find_browser().launch_options())
+        started = playwright.chromium.launch(**find_browser().launch_options(), args=["--process-per-site"])
         yield started
         started.close()
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser of a test's own, for its other tabs, for what is measured from nothing, and for a clock that is moved:
+    it stays moved."""
     opened = new_context(browser)
     yield opened
     with suppress(Exception):
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def lasting_context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = new_context(browser)
+    yield opened
+    with suppress(Exception):
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_page(lasting_context: BrowserContext) -> Page:
+    """One page for all tests of a file, each with a document of its own: starting one costs more than showing ours."""
+    return lasting_context.new_page()
+
+
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    """An empty page: the lasting one, or that of the test's own browser if it asks for one."""
+    if "context" in request.fixturenames:
+        own: BrowserContext = request.getfixturevalue("context")
+        yield own.new_page()
+        return
+    lasting: Page = request.getfixturevalue("lasting_page")
+    yield lasting
+    lasting.unroute_all(behavior="ignoreErrors")
+    lasting.goto("about:blank")
+    lasting.mouse.move(0, 0)
+    lasting.set_viewport_size(WINDOW)
 
 
 @pytest.fixture

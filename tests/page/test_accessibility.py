@@ -6,17 +6,16 @@ panels and what is around them, on all of them, and at a panel alone in its othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from infra.deploy.page import WEB
 from infra.local.stack import LocalStack
 from tests.page.department import Department
-from tests.page.embedding import WINDOW, new_context, open_page
+from tests.page.embedding import open_page
 from tests.page.panels import SHOWN, Shown, panel
 
 pytestmark = pytest.mark.stack
@@ -67,21 +66,11 @@ def violations(within: Locator, run_only: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def lasting_page(browser: Browser) -> Iterator[Page]:
-    context = new_context(browser)
-    page = context.new_page()
+def lasting_page(lasting_context: BrowserContext) -> Page:
+    """What the browser made of axe in one document is not made anew for the next."""
+    page = lasting_context.new_page()
     page.add_init_script(_WATCH_SHIFTS)
-    yield page
-    context.close()
-
-
-@pytest.fixture
-def page(lasting_page: Page) -> Iterator[Page]:
-    """One page for all cases, each with a document of its own: what the browser made of axe is not made anew."""
-    lasting_page.set_viewport_size(WINDOW)
-    yield lasting_page
-    lasting_page.unroute_all(behavior="ignoreErrors")
-    lasting_page.goto("about:blank")
+    return page
 
 
 # Those without a connection first: each change between the two takes seconds.

@@ -151,6 +151,7 @@ def test_a_failure_an_escape_and_another_tab_take_nothing_from_the_editor(
     expect(panel(page, "Connection Status")).to_be_visible()
 
 
+@pytest.mark.usefixtures("context")
 def test_a_colleague_who_disconnects_takes_nothing_from_the_editor(
     page: Page, stack: LocalStack, connected: Department, segment: dict[str, Any]
 ) -> None:

@@ -67,6 +67,7 @@ class Calls:
 
 
 @pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.usefixtures("context")
 def test_a_view_asks_for_little_and_nobody_else(
     page: Page, stack: LocalStack, connected: Department, view: str
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_view_asks_for_little_and_nobody_else(
     assert seen.elsewhere == []
 
 
+@pytest.mark.usefixtures("context")
 def test_typing_in_the_largest_segment_does_not_block(page: Page, stack: LocalStack, connected: Department) -> None:
     open_page(page, stack, view="segments")
     panel(page, "Segments").get_by_role("button", name="Create Segment").click()

@@ -134,6 +134,7 @@ def test_each_other_failure_has_its_words(
     expect(panel(page).get_by_role("button", name="Connect")).not_to_have_attribute("aria-disabled", "true")
 
 
+@pytest.mark.usefixtures("context")
 def test_after_too_many_keys_the_wait_is_counted_down(page: Page, stack: LocalStack, department: Department) -> None:
     page.clock.install()
     open_page(page, stack)

@@ -15,7 +15,7 @@ from infra.local.stack import LocalStack
 from tests.page.department import Department
 from tests.page.embedding import SCRIPT, OwnHost, open_page, watch
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("context")]
 
 SERVED = f"/page/pracbill-mailchimp-{__version__}.js"
 

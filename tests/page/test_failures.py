@@ -88,6 +88,7 @@ def test_each_way_to_fail_has_its_words_until_trying_again_brings_the_data(
     expect_recovery(page, fed, call)
 
 
+@pytest.mark.usefixtures("context")
 def test_a_slow_answer_ends_and_what_is_known_later_stays_and_is_marked_as_old(
     page: Page, stack: LocalStack, connected: Department, fed: Fed, call: Call
 ) -> None:
