@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.runs import PhaseName
     from chalicelib.sync.ports import Phase
     from chalicelib.sync.runs.apply_phase import ApplyPhase
+    from chalicelib.sync.runs.approval_phase import ApprovalPhase
     from chalicelib.sync.runs.close_phase import ClosePhase
     from chalicelib.sync.runs.ingest_phase import IngestPhase
     from chalicelib.sync.runs.lifecycle import Lifecycle
@@ -93,6 +94,7 @@ class RunMachinery(Foundations):
                 "pull": lambda: self.pull_phase,
                 "ingest": lambda: self.ingest_phase,
                 "plan": lambda: self.plan_phase,
+                "approval": lambda: self.approval_phase,
                 "apply": lambda: self.apply_phase,
                 "segments": lambda: self.segments_phase,
                 "close": lambda: self.close_phase,
@@ -145,6 +147,18 @@ class RunMachinery(Foundations):
                 members=self.stores.members,
                 mailchimp_for=self.mailchimp_for,
             ),
+            clock=self.seams.clock,
+        )
+
+    @cached_property
+    def approval_phase(self) -> ApprovalPhase:
+        from chalicelib.sync.runs.approval_phase import ApprovalPhase
+
+        return ApprovalPhase(
+            customers=self.stores.customers,
+            members=self.stores.members,
+            runs=self.stores.runs,
+            pracbill_for=self.pracbill_for,
             clock=self.seams.clock,
         )
 

@@ -194,6 +194,11 @@ class MemberStore:
         """The change markers of one address."""
         return tuple(map(_sk, self._entries(department_id, "markers", of_address=f"{address_key}#")))
 
+    def with_marker(self, department_id: str, address_keys: Sequence[str], why: str) -> frozenset[str]:
+        """Those of the addresses that have such a change marker."""
+        keys = [list_item(department_id, "markers", f"{key}#{why}") for key in dict.fromkeys(address_keys)]
+        return frozenset(map(_address_key, get_all(self._client, self._table, keys)))
+
     # The PracBill outbox
 
     def keep_outbox_entry(self, department_id: str, entry: OutboxEntry) -> None:

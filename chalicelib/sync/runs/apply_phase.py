@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.partly_sent import PARTLY_SENT
 from chalicelib.domain.planning import Operation, sendable
 from chalicelib.domain.push_results import PushResult, already_done, counted_as, refused_already, still_right
+from chalicelib.sync.runs.approval_phase import changed_since_plan
 from chalicelib.sync.runs.lanes import lane_messages
 from chalicelib.sync.runs.sending import Known, Sending
 
@@ -80,7 +81,8 @@ class ApplyPhase:
         known = self._known(department, [*_keys(operations), *_old_keys(operations)])
         # The clock is read before the call: a change observed while it runs is newer than its answer.
         sending = Sending(department, mailchimp, remaining, known, run.started_at, self._clock())
-        fresh, results = _sort_out(operations, known, since=run.apply_started_at)
+        changed = changed_since_plan(self._members, run, [*_keys(operations), *_old_keys(operations)])
+        fresh, results = _sort_out(operations, known, since=run.apply_started_at, changed=changed)
         self._results.note_begun(sending, fresh)
         sent, interruption = self._calls.send(run, sending, fresh)
         results += sent
@@ -149,14 +151,18 @@ class ApplyPhase:
 
 
 def _sort_out(
-    operations: Iterable[Operation], known: Known, *, since: datetime | None
+    operations: Iterable[Operation], known: Known, *, since: datetime | None, changed: frozenset[str] = frozenset()
 ) -> tuple[list[Operation], list[PushResult]]:
-    """The operations to carry out, and those that are finalised without a call."""
+    """The operations to carry out, and those that are finalised without a call.
+
+    Addresses that are `changed` since the plan wait for the next one; only a no does not.
+    """
     fresh: list[Operation] = []
     results: list[PushResult] = []
     for operation in operations:
         member = known.member(operation.address_key, operation.address)
-        if not still_right(operation, member):
+        is_changed = operation.address_key in changed or operation.old_address_key in changed
+        if not still_right(operation, member) or (is_changed and operation.action != "unsubscribe"):
             results.append(PushResult(operation, "held"))
         elif already_done(operation, member):
             results.append(PushResult(operation, "done", status=member.status))

@@ -5,6 +5,7 @@ A run goes through these phases, each in a module of its own:
     pull      read what changed in Mailchimp's audience, and send PracBill the opt-outs
     ingest    read PracBill's customers and store what changed
     plan      decide for every address concerned and write chunks; the brake may hold the run here
+    approval  after a held run was approved: look whom PracBill changed since the plan
     apply     hand out the chunks, a message each; the run goes on when the last one is closed
     segments  bring the differences of segments to Mailchimp's tags; many of them are shared out to the lanes likewise
     close     the log entry, the watermarks, the department free again
@@ -47,6 +48,7 @@ _NEXT: dict[PhaseName, PhaseName] = {
     "pull": "ingest",
     "ingest": "plan",
     "plan": "apply",
+    "approval": "apply",
     "apply": "segments",
     "segments": "close",
 }

@@ -100,7 +100,8 @@ class Runs:
             return replace(
                 run,
                 status="running",
-                phase="apply",
+                phase="approval",
+                cursor={},
                 step_number=run.step_number + 1,
                 approved_by=by or "unknown",
                 brake="",
