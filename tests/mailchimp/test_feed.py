@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -497,6 +498,54 @@ def test_a_total_that_is_not_told_or_does_not_hold_is_never_read_by_offsets() ->
     pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 1))
     assert sum(len(page.members) for page in pages) == 30
     assert sum(1 for _, offset in audience.fetches if offset) <= 8
+
+
+def test_a_page_out_of_order_ends_the_reading_by_offsets() -> None:
+    audience = frozen(30)
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        page = audience.fetch(after, offset)
+        first, second, *others = page.members
+        return replace(page, members=(first, *others, second)) if (after, offset) == (None, 6) else page
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 1))
+    assert [member.id for page in pages for member in page.members] == [f"m{n:03}" for n in range(30)]
+    # What stood before the page is sure; there the window starts anew.
+    assert audience.fetches[2:4] == [(None, 6), (at(5), 0)]
+
+
+def test_a_window_in_which_somebody_leaves_now_and_then_is_read_by_offsets_to_its_end() -> None:
+    audience = frozen(300)
+    leavers = iter(range(5))
+
+    def leave(a: Audience) -> None:
+        if len(a.fetches) % 15 == 0 and (number := next(leavers, None)) is not None:
+            a.touch(f"m{number:03}", 2000)
+
+    audience.between = leave
+    untouched = {f"m{n:03}" for n in range(5, 300)}
+    assert untouched <= set(names(SideBySide(audience, at_once=1).read()))
+    assert next(leavers, None) is None
+    assert all(offset for _, offset in audience.fetches[-10:])
+
+
+def test_calls_ahead_that_are_not_wanted_any_more_are_waited_for() -> None:
+    class Slow(SideBySide):
+        inside_at_restart: int | None = None
+
+        def fetch(self, after: datetime | None, offset: int) -> FeedPage:
+            if after is not None and self.inside_at_restart is None:
+                self.inside_at_restart = self._inside
+            return super().fetch(after, offset)
+
+        def wait(self, page: FeedPage, offset: int) -> FeedPage:
+            if offset == 9:
+                time.sleep(0.3)
+            return replace(page, total=1000) if offset == 6 else page
+
+    slow = Slow(frozen(40))
+    assert len(slow.read()) == 40
+    assert slow.inside_at_restart == 0
 
 
 def test_a_server_that_ignores_offsets_is_read_as_before() -> None:
