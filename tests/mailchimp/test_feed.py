@@ -475,6 +475,25 @@ def test_a_row_too_few_in_a_page_of_equal_times_is_looked_for() -> None:
     assert sorted(found) == sorted(member.id for member in audience.rows)
 
 
+@pytest.mark.parametrize("place", [12, 15, 21, 24, 30])
+def test_a_row_too_few_anywhere_in_a_stretch_is_looked_for(place: int) -> None:
+    """Those who were met before the stretch came so far count once."""
+    audience = frozen(40, in_a_second=10)
+    lies = [place]
+
+    def fetch(after: datetime | None, offset: int) -> FeedPage:
+        page = audience.fetch(after, offset)
+        if offset in lies and after is None:
+            lies.clear()
+            first, _, third, last = page.members
+            return replace(page, members=(first, third, third, last))
+        return page
+
+    pages = list(changed_pages(fetch, since=None, page_size=PAGE, at_once=lambda: 1))
+    assert lies == []
+    assert sorted(member.id for page in pages for member in page.members) == [f"m{n:03}" for n in range(40)]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_rows_that_are_dealt_anew_at_every_call_are_soon_read_as_before(seed: int) -> None:
     audience = frozen(60, in_a_second=6, ties="dealt", dealer=Random(seed))

@@ -66,6 +66,8 @@ def _try_module(module: str, tests: list[str], settings: dict[str, object]) -> R
 
 
 def _run(copy: Path, chosen: list[str]) -> subprocess.CompletedProcess[str]:
+    # Kept, it would have mutmut run those that -k or --deselect leaves out, as if they were new.
+    (copy / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1", *chosen]
     return subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
