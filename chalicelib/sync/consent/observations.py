@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, with_values_held
@@ -21,7 +22,7 @@ from chalicelib.store.members import MemberStates, MemberStore
 from chalicelib.sync.consent.moved_noes import MovedNoes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from chalicelib.domain.departments import Department
@@ -37,6 +38,10 @@ _ADMIN_REASON = "n/a (unsubscribed by admin)"
 _LONGEST_REASON = 200
 # The mark of an address whose fields were changed in Mailchimp.
 VALUES_MARK = "values"
+
+
+def _no_log(counts: Counter[str]) -> None:
+    """For callers that log afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,14 @@ class Observations:
         *,
         touch: bool = True,
         who: list[str] | None = None,
+        log: Callable[[Counter[str]], None] = _no_log,
     ) -> Counter[str]:
         """Apply observations of members of the selected audience; answers how often each `Kind` of change came.
 
         An observation that is known already costs one read for a hundred addresses. `touch` False leaves out the marks
         for the next plan, for callers who know that it decides every address anyway. The keys of addresses that were
-        observed anew are added to `who`, but for changes of status that mean nothing to anybody.
+        observed anew are added to `who`, but for changes of status that mean nothing to anybody. `log` is called with
+        the counts so far before the states are written: from then on a repeat finds nothing new to tell of.
         """
         counts: Counter[str] = Counter()
         if department.audience is None:
@@ -78,10 +85,10 @@ class Observations:
                 known = self._members.member_states(department.id, by_key)
                 self._note_held(department, by_key, known, touch=touch)
                 changes = _changes(department, by_key, known)
-                self._keep(department, changes, touch=touch)
                 counts.update(change.applied.kind for change in changes if change.applied.kind)
                 if who is not None:
                     who += [c.address_key for c in changes if c.applied.kind not in (None, "status")]
+                self._keep(department, changes, partial(log, counts), touch=touch)
         return counts
 
     def refused(self, department: Department, operation: Operation, code: str, at: datetime) -> None:
@@ -120,7 +127,7 @@ class Observations:
             batch.put_delivery(states.address_key, states.address, delivery)
         batch.flush()
 
-    def _keep(self, department: Department, changes: Sequence[Change], *, touch: bool) -> None:
+    def _keep(self, department: Department, changes: Sequence[Change], log: Callable[[], None], *, touch: bool) -> None:
         map_concurrently(
             lambda entry: self._members.keep_outbox_entry(department.id, entry),
             [change.applied.outbox_entry for change in changes if change.applied.outbox_entry],
@@ -132,6 +139,7 @@ class Observations:
         self._moved.mark(department, followed, "no-moving-along")
         entries = [(change.address_key, change.applied.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
+        log()
         self._know(department, changes)
         self._mark(department, marked, "observed")
         self._moved.mark(department, followed, "no-moved-along")

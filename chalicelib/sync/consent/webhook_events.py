@@ -126,7 +126,9 @@ class Events:
             return Counter()
         no, _ = _no_of(event, _happened_at(event, seen.asked_at))
         if no is None or observation.status not in RAISED or not self._is_known(department, event.address):
-            counts = self._observations.apply(department, [observation])
+            counts = self._observations.apply(
+                department, [observation], log=lambda counts: self._entry_of(event, department, counts)("")
+            )
             if no is not None:
                 # The member was read before a call of ours undid the no, and that may be kept by now.
                 key = address_key(department.salt, event.address)

@@ -39,11 +39,14 @@ class PullCursor:
 
     def cursor(self) -> dict[str, str]:
         place = {"part": self.part, "shard": str(self.shard), "look_ups": str(self.look_ups)}
-        if self.who:
-            place["who"] = ",".join(self.who[:MOST_NAMED])
         if self.since is not None:
             place["since"] = moment_text(self.since)
-        return place | {f"#{name}": str(count) for name, count in self.counts.items()}
+        return place | self.counted()
+
+    def counted(self) -> dict[str, str]:
+        """Of the cursor, what the log entry will tell."""
+        who = {"who": ",".join(self.who[:MOST_NAMED])} if self.who else {}
+        return who | {f"#{name}": str(count) for name, count in self.counts.items()}
 
     def move(self, part: Part) -> None:
         self.part, self.since, self.shard = part, None, 0

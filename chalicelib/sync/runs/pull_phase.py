@@ -221,6 +221,8 @@ class PullPhase:
         found = self._observations.apply(pull.department, observation, touch=touch, who=pull.place.who)
         pull.place.counts.update(found)
         del pull.place.who[MOST_NAMED:]
+        if found:
+            self._save_counts(pull)
 
     def _look_for_missing(self, pull: Pull) -> bool:
         """Look up the members we know of that no listing showed: deleted, or moved to another address."""
@@ -255,6 +257,8 @@ class PullPhase:
             news = gone(member.address, asked_at, asked_at, "pull")
             counts = self._observations.apply(pull.department, [news], who=pull.place.who)
         pull.place.counts.update(counts)
+        if counts:
+            self._save_counts(pull)
         if pull.seen_addresses is not None:
             pull.seen_addresses.add(member.address_key)
 
@@ -294,6 +298,15 @@ class PullPhase:
             pull.run.department_id,
             pull.run.id,
             lambda stored: replace(stored, cursor=cursor, progress_at=self._clock()),
+        )
+
+    def _save_counts(self, pull: Pull) -> None:
+        """Keep what was counted, beside the place that was saved last: what is applied is not found new by a repeat."""
+        counted = pull.place.counted()
+        self._runs.change(
+            pull.run.department_id,
+            pull.run.id,
+            lambda stored: replace(stored, cursor=stored.cursor | counted),
         )
 
     def _save_end(self, pull: Pull) -> None:

@@ -17,6 +17,7 @@ from chalicelib.mailchimp.webhook import NotAnEvent
 from chalicelib.sync.account.webhook_registration import WebhookRecord, secret_hash
 from infra.standins.mailchimp.delivery import sign
 from infra.standins.pracbill import PracBillStandIn
+from tests.sync.engine import Killed
 from tests.sync.observing import Clock, Desk, mailchimp_running
 
 ANN, BOB = "ann@clinic.test", "bob@clinic.test"
@@ -77,6 +78,28 @@ def test_an_event_and_the_pull_after_it_make_one_entry_of_the_ledger(desk: Desk)
     desk.pull()
     assert desk.rules_of(ANN) == ["unsubscribed-there"]
     assert len(desk.told()) == 1
+
+
+def test_an_unsubscribe_is_in_the_log_though_the_function_dies_once_it_is_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    with monkeypatch.context() as dying:
+        dying.setattr("chalicelib.sync.consent.webhook_events.Events._tell", _dies)
+        with pytest.raises(Killed):
+            desk.apply(unsubscribed(desk))
+    assert desk.member(ANN).status == "unsubscribed"
+    desk.clock.move(minutes=1)
+    desk.apply(unsubscribed(desk))
+    (entry,) = [one for one in desk.log_entries() if one.code == "opted_out"]
+    assert entry.message == "A contact unsubscribed in Mailchimp (customer 1)."
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def _dies(*_: object) -> None:
+    raise Killed
 
 
 def test_a_complaint_is_told_as_such(desk: Desk) -> None:

@@ -19,8 +19,11 @@ from chalicelib.mailchimp import members as members_module
 from chalicelib.mailchimp.errors import AudienceGone
 from chalicelib.sync.runs import pull_phase as pull_module
 from chalicelib.sync.runs.progress import ENDED
+from chalicelib.sync.runs.pull_phase import PullPhase
 from infra.standins.pracbill import PracBillStandIn
+from tests.sync.engine import Killed
 from tests.sync.observing import Clock, Desk, mailchimp_running
+from tests.sync.runs.test_mid_call import die_once
 
 ANN, BOB, CAT = "ann@clinic.test", "bob@clinic.test", "cat@clinic.test"
 LISTING = "/lists/{list_id}/members"
@@ -584,6 +587,23 @@ def test_an_entry_names_the_first_ten_customers(desk: Desk) -> None:
     (entry,) = desk.log_entries()
     assert entry.counts == {"opted_out": 12, "told": 12}
     assert len(set(entry.customer_ids)) == 10
+
+
+@pytest.mark.parametrize("run_type", ["incremental", "full"])
+def test_a_pull_whose_function_dies_before_its_end_tells_all_the_same_what_it_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, run_type: RunType
+) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    run = desk.new_run(run_type)
+    die_once(monkeypatch, PullPhase, "_tell")
+    with pytest.raises(Killed):
+        step(desk, run)
+    assert step(desk, run) is None
+    (entry,) = desk.log_entries()
+    assert entry.counts == {"opted_out": 1, "told": 1}
+    assert entry.customer_ids == ("1",)
 
 
 def test_when_nothing_was_heard_there_is_no_log_entry(desk: Desk) -> None:
