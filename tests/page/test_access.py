@@ -35,6 +35,24 @@ def test_reading_sees_the_panel_and_no_button_that_changes(
     expect(found.get_by_role("button", name=CHANGING)).to_have_count(0)
 
 
+def test_who_may_only_read_is_told_what_there_is_not(page: Page, stack: LocalStack, connected: Department) -> None:
+    """Nobody who cannot create one is left before an empty panel."""
+
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=real.json() | known)
+
+    page.route("**/panel", answer)
+    known: dict[str, object] = {"audience": None}
+    open_page(page, stack, access="read")
+    expect(panel(page, "Audience Overview")).to_contain_text("No audience is selected")
+    known = {"segments": []}
+    open_page(page, stack, access="read", view="segments")
+    page.reload()
+    expect(panel(page, "Segments")).to_contain_text("There is no segment yet.")
+    expect(panel(page, "Segments")).not_to_contain_text("Create one")
+
+
 def test_without_access_one_panel_says_whom_to_ask(page: Page, stack: LocalStack, connected: Department) -> None:
     open_page(page, stack, access="none")
     expect(page.get_by_text("Contact your administrator")).to_be_visible()

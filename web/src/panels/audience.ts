@@ -82,6 +82,7 @@ export class AudiencePanel extends Panel<PanelData> {
   protected override draw(data: PanelData): TemplateResult {
     const words = this.page.texts.audience;
     if (data.connection.state === 'not_connected') return html`<p class="quiet">${words.notConnected}</p>`;
+    if (data.audience === null && !this.mayChange) return html`<p class="quiet">${words.none}</p>`;
     return html`${data.audience === null ? nothing : this.#overview(data.audience)}
       ${this.mayChange ? this.#changes(data) : nothing}`;
   }

@@ -132,8 +132,10 @@ export class SegmentsPanel extends Panel<PanelData> {
   }
 
   #none(builder: Builder | undefined): TemplateResult | typeof nothing {
-    if (!this.mayChange || builder === undefined) return nothing;
-    return html`<p>${this.page.texts.segments.empty}</p>${this.#templates(builder)}`;
+    const words = this.page.texts.segments;
+    if (!this.mayChange) return html`<p>${words.none}</p>`;
+    if (builder === undefined) return nothing;
+    return html`<p>${words.empty}</p>${this.#templates(builder)}`;
   }
 
   #list(segments: readonly Segment[], builder: Builder | undefined): TemplateResult {

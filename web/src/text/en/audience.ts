@@ -9,6 +9,7 @@ export const audience = {
   segments: 'Segments',
   lastSynced: 'Last Synced',
   never: 'Never',
+  none: 'No audience is selected, so nothing is synced. Somebody with write access can select one.',
   notConnected: 'Connect to Mailchimp first. Then choose the audience that PracBill keeps up to date.',
   choose: {
     intro: 'Choose the Mailchimp audience that PracBill keeps up to date, or create one.',

@@ -4,6 +4,7 @@ export const segments = {
   title: 'Segments',
   intro: 'Segments are groups of customers. Each is a tag of the same name in Mailchimp.',
   noAudience: 'Choose an audience first.',
+  none: 'There is no segment yet.',
   empty: 'There is no segment yet. Create one, or begin with one of these:',
   create: 'Create Segment',
   templates: 'Begin with a ready-made segment',

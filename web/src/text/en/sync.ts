@@ -6,7 +6,8 @@ export const sync = {
   now: 'Sync Now',
   nowHint: 'Sends what changed since the last sync.',
   full: 'Full Sync',
-  fullHint: 'Sends all customers again, after bulk changes or for troubleshooting. It may take longer.',
+  fullHint:
+    'Compares all customers with Mailchimp and sends whatever differs, after bulk changes or for troubleshooting. It may take longer.',
   preview: 'Preview sync',
   previewHint: 'Shows what a sync would do. Nothing is sent.',
   noAudience: 'Choose an audience first.',
