@@ -37,6 +37,11 @@ _EXPECTED = (
     SmokeTestFailed,
 )
 
+# What the last start left may be why a connection or a sync fails: a key that was revoked, a department that waits.
+_WITHOUT_THE_JOURNEY = (
+    "SYNC=0 make run starts without connecting and syncing; FRESH=1 make run starts anew (the old state is lost)."
+)
+
 
 def run(environment: Mapping[str, str]) -> int:
     """Start the stack and go through a newcomer's first steps; leave it running, unless they fail."""
@@ -51,8 +56,10 @@ def run(environment: Mapping[str, str]) -> int:
         print(f"The stack is up: {stack.api_url}/health")
         if environment.get("SYNC") != "0":
             Journey(open_api(stack, servers)).travel(api_key_of(stack, servers))
-    except BaseException:
+    except BaseException as failure:
         print(f"Stopping what was started; the logs are in {FOLDER}", file=sys.stderr)
+        if isinstance(failure, JourneyFailed):
+            print(_WITHOUT_THE_JOURNEY, file=sys.stderr)
         stack.stop()
         raise
     print(where_to_look(stack.about))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra.local import __main__ as commands
 from infra.local import stack_state as stack_state
+from infra.local.journey import JourneyFailed
 from infra.local.stack import AlreadyRunning, locked
 
 NOBODY = 2**22 + 1  # no process has this id
@@ -34,6 +36,29 @@ def test_stopping_where_nothing_runs_is_no_fault(folder: Path, capsys: pytest.Ca
     assert commands.stop({}) == 0
     assert capsys.readouterr().out == "No stack is running.\n"
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("failure", "is_told"), [(JourneyFailed("Invalid API key"), True), (KeyError("x"), False)])
+def test_a_start_whose_first_steps_fail_says_how_to_start_without_them(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: Exception,
+    is_told: bool,
+) -> None:
+    def fails(*_: object) -> None:
+        raise failure
+
+    stopped: list[bool] = []
+    stack = SimpleNamespace(start=lambda: None, stop=lambda: stopped.append(True), host_url="", api_url="")
+    monkeypatch.setattr(commands, "build_page", lambda: None)
+    monkeypatch.setattr(commands, "_stack", lambda *_, **__: stack)
+    monkeypatch.setattr(commands, "open_api", fails)
+    with pytest.raises(type(failure)):
+        commands.run({})
+    told = capsys.readouterr().err
+    assert ("SYNC=0 make run" in told and "FRESH=1 make run" in told) is is_told
+    assert stopped == [True]
 
 
 def test_stopping_what_broke_down_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
