@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.fieldmap import WANTED_FIELDS
 
@@ -32,13 +32,9 @@ _FIELD_NAMES = {wanted.tag: f"the {wanted.noun}" for wanted in WANTED_FIELDS}
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """When a refused address is tried again.
+    """When a refused address is tried again: by itself after `delays`, one by one, and then not before its customer is
+    edited or the person's consent changes on Mailchimp's side."""
 
-    `on_edit`: not before its customer is edited. `on_consent`: not before the person's consent changes on Mailchimp's
-    side. `after_delays`: also by itself, after `delays` one by one, then not before an edit.
-    """
-
-    when: Literal["on_edit", "on_consent", "after_delays"]
     delays: tuple[timedelta, ...] = ()
 
     def next_delay(self, refusals: int) -> timedelta | None:
@@ -76,13 +72,12 @@ class Refusal:
         return f"{self.summary}{quoted}"
 
 
-_ON_EDIT = RetryRule("on_edit")
-_ON_CONSENT = RetryRule("on_consent")
+_NOT_BY_ITSELF = RetryRule()
 # What operators were told by Mailchimp: try after 5 minutes, then 1, 2 and 7 days.
-_THROTTLED = RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1), timedelta(days=2), timedelta(days=7)))
+_THROTTLED = RetryRule((timedelta(minutes=5), timedelta(days=1), timedelta(days=2), timedelta(days=7)))
 # What a hitch was blamed on goes with the next sync; what lasts must not cost every sync its time.
-_FAILING = RetryRule("after_delays", (timedelta(minutes=15), timedelta(hours=4), timedelta(days=1), timedelta(days=7)))
-_LOOK_AGAIN = RetryRule("after_delays", (timedelta(days=1), timedelta(days=7)))
+_FAILING = RetryRule((timedelta(minutes=15), timedelta(hours=4), timedelta(days=1), timedelta(days=7)))
+_LOOK_AGAIN = RetryRule((timedelta(days=1), timedelta(days=7)))
 
 REFUSALS: Mapping[str, Refusal] = {
     refusal.code: refusal
@@ -92,14 +87,14 @@ REFUSALS: Mapping[str, Refusal] = {
             "Invalid email",
             "The customer has an invalid e-mail format.",
             "Fix the e-mail address in PracBill.",
-            _ON_EDIT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "looks_fake",
             "Invalid email",
             "Mailchimp considers the e-mail address fake or mistyped.",
             "Check the part after the @ for typing errors and fix the e-mail address in PracBill.",
-            _ON_EDIT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "compliance_state",
@@ -108,7 +103,7 @@ REFUSALS: Mapping[str, Refusal] = {
             "person subscribe again.",
             "Cannot be added again without consent: the person must sign up with the audience's Mailchimp form, or "
             "confirm an invitation where the department has allowed those.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "previously_unsubscribed",
@@ -116,14 +111,14 @@ REFUSALS: Mapping[str, Refusal] = {
             "The person unsubscribed from this audience before.",
             "Cannot be added again without consent: the person must sign up with the audience's Mailchimp form, or "
             "confirm an invitation where the department has allowed those.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "forgotten",
             "Compliance state",
             "The contact was permanently deleted from the audience. Mailchimp does not allow it to be imported again.",
             "The person must sign up with the audience's Mailchimp form.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "signup_throttle",
@@ -137,7 +132,7 @@ REFUSALS: Mapping[str, Refusal] = {
             "Invalid field",
             "Mailchimp does not accept what the customer has for {field}.",
             "Correct {field} in PracBill.",
-            _ON_EDIT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "merge_field_required",
@@ -174,14 +169,14 @@ REFUSALS: Mapping[str, Refusal] = {
             "Already a member",
             "The address was added to the audience by another user or tool at the same time.",
             "Nothing to do: the next sync updates it.",
-            RetryRule("after_delays", (timedelta(minutes=5), timedelta(days=1))),
+            RetryRule((timedelta(minutes=5), timedelta(days=1))),
         ),
         Refusal(
             "cannot_archive",
             "Cannot be archived",
             "Mailchimp does not archive contacts that bounced or wait for a confirmation.",
             "Nothing to do: such a contact gets no mail. Archive it in Mailchimp if it should leave the audience.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "stays_archived",
@@ -189,21 +184,21 @@ REFUSALS: Mapping[str, Refusal] = {
             "The customer is back, but Mailchimp does not restore the contact from its archive without a consent.",
             "Record the person's consent in PracBill, or restore the contact in Mailchimp: Audience, All contacts, "
             "Archived contacts.",
-            _ON_EDIT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "cannot_rename",
             "Address not changed",
             "Mailchimp changes the e-mail address of subscribed contacts only.",
             "Nothing to do: the old address is archived and the new one added.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "rename_clash",
             "Address not changed",
             "The customer's new e-mail address is already in the audience.",
             "Nothing to do: the old address is archived and the contact that is there is updated.",
-            _ON_CONSENT,
+            _NOT_BY_ITSELF,
         ),
         Refusal(
             "no_answer",

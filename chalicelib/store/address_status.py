@@ -229,13 +229,6 @@ class AddressStatusStore:
         """To note where addresses stand; nothing is written before its `flush`."""
         return StatusChanges(self, department_id, audience_id, self._head(department_id, audience_id))
 
-    def change(self, department_id: str, audience_id: str, changes: Mapping[str, AddressStatus]) -> AddressStatuses:
-        """Note where some addresses, by their keys, stand now. Answers what was known of their shards before."""
-        step = self.changes(department_id, audience_id)
-        before = step.note(changes)
-        step.flush()
-        return before
-
     def put_in_force(self, department_id: str, audience_id: str, plan: str) -> None:
         """The plan of all addresses was carried out: they stand as it foresaw. May be repeated.
 

@@ -165,7 +165,9 @@ class BenchDepartment:
             for person in part:
                 _note(address_statuses, person)
         store = AddressStatusStore(self._client, self._members_table)
-        store.change(DEPARTMENT, self._audience_id, address_statuses)
+        changes = store.changes(DEPARTMENT, self._audience_id)
+        changes.note(address_statuses)
+        changes.flush()
         store.looked_at(DEPARTMENT, self._audience_id, NOON)
 
     def change(self, persons: Iterable[Person]) -> list[Customer]:
