@@ -62,6 +62,7 @@ class KeptMembers:
         self.reads: list[list[str]] = []
         self.entries: list[LedgerEntry] = []
         self.outbox: list[OutboxEntry] = []
+        self.moved: dict[str, str] = {}  # to which address the last customer of one moved
         self._department_id = "d1"
 
     def written(self, *kinds: str) -> list[Write]:
@@ -74,6 +75,10 @@ class KeptMembers:
         assert department_id == self._department_id
         self.reads.append(keys)
         return {key: self.states[key] for key in keys if key in self.states}
+
+    def moves(self, department_id: str, address_keys: Iterable[str]) -> dict[str, str]:
+        assert department_id == self._department_id
+        return {key: self.moved[key] for key in address_keys if key in self.moved}
 
     def batch(self, department_id: str) -> KeptBatch:
         assert department_id == self._department_id
