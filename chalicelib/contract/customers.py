@@ -129,6 +129,8 @@ class ErasureReceipt:
 class Reconciliation:
     """PracBill's count of customers against Mailchimp's count of members.
 
+    `pracbill_count` are PracBill's customers as the last sync read them, but for those who were entered with an erased
+    address: nothing of them is stored, and only the records of that sync name them (`erased`).
     `difference` is `pracbill_count - mailchimp_count`, and the reasons' counts add up to it. The counts are as they are
     now, the reasons as of `as_of`: now, or the last run where much has happened since. What they do not know yet is the
     reason `not_counted_yet`.

@@ -41,6 +41,15 @@ def agreed_and_unsubscribed(practice: Practice) -> None:
     practice.meanwhile("admin_unsubscribe", ANN)
 
 
+def subscribed_and_not_kept(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The call that undid an admin's no is made, and the function died before it kept the answer. Answers the run."""
+    agreed_and_unsubscribed(practice)
+    die_once(monkeypatch, ChunkResults, "keep")
+    run_id = practice.start()
+    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    return run_id
+
+
 def told_by_webhook(practice: Practice, fired_at: str) -> str:
     event = HookEvent("unsubscribe", practice.id, practice.audience_id, ANN, fired_at, action="unsub", reason="manual")
     return practice.engine.service.events.apply_event(write_event(event), lambda: PLENTY)
@@ -90,10 +99,7 @@ def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_after_the_
 def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_before_the_answer_is_kept(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed_and_unsubscribed(practice)
-    die_once(monkeypatch, ChunkResults, "keep")
-    run_id = practice.start()
-    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
+    run_id = subscribed_and_not_kept(practice, monkeypatch)
     assert practice.known(ANN).opt_out is None
     told_by_webhook(practice, changed_at(practice))
     assert practice.known(ANN).opt_out is not None, "a call is noted before it is made"
@@ -105,11 +111,8 @@ def test_an_admins_no_that_our_call_undid_counts_when_its_event_comes_before_the
 def test_an_admins_no_that_our_call_undid_counts_though_the_function_dies_before_looking_for_it(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed_and_unsubscribed(practice)
+    subscribed_and_not_kept(practice, monkeypatch)
     die_once(monkeypatch, OvertakenNoes, "apply")
-    die_once(monkeypatch, ChunkResults, "keep")
-    practice.start()
-    practice.engine.deliver_until(lambda: practice.audience().get(ANN) == "subscribed")
     with pytest.raises(Killed):
         told_by_webhook(practice, changed_at(practice))
     practice.engine.work()
