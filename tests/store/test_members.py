@@ -141,6 +141,38 @@ def test_a_walk_finds_every_address_once_and_goes_on_at_any_part(store: MemberSt
     assert [one.member.address_key for one in store.states(department, [key(3), key(1)], AUDIENCE)] == [key(3), key(1)]
 
 
+def test_an_address_that_only_customers_have_is_known_by_theirs(store: MemberStore, department: str) -> None:
+    customer = Customer("7", "2026-01-01T00:00:00Z", email=" A1@Clinic.test ")
+    batch = store.batch(department)
+    batch.put_document(key(1), "key-of-7", customer_to_document(customer))
+    batch.put_delivery(key(3), "a3@clinic.test", SENT)
+    batch.flush()
+    found = store.state(department, key(1), AUDIENCE)
+    assert (found.member.address, found.moved_to, found.moved_from, found.arrivals) == ("a1@clinic.test", "", "", ())
+    assert found.member.status == "absent"
+    nobody = store.state(department, key(2), AUDIENCE)
+    assert (nobody.member.address, nobody.address_customers) == ("", None)
+
+
+def test_a_walk_tells_what_is_known_in_the_audience_that_is_asked_about(store: MemberStore, department: str) -> None:
+    add(store, department, 1)
+    for audience, status in ((AUDIENCE, "subscribed"), ("another", "absent")):
+        found = [one.member.status for states, _ in store.walk(department, audience) for one in states]
+        members = [one.status for part, _ in store.walk_members(department, audience) for one in part]
+        assert found == members == [status]
+
+
+def test_where_the_last_customers_of_some_addresses_went_is_read_together(store: MemberStore, department: str) -> None:
+    add(store, department, 1, 2, 3)
+    batch = store.batch(department)
+    batch.put_move(key(1), key(2))
+    batch.put_move(key(2), key(3))
+    batch.put_move(key(9), key(1))
+    batch.flush()
+    assert store.moves(department, [key(1), key(2), key(3)]) == {key(1): key(2), key(2): key(3)}
+    assert store.moves("elsewhere", [key(1)]) == {}
+
+
 # ------------------------------------------------------------------------------------------------------------ markers
 
 
@@ -163,6 +195,12 @@ def test_markers_are_listed_by_address_and_go_one_by_one(store: MemberStore, dep
     batch.flush()
     assert store.marks(department, key(1)) == (f"{key(1)}#customer",)
     assert store.marks("elsewhere", key(1)) == ()
+
+
+def test_who_of_some_has_one_marker_is_read_together(store: MemberStore, department: str) -> None:
+    mark(store, department, [(1, "customer"), (2, "consent"), (3, "customer")])
+    assert store.with_marker(department, [key(1), key(1), key(2), key(4)], "customer") == {key(1)}
+    assert store.with_marker(department, [key(1)], "cust") == set()
 
 
 # -------------------------------------------------------------------------------------------------- the PracBill outbox

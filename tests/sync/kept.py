@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState
+from chalicelib.domain.consent.members import AddressCustomers, ConsentState, DeliveryState
 from chalicelib.domain.consent.observations import OutboxEntry
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.logs import LedgerEntry
+from chalicelib.domain.planning import AddressState
 from chalicelib.store.members import MemberStates
 
 Write = tuple[Any, ...]
@@ -62,6 +64,7 @@ class KeptMembers:
         self.reads: list[list[str]] = []
         self.entries: list[LedgerEntry] = []
         self.outbox: list[OutboxEntry] = []
+        self.customers: dict[str, Customer] = {}
         self.moved: dict[str, str] = {}  # to which address the last customer of one moved
         self._department_id = "d1"
 
@@ -79,6 +82,12 @@ class KeptMembers:
     def moves(self, department_id: str, address_keys: Iterable[str]) -> dict[str, str]:
         assert department_id == self._department_id
         return {key: self.moved[key] for key in address_keys if key in self.moved}
+
+    def state(self, department_id: str, address_key: str, audience_id: str) -> AddressState:
+        assert department_id == self._department_id
+        states = self.states.get(address_key, MemberStates(address_key, ""))
+        customers = AddressCustomers((self.customers[address_key],)) if address_key in self.customers else None
+        return AddressState(states.member(audience_id), customers, moved_to=self.moved.get(address_key, ""))
 
     def batch(self, department_id: str) -> KeptBatch:
         assert department_id == self._department_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -10,7 +11,7 @@ import pytest
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
 from chalicelib.domain.consent.observations import Observation
-from chalicelib.domain.customers import address_key
+from chalicelib.domain.customers import Customer, address_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.fieldmap import FieldMap, LeftOut
 from chalicelib.domain.planning import Operation
@@ -231,6 +232,78 @@ def test_many_observations_are_looked_up_a_thousand_at_a_time() -> None:
     found = (seen(f"m{number}@clinic.test", "subscribed") for number in range(2_001))
     assert observations(kept).apply(DEPARTMENT, found) == {"status": 2_001}
     assert [len(keys) for keys in kept.reads] == [1000, 1000, 1]
+
+
+def test_what_is_found_is_logged_before_a_repeat_would_find_nothing() -> None:
+    kept = KeptMembers(subscribed(ANN), subscribed(BOB))
+    logged: list[tuple[dict[str, int], list[str]]] = []
+
+    def log(counts: Counter[str]) -> None:
+        logged.append((dict(counts), [write[0] for write in kept.writes]))
+
+    counts = observations(kept).apply(DEPARTMENT, [seen(ANN), seen(BOB, "cleaned"), seen(BOB, "archived", 1)], log=log)
+    first, second = logged
+    assert first[0] == {"opted_out": 1, "bounced": 1}
+    assert "state" not in first[1]
+    assert first[1].count("ledger") == 2
+    assert second[0] == dict(counts)
+
+
+# --------------------------------------------------------------------------------- noes of those who have moved away
+
+NEW, NEWEST = "new@clinic.test", "newest@clinic.test"
+CUSTOMER = Customer("7", "2026-01-01T00:00:00Z")
+MARKS = ["no-moving-along", "no-moved-along"]
+
+
+def marked_to_move(kept: KeptMembers) -> list[tuple[str, str]]:
+    return [(write[1], write[2]) for write in kept.written("mark") if write[2] in MARKS]
+
+
+@pytest.mark.parametrize("observed", [seen(ANN), gone(ANN, NOON, NOON, "pull")], ids=["unsubscribed", "deleted"])
+def test_a_no_of_somebody_who_moved_is_decided_at_the_new_address(observed: Observation) -> None:
+    kept = KeptMembers(subscribed(ANN), subscribed(NEW))
+    kept.moved[key(ANN)] = key(NEW)
+    kept.customers[key(NEW)] = CUSTOMER
+    observations(kept).apply(DEPARTMENT, [observed], touch=False)
+    assert marked_to_move(kept) == [(key(NEW), mark) for mark in MARKS]
+    assert [write[0] for write in kept.writes] == ["outbox", "mark", "ledger", "state", "mark"]
+    assert kept.states[key(NEW)] == subscribed(NEW)
+
+
+def test_it_is_left_on_the_way_where_the_customer_went_on() -> None:
+    kept = KeptMembers(subscribed(ANN), subscribed(NEW), subscribed(NEWEST))
+    kept.moved = {key(ANN): key(NEW), key(NEW): key(NEWEST)}
+    kept.customers[key(NEWEST)] = CUSTOMER
+    observations(kept).apply(DEPARTMENT, [seen(ANN)])
+    assert marked_to_move(kept) == [(key(one), mark) for mark in MARKS for one in (NEW, NEWEST)]
+    on_the_way, at_the_end = kept.states[key(NEW)].consent_state, kept.states[key(NEWEST)].consent_state
+    assert on_the_way is not None
+    assert at_the_end is not None
+    assert on_the_way.opt_out == OptOut(NOON, "person", "unsubscribed in Mailchimp")
+    assert at_the_end.opt_out is None
+    entry = kept.entries[0]
+    assert (entry.rule, entry.at, entry.recorded_at, entry.was) == ("no-moved-along", NOON, minutes(60), "subscribed")
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [seen(ANN, "cleaned"), seen(ANN, "archived"), seen(ANN, "subscribed", 1)],
+    ids=["a bounce is the address's own", "no no", "nothing new"],
+)
+def test_nothing_else_goes_along(observed: Observation) -> None:
+    kept = KeptMembers(subscribed(ANN), subscribed(NEW))
+    kept.moved[key(ANN)] = key(NEW)
+    kept.customers[key(NEW)] = CUSTOMER
+    observations(kept).apply(DEPARTMENT, [observed])
+    assert marked_to_move(kept) == []
+
+
+def test_customers_who_moved_in_a_circle_are_followed_once() -> None:
+    kept = KeptMembers(subscribed(ANN), subscribed(NEW))
+    kept.moved = {key(ANN): key(NEW), key(NEW): key(ANN)}
+    observations(kept).apply(DEPARTMENT, [seen(ANN)])
+    assert marked_to_move(kept) == [(key(NEW), mark) for mark in MARKS]
 
 
 # ------------------------------------------------------------------------------------- states that are not stored yet

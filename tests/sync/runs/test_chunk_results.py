@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, PushRefusal, Status
+from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, OptOut, PushRefusal, Status
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department
@@ -311,6 +311,65 @@ def test_the_ledger_tells_from_what_a_status_was_changed(states: list[MemberStat
     (entry,) = desk.kept.entries
     assert (entry.was, entry.became, entry.at, entry.recorded_at) == (was, "subscribed", minutes(-30), NOON)
     assert desk.kept.states[key(ANN)].address == ANN
+
+
+# ------------------------------------------------------------------------------------- calls whose answer may be lost
+
+BEFORE = BegunCall("subscribed", minutes(-9))
+NOW = BegunCall("subscribed", NOON)
+
+
+def test_a_call_that_sets_a_status_on_purpose_is_noted_before_it_is_made() -> None:
+    desk = office(known_as("unsubscribed"))
+    before = desk.delivery()
+    desk.results().note_begun(desk.sending(), [operation("subscribe"), operation("update", BOB)])
+    assert desk.kept.writes == [("delivery", key(ANN))]
+    assert desk.delivery() == replace(before, begun=NOW)
+    assert desk.kept.states[key(ANN)].address == ANN
+
+
+@pytest.mark.parametrize("states", [[], [known_as("subscribed", audience_id=ELSEWHERE)]], ids=["nothing", "elsewhere"])
+def test_of_somebody_to_whom_nothing_was_sent_in_this_audience_only_the_call_is_noted(
+    states: list[MemberStates],
+) -> None:
+    desk = office(*states)
+    desk.results().note_begun(desk.sending(), [operation("subscribe")])
+    assert desk.delivery() == DeliveryState(HERE, "absent", None, begun=NOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "left"),
+    [
+        (done("subscribe"), None),
+        (refused("subscribe"), None),
+        (refused("subscribe", "no_answer"), NOW),
+        (done("update"), BEFORE),
+        (refused("update"), BEFORE),
+        (refused("update", "no_answer"), BEFORE),
+    ],
+    ids=["answered", "refused", "no answer", "data", "data refused", "no answer to data"],
+)
+def test_a_call_stays_noted_until_its_own_answer_is_kept(one: PushResult, left: BegunCall | None) -> None:
+    desk = office(known_as("unsubscribed", begun=BEFORE, subscribed_at=minutes(-20)))
+    desk.keep(one)
+    assert desk.delivery().begun == left
+    assert one.result == "done" or desk.delivery().subscribed_at == minutes(-20)
+
+
+def test_a_call_that_was_not_carried_out_as_mailchimp_shows_is_noted_no_more() -> None:
+    desk = office(known_as("unsubscribed"))
+    before = desk.delivery()
+    sending = desk.sending()
+    subscribe = operation("subscribe")
+    desk.results().note_begun(sending, [subscribe])
+    desk.results().keep(RUN, 4, sending, [replace(held("subscribe"), shown=shown("unsubscribed"))])
+    assert desk.delivery() == before
+
+
+def test_a_call_about_an_old_address_goes_along_with_the_member() -> None:
+    desk = office(known_as("subscribed", OLD, begun=BEFORE, subscribed_at=minutes(-20)))
+    desk.keep(done("rename", old="absent", old_address_key=key(OLD), old_address=OLD))
+    assert (desk.delivery().begun, desk.delivery().subscribed_at) == (BEFORE, minutes(-20))
 
 
 # ------------------------------------------------------------------------------------------------- what was refused
