@@ -27,7 +27,7 @@ SPAM_REPORT = "reported as spam"  # the reason of an opt-out that was a complain
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 # A step of a run has five minutes, and Mailchimp may still carry out a call that it left.
-_LONGEST_STEP = timedelta(minutes=6)
+LONGEST_STEP = timedelta(minutes=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class BegunCall:
     @property
     def until(self) -> datetime:
         """When it was carried out at the latest, if it was."""
-        return self.at + _LONGEST_STEP
+        return self.at + LONGEST_STEP
 
     def may_have_set(self, status: Status, status_at: datetime) -> bool:
         """Whether the status that Mailchimp shows, by its clock of whole seconds, may be the work of this call."""

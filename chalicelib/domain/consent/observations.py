@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, Member, OptOut, OptOutRoute, Status, merge
+from chalicelib.domain.consent.members import (
+    LONGEST_STEP,
+    ConsentState,
+    DeliveryState,
+    Member,
+    OptOut,
+    OptOutRoute,
+    Status,
+    merge,
+)
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.customers import ConsentWord
 from chalicelib.domain.departments import OutboxBacklog
@@ -140,6 +149,16 @@ def apply_observation(
         _entry(member, observation, kind, no, yes_at, ours),
         _outbox_entry(address_key, observation, no, yes_at),
     )
+
+
+def is_left_by_a_call(known: ConsentState, observation: Observation) -> bool:
+    """Whether an erased person is there by a call of ours that was under way: the erasure came too early for it.
+
+    Who signs up later, by a form of the audience, is there by themselves.
+    """
+    if not known.erased or known.status_at is None or observation.status in ("archived", "forgotten", "absent"):
+        return False
+    return observation.status_at <= known.status_at + LONGEST_STEP
 
 
 def _late(known: ConsentState, member: Member, observation: Observation, no: OptOut | None) -> ObservationResult:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, with_values_held
-from chalicelib.domain.consent.observations import Observation, ObservationResult, apply_observation
+from chalicelib.domain.consent.observations import Observation, ObservationResult, apply_observation, is_left_by_a_call
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.iteration import map_concurrently, slices
@@ -67,14 +67,16 @@ class Observations:
         *,
         touch: bool = True,
         who: list[str] | None = None,
+        erased: list[str] | None = None,
         log: Callable[[Counter[str]], None] = _no_log,
     ) -> Counter[str]:
         """Apply observations of members of the selected audience; answers how often each `Kind` of change came.
 
         An observation that is known already costs one read for a hundred addresses. `touch` False leaves out the marks
         for the next plan, for callers who know that it decides every address anyway. The keys of addresses that were
-        observed anew are added to `who`, but for changes of status that mean nothing to anybody. `log` is called with
-        the counts so far before the states are written: from then on a repeat finds nothing new to tell of.
+        observed anew are added to `who`, but for changes of status that mean nothing to anybody. The addresses that
+        were erased and that a call of ours brought back are added to `erased`. `log` is called with the counts so far
+        before the states are written: from then on a repeat finds nothing new to tell of.
         """
         counts: Counter[str] = Counter()
         if department.audience is None:
@@ -86,6 +88,8 @@ class Observations:
                 self._note_held(department, by_key, known, touch=touch)
                 changes = _changes(department, by_key, known)
                 counts.update(change.applied.kind for change in changes if change.applied.kind)
+                if erased is not None:
+                    erased += [one.address for key, one in by_key.items() if _is_left_by_a_call(known.get(key), one)]
                 if who is not None:
                     who += [c.address_key for c in changes if c.applied.kind not in (None, "status")]
                 self._keep(department, changes, partial(log, counts), touch=touch)
@@ -245,6 +249,10 @@ def _noes_of_the_known(changes: Sequence[Change]) -> dict[str, Observation]:
 
 def _nothing_known(change: Change) -> MemberStates:
     return MemberStates(change.address_key, change.observation.address)
+
+
+def _is_left_by_a_call(states: MemberStates | None, observation: Observation) -> bool:
+    return states is not None and is_left_by_a_call(states.consent_state or ConsentState(), observation)
 
 
 def _observation_of_refusal(operation: Operation, code: str, at: datetime) -> Observation:

@@ -218,7 +218,10 @@ class PullPhase:
         touch = not pull.department.replan_all
         news = (member for member in members if member.address and not (pull.pushed and pull.is_ours(member)))
         observation = (pull.observation_of(member, asked_at) for member in news)
-        found = self._observations.apply(pull.department, observation, touch=touch, who=pull.place.who)
+        erased: list[str] = []
+        found = self._observations.apply(pull.department, observation, touch=touch, who=pull.place.who, erased=erased)
+        for address in erased if not pull.run.dry_run else ():
+            pull.mailchimp.delete_permanently(pull.audience_id, address)
         pull.place.counts.update(found)
         del pull.place.who[MOST_NAMED:]
         if found:

@@ -16,6 +16,7 @@ from chalicelib.mailchimp.answers import RemoteMember
 from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.mailchimp.webhook import HookEvent, write_event
 from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
+from chalicelib.sync.runs.chunk_calls import ChunkCalls
 from chalicelib.sync.runs.chunk_results import ChunkResults
 from tests.sync.engine import PLENTY, Killed, Practice
 from tests.sync.runs.test_mid_call import die_once
@@ -343,5 +344,42 @@ def test_who_was_archived_by_a_call_whose_answer_was_never_kept_comes_back_with_
     practice.engine.work()
     practice.sync()
     practice.customer("9", ANN)
+    practice.sync()
+    assert practice.audience()[ANN] == "subscribed"
+
+
+def test_who_was_erased_while_a_call_added_them_is_deleted_by_the_next_pull_where_its_answer_was_never_kept(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice.customers(3)
+    practice.sync("full")
+    practice.customer("9", "erased@clinic.test")
+    die_once(monkeypatch, ChunkResults, "keep")
+    run_id = practice.start()
+    # The erasure finds nobody in Mailchimp: the call has begun, and adds the member afterwards.
+    send = ChunkCalls.send
+
+    def erased_before(calls: ChunkCalls, *arguments: Any) -> Any:
+        Context().run(practice.engine.eraser.erase, practice.id, "9", by="user-1")
+        return send(calls, *arguments)
+
+    monkeypatch.setattr(ChunkCalls, "send", erased_before)
+    practice.engine.deliver_until(lambda: "erased@clinic.test" in practice.audience())
+    monkeypatch.setattr(ChunkCalls, "send", send)
+    practice.engine.staff.cancel(practice.id, run_id, by="user-2")
+    practice.engine.work()
+    assert practice.audience()["erased@clinic.test"] == "subscribed"
+    practice.sync()
+    assert "erased@clinic.test" not in practice.audience()
+    assert practice.audience()["c1@clinic.test"] == "subscribed"
+
+
+def test_an_erased_person_who_signs_up_later_is_left_alone(practice: Practice) -> None:
+    practice.customers(2)
+    practice.sync("full")
+    practice.engine.eraser.erase(practice.id, "1", by="user-1")
+    practice.remove("1")
+    practice.engine.clock.move(hours=1)
+    practice.join(ANN)
     practice.sync()
     assert practice.audience()[ANN] == "subscribed"
