@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
     from chalicelib.http_client.calls import CallMade  # with all of requests, which not every function needs
+
+_counting = threading.Lock()  # a step counts in several threads, and Powertools' counters expect one
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +31,8 @@ class MetricsMeter:
     """Counts into CloudWatch by embedded metric format: lines of the log, no calls."""
 
     def count(self, name: str, value: float = 1, unit: str = "Count") -> None:
-        _metrics().add_metric(name=name, unit=MetricUnit(unit), value=value)
+        with _counting:
+            _metrics().add_metric(name=name, unit=MetricUnit(unit), value=value)
 
     def mailchimp_call(self, call: CallMade) -> None:
         """One call to Mailchimp, and whether it was turned away for too many connections."""

@@ -168,6 +168,7 @@ class RunMachinery(Foundations):
         from chalicelib.sync.runs.apply_phase import ApplyPhase
         from chalicelib.sync.runs.chunk_calls import ChunkCalls
         from chalicelib.sync.runs.chunk_results import ChunkResults
+        from chalicelib.sync.runs.chunk_sender import ChunkSender
 
         results = ChunkResults(
             departments=self.stores.departments,
@@ -178,10 +179,10 @@ class RunMachinery(Foundations):
             observations=self.observations,
             meter=self.seams.meter,
         )
-        return ApplyPhase(
+        sender = ChunkSender(
+            departments=self.stores.departments,
             members=self.stores.members,
             runs=self.stores.runs,
-            queue=self.stores.queue,
             calls=ChunkCalls(
                 address_changes=AddressChanges(self.stores.members, self.observations),
                 fields=self.fields,
@@ -189,6 +190,13 @@ class RunMachinery(Foundations):
             ),
             results=results,
             mailchimp_for=self.mailchimp_for,
+            clock=self.seams.clock,
+        )
+        return ApplyPhase(
+            runs=self.stores.runs,
+            queue=self.stores.queue,
+            sender=sender,
+            results=results,
             clock=self.seams.clock,
             meter=self.seams.meter,
         )

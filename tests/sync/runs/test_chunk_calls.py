@@ -20,8 +20,8 @@ from chalicelib.mailchimp.client import MailchimpClient
 from chalicelib.store.members import MemberStates
 from chalicelib.sync.account.audience_fields import AudienceFields
 from chalicelib.sync.consent.address_changes import AddressChange, AddressChanges
-from chalicelib.sync.runs.apply_phase import _sort_out
 from chalicelib.sync.runs.chunk_calls import SECONDS_FOR_A_BULK_CALL, ChunkCalls
+from chalicelib.sync.runs.chunk_sender import _sort_out
 from chalicelib.sync.runs.sending import Known, Sending
 from chalicelib.sync.runs.single_calls import REST_FOLLOWS, Interruption
 
