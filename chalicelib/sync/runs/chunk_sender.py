@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.planning import Operation, sendable
 from chalicelib.domain.push_results import PushResult, already_done, refused_already, still_right
-from chalicelib.errors import RetryLater
+from chalicelib.errors import RetryLater, StopRun
 from chalicelib.sync.runs.approval_phase import changed_since_plan
 from chalicelib.sync.runs.sending import Known, Sending
 
@@ -32,7 +32,7 @@ class SentChunk:
     number: int
     sending: Sending
     results: list[PushResult]
-    interruption: RetryLater | None
+    interruption: RetryLater | StopRun | None
 
 
 class ChunkSender:
