@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
 from chalicelib.domain.customers import Address, Customer
-from chalicelib.domain.segments.fields import FIELDS, MOST_DAYS, MOST_MONTHS, Field
+from chalicelib.domain.segments.fields import FIELDS, MOST_DAYS, MOST_MONTHS
 from chalicelib.domain.segments.filterable import comparable_text
 
 ZONES = tuple(
@@ -66,16 +67,24 @@ days = st.dates(date(2023, 1, 1), date(2026, 12, 31)) | st.sampled_from(
 )
 
 
+# Made once: to make and check them anew for each draw took longer than to draw.
+_fifths, _tenths = st.integers(0, 4), st.integers(0, 9)
+_no_moments = st.sampled_from(_NO_TIMES + _EDGE_TIMES) | st.text(max_size=12)
+_days_away = st.sampled_from([0, 0, 1, -1, 6, 7, 29, 30, 31, 180, 365]) | st.integers(-400, 400)
+_awkward_times = st.sampled_from([(0, 0), (23, 59), (13, 30), (11, 0), (2, 30)])
+_inactive_marks = st.sampled_from(["0", "1", "", "yes", " 1"])
+
+
 @st.composite
 def moments(draw: st.DrawFn, around: date) -> str:
     """Mostly times within two years of a day, at awkward hours and offsets; sometimes nonsense or none."""
-    if draw(st.integers(0, 4)) == 0:
-        return draw(st.sampled_from(_NO_TIMES + _EDGE_TIMES) | st.text(max_size=12))
-    away = draw(st.sampled_from([0, 0, 1, -1, 6, 7, 29, 30, 31, 180, 365]) | st.integers(-400, 400))
+    if draw(_fifths) == 0:
+        return draw(_no_moments)
+    away = draw(_days_away)
     day = around - timedelta(days=away)
-    if draw(st.integers(0, 9)) == 0:
+    if draw(_tenths) == 0:
         return day.isoformat()
-    hour, minute = draw(st.sampled_from([(0, 0), (23, 59), (13, 30), (11, 0), (2, 30)]))
+    hour, minute = draw(_awkward_times)
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=draw(_offsets)).isoformat()
 
 
@@ -87,7 +96,7 @@ def customers(draw: st.DrawFn, around: date, customer_id: str = "1") -> Customer
         email=draw(words),
         company_name=draw(words),
         address=Address(city=draw(words), state=draw(words), postcode=draw(words), country=draw(words)),
-        inactive=draw(st.sampled_from(["0", "1", "", "yes", " 1"])),
+        inactive=draw(_inactive_marks),
         status=draw(words),
         customer_type=draw(words),
         created_at=draw(moments(around)),
@@ -96,19 +105,28 @@ def customers(draw: st.DrawFn, around: date, customer_id: str = "1") -> Customer
     )
 
 
+_fields = st.sampled_from(tuple(FIELDS.values()))
+
+
+@cache
+def _operators(field_name: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(tuple(FIELDS[field_name].operators))
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
     """A rule as a client may send it, without fault."""
-    field = draw(st.sampled_from(tuple(FIELDS.values())))
-    operator = draw(st.sampled_from(tuple(field.operators)))
+    field = draw(_fields)
+    operator = draw(_operators(field.name))
     rule = {"field": field.name, "operator": operator}
-    return rule | {"value": draw(_values(field, operator))} if field.operators[operator] != "none" else rule
+    return rule | {"value": draw(_values(field.name, operator))} if field.operators[operator] != "none" else rule
 
 
-def _values(field: Field, operator: str) -> st.SearchStrategy[Any]:
-    match field.operators[operator]:
+@cache
+def _values(field_name: str, operator: str) -> st.SearchStrategy[Any]:
+    match FIELDS[field_name].operators[operator]:
         case "whole_number":
-            most = MOST_MONTHS if field.name.endswith("months") else MOST_DAYS
+            most = MOST_MONTHS if field_name.endswith("months") else MOST_DAYS
             near = st.sampled_from([1, 2, 6, 7, 12, 30, 31, 365, most])
             return near | near.map(str) | st.integers(1, most)
         case "text":

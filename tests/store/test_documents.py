@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.consent.members import ConsentState, DeliveryState
@@ -20,6 +21,7 @@ from chalicelib.domain.schedule import Firing
 from chalicelib.domain.segments.segment import Segment
 from chalicelib.store.documents import from_document, from_list, to_document, to_short_list
 from chalicelib.store.requests import KeptRequest
+from tests.examples import examples
 
 KINDS = [
     ConsentState,
@@ -39,12 +41,18 @@ KINDS = [
 ]
 
 
+@cache
+def values_of(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Made once: reading the types of the fields anew for each example took longer than the example."""
+    every_field: dict[str, Any] = {field.name: ... for field in fields(kind)}
+    return st.builds(kind, **every_field)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.data())
 def test_whatever_is_stored_comes_back_as_it_was(kind: type[Any], data: st.DataObject) -> None:
-    every_field: dict[str, Any] = {field.name: ... for field in fields(kind)}
-    value = data.draw(st.builds(kind, **every_field))
+    value = data.draw(values_of(kind))
     assert from_document(kind, to_document(value)) == value
     assert from_list(kind, to_short_list([value, value])) == (value, value)
 
