@@ -54,10 +54,14 @@ class Stored:
         return Sample(self.customer.id)
 
 
+_ids = st.lists(st.integers(1, 300).map(str), min_size=1, max_size=12, unique=True)
+_as_many_rules_as_may_be = st.lists(rules(), min_size=MOST_RULES, max_size=MOST_RULES)
+
+
 @st.composite
 def departments(draw: st.DrawFn, today: date, zone: ZoneInfo) -> list[Stored]:
     """Up to a dozen messy customers, with ids in no order."""
-    ids = draw(st.lists(st.integers(1, 300).map(str), min_size=1, max_size=12, unique=True))
+    ids = draw(_ids)
     return [Stored(draw(customers(today, one)), zone, draw(st.booleans())) for one in ids]
 
 
@@ -89,7 +93,7 @@ def test_twenty_rules_of_any_kind_find_whom_the_documentation_says(
     data: st.DataObject, today: date, zone: ZoneInfo
 ) -> None:
     customer = data.draw(customers(today))
-    asked = check_rules(data.draw(st.lists(rules(), min_size=MOST_RULES, max_size=MOST_RULES)))
+    asked = check_rules(data.draw(_as_many_rules_as_may_be))
     expected = [found_by(rule, customer, zone, today) for rule in asked]
     assert RuleSet.of(asked, today).each(Stored(customer, zone).filterable) == expected, asked
 

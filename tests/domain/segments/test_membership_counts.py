@@ -58,15 +58,20 @@ def test_counts_are_what_a_plain_look_at_everybody_finds(customers: list[Stored]
         )
 
 
+_everybody = st.lists(_customers, max_size=8)
+_reached = st.frozensets(st.sampled_from("abc"))
+_touched = st.frozensets(st.sampled_from(["a", "b", "c", None]))
+
+
 @given(st.data())
 def test_what_changed_leads_to_the_counts_of_everybody(data: st.DataObject) -> None:
     """Customers of other addresses stay as they are; all who have an address are looked at together."""
-    reached_before, reached_after = (data.draw(st.frozensets(st.sampled_from("abc"))) for _ in range(2))
-    customers = data.draw(st.lists(_customers, max_size=8))
-    touched = data.draw(st.frozensets(st.sampled_from(["a", "b", "c", None])))
+    reached_before, reached_after = (data.draw(_reached) for _ in range(2))
+    customers = data.draw(_everybody)
+    touched = data.draw(_touched)
     rest = [one for one in customers if one.address not in touched]
     before = [one for one in customers if one.address in touched]
-    after = [one for one in data.draw(st.lists(_customers, max_size=8)) if one.address in touched]
+    after = [one for one in data.draw(_everybody) if one.address in touched]
     # Whether the others are reached has not changed.
     reached_after = frozenset(a for a in "abc" if (a in reached_after if a in touched else a in reached_before))
     changed = counted(after, reached_after)
