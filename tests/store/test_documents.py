@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import pytest
@@ -41,18 +40,17 @@ KINDS = [
 ]
 
 
-@cache
-def values_of(kind: type[Any]) -> st.SearchStrategy[Any]:
-    """Made once: reading the types of the fields anew for each example took longer than the example."""
-    every_field: dict[str, Any] = {field.name: ... for field in fields(kind)}
-    return st.builds(kind, **every_field)
+# Made once: reading the types of the fields anew for each example took longer than the example.
+VALUES: dict[type[Any], st.SearchStrategy[Any]] = {
+    kind: st.builds(kind, **{field.name: ... for field in fields(kind)}) for kind in KINDS
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @examples(30)
 @given(data=st.data())
 def test_whatever_is_stored_comes_back_as_it_was(kind: type[Any], data: st.DataObject) -> None:
-    value = data.draw(values_of(kind))
+    value = data.draw(VALUES[kind])
     assert from_document(kind, to_document(value)) == value
     assert from_list(kind, to_short_list([value, value])) == (value, value)
 
