@@ -168,8 +168,9 @@ def test_a_block_of_one_second_ends_whatever_its_length_and_the_total(count: int
 
 
 def test_members_without_contact_ids_are_told_apart_by_their_ids() -> None:
-    rows = [replace(row(f"m{n}", 0), contact_id="", address="") for n in range(9)]
-    assert len(read(Audience(rows))) == 9
+    audience = Audience([replace(row(f"m{n}", 0), contact_id="", address="") for n in range(9)])
+    assert len(read(audience)) == 9
+    assert len(audience.fetches) == 3  # nobody passes for somebody who was met before
 
 
 def test_a_row_that_slips_into_the_part_of_a_block_that_was_read_is_found() -> None:

@@ -86,6 +86,30 @@ def test_of_changes_of_one_state_at_the_same_moment_none_is_lost(store: MemberSt
     assert store.state(department, key(1), AUDIENCE).member.spelling == "!" * 8
 
 
+@pytest.mark.parametrize("is_known", [False, True], ids=["of a new state", "of a known one"])
+def test_a_change_that_somebody_else_was_faster_with_is_made_on_top_of_theirs(
+    store: MemberStore, department: str, is_known: bool
+) -> None:
+    """Pull and webhook may both meet an address for the first time: the no that one of them brings must stay."""
+    if is_known:
+        add(store, department, 1)
+    no = OptOut(NOON, "person", "too many")
+    seen: list[ConsentState] = []
+
+    def change(known: ConsentState) -> ConsentState:
+        seen.append(known)
+        if len(seen) == 1:
+            store.change_consent_state(department, key(1), "a1@clinic.test", lambda one: replace(one, opt_out=no))
+        return replace(known, spelling="Ann")
+
+    before, after = store.change_consent_state(department, key(1), "a1@clinic.test", change)
+    assert [one.opt_out for one in seen] == [None, no]
+    assert (before.opt_out, before.spelling) == (no, "")
+    assert (after.opt_out, after.spelling) == (no, "Ann")
+    (states,) = store.member_states(department, [key(1)]).values()
+    assert states.consent_state == after
+
+
 def test_a_change_that_changes_nothing_is_not_written(store: MemberStore, department: str) -> None:
     assert store.change_consent_state(department, key(1), "a1@clinic.test", lambda known: known) == (
         ConsentState(),
