@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.sync.conftest import lasting_aws as lasting_aws
 # isort: split
 from chalicelib.domain.segments.rules import Rule
 from chalicelib.domain.segments.segment import Segment, Tag
+from chalicelib.store.models import SegmentItem
 from chalicelib.store.segments import NameTaken, SegmentStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -116,5 +118,45 @@ def test_changes_at_the_same_moment_are_all_kept(store: SegmentStore, segment: C
 def test_an_unknown_segment_is_told(store: SegmentStore) -> None:
     assert store.get("nowhere", "s1") is None
     assert store.get("nowhere", "name#1") is None
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="s1"):
         store.change("nowhere", "s1", lambda segment: segment)
+
+
+@pytest.mark.parametrize("name", ["Tasmania", "Victoria"])
+def test_a_rename_that_meets_another_edit_is_made_on_top_of_it(
+    store: SegmentStore, segment: Callable[..., Segment], name: str
+) -> None:
+    first = segment("s1", "Victoria")
+    store.add(first)
+    seen: list[int] = []
+
+    def rename(one: Segment) -> Segment:
+        seen.append(one.version)
+        if len(seen) == 1:
+            store.change(first.department_id, "s1", lambda other: replace(other, version=7))
+        return replace(one, name=name, tag=Tag("audience", 7, name))
+
+    renamed = store.change(first.department_id, "s1", rename)
+    assert seen == [first.version, 7]
+    assert (renamed.name, renamed.version) == (name, 7)
+    assert store.get(first.department_id, "s1") == renamed
+
+
+def test_segments_are_read_as_they_are_now(
+    store: SegmentStore, segment: Callable[..., Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB shows what was stored a moment ago only to those who ask for it."""
+    first = segment("s1", "Victoria")
+    store.add(first)
+    asked: list[object] = []
+    for name in ("get", "query"):
+        read = getattr(SegmentItem, name)
+
+        def noted(*key: Any, read: Any = read, **options: Any) -> Any:
+            asked.append(options.get("consistent_read"))
+            return read(*key, **options)
+
+        monkeypatch.setattr(SegmentItem, name, noted)
+    assert store.get(first.department_id, "s1") == first
+    assert store.all(first.department_id) == [first]
+    assert asked == [True, True]

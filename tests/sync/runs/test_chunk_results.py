@@ -191,6 +191,7 @@ def test_consent_is_kept_first_then_the_record_then_what_was_sent_then_the_marks
         ("unmark", f"{key(ANN)}#customer"),
         ("pushed",),
     ]
+    assert [(record.code, record.at) for record in desk.records] == [("a-rule", NOON)]
 
 
 def test_a_repeat_writes_no_second_change_of_consent() -> None:
