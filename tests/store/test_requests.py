@@ -14,6 +14,7 @@ from tests.sync.conftest import aws as aws
 from tests.sync.conftest import lasting_aws as lasting_aws
 
 # isort: split
+from chalicelib.store.models import RequestItem
 from chalicelib.store.requests import KeptRequest, RequestStore
 
 # In the years to come: what expires by our clock must not have expired by the emulator's.
@@ -39,6 +40,7 @@ def test_a_request_that_comes_again_finds_the_first_one(store: RequestStore, dep
     assert store.begin(department, "k", again) == FIRST
     assert store.begin(department, "another", again) is None
     assert store.begin(f"{department}-too", "k", again) is None
+    assert RequestItem.get(f"{department}#requests", "k").expires_at == NOON + DAY
 
 
 def test_of_many_at_the_same_moment_one_begins(store: RequestStore, department: str) -> None:

@@ -62,6 +62,7 @@ class KeptMembers:
         self.states = {one.address_key: one for one in states}
         self.writes: list[Write] = []
         self.reads: list[list[str]] = []
+        self.asked_to_change: list[str] = []  # each costs a read, too
         self.entries: list[LedgerEntry] = []
         self.outbox: list[OutboxEntry] = []
         self.customers: dict[str, Customer] = {}
@@ -102,6 +103,7 @@ class KeptMembers:
         self, department_id: str, address_key: str, address: str, change: Callable[[ConsentState], ConsentState]
     ) -> tuple[ConsentState, ConsentState]:
         assert department_id == self._department_id
+        self.asked_to_change.append(address_key)
         states = self.states.get(address_key, MemberStates(address_key, address))
         before = states.consent_state or ConsentState()
         after = change(before)

@@ -174,8 +174,9 @@ def test_what_is_known_already_is_read_and_not_written() -> None:
     kept = KeptMembers(subscribed(ANN))
     observations(kept).apply(DEPARTMENT, [seen(ANN)])
     before = list(kept.writes)
+    kept.asked_to_change.clear()
     assert observations(kept).apply(DEPARTMENT, [seen(ANN)]) == {}
-    assert kept.writes == before
+    assert (kept.writes, kept.asked_to_change) == (before, [])
 
 
 def test_the_state_alone_is_written_where_a_no_was_seen_again_at_a_later_time() -> None:
@@ -296,6 +297,14 @@ def test_nothing_else_goes_along(observed: Observation) -> None:
     kept.moved[key(ANN)] = key(NEW)
     kept.customers[key(NEW)] = CUSTOMER
     observations(kept).apply(DEPARTMENT, [observed])
+    assert marked_to_move(kept) == []
+
+
+def test_of_whom_nothing_was_known_nobody_moved_away() -> None:
+    """A first reading of an audience has many of them: none is looked up."""
+    kept = KeptMembers()
+    kept.moved[key(ANN)] = key(NEW)
+    assert observations(kept).apply(DEPARTMENT, [seen(ANN)]) == {"opted_out": 1}
     assert marked_to_move(kept) == []
 
 
