@@ -90,7 +90,7 @@ class LedgerEntry:
     recorded_at: datetime
     was: str
     became: str
-    who: str  # the person, a bounce, PracBill, somebody in Mailchimp, this service
+    who: str  # the person, a bounce, PracBill, somebody in Mailchimp, one of these two, this service
     route: Route
     rule: str
     evidence: dict[str, str] = field(default_factory=dict)  # reason, campaign id, Mailchimp's time, run id

@@ -36,6 +36,9 @@ class OptOut:
 
     `customers` are the ids of those whose word it was. A no that was said in Mailchimp names none: it is the word of
     whoever reads the mailbox, until it goes along with one of the customers to another address.
+
+    `speaker_unread`: an event told of it, and the member did not show whether it was the person's or an admin's. It
+    counts as an admin's, which no later `subscribed` takes back, until the member's own reason is read.
     """
 
     at: datetime
@@ -43,6 +46,7 @@ class OptOut:
     reason: str = ""
     sent_to_pracbill: bool = False
     customers: tuple[str, ...] = ()
+    speaker_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

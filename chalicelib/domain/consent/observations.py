@@ -17,6 +17,7 @@ from typing import Literal
 
 from chalicelib.domain.consent.members import (
     LONGEST_STEP,
+    SPAM_REPORT,
     ConsentState,
     DeliveryState,
     Member,
@@ -47,12 +48,13 @@ _STRICTNESS: tuple[Status, ...] = (
 # States that are noted again when they are seen at a later time. The two others change with every push of data, and
 # nothing is lost with them: a state that is observed late shows at most until the next pull.
 _COUNT_ANEW: frozenset[Status] = frozenset({"pending", "archived", "unsubscribed", "cleaned", "forgotten"})
-SPEAKERS: dict[OptOutRoute, str] = {
+_SPEAKERS: dict[OptOutRoute, str] = {
     "person": "the person",
     "bounce": "a bounce",
     "admin": "somebody in Mailchimp",
     "pracbill": "PracBill",
 }
+_UNREAD_SPEAKER = "the person or somebody in Mailchimp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def apply_observation(
     same = known.audience_id == audience_id
     if known.erased:
         return ObservationResult(known)
+    known = _with_speaker_read(known, observation) if same else known
     ours = delivery if delivery is not None and delivery.audience_id == audience_id else None
     member = merge(address_key, observation.address, audience_id, known, delivery)
     no = _new_no(known, member, ours, observation)
@@ -181,16 +184,45 @@ def _rank(at: datetime, status: Status) -> tuple[datetime, int]:
     return at.replace(microsecond=0), _STRICTNESS.index(status)
 
 
+def speaker_of(no: OptOut) -> str:
+    """Who said a no, as the ledger names them."""
+    return _UNREAD_SPEAKER if no.speaker_unread else _SPEAKERS[no.route]
+
+
+def unread(no: OptOut) -> OptOut:
+    """A no of which an event tells, where the member does not show whether it is the person's or an admin's.
+
+    Complaints and bounces name their speaker themselves.
+    """
+    is_open = no.route == "person" and no.reason != SPAM_REPORT
+    return replace(no, route="admin", speaker_unread=True) if is_open else no
+
+
+def _with_speaker_read(known: ConsentState, observation: Observation) -> ConsentState:
+    """What is known, with the speaker of its no where the member, asked later, shows the reason of it."""
+    no, shown = known.opt_out, observation.opt_out
+    if no is None or shown is None or not no.speaker_unread or shown.speaker_unread:
+        return known
+    # Answers and refusals of pushes do not tell of the reason.
+    is_read = observation.status == "unsubscribed" and observation.route != "sync"
+    is_later = known.observed_at is None or observation.observed_at >= known.observed_at
+    if not is_read or not is_later:
+        return known
+    return replace(known, opt_out=replace(no, route=shown.route, speaker_unread=False))
+
+
 def _new_no(known: ConsentState, member: Member, ours: DeliveryState | None, observation: Observation) -> OptOut | None:
     """The no that was not known before; None for the same one read again, and for the echo of our own unsubscribing."""
     no = observation.opt_out
     if no is None:
         return None
     # A no of PracBill's, carried out by us, may hide that the person said no as well.
-    hidden = known.opt_out is not None and known.opt_out.route == "pracbill" and no.route in ("person", "bounce")
+    may_be_the_persons = no.route in ("person", "bounce") or no.speaker_unread
+    hidden = known.opt_out is not None and known.opt_out.route == "pracbill" and may_be_the_persons
     if known.opt_out is not None and member.status == observation.status and not hidden:
         return None
-    if no.route != "admin" or observation.status != "unsubscribed":
+    # Events tell of no call of ours.
+    if no.route != "admin" or no.speaker_unread or observation.status != "unsubscribed":
         return no
     # Mailchimp gives the same reason for an admin's unsubscribe and for one by the API, which may be ours: either the
     # push is known, or PracBill's no was on its way and the function died before it noted the push.
@@ -329,8 +361,8 @@ def _entry(
 
 def _speaker(kind: Kind, no: OptOut | None) -> str:
     if no is not None:
-        return SPEAKERS[no.route]
-    return SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else SPEAKERS["admin"]
+        return speaker_of(no)
+    return _SPEAKERS["person"] if kind in ("resubscribed", "address_changed") else _SPEAKERS["admin"]
 
 
 def _outbox_entry(

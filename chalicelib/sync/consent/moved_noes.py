@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.consent.observations import SPEAKERS
+from chalicelib.domain.consent.observations import speaker_of
 from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.logs import LedgerEntry
 
@@ -80,7 +80,7 @@ def moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
         recorded_at=now,
         was=member.status,
         became="unsubscribed",
-        who=SPEAKERS[no.route],
+        who=speaker_of(no),
         route="pracbill",
         rule="no-moved-along",
         evidence={"customers": ", ".join(no.customers)} if no.customers else {},

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.domain.consent.members import SPAM_REPORT, OptOut
-from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.consent.observations import Observation, unread
 from chalicelib.domain.consent.overtaken import RAISED
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.logs import LogEntry, customers_in_words
@@ -247,7 +247,7 @@ def observation_of_event(event: HookEvent, seen: Seen) -> Observation | None:
         return observation
     if observation.opt_out is None:
         # Archived since: the no before it counts all the same. Any other state is later than the event.
-        return replace(observation, opt_out=no, rule=rule) if member.status == "archived" else observation
+        return replace(observation, opt_out=unread(no), rule=rule) if member.status == "archived" else observation
     if event.reason == "abuse" and observation.opt_out.route != "admin":
         return replace(observation, opt_out=replace(no, at=observation.opt_out.at), rule=rule)
     return observation
@@ -266,14 +266,17 @@ def _observation_without_member(
         if seen.is_readable:
             return Observation(event.address, "forgotten", at, seen.asked_at, "webhook", rule, no, evidence=evidence)
         status: Literal["cleaned", "unsubscribed"] = "cleaned" if event.type == "cleaned" else "unsubscribed"
-        return Observation(event.address, status, at, seen.asked_at, "webhook", rule, no, evidence=evidence)
+        return Observation(event.address, status, at, seen.asked_at, "webhook", rule, unread(no), evidence=evidence)
     if event.type == "unsubscribe" and seen.is_readable:
         return gone(event.address, at, seen.asked_at, "webhook", evidence)
     return None
 
 
 def _no_of(event: HookEvent, at: datetime) -> tuple[OptOut | None, str]:
-    """The no that an event itself tells of. An unsubscribe whose action is not `unsub` is an admin's tidying up."""
+    """The no that an event itself tells of. An unsubscribe whose action is not `unsub` is an admin's tidying up.
+
+    Whose it is, only the member shows. Of one who was deleted since it does not matter: nobody else can come back.
+    """
     if event.reason == "abuse" and event.type in ("unsubscribe", "cleaned"):
         return OptOut(at, "person", SPAM_REPORT), "complained-there"
     if event.type == "cleaned":

@@ -213,8 +213,29 @@ def test_an_unsubscribe_counts_though_the_contact_was_archived_before_we_looked(
     desk.apply(event)
     member = desk.member(ANN)
     assert member.opt_out is not None
-    assert (member.status, member.opt_out.route) == ("archived", "person")
+    assert member.status == "archived"
     assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+@pytest.mark.parametrize(("act", "route"), [("unsubscribe", "person"), ("admin_unsubscribe", "admin")])
+def test_whose_no_it_was_is_known_once_an_archived_contact_is_unsubscribed_again(
+    desk: Desk, act: str, route: str
+) -> None:
+    """An archived contact does not show it, and until then the no is not the person's to end by a sign-up."""
+    desk.push(ANN)
+    desk.act(act, ANN)
+    event = unsubscribed(desk)
+    desk.act("admin_archive", ANN)
+    desk.apply(event)
+    unread = desk.member(ANN).opt_out
+    assert unread is not None
+    assert unread.route == "admin"
+    desk.clock.move(minutes=1)
+    desk.api("POST", "/members", {"email_address": ANN, "status": "unsubscribed"})
+    desk.observe_now(ANN)
+    read = desk.member(ANN).opt_out
+    assert read is not None
+    assert read.route == route
 
 
 def test_an_unsubscribe_counts_though_the_contact_was_deleted_before_we_looked(desk: Desk) -> None:
@@ -576,6 +597,108 @@ def test_when_the_key_is_replaced_the_pull_confirms_what_was_taken_at_its_word(
     assert desk.member(ANN).status == "unsubscribed"
     assert len(desk.ledger_of(ANN)) == 1
     assert len(desk.log_entries()) == 1
+
+
+def heard_with_a_dead_key(desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str, event: str = "unsubscribe") -> None:
+    """A consenting customer's no, which the event alone tells of; the key is replaced right after it."""
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act(act, ANN)
+    reason = {"complain": "abuse", "bounce": "hard"}.get(act, "manual")
+    with monkeypatch.context() as patch:
+        reject_the_key(desk, patch)
+        assert desk.apply(desk.event(event, ANN, action="unsub", reason=reason)) == "applied"
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("is_read_before", [True, False])
+def test_an_admins_no_heard_with_a_dead_key_is_not_taken_back_by_a_colleague(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, is_read_before: bool
+) -> None:
+    """The event does not say whose no it is: it passes for the person's only once the member has shown that."""
+    heard_with_a_dead_key(desk, monkeypatch, "admin_unsubscribe")
+    if is_read_before:
+        desk.pull()
+    desk.set_status(ANN, "subscribed")
+    desk.pull()
+    desk.tell()
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "admin"
+    assert desk.rules_of(ANN) == ["unsubscribed-there", "subscribed-not-accepted"]
+    assert desk.ledger_of(ANN)[-1].who == "the person or somebody in Mailchimp"
+
+
+def test_a_persons_no_heard_with_a_dead_key_is_the_persons_once_the_member_was_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard_with_a_dead_key(desk, monkeypatch, "unsubscribe")
+    desk.pull()
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "person"
+    assert desk.rules_of(ANN) == ["unsubscribed-there"]
+    desk.act("resubscribe", ANN)
+    desk.apply(desk.event("subscribe", ANN))
+    assert desk.member(ANN).opt_out is None
+    assert desk.consent_in_pracbill("1") == "subscribed"
+
+
+def test_a_no_heard_with_a_dead_key_is_the_persons_though_its_event_is_dated_later_than_the_member(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    desk.clock.move(seconds=2)
+    with monkeypatch.context() as patch:
+        reject_the_key(desk, patch)
+        desk.apply(unsubscribed(desk))
+    desk.pull()
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "person"
+
+
+def test_a_no_heard_with_a_dead_key_stands_though_somebody_took_it_back_before_it_was_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who took it back, the person or a colleague, is not to be known then: nobody is mailed."""
+    heard_with_a_dead_key(desk, monkeypatch, "unsubscribe")
+    desk.act("resubscribe", ANN)
+    desk.pull()
+    desk.tell()
+    assert desk.member(ANN).opt_out is not None
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+@pytest.mark.parametrize(
+    ("act", "event", "route", "rule"),
+    [("complain", "unsubscribe", "person", "complained-there"), ("bounce", "cleaned", "bounce", "bounced-there")],
+)
+def test_with_a_dead_key_a_complaint_is_the_persons_and_a_bounce_the_addresss(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, act: str, event: str, route: str, rule: str
+) -> None:
+    heard_with_a_dead_key(desk, monkeypatch, act, event)
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == route
+    assert desk.rules_of(ANN) == [rule]
+
+
+def test_a_no_heard_with_a_dead_key_is_not_pracbills_to_take_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PracBill's own no was on its way, but the webhook tells of no call of ours: this one is somebody else's."""
+    desk.customer("1", ANN, "unsubscribed")
+    desk.push(ANN)
+    desk.know(ANN, status="subscribed", opt_out=OptOut(desk.clock(), "pracbill", sent_to_pracbill=True))
+    desk.act("unsubscribe", ANN)
+    with monkeypatch.context() as patch:
+        reject_the_key(desk, patch)
+        assert desk.apply(unsubscribed(desk)) == "applied"
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "admin"
 
 
 def test_an_event_without_a_readable_time_is_applied_all_the_same(desk: Desk) -> None:

@@ -74,6 +74,7 @@ export const customer = {
       'the person': 'The person',
       'a bounce': 'A bounce',
       'somebody in Mailchimp': 'Somebody in Mailchimp',
+      'the person or somebody in Mailchimp': 'The person, or somebody in Mailchimp',
       'this service': 'The sync',
       PracBill: 'PracBill',
     } as Readonly<Record<string, string>>,
