@@ -62,7 +62,7 @@ class RunMachinery(Foundations):
             runs=self.stores.runs,
             logs=self.stores.logs,
             queue=self.stores.queue,
-            views=self.views,
+            view_of=lambda run: self.views.of(run),
             clock=self.seams.clock,
             entropy=lambda: self.seams.entropy(2),
             meter=self.seams.meter,

@@ -7,13 +7,11 @@ stops the run before anything is concluded from it; a single unusable record doe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.customers import (
-    ConsentWord,
     Customer,
     RemovedCustomer,
     UnusableRecord,
@@ -24,6 +22,15 @@ from chalicelib.domain.moments import parse_moment
 from chalicelib.domain.texts import text_of
 from chalicelib.errors import StopRun
 from chalicelib.http_client.calls import Call, ClientOptions, HttpCalls, Server
+from chalicelib.pracbill.answers import (
+    MOST_CHANGES_A_CALL,
+    BadRecord,
+    ChangePage,
+    ConsentChange,
+    ConsentWritten,
+    CustomerPage,
+    Department,
+)
 from chalicelib.pracbill.errors import (
     CHANGES,
     CONSENT,
@@ -42,66 +49,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PAGE_SIZE = 500
-MOST_CHANGES_A_CALL = 500
 _DEPARTMENT = "/departments/{department}"
 _CUSTOMERS = _DEPARTMENT + "/customers"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Department:
-    """A department of PracBill. `note` says what had to be assumed about it, for staff; empty when nothing."""
-
-    id: str
-    name: str
-    timezone: str
-    country: str
-    currency: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A record that cannot be used: `position` in its page (from 0) and why."""
-
-    position: int
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerPage:
-    """One page of all customers, by ascending id. `next_after` is None on the last one."""
-
-    records: tuple[Customer | BadRecord, ...] = field(repr=False)
-    next_after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChangePage:
-    """One page of changes. `as_of` is PracBill's time up to which changes are complete, as it wrote it."""
-
-    records: tuple[Customer | RemovedCustomer | BadRecord, ...] = field(repr=False)
-    next_cursor: str | None
-    as_of: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentChange:
-    """A consent to write back, with its address, when and where it was observed, and why."""
-
-    email: str = field(repr=False)
-    status: ConsentWord
-    occurred_at: datetime
-    source: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentWritten:
-    """How many changes PracBill took, and the addresses that none of its customers has."""
-
-    applied: int = 0
-    unknown: tuple[str, ...] = field(default=(), repr=False)
 
 
 class PracBillClient:

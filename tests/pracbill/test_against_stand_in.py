@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.domain.customers import Customer, RemovedCustomer, mail_address
 from chalicelib.errors import RetryLater
-from chalicelib.pracbill.client import BadRecord, ConsentChange, PracBillClient
+from chalicelib.pracbill.answers import BadRecord, ConsentChange
+from chalicelib.pracbill.client import PracBillClient
 from chalicelib.pracbill.errors import ContractViolation, DepartmentUnknown, TokenRefused
 from infra.standins.pracbill.standin import PracBillStandIn
 from tests.http_client.scripted import Waiting

@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.domain.customers import ConsentWord, Customer, RemovedCustomer
 from chalicelib.errors import RetryLater, StopRun
-from chalicelib.pracbill.client import BadRecord, ConsentChange, ConsentWritten, PracBillClient
+from chalicelib.pracbill.answers import BadRecord, ConsentChange, ConsentWritten
+from chalicelib.pracbill.client import PracBillClient
 from chalicelib.pracbill.errors import ConsentRefused, ContractViolation, DepartmentUnknown, TokenRefused
 from tests.http_client.scripted import HANG_UP, Asked, Reply, ScriptedServer, Waiting
 

@@ -14,7 +14,7 @@ from chalicelib.domain.customers import address_in_letters, mail_address
 from chalicelib.domain.departments import Department, OutboxBacklog
 from chalicelib.errors import RetryLater, StopRun
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.pracbill.client import MOST_CHANGES_A_CALL, ConsentChange, PracBillClient
+from chalicelib.pracbill.answers import MOST_CHANGES_A_CALL, ConsentChange
 from chalicelib.pracbill.errors import ConsentRefused
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.consent.members import AddressCustomers, ConsentState, OptOut
     from chalicelib.domain.planning import AddressState
+    from chalicelib.pracbill.client import PracBillClient
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.members import MemberStore
     from chalicelib.sync.ports import Clock, PracBillFor, Remaining

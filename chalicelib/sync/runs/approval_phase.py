@@ -19,7 +19,7 @@ from chalicelib.domain.customers import (
     fingerprint,
 )
 from chalicelib.domain.moments import moment_text
-from chalicelib.pracbill.client import BadRecord
+from chalicelib.pracbill.answers import BadRecord
 from chalicelib.sync.runs.progress import ENOUGH_SECONDS, OVERLAP
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.customers import Customer
     from chalicelib.domain.departments import Department
     from chalicelib.domain.runs import Run
-    from chalicelib.pracbill.client import ChangePage
+    from chalicelib.pracbill.answers import ChangePage
     from chalicelib.store.customers import CustomerStore, StoredCustomer
     from chalicelib.store.members import MemberStore
     from chalicelib.store.runs import RunStore

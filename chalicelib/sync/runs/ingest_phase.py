@@ -24,7 +24,7 @@ from chalicelib.domain.logs import Record
 from chalicelib.domain.moments import moment_text, parse_moment
 from chalicelib.errors import StopRun
 from chalicelib.iteration import prefetch
-from chalicelib.pracbill.client import BadRecord, PracBillClient
+from chalicelib.pracbill.answers import BadRecord
 from chalicelib.sync.consent.erasure import erased_among
 from chalicelib.sync.runs.page_changes import PageChanges, Pair
 from chalicelib.sync.runs.phase_progress import PhaseReporter
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.departments import Department
     from chalicelib.domain.runs import Run
+    from chalicelib.pracbill.client import PracBillClient
     from chalicelib.store.customers import CustomerStore, StoredCustomer
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.logs import LogStore

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from chalicelib.store.departments import DepartmentStore
     from chalicelib.store.logs import LogStore
     from chalicelib.sync.ports import Clock, Meter
-    from chalicelib.sync.runs.views import RunViews
 
 # In these phases a run speaks to Mailchimp, so its steps queue up in the account's lanes.
 _MAILCHIMP_PHASES = frozenset({"pull", "segments"})
@@ -34,7 +33,7 @@ class Lifecycle:
         runs: RunStore,
         logs: LogStore,
         queue: SyncQueue,
-        views: RunViews,
+        view_of: Callable[[Run], RunView],
         clock: Clock,
         entropy: Callable[[], str],
         meter: Meter,
@@ -43,7 +42,7 @@ class Lifecycle:
         self._runs = runs
         self._logs = logs
         self._queue = queue
-        self._views = views
+        self._view_of = view_of
         self._clock = clock
         self._entropy = entropy
         self._meter = meter
@@ -137,7 +136,7 @@ class Lifecycle:
                 self.finish(active, "cancelled", "Replaced by a newer sync.", code="replaced", follow=False)
                 replaced_segments = replaced_segments or active.type == "segments"
             else:
-                raise _already_running(self._views.of(active))
+                raise _already_running(self._view_of(active))
         raise conflict("Another sync is just ending. Try again in a moment.", code="run-active")
 
     # ------------------------------------------------------------------------------------------------- ending

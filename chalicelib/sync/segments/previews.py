@@ -32,7 +32,7 @@ from chalicelib.domain.segments.calendar import today_in
 from chalicelib.domain.segments.evaluation import Group, PreviewCounts, RuleSet
 from chalicelib.domain.segments.filterable import Filterable, Sample, filterable, sample_of
 from chalicelib.errors import ServiceError
-from chalicelib.pracbill.client import BadRecord, ChangePage
+from chalicelib.pracbill.answers import BadRecord, ChangePage
 from chalicelib.sync.runs.progress import OVERLAP
 
 if TYPE_CHECKING:

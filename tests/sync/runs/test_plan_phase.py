@@ -12,7 +12,7 @@ import pytest
 from chalicelib.domain.customers import Customer, customer_from_json, customer_key
 from chalicelib.domain.moments import moment_text
 from chalicelib.domain.planning import AddressState, Held, Operation, plan_move
-from chalicelib.pracbill.client import BadRecord, ChangePage, CustomerPage
+from chalicelib.pracbill.answers import BadRecord, ChangePage, CustomerPage
 from chalicelib.store import batches, member_keys
 from chalicelib.store import members as member_store
 from chalicelib.sync.consent.observations import observation_of
