@@ -125,13 +125,13 @@ class Differences:
             tags, left_out = row.in_segments, row.left_out
             if tags or left_out:
                 key = row.address_key
-                known = work.address_statuses.get(key) if key is not None else None
+                noted = work.noted_statuses.get(key) if key is not None else None
                 counts.add(
                     key,
                     tags,
                     left_out,
-                    is_reached=known is not None and known.is_reached,
-                    is_alone=known is not None and known.customer_count == 1,
+                    is_reached=noted is not None and noted.is_reached,
+                    is_alone=work.are_statuses_certain and noted is not None and noted.customer_count == 1,
                 )
         return counts
 

@@ -51,7 +51,8 @@ class Work:
     """What a step has at hand for all segments of a department.
 
     `rechecks` are addresses, by segment, that may carry its tag although no customer is marked so. `address_statuses`
-    tell who can carry no tag; they are loaded when first asked for, as are those of which there was news (`looked_at`).
+    tell who can carry no tag, where that is certain; `noted_statuses` tell the same as last noted, for what is only
+    counted. They are loaded when first asked for, as are those of which there was news (`looked_at`).
     `states` are addresses that were read already. `unfinished` must be looked at again by the next run, since a call
     failed. `seen` are those who carry a segment's tag in Mailchimp, where that was read back.
     """
@@ -65,6 +66,7 @@ class Work:
     remaining: Remaining
     rechecks: dict[str, set[str]]
     load_statuses: Callable[[], AddressStatuses]
+    are_statuses_certain: bool
     progress: PhaseReporter
     load_looked_at: Callable[[], frozenset[str]] = frozenset
     member_states: dict[str, MemberStates | None] = field(default_factory=dict)
@@ -84,6 +86,10 @@ class Work:
 
     @property
     def address_statuses(self) -> AddressStatuses:
+        return self.noted_statuses if self.are_statuses_certain else AddressStatuses({})
+
+    @property
+    def noted_statuses(self) -> AddressStatuses:
         if self.loaded_statuses is None:
             self.loaded_statuses = self.load_statuses()
         return self.loaded_statuses

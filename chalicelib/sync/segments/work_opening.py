@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain.segments.calendar import today_in
-from chalicelib.store.address_status import AddressStatuses
 from chalicelib.sync.segments.segment_work import Work
 
 if TYPE_CHECKING:
@@ -58,7 +57,9 @@ class WorkOpener:
             mailchimp=self._mailchimp_for(department, remaining),
             remaining=remaining,
             rechecks=_by_segment(checks or ()),
-            load_statuses=lambda: self._known_address_statuses(run, department),
+            load_statuses=lambda: self._address_statuses.load(department.id, department.audience_id),
+            # Nothing is while a plan of all addresses is only partly carried out.
+            are_statuses_certain=not (run.type == "segments" and department.replan_all),
             progress=progress,
             load_looked_at=lambda: self._looked_at(department, checks),
             states=changed.states if changed is not None else {},
@@ -68,12 +69,6 @@ class WorkOpener:
     def _looked_at(self, department: Department, checks: Sequence[TagRecheck] | None) -> frozenset[str]:
         known = self._checks.ascending(department.id) if checks is None else checks
         return frozenset(check.address_key for check in known)
-
-    def _known_address_statuses(self, run: Run, department: Department) -> AddressStatuses:
-        """Where addresses stand; nothing is known for sure while a plan of all of them is only partly carried out."""
-        if run.type == "segments" and department.replan_all:
-            return AddressStatuses({})
-        return self._address_statuses.load(department.id, department.audience_id)
 
 
 def _by_segment(checks: Sequence[TagRecheck]) -> dict[str, set[str]]:

@@ -271,6 +271,20 @@ def test_a_preview_forecasts_the_counts_that_the_segment_then_has(synced: Segmen
     )
 
 
+def test_an_edit_while_everybody_is_to_be_planned_anew_counts_who_can_be_mailed_as_known(synced: SegmentOffice) -> None:
+    synced.customer("silent", consent=None)
+    created = synced.create()
+    synced.run()
+    synced.sync()
+    before = synced.view(created)
+    assert (before.tagged_count, before.reachable_count) == (3, 2)
+    synced.practice.change(replan_all=True)  # by a change of the settings, or a full plan that did not come to its end
+    synced.edit(created, name="Garden state")
+    synced.run()
+    view = synced.view(created)
+    assert (view.sync_state, view.tagged_count, view.reachable_count) == ("synced", 3, 2)
+
+
 def test_who_unsubscribed_is_not_counted_and_comes_back_with_the_tag(synced: SegmentOffice) -> None:
     created = synced.create()
     synced.run()
