@@ -13,6 +13,8 @@ export interface PracBillMailchimpElement extends HTMLElement {
   lang: string;
   getToken: GetToken | undefined;
   texts: object | undefined;
+  /** Before you show something else: asks where that would lose what was typed. False: somebody wants to stay. */
+  mayLeave(): Promise<boolean>;
 }
 
 /** The look-up of one customer, for PracBill's own page of that customer. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from infra.local.stack import LocalStack
 from tests.page.department import Department
@@ -48,6 +48,21 @@ def test_what_has_changed_is_saved(page: Page, stack: LocalStack, usual: Departm
     expect(shown.get_by_role("heading", name="Settings")).to_be_focused()
     kept = usual.call("GET", "/settings")
     assert (kept["unknown_consent"], kept["brake"]["removals_percent"], kept["on_removed"]) == ("skip", 7, "keep")
+
+
+def test_what_was_saved_shows_before_everything_is_read_again(page: Page, stack: LocalStack, usual: Department) -> None:
+    usual.call("PUT", "/settings", {"on_removed": "archive"})
+    open_page(page, stack)
+    shown = panel(page, "Settings")
+    keep = shown.get_by_role("group", name="Customers removed from PracBill").get_by_role("radio", name="Keep")
+    expect(keep).not_to_be_checked()
+    unanswered: list[Route] = []
+    page.route("**/panel", lambda route: unanswered.append(route))
+    keep.check()
+    shown.get_by_role("button", name="Save settings").click()
+    expect(shown.get_by_role("heading", name="Settings")).to_be_focused()
+    expect(keep).to_be_checked()
+    expect(shown.get_by_role("button", name="Take back the changes")).to_have_count(0)
 
 
 def test_subscribing_without_consent_is_asked_about(page: Page, stack: LocalStack, usual: Department) -> None:

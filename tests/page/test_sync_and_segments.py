@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from infra.local.stack import LocalStack
 from tests.page.department import Department
@@ -101,6 +101,38 @@ def test_a_segment_is_built_with_a_live_preview_edited_and_deleted(
     expect(dialog).to_contain_text("permanent and cannot be undone")
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(segments.get_by_role("heading", name="Victoria <img onerror=alert(1)>")).to_have_count(0)
+    connected.rest()
+
+
+def test_what_is_saved_or_deleted_shows_before_everything_is_read_again(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    open_page(page, stack, view="segments")
+    segments = panel(page, "Segments")
+    segments.get_by_role("button", name="Create Segment").click()
+    editor = panel(page, "Create a segment")
+    editor.get_by_role("textbox", name="Segment Name").fill("Shown at once")
+    editor.get_by_role("combobox", name="Field").select_option("State")
+    editor.get_by_role("combobox", name="Value").fill("VIC")
+    unanswered: list[Route] = []
+    page.route("**/panel", lambda route: unanswered.append(route))
+    editor.get_by_role("button", name="Save").click()
+    edit = segments.get_by_role("button", name="Edit Shown at once", exact=True)
+    expect(edit).to_be_focused()
+    expect(segments.get_by_role("status")).to_contain_text("Shown at once")
+
+    edit.click()
+    panel(page, "Edit the segment").get_by_role("textbox", name="Segment Name").fill("Shown again")
+    panel(page, "Edit the segment").get_by_role("button", name="Save").click()
+    expect(segments.get_by_role("heading", name="Shown again", exact=True)).to_have_count(1)
+    expect(edit).to_have_count(0)
+
+    connected.rest()
+    segments.get_by_role("button", name="Delete Shown again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(segments.get_by_role("heading", name="Segments", exact=True)).to_be_focused()
+    expect(segments.get_by_role("heading", name="Shown again", exact=True)).to_have_count(0)
+    assert unanswered, "what was shown came with the answers to the changes"
     connected.rest()
 
 

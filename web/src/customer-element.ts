@@ -22,6 +22,7 @@ export class PracBillMailchimpCustomer extends PageElement {
 
   protected override readonly actions: PageActions = {
     refresh: async () => void (await this.refresh()),
+    put: (part) => this.put(part),
     follow: () => undefined,
     show: () => undefined,
     showCustomer: (id) => {

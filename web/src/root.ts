@@ -8,7 +8,6 @@ import type { PanelData, Run } from './api/types.ts';
 import { isActive, newerRun } from './model/run.ts';
 import { tabAfter, VIEWS, type View, viewNamed } from './model/views.ts';
 import { PANELS } from './panels/views.ts';
-import { Panel } from './ui/base.ts';
 import { element } from './ui/define.ts';
 import { PageElement } from './ui/element.ts';
 import type { Page, PageActions } from './ui/page.ts';
@@ -103,10 +102,16 @@ export class PracBillMailchimp extends PageElement {
   /** Show another view, unless somebody has typed something there and wants to stay. */
   async #leaveFor(view: View, item: string | null): Promise<boolean> {
     if (view === this.view && item === this.item) return true;
-    for (const panel of this.renderRoot.querySelectorAll('#shown > *')) {
-      if (panel instanceof Panel && !(await panel.mayLeave())) return false;
+    const may = await this.mayLeave();
+    if (may) this.#show(view, item);
+    return may;
+  }
+
+  /** For the host, before it shows something else: asks where that would lose what was typed. */
+  async mayLeave(): Promise<boolean> {
+    for (const panel of this.shownPanels) {
+      if (!(await panel.mayLeave())) return false;
     }
-    this.#show(view, item);
     return true;
   }
 
@@ -177,6 +182,7 @@ export class PracBillMailchimp extends PageElement {
 
   protected override readonly actions: PageActions = {
     refresh: async () => void (await this.refresh()),
+    put: (part) => this.put(part),
     follow: (run) => {
       if (this.run?.id !== run.id) this.tell('pbm-sync-started', { run: run.id });
       this.#see(run);

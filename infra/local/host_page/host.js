@@ -13,11 +13,22 @@ page.getToken = async ({ refresh }) => {
   return (await answer.json()).token;
 };
 
-const place = new URLSearchParams(location.hash.slice(1));
-if (place.has('view')) page.view = place.get('view');
-if (place.has('item')) page.item = place.get('item');
-page.addEventListener('pbm-view', ({ detail: { view, id } }) => {
-  history.replaceState(null, '', `#${new URLSearchParams({ view, ...(id === null ? {} : { item: id }) })}`);
+// Each view is an entry of the browser's history, so that Back leads to the view before and not out of the page.
+const addressOf = (view, item) => `#${new URLSearchParams({ view, ...(item === null ? {} : { item }) })}`;
+const show = (address) => {
+  const place = new URLSearchParams(address.slice(1));
+  page.view = place.get('view') ?? 'overview';
+  page.item = place.get('item');
+};
+show(location.hash);
+page.addEventListener('pbm-view', ({ detail: { view, id } }) => history.pushState(null, '', addressOf(view, id)));
+addEventListener('popstate', async () => {
+  const wanted = location.hash;
+  const mayLeave = await page.mayLeave();
+  if (mayLeave) show(wanted);
+  // Whoever goes on editing stays at the address of what is shown.
+  const shown = mayLeave ? wanted : addressOf(page.view, page.item);
+  if (shown !== location.hash) history.pushState(null, '', shown || location.pathname + location.search);
 });
 
 choices.access.addEventListener('change', () => {

@@ -268,7 +268,7 @@ export class AudiencePanel extends Panel<PanelData> {
         calls.PUT('/departments/{department_id}/audience', { params: { path: this.#path }, body: { audience_id } }),
       ),
     );
-    if (selected !== undefined) return this.#selected(selected.name);
+    if (selected !== undefined) return this.#selected(selected);
     await this.#notSelected();
   }
 
@@ -287,10 +287,12 @@ export class AudiencePanel extends Panel<PanelData> {
     if (items) this.#offer({ may_create: true, reason: null, next_cursor: null, ...this.found, items });
   }
 
-  async #selected(name: string): Promise<void> {
-    await this.page.actions.refresh();
-    this.announce(this.page.texts.audience.choose.done(name));
+  async #selected(audience: Audience): Promise<void> {
+    const { actions, texts } = this.page;
+    await actions.put({ audience });
+    this.announce(texts.audience.choose.done(audience.name));
     await this.#close();
+    await actions.refresh();
   }
 
   #openForm(): void {
@@ -326,7 +328,7 @@ export class AudiencePanel extends Panel<PanelData> {
         }),
       ),
     );
-    if (created !== undefined) return this.#selected(created.name);
+    if (created !== undefined) return this.#selected(created);
     await this.#refused();
   }
 

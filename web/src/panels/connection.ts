@@ -244,16 +244,18 @@ export class ConnectionPanel extends Panel<PanelData> {
     this.key = ''; // it leaves the page as the call goes out, and comes back only if it has to be sent again
     this.cleaned = false;
     this.announce(texts.connection.connect.busy);
-    const connection = await this.perform('connect', () =>
-      client.ask((calls) =>
+    // Busy until it shows: an empty form in between would look as if nothing had happened.
+    const connection = await this.perform('connect', async () => {
+      const answer = await client.ask((calls) =>
         calls.PUT('/departments/{department_id}/connection', {
           params: { path: { department_id: department } },
           body: { api_key },
         }),
-      ),
-    );
+      );
+      await actions.refresh();
+      return answer;
+    });
     if (connection === undefined) return this.#refused(api_key);
-    await actions.refresh();
     this.announce(
       replacing ? texts.connection.replace.done : texts.connection.connect.done(connection.account_name ?? ''),
     );
@@ -293,13 +295,14 @@ export class ConnectionPanel extends Panel<PanelData> {
       danger: true,
     });
     if (!yes) return;
-    const done = await this.perform('disconnect', () =>
-      client.ask((calls) =>
+    const done = await this.perform('disconnect', async () => {
+      const answer = await client.ask((calls) =>
         calls.DELETE('/departments/{department_id}/connection', { params: { path: { department_id: department } } }),
-      ),
-    );
+      );
+      await actions.refresh();
+      return answer;
+    });
     if (done === undefined) return;
-    await actions.refresh();
     this.announce(words.done);
     actions.tell('pbm-disconnected', null);
     await this.focusOn('#heading');

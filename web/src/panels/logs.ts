@@ -217,6 +217,7 @@ export class LogsPanel extends Panel<Found> {
     const next = await this.perform('more', () => this.#ask(found.next_cursor ?? undefined));
     if (next === undefined) return;
     this.#found.put({ items: [...found.items, ...next.items], next_cursor: next.next_cursor });
+    if (next.next_cursor === null) await this.focusOn(`tbody tr:nth-child(n+${found.items.length + 1}) button`);
   }
 }
 

@@ -285,11 +285,13 @@ export class RunDetailPanel extends Panel<Shown> {
     const askedFor = this.#askedFor;
     const next = await this.perform('more', () => this.#page(cursor));
     if (next === undefined || askedFor !== this.#askedFor) return;
+    const before = dataOf(this.#shown.state)?.records.length ?? 0;
     this.#shown.change((shown) => ({
       ...shown,
       records: [...shown.records, ...next.items],
       next_cursor: next.next_cursor,
     }));
+    if (next.next_cursor === null) await this.focusOn(`tbody tr:nth-child(n+${before + 1}) button`);
   }
 
   async #doIt(preview: Run): Promise<void> {

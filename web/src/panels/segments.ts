@@ -209,13 +209,19 @@ export class SegmentsPanel extends Panel<PanelData> {
     await this.focusOn(from ? `#edit-${from}` : '#create');
   }
 
+  /** What was saved is in the list at once; its counts come with the next reading. */
   async #saved(segment: Segment): Promise<void> {
     const { actions, texts } = this.page;
+    const isNew = this.draft?.id === null;
+    const segments = dataOf(this.page.state)?.segments ?? [];
+    await actions.put({
+      segments: isNew ? [...segments, segment] : segments.map((one) => (one.id === segment.id ? segment : one)),
+    });
     this.draft = null;
-    await actions.refresh();
     actions.tell('pbm-segment-saved', { id: segment.id });
     this.announce(texts.segments.saved(segment.name));
     await this.focusOn(`#edit-${segment.id}`);
+    await actions.refresh();
   }
 
   async #delete(segment: Segment): Promise<void> {
@@ -237,10 +243,12 @@ export class SegmentsPanel extends Panel<PanelData> {
       return true;
     });
     if (done === undefined) return;
-    await actions.refresh();
+    const segments = dataOf(this.page.state)?.segments ?? [];
+    await actions.put({ segments: segments.filter(({ id }) => id !== segment.id) });
     actions.tell('pbm-segment-deleted', { id: segment.id });
     this.announce(words.deleted(segment.name));
     await this.focusOn('#heading');
+    await actions.refresh();
   }
 }
 

@@ -207,10 +207,11 @@ export class SettingsPanel extends Panel<PanelData> {
       client.ask((calls) => calls.PUT('/departments/{department_id}/settings', { params, body })),
     );
     if (saved === undefined) return this.#notSaved();
-    await actions.refresh();
+    await actions.put({ settings: saved });
     this.draft = null;
     this.announce(texts.settings.saved);
     await this.focusOn('#heading');
+    await actions.refresh();
   }
 }
 

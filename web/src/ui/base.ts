@@ -69,6 +69,11 @@ export abstract class Panel<Data> extends LitElement {
     return this.confirm({ title, body, yes, no, danger: true });
   }
 
+  // Reload, Back to another site, a closed tab: the browser asks, in its own words.
+  readonly #beforeUnload = (event: Event): void => {
+    if (this.hasDraft) event.preventDefault();
+  };
+
   /** The page has read everything anew; a panel with data of its own does so here, too. */
   protected pageRead(): void {}
 
@@ -85,8 +90,22 @@ export abstract class Panel<Data> extends LitElement {
     return data.is === 'failed' && data.failure.code !== 'signed-out';
   }
 
+  /** What had the focus may go with a change, such as a button that was pressed: then the heading has it. */
+  protected override update(changed: PropertyValues): void {
+    const had = this.shadowRoot?.activeElement;
+    super.update(changed);
+    if (had && !this.shadowRoot?.activeElement) this.#headingElement?.focus({ preventScroll: true });
+  }
+
+  get #headingElement(): HTMLElement | null {
+    return this.renderRoot.querySelector('#heading');
+  }
+
   protected override updated(changed: PropertyValues): void {
     super.updated(changed);
+    // Only while there is a draft: a page with such a listener may not be kept for a Back to it.
+    if (this.page !== undefined && this.hasDraft) window.addEventListener('beforeunload', this.#beforeUnload);
+    else window.removeEventListener('beforeunload', this.#beforeUnload);
     if (this.comesWithData) this.toggleAttribute('waiting', this.page === undefined || this.data.is === 'loading');
   }
 
@@ -123,14 +142,19 @@ export abstract class Panel<Data> extends LitElement {
   }
 
   /** Put the focus on what is there after a change; on the heading where that is gone as well. */
-  protected async focusOn(selector: string): Promise<void> {
+  async focusOn(selector: string): Promise<void> {
     await this.updateComplete;
-    const found = this.renderRoot.querySelector<HTMLElement>(selector);
-    (found ?? this.renderRoot.querySelector<HTMLElement>('#heading'))?.focus();
+    (this.renderRoot.querySelector<HTMLElement>(selector) ?? this.#headingElement)?.focus();
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.requestUpdate(); // with a draft it may have been moved
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    window.removeEventListener('beforeunload', this.#beforeUnload);
     clearTimeout(this.#slowTimer);
     this.#slowTimer = undefined;
   }

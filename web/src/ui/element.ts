@@ -9,6 +9,7 @@ import type { Access } from '../model/access.ts';
 import { dataOf } from '../model/state.ts';
 import { en, type TextChanges, withChanges } from '../text/en.ts';
 import { Format } from '../text/format.ts';
+import { Panel } from './base.ts';
 import { Loader } from './loader.ts';
 import { notice } from './notice.ts';
 import type { Page, PageActions, PageEvents } from './page.ts';
@@ -62,6 +63,17 @@ export abstract class PageElement extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     if (changed.has('texts')) this.words = withChanges(en, this.texts);
     if (changed.has('lang') || !this.hasUpdated) this.#format = new Format(this.#language());
+  }
+
+  /** Where what had the focus goes, such as with the view, the heading of what is shown has it. */
+  protected override update(changed: PropertyValues): void {
+    const had = this.shadowRoot?.activeElement;
+    super.update(changed);
+    if (had && !this.shadowRoot?.activeElement) void this.shownPanels[0]?.focusOn('#heading');
+  }
+
+  protected get shownPanels(): Panel<unknown>[] {
+    return [...this.renderRoot.querySelectorAll('*')].filter((one) => one instanceof Panel);
   }
 
   protected override updated(changed: PropertyValues): void {
@@ -153,6 +165,11 @@ export abstract class PageElement extends LitElement {
     if (!this.#wasReady) this.tell('pbm-ready', null);
     this.#wasReady = true;
     return data;
+  }
+
+  protected async put(part: Partial<PanelData>): Promise<void> {
+    this.all.change((data) => ({ ...data, ...part }));
+    await this.updateComplete;
   }
 
   /** Tell the host of an event. False: it has cancelled what would follow. */

@@ -27,6 +27,8 @@ export interface PageEvents {
 export interface PageActions {
   /** Read everything anew that the page shows first. What is shown stays meanwhile. */
   refresh(): Promise<void>;
+  /** Show what the answer to a change has told, before everything is read anew. */
+  put(part: Partial<PanelData>): Promise<void>;
   /** Follow a run that has just been started or found, to its end. */
   follow(run: Run): void;
   /** Show a view, of one run, segment or customer where `item` says so. */
