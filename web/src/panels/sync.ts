@@ -59,9 +59,9 @@ export class SyncPanel extends Panel<PanelData> {
 
   #tell(run: Run): void {
     const words = this.page.texts.sync;
-    this.announce(
-      isActive(run) ? (words.phases[run.phase] ?? '') : words.finished(words.statuses[run.status] ?? run.status),
-    );
+    const status = words.statuses[run.status] ?? run.status;
+    if (run.status === 'running') this.announce(words.phases[run.phase] ?? '');
+    else this.announce(isActive(run) ? status : words.finished(status));
   }
 
   protected override draw(data: PanelData): TemplateResult {

@@ -19,7 +19,7 @@ export const sync = {
     pull: 'Reading changes from Mailchimp',
     ingest: 'Reading customers from PracBill',
     plan: 'Planning the changes',
-    approval: 'Waiting for approval',
+    approval: 'Reading what PracBill changed since the plan',
     apply: 'Sending changes to Mailchimp',
     segments: 'Updating segments',
     close: 'Finishing',
