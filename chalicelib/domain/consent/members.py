@@ -101,6 +101,24 @@ class BegunCall:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoingCall:
+    """A call of ours that raised a status: to which one, our clock before it, when it did so, at the latest when."""
+
+    status: Status
+    asked_at: datetime
+    status_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallBefore:
+    """The last call of ours that raised the status in an audience selected before: it may explain a no heard late."""
+
+    audience_id: str
+    call: UndoingCall
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryState:
     """The delivery state of an address in one audience."""
 
@@ -116,6 +134,7 @@ class DeliveryState:
     contact_id: str = ""
     subscribed_at: datetime | None = None  # when a push last raised the status on purpose, by Mailchimp's clock
     begun: BegunCall | None = None  # nobody knows whether it was carried out: the function died, or the run was ended
+    call_before: CallBefore | None = None
 
 
 @dataclass(frozen=True, slots=True)

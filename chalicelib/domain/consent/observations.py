@@ -80,6 +80,7 @@ class Observation:
     held: str = ""  # fingerprint of what the member holds in our fields, where that was read
     spelling: str = field(default="", repr=False)  # Mailchimp's of the address, where it is not ours
     evidence: dict[str, str] = field(default_factory=dict)
+    elsewhere: str = ""  # id of the audience, where that may not be the selected one any more: then only a no counts
 
     @property
     def rank(self) -> tuple[datetime, int]:
@@ -122,9 +123,13 @@ def apply_observation(
     address_key: str, known: ConsentState, delivery: DeliveryState | None, audience_id: str, observation: Observation
 ) -> ObservationResult:
     """What the observation changes of what is known of an address in this audience."""
-    same = known.audience_id == audience_id
     if known.erased:
         return ObservationResult(known)
+    if observation.elsewhere not in ("", audience_id):
+        if known.audience_id not in ("", observation.elsewhere):
+            return _apply_no_elsewhere(address_key, known, delivery, observation)
+        audience_id = observation.elsewhere  # nothing is known of another one yet
+    same = known.audience_id == audience_id
     known = _with_speaker_read(known, observation) if same else known
     ours = delivery if delivery is not None and delivery.audience_id == audience_id else None
     member = merge(address_key, observation.address, audience_id, known, delivery)
@@ -152,6 +157,32 @@ def apply_observation(
         _entry(member, observation, kind, no, yes_at, ours),
         _outbox_entry(address_key, observation, no, yes_at),
     )
+
+
+def _apply_no_elsewhere(
+    address_key: str, known: ConsentState, delivery: DeliveryState | None, observation: Observation
+) -> ObservationResult:
+    """A no that was said in an audience of which no state is known any more: what is known of another one stays."""
+    no = observation.opt_out
+    if no is None:
+        return ObservationResult(known)
+    opt_out = newest_opt_out(known.opt_out, _no_elsewhere(known, no))
+    if opt_out == known.opt_out:
+        return ObservationResult(known)
+    member = merge(address_key, observation.address, known.audience_id, known, delivery)
+    kind = _kind(observation, no, None, opt_out)
+    return ObservationResult(
+        replace(known, opt_out=opt_out),
+        kind,
+        _entry(member, observation, kind, no, None, None),
+        _outbox_entry(address_key, observation, no, None),
+    )
+
+
+def _no_elsewhere(known: ConsentState, no: OptOut) -> OptOut:
+    """The person's own no binds everywhere; but only where it was said, Mailchimp lets nobody else take it back."""
+    is_the_persons_here = known.opt_out is not None and known.opt_out.route == "person"
+    return replace(no, route="admin") if no.route == "person" and not is_the_persons_here else no
 
 
 def is_left_by_a_call(known: ConsentState, observation: Observation) -> bool:

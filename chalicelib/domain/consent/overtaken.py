@@ -9,15 +9,15 @@ kept counts as carried out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from chalicelib.domain.consent.members import Status
+from chalicelib.domain.consent.members import CallBefore, Status, UndoingCall
 from chalicelib.domain.consent.observations import Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut
     from chalicelib.domain.logs import Route
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 RAISED: Final[frozenset[Status]] = frozenset({"subscribed", "transactional"})
 # Between a run's pull and the end of a chunk that had to be delivered more than once; an older no was listed or pulled.
 _LONGEST_BEFORE_PUSH = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class UndoingCall:
-    """A call of ours that raised a status: to which one, our clock before it, when it did so, at the latest when."""
-
-    status: Status
-    asked_at: datetime
-    status_at: datetime
-    until: datetime
 
 
 def overtaken_no(state: ConsentState | None, delivery: DeliveryState | None, audience_id: str) -> OptOut | None:
@@ -58,13 +48,26 @@ def undone_again(state: ConsentState | None, delivery: DeliveryState | None, aud
 
 def undoing_call(delivery: DeliveryState | None, audience_id: str, at: datetime) -> UndoingCall | None:
     """Our call there that raised the status after that moment, or may have; Mailchimp's clock counts whole seconds."""
-    if delivery is None or delivery.audience_id != audience_id:
+    if delivery is None:
         return None
-    calls = (call for call in _raising_calls(delivery) if call.until - _LONGEST_BEFORE_PUSH <= at <= call.until)
-    return next(calls, None)
+    calls = _raising_calls(delivery, audience_id)
+    return next((call for call in calls if call.until - _LONGEST_BEFORE_PUSH <= at <= call.until), None)
 
 
-def _raising_calls(delivery: DeliveryState) -> Iterator[UndoingCall]:
+def call_before(delivery: DeliveryState | None) -> CallBefore | None:
+    """What is kept of an audience's delivery state once another audience's takes its place."""
+    if delivery is None:
+        return None
+    last = max(_raising_calls(delivery, delivery.audience_id), key=lambda call: call.until, default=None)
+    return CallBefore(delivery.audience_id, last) if last is not None else delivery.call_before
+
+
+def _raising_calls(delivery: DeliveryState, audience_id: str) -> Iterator[UndoingCall]:
+    before = delivery.call_before
+    if before is not None and before.audience_id == audience_id:
+        yield before.call
+    if delivery.audience_id != audience_id:
+        return
     if delivery.status in RAISED and delivery.pushed_at is not None and delivery.subscribed_at is not None:
         yield UndoingCall(delivery.status, delivery.pushed_at, delivery.subscribed_at, delivery.subscribed_at)
     begun = delivery.begun

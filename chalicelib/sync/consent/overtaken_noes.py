@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.consent.observations import unread
 from chalicelib.domain.consent.overtaken import observation_of_overtaken, overtaken_no, undoing_call, undone_again
 from chalicelib.domain.customers import address_key
 
@@ -30,6 +31,15 @@ class OvertakenNoes:
         key = address_key(department.salt, address)
         self._members.change_consent_state(department.id, key, address, lambda known: replace(known, told_no=no))
         return self.apply(department, [key], "webhook")
+
+    def undone_elsewhere(
+        self, department: Department, address: str, no: OptOut, audience_id: str
+    ) -> Observation | None:
+        """The no of an event of an audience that was selected before, if a call of ours undid it there."""
+        key = address_key(department.salt, address)
+        states = self._members.member_states(department.id, [key]).get(key)
+        call = undoing_call(states.delivery, audience_id, no.at) if states is not None else None
+        return observation_of_overtaken(address, unread(no), call, "webhook") if call is not None else None
 
     def apply(self, department: Department, address_keys: Iterable[str], route: Route) -> Counter[str]:
         """Apply the noes among these addresses that a call of ours undid.

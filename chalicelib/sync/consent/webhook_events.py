@@ -29,7 +29,7 @@ from chalicelib.sync.consent.overtaken_noes import OvertakenNoes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.domain.departments import Audience, Department, OutboxBacklog
+    from chalicelib.domain.departments import Department, OutboxBacklog
     from chalicelib.mailchimp.client import MailchimpClient
     from chalicelib.store.stores import Stores
     from chalicelib.sync.consent.pracbill_outbox import PracBillOutbox
@@ -51,6 +51,7 @@ _ADVICE = {
     "not_accepted": " The next sync unsubscribes the contact again.",
     "address_changed": " Change it in PracBill too.",
 }
+_ELSEWHERE = " This was in an audience that is no longer selected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,11 @@ class Events:
         """
         event = read_event(body)
         department = self._departments.get(event.department_id)
-        if department is None or department.audience is None or department.audience.id != event.audience_id:
-            # The hook of an audience that was given up; nothing of it concerns the department any more.
+        if department is None or department.audience is None or not self._concerns(event, department):
             return self._count("ignored")
         if self._events.is_known(department.id, event.identity, self._clock()):
             return self._count("repeated")
-        observed = self._apply_observations(event, department, department.audience, remaining)
+        observed = self._apply_observations(event, department, remaining)
         self._tell(event, department, observed, remaining)
         self._events.remember(department.id, event.identity, self._clock())
         self._meter.count("OptOutsHeard", observed["opted_out"] + observed["bounced"] + observed["deleted"])
@@ -107,17 +107,26 @@ class Events:
 
     # -------------------------------------------------------------------------------------------------- applying
 
-    def _apply_observations(
-        self, event: HookEvent, department: Department, audience: Audience, remaining: Remaining
-    ) -> Counter[str]:
+    def _concerns(self, event: HookEvent, department: Department) -> bool:
+        """Whether it is about the selected audience, or may be a no that was said in one that was selected before.
+
+        The webhook takes events of the audience it was registered for only, so another one was the department's then.
+        """
+        if event.audience_id == department.audience_id:
+            return True
+        return event.type in ("unsubscribe", "cleaned") and self._is_known(department, event.address)
+
+    def _apply_observations(self, event: HookEvent, department: Department, remaining: Remaining) -> Counter[str]:
         try:
             mailchimp = self._mailchimp_for(department, remaining)
             if event.type == "upemail":
-                return self._apply_address_change(event, department, audience, mailchimp)
+                return self._apply_address_change(event, department, mailchimp)
             asked_at = self._clock()
-            seen = Seen(mailchimp.member(audience.id, event.address), asked_at)
+            seen = Seen(mailchimp.member(event.audience_id, event.address), asked_at)
             if seen.member is None:
-                mailchimp.audience(audience.id)  # all of its members are missing where the audience itself is gone
+                mailchimp.audience(
+                    event.audience_id
+                )  # all of its members are missing where the audience itself is gone
         except (KeyRejected, AudienceGone):
             # This may stay so for days: a no must not wait for it, everything else is read by the pull.
             seen = Seen(None, self._clock(), is_readable=False)
@@ -125,10 +134,10 @@ class Events:
         if observation is None or (seen.member is None and not self._is_known(department, event.address)):
             return Counter()
         no, _ = _no_of(event, _happened_at(event, seen.asked_at))
+        if event.audience_id != department.audience_id:
+            return self._apply_no_elsewhere(event, department, observation, no)
         if no is None or observation.status not in RAISED or not self._is_known(department, event.address):
-            counts = self._observations.apply(
-                department, [observation], log=lambda counts: self._entry_of(event, department, counts)("")
-            )
+            counts = self._observations.apply(department, [observation], log=self._log_of(event, department))
             if no is not None:
                 # The member was read before a call of ours undid the no, and that may be kept by now.
                 key = address_key(department.salt, event.address)
@@ -138,13 +147,29 @@ class Events:
         # no is out of our calls' reach, so that one is an admin's.
         return self._overtaken.note(department, event.address, replace(no, route="admin"))
 
+    def _apply_no_elsewhere(
+        self, event: HookEvent, department: Department, observation: Observation, told: OptOut | None
+    ) -> Counter[str]:
+        """A no binds in each audience. Where the member is subscribed, it counts if a call of ours undid it there."""
+        if observation.status in RAISED and told is not None:
+            undone = self._overtaken.undone_elsewhere(department, event.address, told, event.audience_id)
+            observation = undone if undone is not None else observation
+        no = observation.opt_out
+        if no is None:
+            return Counter()
+        # The member may have been edited since, and a yes in between ends the no.
+        no = replace(no, at=min(no.at, _happened_at(event, observation.observed_at)))
+        evidence = observation.evidence | {"audience_id": event.audience_id}
+        said = replace(observation, opt_out=no, elsewhere=event.audience_id, evidence=evidence)
+        return self._observations.apply(department, [said], log=self._log_of(event, department))
+
     def _apply_address_change(
-        self, event: HookEvent, department: Department, audience: Audience, mailchimp: MailchimpClient
+        self, event: HookEvent, department: Department, mailchimp: MailchimpClient
     ) -> Counter[str]:
         """A person changed the address."""
         asked_at = self._clock()
-        old = mailchimp.member(audience.id, event.old_address)
-        new = mailchimp.member(audience.id, event.address)
+        old = mailchimp.member(event.audience_id, event.old_address)
+        new = mailchimp.member(event.audience_id, event.address)
         if old is not None:
             # It is there again, or the event is not true: then both are what they are.
             observed = [observation_of(member, asked_at, "webhook") for member in (old, new) if member is not None]
@@ -195,6 +220,9 @@ class Events:
 
     # -------------------------------------------------------------------------------------------------- logging
 
+    def _log_of(self, event: HookEvent, department: Department) -> Callable[[Counter[str]], None]:
+        return lambda counts: self._entry_of(event, department, counts)("")
+
     def _entry_of(self, event: HookEvent, department: Department, observed: Counter[str]) -> Callable[..., None]:
         """Writes the one entry of an event that changed something: each time the same one, with another end.
 
@@ -206,6 +234,7 @@ class Events:
         at, customer_ids = _happened_at(event, self._clock()), self._customers_of(event, department)
         who = customers_in_words(customer_ids) if customer_ids else "no customer has this address"
         counts = {name: count for name, count in observed.items() if name != "status"}
+        where = "" if event.audience_id == department.audience_id else _ELSEWHERE
 
         def write(end: str, backlog: OutboxBacklog | None = None) -> None:
             entry = LogEntry(
@@ -214,7 +243,7 @@ class Events:
                 type="incremental",
                 trigger="webhook",
                 status="success",
-                message=f"{_MESSAGES[kind]} ({who}).{_ADVICE.get(kind, '')}{end}",
+                message=f"{_MESSAGES[kind]} ({who}).{where}{_ADVICE.get(kind, '')}{end}",
                 counts=counts | ({"waiting": backlog.count} if backlog is not None else {}),
                 customer_ids=customer_ids,
                 code=kind,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, Member
+from chalicelib.domain.consent.overtaken import call_before
 from chalicelib.domain.logs import LogEntry
 from chalicelib.domain.push_results import (
     CONSENT_REFUSALS,
@@ -229,9 +230,11 @@ def _mark(batch: MemberBatch, one: PushResult) -> None:
 
 
 def _kept_delivery(before: MemberStates | None, audience_id: str) -> DeliveryState:
-    """What was known to be sent to an address; nothing in another audience."""
+    """What was known to be sent to an address; of another audience only which call may have undone a no there."""
     kept = before.delivery if before is not None else None
-    return kept if kept is not None and kept.audience_id == audience_id else DeliveryState(audience_id, "absent", None)
+    if kept is not None and kept.audience_id == audience_id:
+        return kept
+    return DeliveryState(audience_id, "absent", None, call_before=call_before(kept))
 
 
 def _raised_at(one: PushResult, carried: DeliveryState, now: datetime) -> datetime | None:
@@ -267,6 +270,7 @@ def _put_delivery(
             contact_id=one.contact_id or member.contact_id,
             subscribed_at=_raised_at(one, carried, now),
             begun=begun,
+            call_before=carried.call_before,
         )
         batch.put_delivery(operation.address_key, operation.address, delivery)
         if one.old == "absent":
@@ -286,6 +290,7 @@ def _put_delivery(
             contact_id=member.contact_id,
             subscribed_at=carried.subscribed_at,
             begun=begun,
+            call_before=carried.call_before,
         )
         batch.put_delivery(operation.address_key, operation.address, delivery)
         # The plan took it for granted that campaigns would reach this one.

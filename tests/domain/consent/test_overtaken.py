@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, OptOut, Status
+from chalicelib.domain.consent.members import (
+    BegunCall,
+    CallBefore,
+    ConsentState,
+    DeliveryState,
+    OptOut,
+    Status,
+    UndoingCall,
+)
 from chalicelib.domain.consent.observations import Observation
 from chalicelib.domain.consent.overtaken import (
-    UndoingCall,
+    call_before,
     observation_of_overtaken,
     overtaken_no,
     undoing_call,
@@ -162,3 +170,40 @@ def test_a_no_is_also_undone_by_a_call_that_makes_somebody_non_subscribed() -> N
 def test_an_event_that_comes_days_later_finds_the_call_though_data_were_sent_since() -> None:
     since = replace(DELIVERY, pushed_at=PUSHED_AT + 5 * DAY)
     assert overtaken_no(TOLD, since, AUDIENCE) == NO
+
+
+# ------------------------------------------------------------------------------ once another audience has been selected
+
+ELSEWHERE = DeliveryState("another", "subscribed", PUSHED_AT + DAY, call_before=CallBefore(AUDIENCE, CALL))
+BEGUN_AT = SUBSCRIBED_AT + SECOND
+BEGUN_LATER = BegunCall("subscribed", BEGUN_AT)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "kept"),
+    [
+        (None, None),
+        (DeliveryState(AUDIENCE, "subscribed", PUSHED_AT), None),
+        (DELIVERY, CallBefore(AUDIENCE, CALL)),
+        (
+            replace(DELIVERY, begun=BEGUN_LATER),
+            CallBefore(AUDIENCE, UndoingCall("subscribed", BEGUN_AT, BEGUN_AT, BEGUN_LATER.until)),
+        ),
+        (ELSEWHERE, CallBefore(AUDIENCE, CALL)),
+        (replace(DELIVERY, call_before=CallBefore("another", CALL)), CallBefore(AUDIENCE, CALL)),
+    ],
+    ids=["nothing sent", "nothing raised", "raised", "begun later", "one before that", "a later one"],
+)
+def test_the_last_call_that_raised_the_status_is_kept_of_an_audience_before(
+    delivery: DeliveryState | None, kept: CallBefore | None
+) -> None:
+    assert call_before(delivery) == kept
+
+
+@pytest.mark.parametrize(("at", "is_undone"), MOMENTS)
+def test_a_call_in_the_audience_before_explains_a_no_there(at: datetime, is_undone: bool) -> None:
+    assert undoing_call(ELSEWHERE, AUDIENCE, at) == (CALL if is_undone else None)
+
+
+def test_a_call_in_the_audience_before_explains_no_no_of_the_selected_one() -> None:
+    assert undoing_call(ELSEWHERE, "another", SAID_AT) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.consent.members import OptOut
+from chalicelib.domain.consent.members import DeliveryState, OptOut
 from chalicelib.domain.health import health
 from chalicelib.errors import KeyRejected, RetryLater
 from chalicelib.handlers.webhook import RecentRefusals, handle
@@ -466,6 +466,219 @@ def test_an_invented_address_change_changes_nothing(desk: Desk) -> None:
     assert {desk.member(ANN).status, desk.member(BOB).status} == {"subscribed"}
 
 
+# ------------------------------------------------------------------------- noes of the audience selected before
+
+
+def selected_another(desk: Desk, *, is_pushed: bool = True) -> None:
+    """Another audience is selected, and the customer is subscribed there."""
+    desk.select_new_audience()
+    if is_pushed:
+        desk.push(ANN)
+        desk.observe_now(ANN)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("is_pushed", [True, False])
+@pytest.mark.parametrize(
+    ("act", "who"), [("unsubscribe", "the person"), ("admin_unsubscribe", "somebody in Mailchimp")]
+)
+def test_a_no_that_is_heard_once_another_audience_is_selected_counts_there(
+    desk: Desk, act: str, who: str, is_pushed: bool
+) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act(act, ANN)
+    event = unsubscribed(desk)
+    selected_another(desk, is_pushed=is_pushed)
+
+    assert desk.apply(event) == "applied"
+
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.at == event.fired_at_moment
+    assert desk.member(ANN).status == ("subscribed" if is_pushed else "absent")
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+    assert desk.is_marked(ANN)
+    assert desk.ledger_of(ANN)[0].who == who
+    assert desk.ledger_of(ANN)[0].evidence["audience_id"] == event.audience_id
+    (entry,) = desk.log_entries()
+    assert entry.message == (
+        "A contact unsubscribed in Mailchimp (customer 1). This was in an audience that is no longer selected. "
+        "PracBill has been updated."
+    )
+    assert desk.meter.counts["OptOutsHeard"] == 1
+
+
+def test_a_bounce_that_is_heard_once_another_audience_is_selected_counts_there(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("bounce", ANN)
+    event = desk.event("cleaned", ANN, reason="hard")
+    selected_another(desk)
+    assert desk.apply(event) == "applied"
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "bounce"
+    assert desk.told() == [(ANN, "unsubscribed", "bounced")]
+
+
+def test_a_deletion_that_is_heard_once_another_audience_is_selected_counts_there(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("admin_delete", ANN)
+    event = unsubscribed(desk, action="delete")
+    selected_another(desk)
+    assert desk.apply(event) == "applied"
+    assert (desk.member(ANN).status, desk.told()) == ("subscribed", [(ANN, "unsubscribed", "deleted in Mailchimp")])
+
+
+def test_the_persons_no_in_another_audience_is_not_ended_by_a_colleague_in_this_one(desk: Desk) -> None:
+    """Where the person did not unsubscribe, Mailchimp lets everybody subscribe the contact."""
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    before = desk.audience_id
+    selected_another(desk)
+    desk.act("admin_unsubscribe", ANN)
+    desk.observe_now(ANN)
+    desk.clock.move(minutes=1)
+    desk.control.unsubscribe(ANN, audience_id=before)
+    assert desk.apply(unsubscribed(desk, audience_id=before)) == "applied"
+    desk.act("admin_tag", ANN, "VIP")
+    desk.pull()
+    desk.set_status(ANN, "subscribed")
+    desk.pull()
+    desk.tell()
+    assert desk.member(ANN).opt_out is not None
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def test_a_no_of_the_audience_before_does_not_make_the_persons_own_no_here_an_admins(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    before = desk.audience_id
+    selected_another(desk)
+    desk.act("unsubscribe", ANN)
+    desk.observe_now(ANN)
+    desk.clock.move(minutes=1)
+    desk.control.unsubscribe(ANN, audience_id=before)
+    assert desk.apply(unsubscribed(desk, audience_id=before)) == "applied"
+    desk.act("resubscribe", ANN)
+    desk.pull()
+    desk.tell()
+    assert desk.consent_in_pracbill("1") == "subscribed"
+
+
+def test_a_no_of_the_audience_before_that_the_person_took_back_there_does_not_count(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    event = unsubscribed(desk)
+    desk.act("resubscribe", ANN)
+    selected_another(desk)
+    assert desk.apply(event) == "nothing_new"
+    assert (desk.member(ANN).opt_out, desk.told()) == (None, [])
+
+
+def test_a_no_of_the_audience_before_that_was_heard_in_time_is_told_once(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    event = unsubscribed(desk)
+    desk.observe_now(ANN)
+    desk.tell()
+    desk.act("edit_profile", ANN, {"FNAME": "Ann"})
+    selected_another(desk)
+    assert desk.apply(event) == "nothing_new"
+    assert len(desk.told()) == 1
+    assert desk.rules_of(ANN).count("unsubscribed-there") == 1
+
+
+@pytest.mark.parametrize("fault", ["the key", "the audience"])
+def test_a_no_of_the_audience_before_counts_though_mailchimp_cannot_be_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("admin_unsubscribe", ANN)
+    event = unsubscribed(desk)
+    selected_another(desk)
+    if fault == "the key":
+        reject_the_key(desk, monkeypatch)
+    else:
+        event = replace(event, audience_id="deleted123")
+    assert desk.apply(event) == "applied"
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.speaker_unread
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def test_while_mailchimp_is_down_a_no_of_the_audience_before_comes_again(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("unsubscribe", ANN)
+    event = unsubscribed(desk)
+    selected_another(desk)
+    desk.control.inject_fault(method="GET", path="/lists/*/members/*", status=503)
+    with pytest.raises(RetryLater):
+        desk.apply(event)
+    desk.pracbill.inject("status", status=503)
+    with pytest.raises(RetryLater):
+        desk.apply(event)
+    assert desk.apply(event) == "nothing_new"
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+    assert desk.apply(event) == "repeated"
+
+
+def test_an_admins_no_that_our_call_undid_in_the_audience_before_counts(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    event = unsubscribed(desk)
+    call = DeliveryState(desk.audience_id, "subscribed", desk.clock(), subscribed_at=desk.clock())
+    batch = desk.members.batch(desk.department_id)
+    batch.put_delivery(desk.key(ANN), ANN, call)
+    batch.flush()
+    selected_another(desk, is_pushed=False)
+    assert desk.apply(event) == "applied"
+    opt_out = desk.member(ANN).opt_out
+    assert opt_out is not None
+    assert opt_out.route == "admin"
+    assert desk.rules_of(ANN) == ["unsubscribed-meanwhile"]
+    assert desk.consent_in_pracbill("1") == "unsubscribed"
+
+
+def test_a_contact_that_was_archived_in_the_audience_before_has_said_nothing(desk: Desk) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    desk.act("admin_archive", ANN)
+    event = unsubscribed(desk, action="delete")
+    selected_another(desk)
+    assert desk.apply(event) == "nothing_new"
+    assert (desk.member(ANN).opt_out, desk.told()) == (None, [])
+
+
+@pytest.mark.parametrize("type", ["subscribe", "profile", "upemail"])
+def test_an_event_of_the_audience_before_that_is_no_no_is_ignored(desk: Desk, type: str) -> None:
+    desk.customer("1", ANN)
+    desk.push(ANN)
+    event = desk.event(type, BOB if type == "upemail" else ANN, old_address=ANN if type == "upemail" else "")
+    selected_another(desk)
+    before = desk.everything_stored()
+    assert desk.apply(event) == "ignored"
+    assert desk.everything_stored() == before
+
+
+def test_a_no_of_the_audience_before_by_somebody_unknown_is_ignored(desk: Desk) -> None:
+    desk.join(ANN)
+    desk.act("unsubscribe", ANN)
+    event = unsubscribed(desk)
+    desk.select_new_audience()
+    before = desk.everything_stored()
+    assert desk.apply(event) == "ignored"
+    assert desk.everything_stored() == before
+    assert (desk.told(), desk.log_entries()) == ([], [])
+
+
 # ------------------------------------------------------------------------------------------- repeats, strangers, faults
 
 
@@ -485,15 +698,6 @@ def test_an_event_is_remembered_for_a_week(desk: Desk) -> None:
     assert desk.apply(event) == "repeated"
     desk.clock.move(hours=2)
     assert desk.apply(event) == "nothing_new"
-
-
-def test_an_event_of_an_audience_that_is_no_longer_selected_is_ignored(desk: Desk) -> None:
-    desk.push(ANN)
-    desk.act("unsubscribe", ANN)
-    event = unsubscribed(desk)
-    desk.select_new_audience()
-    assert desk.apply(event) == "ignored"
-    assert desk.member(ANN).opt_out is None
 
 
 def test_an_event_of_a_department_that_is_unknown_is_ignored(desk: Desk) -> None:

@@ -383,3 +383,64 @@ def test_an_erased_person_who_signs_up_later_is_left_alone(practice: Practice) -
     practice.join(ANN)
     practice.sync()
     assert practice.audience()[ANN] == "subscribed"
+
+
+def no_of_the_audience_before(practice: Practice) -> HookEvent:
+    fired_at = practice.engine.clock().strftime("%Y-%m-%d %H:%M:%S")
+    return HookEvent("unsubscribe", practice.id, practice.audience_id, ANN, fired_at, action="unsub", reason="manual")
+
+
+def heard(practice: Practice, event: HookEvent) -> str:
+    return practice.engine.service.events.apply_event(write_event(event), lambda: PLENTY)
+
+
+def check_no_is_carried_out_here(practice: Practice) -> None:
+    assert practice.audience()[ANN] == "subscribed"
+    practice.sync()
+    practice.sync("full")
+    assert practice.audience()[ANN] == "unsubscribed"
+    assert practice.audience()["c2@clinic.test"] == "subscribed"
+    assert set(practice.told()) == {(ANN, "unsubscribed")}
+
+
+@pytest.mark.parametrize("act", ["unsubscribe", "admin_unsubscribe"])
+def test_a_no_heard_once_another_audience_is_selected_is_carried_out_there(practice: Practice, act: str) -> None:
+    practice.customer("1", ANN)
+    practice.customers(1, start=2)
+    practice.sync("full")
+    practice.act(act, ANN)
+    event = no_of_the_audience_before(practice)
+    practice.select_new_audience()
+    practice.sync("full")
+    assert heard(practice, event) == "applied"
+    check_no_is_carried_out_here(practice)
+
+
+def test_an_admins_no_that_our_call_undid_counts_though_another_audience_is_in_step_already(
+    practice: Practice,
+) -> None:
+    """What was sent to the new audience takes the place of what the call before it was."""
+    agreed_and_unsubscribed(practice)
+    practice.sync(minutes=0)
+    assert practice.audience()[ANN] == "subscribed"
+    event = replace(no_of_the_audience_before(practice), fired_at=called_at(practice))
+    practice.select_new_audience()
+    practice.sync("full")
+    practice.sync("full")
+    assert heard(practice, event) == "applied"
+    check_no_is_carried_out_here(practice)
+
+
+def test_a_no_that_was_taken_back_in_the_audience_before_is_not_one_that_our_call_undid(practice: Practice) -> None:
+    practice.customer("1", ANN)
+    practice.customers(1, start=2)
+    practice.sync("full")
+    practice.act("unsubscribe", ANN)
+    event = no_of_the_audience_before(practice)
+    practice.act("resubscribe", ANN)
+    practice.select_new_audience()
+    practice.sync("full")
+    assert heard(practice, event) == "nothing_new"
+    practice.sync("full")
+    assert practice.audience()[ANN] == "subscribed"
+    assert practice.told() == []
