@@ -102,6 +102,9 @@ def rules_of_observations() -> set[str]:
             continue
         given = [keyword for call in calls for keyword in call.keywords]
         others = {id(keyword.value) for keyword in given if keyword.arg == "code"}
+        # Why an address is marked for the next plan is no rule.
+        marks = [call for call in calls if ast.unparse(call.func).endswith(".mark")]
+        others |= {id(argument) for call in marks for argument in call.args}
         rules |= {str(k.value.value) for k in given if k.arg == "rule" and isinstance(k.value, ast.Constant)}
         texts = [str(node.value) for node in tree if isinstance(node, ast.Constant) and id(node) not in others]
         rules |= {text for text in texts if re.fullmatch(r"[a-z_]+(-[a-z_]+)+", text)}
