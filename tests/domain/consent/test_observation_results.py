@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.consent.members import ConsentState, DeliveryState, OptOut, OptOutRoute, Status
+from chalicelib.domain.consent.members import (
+    SPAM_REPORT,
+    ConsentState,
+    DeliveryState,
+    OptOut,
+    OptOutRoute,
+    Status,
+)
 from chalicelib.domain.consent.observations import (
     Observation,
     ObservationResult,
     OutboxEntry,
     apply_observation,
+    unread,
 )
 from chalicelib.domain.logs import LedgerEntry
 
@@ -480,3 +488,124 @@ def test_an_admins_no_in_another_audience_never_hides_the_persons_own() -> None:
         before = replace(known("pending", -60, opt_out=theirs), audience_id=audience)
         told = applied(before, seen("unsubscribed", by="admin")).consent_state.opt_out
         assert told is not None and (told.route, told.at) == (route, at(30))
+
+
+# ---------------------------------------------------------------------- whose no it was, where nobody could read it
+
+UNREAD = OptOut(NOON, "admin", "said so", speaker_unread=True)
+
+
+def event(minutes: float = 0, route: OptOutRoute = "person", reason: str = "said so") -> Observation:
+    """What an event tells of whose member could not be read."""
+    return replace(seen("unsubscribed", minutes, route="webhook"), opt_out=unread(OptOut(at(minutes), route, reason)))
+
+
+@pytest.mark.parametrize(
+    ("no", "kept"),
+    [
+        (OptOut(NOON, "person", "said so"), UNREAD),
+        (OptOut(NOON, "person", SPAM_REPORT), OptOut(NOON, "person", SPAM_REPORT)),
+        (OptOut(NOON, "bounce", "bounced"), OptOut(NOON, "bounce", "bounced")),
+    ],
+    ids=["an unsubscribe", "a complaint", "a bounce"],
+)
+def test_only_an_unsubscribe_does_not_say_itself_whose_it_is(no: OptOut, kept: OptOut) -> None:
+    assert unread(no) == kept
+
+
+def test_a_no_that_nobody_could_read_is_kept_as_an_admins_and_named_as_either() -> None:
+    told = applied(known(), event())
+    assert told.consent_state.opt_out == UNREAD
+    assert told.entry is not None
+    assert told.entry.who == "the person or somebody in Mailchimp"
+    assert told.outbox_entry is not None
+
+
+@pytest.mark.parametrize("by", ["person", "admin"])
+def test_a_reading_of_the_same_no_says_in_silence_whose_it_is(by: OptOutRoute) -> None:
+    before = applied(known(), event()).consent_state
+    told = applied(before, seen("unsubscribed", by=by))
+    assert told == ObservationResult(replace(before, opt_out=OptOut(NOON, by, "said so")))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        replace(seen("unsubscribed", by="person"), observed_at=at(0)),
+        seen("unsubscribed", by="person", route="sync"),
+        seen("archived"),
+        event(),
+    ],
+    ids=["read before", "an answer or a refusal", "a state without a reason", "the event again"],
+)
+def test_nothing_else_says_whose_no_it_is(shown: Observation) -> None:
+    told = applied(applied(known(), event()).consent_state, shown)
+    assert told.consent_state.opt_out == UNREAD
+
+
+def test_a_reading_in_another_audience_does_not_say_whose_no_it_was() -> None:
+    before = replace(applied(known(), event()).consent_state, audience_id=ELSEWHERE)
+    told = applied(before, seen("unsubscribed", -1, by="person"))
+    assert told.consent_state.opt_out == UNREAD
+
+
+@pytest.mark.parametrize("route", ["pracbill", None])
+def test_an_event_is_no_echo_of_our_own_call(route: OptOutRoute | None) -> None:
+    before = known("unsubscribed", opt_out=no_of(route) if route else None)
+    told = applied(before, event(), pushed("unsubscribed"))
+    assert told.kind == "opted_out"
+    assert told.consent_state.opt_out == UNREAD
+
+
+# --------------------------------------------------------------------------------- a no of an audience given up since
+
+
+def elsewhere(minutes: float = 0, by: OptOutRoute = "person", status: Status = "unsubscribed") -> Observation:
+    return seen(status, minutes, by=by, elsewhere=ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("by", "kept_as", "who"),
+    [("person", "admin", "the person"), ("admin", "admin", "somebody in Mailchimp"), ("bounce", "bounce", "a bounce")],
+)
+def test_a_no_said_elsewhere_is_kept_beside_what_is_known_here(by: OptOutRoute, kept_as: OptOutRoute, who: str) -> None:
+    before = known(asked_at=at(-5))
+    told = applied(before, elsewhere(by=by), pushed())
+    assert told.consent_state == replace(before, opt_out=OptOut(NOON, kept_as, "said so"))
+    kind = "bounced" if by == "bounce" else "opted_out"
+    entry = LedgerEntry(NOON, at(1), "subscribed", "unsubscribed", who, "pull", "told", {"from": "the pull"})
+    outbox = OutboxEntry("key", ADDRESS, "unsubscribed", NOON, "mailchimp", "said so")
+    assert told == ObservationResult(told.consent_state, kind, entry, outbox)  # type: ignore[arg-type]
+
+
+def test_a_no_said_elsewhere_leaves_the_persons_own_no_here_the_persons() -> None:
+    told = applied(known("unsubscribed", opt_out=no_of("person")), elsewhere())
+    assert told.consent_state.opt_out == OptOut(NOON, "person", "said so")
+
+
+def test_a_no_said_elsewhere_before_one_that_is_known_is_not_new() -> None:
+    before = known("unsubscribed", opt_out=no_of("admin", 5))
+    assert applied(before, elsewhere()) == ObservationResult(before)
+
+
+def test_a_state_elsewhere_that_is_no_no_changes_nothing() -> None:
+    before = known()
+    assert applied(before, seen("archived", elsewhere=ELSEWHERE)) == ObservationResult(before)
+
+
+@pytest.mark.parametrize("audience", [ELSEWHERE, ""])
+def test_while_no_other_audience_is_known_what_is_seen_elsewhere_changes_the_state_as_ever(audience: str) -> None:
+    before = replace(known(), audience_id=audience)
+    there = apply_observation("key", before, None, ELSEWHERE, replace(elsewhere(), elsewhere=""))
+    assert applied(before, elsewhere()) == there
+    assert (there.consent_state.audience_id, there.consent_state.status) == (ELSEWHERE, "unsubscribed")
+
+
+def test_what_is_said_in_the_selected_audience_counts_as_ever_whoever_names_it() -> None:
+    shown = seen("unsubscribed", by="person")
+    assert applied(known(), replace(shown, elsewhere=HERE)) == applied(known(), shown)
+
+
+def test_nothing_said_elsewhere_is_kept_of_who_was_erased() -> None:
+    before = known(erased=True)
+    assert applied(before, elsewhere()) == ObservationResult(before)
