@@ -84,6 +84,22 @@ def test_from_key_to_disconnect(page: Page, stack: LocalStack, department: Depar
     assert page.evaluate("window.told") == ["pbm-connected", "pbm-disconnected"]
 
 
+def test_connecting_is_busy_until_the_connection_shows(page: Page, stack: LocalStack, department: Department) -> None:
+    open_page(page, stack)
+    connect = panel(page).get_by_role("button", name=re.compile("^(Connect|Checking the key)"))
+    key_field(page).fill(department.api_key)
+    held: list[Route] = []
+    page.route("**/panel", lambda route: held.append(route), times=1)
+    with page.expect_request("**/panel"):
+        connect.click()
+    expect(panel(page)).to_contain_text("Not connected")
+    expect(connect).to_have_attribute("aria-disabled", "true")
+    for route in held:
+        route.continue_()
+    expect(panel(page).get_by_role("heading", name="Connection Status")).to_be_focused()
+    expect(panel(page)).to_contain_text(f"ends in {department.api_key.partition('-')[0][-4:]}")
+
+
 @pytest.mark.parametrize(
     ("typed", "words"), [("", "Paste your Mailchimp API key."), ("nonsense", "This is not a Mailchimp API key.")]
 )

@@ -86,3 +86,26 @@ def test_the_last_entries_that_are_loaded_have_the_focus(page: Page, stack: Loca
     openers = logs.get_by_role("button", name=re.compile("Show the sync of"))
     expect(openers).to_have_count(4)
     expect(openers.nth(2)).to_be_focused()
+
+
+def test_the_last_customers_of_a_sync_that_are_loaded_have_the_focus(
+    page: Page, stack: LocalStack, connected: Department
+) -> None:
+    run_id = connected.sync_fully()
+    records = connected.call("GET", f"/syncs/{run_id}/records?outcome=held&limit=4")["items"]
+    assert len(records) == 4
+
+    def in_two_pages(route: Route) -> None:
+        is_second = "cursor=" in route.request.url
+        body = json.dumps(
+            {"items": records[2:] if is_second else records[:2], "next_cursor": None if is_second else "more"}
+        )
+        route.fulfill(body=body, headers={"Access-Control-Allow-Origin": "*", "Content-Type": "application/json"})
+
+    page.route("**/records?*", in_two_pages)
+    open_page(page, stack, view="sync", item=run_id)
+    shown = panel(page, "One sync")
+    press(shown.get_by_role("button", name="Show more customers"))
+    rows = shown.get_by_role("table", name="Customers").get_by_role("row")
+    expect(rows).to_have_count(5)
+    expect(rows.nth(3).get_by_role("button")).to_be_focused()
