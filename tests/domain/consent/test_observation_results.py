@@ -545,7 +545,7 @@ def test_nothing_else_says_whose_no_it_is(shown: Observation) -> None:
 
 def test_a_reading_in_another_audience_does_not_say_whose_no_it_was() -> None:
     before = replace(applied(known(), event()).consent_state, audience_id=ELSEWHERE)
-    told = applied(before, seen("unsubscribed", -1, by="person"))
+    told = applied(before, replace(seen("unsubscribed", -1, by="person"), observed_at=at(5)))
     assert told.consent_state.opt_out == UNREAD
 
 
