@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.domain.consent.members import BegunCall, ConsentState, DeliveryState, OptOut, PushRefusal, Status
 from chalicelib.domain.consent.observations import Observation
+from chalicelib.domain.consent.overtaken import call_before
 from chalicelib.domain.customers import address_key
 from chalicelib.domain.departments import Audience, Department
 from chalicelib.domain.fieldmap import FieldMap, LeftOut
@@ -273,6 +274,19 @@ def test_when_we_last_subscribed_somebody_is_kept(
     desk = office(known_as("subscribed", **before))
     desk.keep(one)
     assert desk.delivery().subscribed_at == expected
+
+
+@pytest.mark.parametrize("one", [done("add"), refused("add")], ids=["done", "refused"])
+def test_which_call_subscribed_somebody_in_the_audience_before_stays_known(one: PushResult) -> None:
+    """A no that this call undid may be heard of later still."""
+    desk = office(known_as("subscribed", audience_id=ELSEWHERE, subscribed_at=minutes(-5)))
+    there = call_before(desk.delivery())
+    assert there is not None
+    assert there.audience_id == ELSEWHERE
+    desk.keep(one)
+    assert (desk.delivery().audience_id, desk.delivery().call_before) == (HERE, there)
+    desk.keep(done("update"))
+    assert desk.delivery().call_before == there
 
 
 def test_nothing_is_known_of_when_somebody_new_was_subscribed_before() -> None:
