@@ -184,6 +184,13 @@ class MemberStore:
 
     # Change markers
 
+    def mark(self, department_id: str, address_keys: Iterable[str], why: str) -> None:
+        """A plan must decide these addresses; `why` names one of the change markers an address can have."""
+        batch = self.batch(department_id)
+        for key in address_keys:
+            batch.mark(key, why)
+        batch.flush()
+
     def marked(self, department_id: str, *, after: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
         """Changed addresses with their markers, in order of the keys, from behind `after` on."""
         items = self._entries(department_id, "markers", after=f"{after}#~" if after else "", Limit=2000)

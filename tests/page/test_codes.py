@@ -95,10 +95,11 @@ def rules_of_observations() -> set[str]:
     """The rules that are written as texts, in the modules that make observations or entries of the ledger."""
     rules: set[str] = set()
     patterns: set[str] = set()
+    makers = {"Observation", "LedgerEntry", "opt_out_entry", "observation_of", "gone"}
     for file in sorted((PROJECT / "chalicelib").rglob("*.py")):
         tree = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
         calls = [node for node in tree if isinstance(node, ast.Call)]
-        if not {ast.unparse(call.func) for call in calls} & {"Observation", "LedgerEntry", "observation_of", "gone"}:
+        if not {ast.unparse(call.func) for call in calls} & makers:
             continue
         given = [keyword for call in calls for keyword in call.keywords]
         others = {id(keyword.value) for keyword in given if keyword.arg == "code"}

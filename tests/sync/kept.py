@@ -90,6 +90,12 @@ class KeptMembers:
         customers = AddressCustomers((self.customers[address_key],)) if address_key in self.customers else None
         return AddressState(states.member(audience_id), customers, moved_to=self.moved.get(address_key, ""))
 
+    def mark(self, department_id: str, address_keys: Iterable[str], why: str) -> None:
+        batch = self.batch(department_id)
+        for key in address_keys:
+            batch.mark(key, why)
+        batch.flush()
+
     def batch(self, department_id: str) -> KeptBatch:
         assert department_id == self._department_id
         return KeptBatch(self)

@@ -14,7 +14,7 @@ from chalicelib.domain.consent.opt_outs import newest_opt_out
 from chalicelib.domain.logs import LedgerEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from chalicelib.domain.consent.members import ConsentState, Member, OptOut
@@ -48,18 +48,12 @@ class MovedNoes:
                 key = state.moved_to
         return concerned
 
-    def mark(self, department: Department, address_keys: Sequence[str], why: str) -> None:
-        batch = self._members.batch(department.id)
-        for key in address_keys:
-            batch.mark(key, why)
-        batch.flush()
-
     def _leave_on_the_way(self, department: Department, member: Member, observation: Observation) -> None:
         no = observation.opt_out
         if no is None or no.route == "bounce" or member.erased:
             return
         # Before the consent state, by which a repeat would take the no for known.
-        entry = moved_along_entry(member, no, observation.observed_at)
+        entry = opt_out_entry(member, no, observation.observed_at, rule="no-moved-along")
         self._ledger.append_all(department.id, [(member.address_key, entry)])
         remember(self._members, department, member, no)
 
@@ -73,8 +67,8 @@ def remember(members: MemberStore, department: Department, member: Member, no: O
     members.change_consent_state(department.id, member.address_key, member.address, consent_state)
 
 
-def moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
-    """The ledger's entry for a no that came along from another address."""
+def opt_out_entry(member: Member, no: OptOut, now: datetime, *, rule: str) -> LedgerEntry:
+    """The ledger's entry for a no that PracBill recorded, or that came along from another address."""
     return LedgerEntry(
         at=no.at,
         recorded_at=now,
@@ -82,6 +76,6 @@ def moved_along_entry(member: Member, no: OptOut, now: datetime) -> LedgerEntry:
         became="unsubscribed",
         who=speaker_of(no),
         route="pracbill",
-        rule="no-moved-along",
+        rule=rule,
         evidence={"customers": ", ".join(no.customers)} if no.customers else {},
     )

@@ -121,12 +121,10 @@ class Observations:
             if states.delivery.audience_id == department.audience_id:
                 delivery = with_values_held(states.delivery, one.held, one.observed_at, retry_refused=retry_refused)
                 changed += [(states, delivery)] if delivery != states.delivery else []
-        batch = self._members.batch(department.id)
         if touch:
             # Before the states: once they are written, the difference is not seen again.
-            for states, _ in changed:
-                batch.mark(states.address_key, VALUES_MARK)
-            batch.flush()
+            self._members.mark(department.id, [states.address_key for states, _ in changed], VALUES_MARK)
+        batch = self._members.batch(department.id)
         for states, delivery in changed:
             batch.put_delivery(states.address_key, states.address, delivery)
         batch.flush()
@@ -140,13 +138,13 @@ class Observations:
         marked = [change for change in changes if touch and change.applied.kind is not None]
         followed = self._moved.followed(department, _noes_of_the_known(changes))
         self._mark(department, marked, "observing")
-        self._moved.mark(department, followed, "no-moving-along")
+        self._members.mark(department.id, followed, "no-moving-along")
         entries = [(change.address_key, change.applied.entry) for change in changes]
         self._ledger.append_all(department.id, [(key, entry) for key, entry in entries if entry is not None])
         log()
         self._know(department, changes)
         self._mark(department, marked, "observed")
-        self._moved.mark(department, followed, "no-moved-along")
+        self._members.mark(department.id, followed, "no-moved-along")
 
     def _mark(self, department: Department, changes: Sequence[Change], what: str) -> None:
         batch = self._members.batch(department.id)
@@ -243,12 +241,12 @@ def _noes_of_the_known(changes: Sequence[Change]) -> dict[str, Observation]:
     return {
         change.address_key: change.observation
         for change in changes
-        if change.applied.kind in ("opted_out", "deleted") and change.member_states != _nothing_known(change)
+        if change.applied.kind in ("opted_out", "deleted") and _was_known(change.member_states)
     }
 
 
-def _nothing_known(change: Change) -> MemberStates:
-    return MemberStates(change.address_key, change.observation.address)
+def _was_known(states: MemberStates) -> bool:
+    return states.consent_state is not None or states.delivery is not None
 
 
 def _is_left_by_a_call(states: MemberStates | None, observation: Observation) -> bool:

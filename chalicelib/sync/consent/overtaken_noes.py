@@ -65,11 +65,6 @@ class OvertakenNoes:
             return known if call is None else replace(known, status=call.status, status_at=call.status_at)
 
         # Marked before and after, for a plan that reads the address in between.
-        self._mark(department, states.address_key, "undoing")
+        self._members.mark(department.id, [states.address_key], "undoing")
         self._members.change_consent_state(department.id, states.address_key, states.address, raised)
-        self._mark(department, states.address_key, "undone")
-
-    def _mark(self, department: Department, address_key: str, why: str) -> None:
-        batch = self._members.batch(department.id)
-        batch.mark(address_key, why)
-        batch.flush()
+        self._members.mark(department.id, [states.address_key], "undone")

@@ -124,9 +124,8 @@ class Events:
             asked_at = self._clock()
             seen = Seen(mailchimp.member(event.audience_id, event.address), asked_at)
             if seen.member is None:
-                mailchimp.audience(
-                    event.audience_id
-                )  # all of its members are missing where the audience itself is gone
+                # All of its members are missing where the audience itself is gone.
+                mailchimp.audience(event.audience_id)
         except (KeyRejected, AudienceGone):
             # This may stay so for days: a no must not wait for it, everything else is read by the pull.
             seen = Seen(None, self._clock(), is_readable=False)

@@ -66,11 +66,12 @@ class ApprovalPhase:
     def _mark_changed(self, run: Run, department: Department, page: ChangePage) -> None:
         records = [record for record in page.records if not isinstance(record, BadRecord)]
         stored = self._customers.get(department.id, [customer_key(record.id) for record in records])
-        batch = self._members.batch(department.id)
-        for record in records:
-            for key in _addresses_concerned(department, record, stored.get(customer_key(record.id))):
-                batch.mark(key, _mark_of(run))
-        batch.flush()
+        concerned = [
+            key
+            for record in records
+            for key in _addresses_concerned(department, record, stored.get(customer_key(record.id)))
+        ]
+        self._members.mark(department.id, concerned, _mark_of(run))
 
     def _save(self, run: Run, cursor: str) -> Run:
         def saved(stored: Run) -> Run:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.consent.members import ConsentState, Member, OptOut
 from chalicelib.domain.consent.opt_outs import no_along_a_move, no_of_a_contact
-from chalicelib.domain.logs import LedgerEntry
 from chalicelib.iteration import map_concurrently, slices
-from chalicelib.sync.consent.moved_noes import moved_along_entry, remember
+from chalicelib.sync.consent.moved_noes import opt_out_entry, remember
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +40,8 @@ class PlannedOptOuts:
                 continue
             member = state.member
             if not run.dry_run:
-                self._ledger.append(department.id, member.address_key, moved_along_entry(member, no, now))
+                entry = opt_out_entry(member, no, now, rule="no-moved-along")
+                self._ledger.append(department.id, member.address_key, entry)
                 remember(self._members, department, member, no)
             state = replace(state, member=replace(member, opt_out=no))
         return state
@@ -53,7 +53,8 @@ class PlannedOptOuts:
             self._follow(department, member, said, now)
         for part in slices(told, _OPT_OUTS_AT_ONCE):
             # Before the consent state, by which a repeat would take the opt-out for known.
-            self._ledger.append_all(department.id, [(m.address_key, _pracbill_entry(m, said, now)) for m, said in part])
+            entries = [(m.address_key, opt_out_entry(m, said, now, rule="no-recorded")) for m, said in part]
+            self._ledger.append_all(department.id, entries)
             new = [
                 (m.address_key, m.address, ConsentState(opt_out=said)) for m, said in part if not m.has_consent_state
             ]
@@ -75,21 +76,7 @@ class PlannedOptOuts:
                 return
             member = there.member
             followed.add(member.address_key)
-            self._ledger.append(department.id, member.address_key, moved_along_entry(member, said, now))
+            entry = opt_out_entry(member, said, now, rule="no-moved-along")
+            self._ledger.append(department.id, member.address_key, entry)
             remember(self._members, department, member, said)
-            batch = self._members.batch(department.id)
-            batch.mark(member.address_key, "no-moved-along")
-            batch.flush()
-
-
-def _pracbill_entry(member: Member, opt_out: OptOut, now: datetime) -> LedgerEntry:
-    return LedgerEntry(
-        at=opt_out.at,
-        recorded_at=now,
-        was=member.status,
-        became="unsubscribed",
-        who="PracBill",
-        route="pracbill",
-        rule="no-recorded",
-        evidence={"customers": ", ".join(opt_out.customers)} if opt_out.customers else {},
-    )
+            self._members.mark(department.id, [member.address_key], "no-moved-along")

@@ -217,11 +217,7 @@ class PlanPhase:
             self._outbox.add_opt_outs(department, batch)
             tally.opt_outs += [(s.member, said) for s in batch if (said := pracbill_opt_out(s, now))]
             tally.cleared += [mark for one in held if not one.waits for mark in one.marks]
-            waiting = self._members.batch(department.id)
-            for one in held:
-                if one.rule == RENAMED:
-                    waiting.mark(one.address_key, WAITING)
-            waiting.flush()
+            self._members.mark(department.id, [one.address_key for one in held if one.rule == RENAMED], WAITING)
         return operations
 
     def _note_address_statuses(

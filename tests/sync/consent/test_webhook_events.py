@@ -532,17 +532,22 @@ def test_a_deletion_that_is_heard_once_another_audience_is_selected_counts_there
     assert (desk.member(ANN).status, desk.told()) == ("subscribed", [(ANN, "unsubscribed", "deleted in Mailchimp")])
 
 
-def test_the_persons_no_in_another_audience_is_not_ended_by_a_colleague_in_this_one(desk: Desk) -> None:
-    """Where the person did not unsubscribe, Mailchimp lets everybody subscribe the contact."""
+def unsubscribed_here_and_in_the_audience_before(desk: Desk, act: str) -> None:
+    """Somebody unsubscribes Ann in the selected audience by `act`, and she does so herself in the one before."""
     desk.customer("1", ANN)
     desk.push(ANN)
     before = desk.audience_id
     selected_another(desk)
-    desk.act("admin_unsubscribe", ANN)
+    desk.act(act, ANN)
     desk.observe_now(ANN)
     desk.clock.move(minutes=1)
     desk.control.unsubscribe(ANN, audience_id=before)
     assert desk.apply(unsubscribed(desk, audience_id=before)) == "applied"
+
+
+def test_the_persons_no_in_another_audience_is_not_ended_by_a_colleague_in_this_one(desk: Desk) -> None:
+    """Where the person did not unsubscribe, Mailchimp lets everybody subscribe the contact."""
+    unsubscribed_here_and_in_the_audience_before(desk, "admin_unsubscribe")
     desk.act("admin_tag", ANN, "VIP")
     desk.pull()
     desk.set_status(ANN, "subscribed")
@@ -553,15 +558,7 @@ def test_the_persons_no_in_another_audience_is_not_ended_by_a_colleague_in_this_
 
 
 def test_a_no_of_the_audience_before_does_not_make_the_persons_own_no_here_an_admins(desk: Desk) -> None:
-    desk.customer("1", ANN)
-    desk.push(ANN)
-    before = desk.audience_id
-    selected_another(desk)
-    desk.act("unsubscribe", ANN)
-    desk.observe_now(ANN)
-    desk.clock.move(minutes=1)
-    desk.control.unsubscribe(ANN, audience_id=before)
-    assert desk.apply(unsubscribed(desk, audience_id=before)) == "applied"
+    unsubscribed_here_and_in_the_audience_before(desk, "unsubscribe")
     desk.act("resubscribe", ANN)
     desk.pull()
     desk.tell()
